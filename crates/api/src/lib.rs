@@ -1,0 +1,1 @@
+//! The control surfaces: OpenID Connect endpoints and pages, admin API.

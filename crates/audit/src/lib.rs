@@ -1,0 +1,1 @@
+//! Events, canonical encoding, Merkle log, checkpoints, proofs, the offline verifier.

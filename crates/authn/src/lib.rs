@@ -1,0 +1,1 @@
+//! From credentials to a subject or an authenticated client.

@@ -1,0 +1,46 @@
+//! The vocabulary every other crate speaks: typed identifiers, scopes, audiences, time, secrets and limits.
+//!
+//! This crate parses at the door and holds nothing that acts: no clock, no environment, no input or output.
+//! A value of one of its types has already passed its grammar, so no other crate checks it again.
+
+mod audience;
+mod bounded;
+mod classification;
+mod clock;
+mod conditional;
+mod id;
+pub mod limits;
+mod name;
+mod region;
+mod scope;
+mod secret;
+mod time;
+
+pub use audience::{Audience, Issuer};
+pub use bounded::Bounded;
+pub use classification::Classification;
+pub use clock::Clock;
+pub use conditional::Conditional;
+pub use id::{EventId, GrantId, RequestId, SessionId, UserId};
+pub use name::{ClientId, GroupName, Kid, Role, RouteId, Tenant, Username};
+pub use region::Region;
+pub use scope::{Scope, Scopes};
+pub use secret::Secret;
+pub use time::{Duration, UnixMillis, UnixTime};
+
+/// Why a text is not a value of a type of this crate.
+///
+/// `expected` says what the type accepts, in words a person can act on; the refused text itself is not kept, because it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct ParseError {
+    expected: &'static str,
+}
+
+impl ParseError {
+    /// An error that says what was expected.
+    #[must_use]
+    pub const fn expected(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}

@@ -1,0 +1,126 @@
+//! Identifiers that people choose. Each has one grammar, checked once, when it is parsed.
+
+use crate::ParseError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $grammar:ident, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as it was written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseError;
+
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                if $grammar(text) { Ok(Self(text.to_owned())) } else { Err(ParseError::expected($expected)) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ParseError;
+
+            fn try_from(text: String) -> Result<Self, ParseError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+name! {
+    /// A client of the authorization server (RFC 6749 §2.2): 1 to 128 visible ASCII characters without `:`, quotes, backslash and `&`.
+    ClientId, is_client_id, "a client id: 1 to 128 visible ASCII characters without `:`, quotes, backslash and `&`"
+}
+name! {
+    /// A group of users.
+    GroupName, is_label, "a group name: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
+}
+name! {
+    /// The identifier of a key (RFC 7517 §4.5), as this program writes and accepts it: 1 to 128 characters of the base64url alphabet, `.`, `:` or `/`.
+    Kid, is_kid, "a key id: 1 to 128 letters, digits, `-`, `_`, `.`, `:` or `/`"
+}
+name! {
+    /// A role that policies speak of.
+    Role, is_label, "a role: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
+}
+name! {
+    /// A route of the gateway, as configuration and records name it.
+    RouteId, is_label, "a route name: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
+}
+name! {
+    /// A tenant: its own issuer, keys, users, clients and cookies. It stands in URLs (`/t/NAME`).
+    Tenant, is_tenant, "a tenant name: 1 to 32 lower-case letters, digits or `-`, starting with a letter"
+}
+name! {
+    /// What a person types into the field "Username". Personal data: never in a token, a log line or an audit leaf.
+    Username, is_username, "a username: 1 to 128 characters without white space, control characters and quotes"
+}
+
+impl Tenant {
+    /// The tenant whose issuer has no path.
+    #[must_use]
+    pub fn default_tenant() -> Self {
+        Self("default".to_owned())
+    }
+
+    /// Whether this is the tenant whose issuer has no path.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.0 == "default"
+    }
+}
+
+fn is_client_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && !b":\"'\\&`".contains(&byte))
+}
+
+fn is_kid(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/=+".contains(&byte))
+}
+
+fn is_label(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    (1..=64).contains(&text.len())
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+}
+
+fn is_tenant(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&text.len())
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+}
+
+fn is_username(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c.is_whitespace() || "\"'`<>".contains(c))
+}

@@ -1,0 +1,1 @@
+//! What runs the fabric: key ring, minting, snapshots, background jobs.

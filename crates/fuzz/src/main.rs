@@ -1,0 +1,3 @@
+//! One fuzz target a parser.
+
+fn main() {}

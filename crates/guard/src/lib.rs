@@ -1,0 +1,1 @@
+//! The layer a service links to check its callers.

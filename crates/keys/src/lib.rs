@@ -1,0 +1,1 @@
+//! The key hierarchy, signing-key rotation and the envelope format.

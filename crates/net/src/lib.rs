@@ -1,0 +1,1 @@
+//! Listeners, TLS, the HTTP client, limits, drain.

@@ -1,0 +1,1 @@
+//! Policy decisions: the only maker of a permit.

@@ -1,0 +1,1 @@
+//! Durable state: SQLite and PostgreSQL, the journal and the tiles.
