@@ -18,3 +18,12 @@ impl<T, R> Conditional<T, R> {
         }
     }
 }
+
+/// Why a connection has no certificate of its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoTls {
+    /// The connection is TLS, but the peer sent no certificate.
+    NoCertificate,
+    /// The connection is not TLS at all.
+    Plaintext,
+}

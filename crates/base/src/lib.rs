@@ -20,7 +20,7 @@ pub use audience::{Audience, Issuer};
 pub use bounded::Bounded;
 pub use classification::Classification;
 pub use clock::Clock;
-pub use conditional::Conditional;
+pub use conditional::{Conditional, NoTls};
 pub use id::{EventId, GrantId, RequestId, SessionId, UserId};
 pub use name::{ClientId, GroupName, Kid, Role, RouteId, Tenant, Username};
 pub use region::Region;
