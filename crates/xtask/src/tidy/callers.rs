@@ -1,0 +1,150 @@
+//! Who may call what is dangerous: a short list of files for each name, and nobody else.
+//!
+//! The check is textual and errs towards refusing: any mention of a listed name in production code, also in a `use`, counts as a call.
+
+use super::Check;
+use crate::tree::{self, SourceFile};
+use crate::verb::Problem;
+
+/// The check.
+pub(crate) const CHECK: Check = Check {
+    name: "callers",
+    findings,
+};
+
+/// How a dangerous name is recognised.
+enum Mark {
+    /// As a whole word anywhere in the code of a line.
+    Word(&'static str),
+    /// As a method call, `.name(`.
+    Method(&'static str),
+}
+
+/// A dangerous name and who may use it.
+struct Guarded {
+    mark: Mark,
+    why: &'static str,
+    /// Files, or folders ending in `/`, relative to the root.
+    allowed: &'static [&'static str],
+}
+
+const GUARDED: &[Guarded] = &[
+    Guarded {
+        mark: Mark::Word("danger"),
+        why: "takes evidence apart or makes it up; only the step that owns the next check may",
+        allowed: &[
+            "crates/authn/src/",
+            "crates/store/src/replay.rs",
+            "crates/store/src/issue.rs",
+            "crates/store/src/spend.rs",
+        ],
+    },
+    Guarded {
+        mark: Mark::Word("danger_unverified_claims"),
+        why: "reads claims before the signature is checked; only to learn whose key is due",
+        allowed: &[
+            "crates/authn/src/",
+            "crates/crypto/src/jose/",
+            "crates/crypto/src/jose.rs",
+        ],
+    },
+    Guarded {
+        mark: Mark::Method("sign"),
+        why: "a signature is the product's word; only minting and the log's checkpoints give it",
+        allowed: &["crates/crypto/src/", "crates/audit/src/"],
+    },
+    Guarded {
+        mark: Mark::Word("sign_jwt"),
+        why: "a signed token is the product's word; only minting gives it",
+        allowed: &[
+            "crates/crypto/src/",
+            "crates/control/src/mint.rs",
+            "crates/control/src/mint/",
+        ],
+    },
+];
+
+/// Crates whose code is never part of what is shipped.
+const TOOLS: &[&str] = &[
+    "crates/bench/",
+    "crates/fuzz/",
+    "crates/testkit/",
+    "crates/xtask/",
+];
+
+fn findings() -> Result<Vec<String>, Problem> {
+    let files = tree::rust_files()?;
+    let shipped = files
+        .iter()
+        .filter(|file| !file.is_test() && !TOOLS.iter().any(|tool| file.path.starts_with(tool)));
+    Ok(shipped.flat_map(of_file).collect())
+}
+
+fn of_file(file: &SourceFile) -> Vec<String> {
+    let mut findings = Vec::new();
+    for guarded in GUARDED {
+        if guarded.allowed.iter().any(|allowed| {
+            file.path == *allowed || (allowed.ends_with('/') && file.path.starts_with(allowed))
+        }) {
+            continue;
+        }
+        for (number, line) in file.production_lines() {
+            if let Some(name) = guarded.mark.found_in(tree::code_of(line)) {
+                findings.push(format!(
+                    "{}:{number}: may not use `{name}`: {}",
+                    file.path, guarded.why
+                ));
+            }
+        }
+    }
+    findings
+}
+
+impl Mark {
+    fn found_in(&self, code: &str) -> Option<&'static str> {
+        match self {
+            Self::Method(name) => code.contains(&format!(".{name}(")).then_some(*name),
+            Self::Word(name) => tree::words(code).any(|word| word == *name).then_some(*name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_file;
+    use crate::tree::SourceFile;
+
+    fn findings(path: &str, text: &str) -> usize {
+        of_file(&SourceFile {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        })
+        .len()
+    }
+
+    #[test]
+    fn a_stranger_may_not_sign_or_unwrap_evidence() {
+        assert_eq!(
+            findings("crates/api/src/x.rs", "let s = key.sign(&bytes);\n"),
+            1
+        );
+        assert_eq!(
+            findings(
+                "crates/api/src/x.rs",
+                "use countersign_authn::danger::spent;\n"
+            ),
+            1
+        );
+        assert_eq!(
+            findings(
+                "crates/api/src/x.rs",
+                "let s = signer.signature();\n// danger\n"
+            ),
+            0
+        );
+        assert_eq!(
+            findings("crates/control/src/mint.rs", "sign_jwt(&key, &claims)\n"),
+            0
+        );
+    }
+}
