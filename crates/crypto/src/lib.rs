@@ -1,1 +1,22 @@
 //! JOSE, X.509, AEAD, key derivation, password hashing, signing keys by purpose.
+//!
+//! One cryptographic library stands behind all of it: aws-lc. This crate reads no clock, no file and no network;
+//! `now` is the last argument, and whoever needs randomness is handed a [`random::Random`].
+//!
+//! What is checked carries its proof: [`verified::Verified`], [`mac::TagVerified`], [`password::PasswordMatched`] and
+//! [`jose::SignatureHolds`] can be made here only, beside the comparison that they stand for.
+
+pub mod aead;
+pub mod base64url;
+pub mod digest;
+pub mod jose;
+pub mod kdf;
+pub mod mac;
+pub mod password;
+pub mod random;
+pub mod signing;
+pub mod verified;
+pub mod x509;
+
+pub use random::Random;
+pub use verified::{Unverified, Verified};
