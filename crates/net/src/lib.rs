@@ -1,1 +1,26 @@
-//! Listeners, TLS, the HTTP client, limits, drain.
+//! The network shell: listeners, TLS with certificates that can be swapped while it runs, connections with limits, the HTTP client with
+//! its egress guard, and orderly drain.
+//!
+//! It knows nothing of tokens, routes and policies: it hands a request on together with who is at the other end of the connection.
+
+pub mod body;
+pub mod client;
+mod connection;
+pub mod drain;
+pub mod egress;
+pub mod limits;
+pub mod listener;
+pub mod runtime;
+mod serve;
+pub mod tls;
+
+pub use body::{BodyError, InboundBody};
+pub use client::{ClientError, ClientOptions, ClientResponse, HttpClient};
+pub use connection::{Connection, Inbound, Peer, Scheme};
+pub use drain::{Drain, DrainTrigger, Drained};
+pub use egress::EgressPolicy;
+pub use limits::Limits;
+pub use listener::{Listener, Listeners};
+pub use runtime::DataRuntime;
+pub use serve::{Transport, from_tower, serve};
+pub use tls::{ClientCertificates, ServerTls, TlsClient, TlsError, TlsIdentity, TrustRoots};

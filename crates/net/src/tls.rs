@@ -1,0 +1,232 @@
+//! TLS on both sides: rustls with aws-lc-rs, TLS 1.2 and 1.3, the hybrid X25519MLKEM768 preferred.
+//!
+//! Not here: which certificate authority to trust (the caller always says), and what a peer's certificate means.
+
+use arc_swap::ArcSwap;
+use countersign_base::{Conditional, NoTls};
+use countersign_crypto::x509::{IssuedCertificate, PeerCertificate};
+use crate::Peer;
+use rustls::client::{ClientSessionMemoryCache, Resumption};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+static VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+/// TLS sessions that a client keeps for resumption, over all its servers.
+const CLIENT_SESSIONS_MAX: usize = 256;
+
+/// Why certificates, keys or roots can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate chain, the key or their match.
+    #[error("the certificate or its key can't be used")]
+    Identity(#[source] rustls::Error),
+    /// The PEM text.
+    #[error("the PEM file can't be read: expected certificates, or one PKCS#8, SEC1 or PKCS#1 private key")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    /// What rustls refused in the configuration as a whole.
+    #[error("TLS can't be set up")]
+    Setup(#[source] rustls::Error),
+    /// No root, or one that is not a certificate.
+    #[error("the trusted certificates can't be used")]
+    Roots,
+}
+
+/// A certificate chain with its private key, ready to prove an identity.
+#[derive(Clone)]
+pub struct TlsIdentity(Arc<CertifiedKey>);
+
+impl TlsIdentity {
+    /// From what our own certificate authority issued.
+    ///
+    /// # Errors
+    /// When the key does not belong to the certificate.
+    pub fn from_issued(issued: &IssuedCertificate) -> Result<Self, TlsError> {
+        let chain = issued.chain_der.iter().cloned().map(CertificateDer::from).collect();
+        let key = PrivatePkcs8KeyDer::from(issued.key_der.expose().clone());
+        Self::new(chain, PrivateKeyDer::Pkcs8(key))
+    }
+
+    /// From PEM text: the chain, leaf first, and its key.
+    ///
+    /// # Errors
+    /// When either can't be read, or the key does not belong to the certificate.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(TlsError::Pem)?;
+        Self::new(chain, PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Pem)?)
+    }
+
+    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, TlsError> {
+        CertifiedKey::from_der(chain, key, &PROVIDER).map(|certified| Self(Arc::new(certified))).map_err(TlsError::Identity)
+    }
+}
+
+/// The certificate authorities that a peer's certificate must come from. There is no built-in list: whoever connects says whom to trust.
+#[derive(Clone)]
+pub struct TrustRoots(Arc<RootCertStore>);
+
+impl TrustRoots {
+    /// From certificates in DER.
+    ///
+    /// # Errors
+    /// When there is none, or one is not a certificate.
+    pub fn from_der<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates {
+            roots.add(CertificateDer::from(certificate.to_vec())).map_err(|_| TlsError::Roots)?;
+        }
+        Self::not_empty(roots)
+    }
+
+    /// From PEM text with one certificate or more.
+    ///
+    /// # Errors
+    /// When there is none, or one is not a certificate.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.add(certificate.map_err(TlsError::Pem)?).map_err(|_| TlsError::Roots)?;
+        }
+        Self::not_empty(roots)
+    }
+
+    fn not_empty(roots: RootCertStore) -> Result<Self, TlsError> {
+        if roots.is_empty() { Err(TlsError::Roots) } else { Ok(Self(Arc::new(roots))) }
+    }
+}
+
+/// What a listener does about certificates of clients.
+#[derive(Clone)]
+pub enum ClientCertificates {
+    /// Never asked for, so that browsers show no dialog.
+    None,
+    /// Asked for; a client without one is served, a client with one that does not verify is not.
+    Optional(TrustRoots),
+    /// Without one from these authorities there is no connection.
+    Required(TrustRoots),
+}
+
+/// The TLS side of a listener. Clones share the certificate, and [`ServerTls::replace`] swaps it for the handshakes to come.
+#[derive(Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    certificate: Arc<HotCertificate>,
+}
+
+impl ServerTls {
+    /// TLS with this identity, offering HTTP/2 and HTTP/1.1.
+    ///
+    /// # Errors
+    /// When rustls refuses the roots or has no randomness for its ticket keys.
+    pub fn new(identity: &TlsIdentity, clients: ClientCertificates) -> Result<Self, TlsError> {
+        let certificate = Arc::new(HotCertificate(ArcSwap::new(Arc::clone(&identity.0))));
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&PROVIDER))
+            .with_protocol_versions(VERSIONS)
+            .map_err(TlsError::Setup)?;
+        let builder = match client_verifier(clients)? {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Tickets keep no state here, and their keys are this listener's own: a session of one listener never resumes at another
+        // that asks more of its clients.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
+        config.send_tls13_tickets = 1;
+        Ok(Self { config: Arc::new(config), certificate })
+    }
+
+    /// Swaps the certificate for all handshakes from now on; connections that stand are not touched.
+    pub fn replace(&self, identity: &TlsIdentity) {
+        self.certificate.0.store(Arc::clone(&identity.0));
+    }
+
+    pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+fn client_verifier(clients: ClientCertificates) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    let builder = |roots: TrustRoots| WebPkiClientVerifier::builder_with_provider(roots.0, Arc::clone(&PROVIDER));
+    let verifier = match clients {
+        ClientCertificates::None => return Ok(None),
+        ClientCertificates::Optional(roots) => builder(roots).allow_unauthenticated().build(),
+        ClientCertificates::Required(roots) => builder(roots).build(),
+    };
+    verifier.map(Some).map_err(|_| TlsError::Roots)
+}
+
+struct HotCertificate(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for HotCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl fmt::Debug for HotCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HotCertificate")
+    }
+}
+
+/// Which HTTP versions a client offers in its handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alpn {
+    /// HTTP/2 preferred, else HTTP/1.1.
+    Http2OrHttp1,
+    /// HTTP/1.1 alone.
+    Http1,
+}
+
+/// The TLS side of a client: whom it trusts, and as whom it may present itself.
+#[derive(Clone)]
+pub struct TlsClient(Arc<ClientConfig>);
+
+impl TlsClient {
+    /// TLS that trusts `roots` alone and presents `identity` to a server that asks for a certificate.
+    ///
+    /// # Errors
+    /// When rustls refuses the roots.
+    pub fn new(roots: &TrustRoots, identity: Option<&TlsIdentity>, alpn: Alpn) -> Result<Self, TlsError> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
+            .with_protocol_versions(VERSIONS)
+            .map_err(TlsError::Setup)?
+            .with_root_certificates(Arc::clone(&roots.0));
+        let mut config = match identity {
+            Some(identity) => {
+                let single = rustls::sign::SingleCertAndKey::from(Arc::clone(&identity.0));
+                builder.with_client_cert_resolver(Arc::new(single))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = match alpn {
+            Alpn::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+        };
+        config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(CLIENT_SESSIONS_MAX)));
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// The connector that does the handshakes.
+    #[must_use]
+    pub fn connector(&self) -> tokio_rustls::TlsConnector {
+        tokio_rustls::TlsConnector::from(Arc::clone(&self.0))
+    }
+}
+
+/// The certificate that the client of a finished handshake proved to hold.
+pub(crate) fn peer_of(connection: &rustls::ServerConnection) -> Peer {
+    match connection.peer_certificates().and_then(<[_]>::first) {
+        Some(leaf) => Conditional::Present(PeerCertificate::from_der(leaf.as_ref().to_vec())),
+        None => Conditional::Absent(NoTls::NoCertificate),
+    }
+}
