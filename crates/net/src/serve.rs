@@ -5,7 +5,6 @@
 use crate::connection::{Connection, Peer, Scheme};
 use crate::limits::{self, Limits};
 use crate::{Drain, InboundBody, Listener, ServerTls, tls};
-use bytes::Bytes;
 use countersign_base::{Conditional, NoTls};
 use http::{Request, Response};
 use http_body::Body;
