@@ -152,7 +152,11 @@ impl Task {
                     return;
                 };
                 let session = stream.get_ref().1;
-                let connection = described(tls::peer_of(session), Scheme::Https);
+                let Ok(peer) = tls::peer_of(session) else {
+                    tracing::debug!("a client's certificate could not be read");
+                    return;
+                };
+                let connection = described(peer, Scheme::Https);
                 let service = make(&connection);
                 drop(connection);
                 if session.alpn_protocol() == Some(b"h2") {

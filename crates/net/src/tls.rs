@@ -2,10 +2,10 @@
 //!
 //! Not here: which certificate authority to trust (the caller always says), and what a peer's certificate means.
 
+use crate::Peer;
 use arc_swap::ArcSwap;
 use countersign_base::{Conditional, NoTls};
-use countersign_crypto::x509::{IssuedCertificate, PeerCertificate};
-use crate::Peer;
+use countersign_crypto::x509::{IssuedCertificate, PeerCertificate, X509Error};
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
@@ -223,10 +223,10 @@ impl TlsClient {
     }
 }
 
-/// The certificate that the client of a finished handshake proved to hold.
-pub(crate) fn peer_of(connection: &rustls::ServerConnection) -> Peer {
+/// The certificate that the client of a finished handshake proved to hold. One that verifies but can't be read is broken, not absent.
+pub(crate) fn peer_of(connection: &rustls::ServerConnection) -> Result<Peer, X509Error> {
     match connection.peer_certificates().and_then(<[_]>::first) {
-        Some(leaf) => Conditional::Present(PeerCertificate::from_der(leaf.as_ref().to_vec())),
-        None => Conditional::Absent(NoTls::NoCertificate),
+        Some(leaf) => PeerCertificate::from_der(leaf.as_ref().to_vec()).map(Conditional::Present),
+        None => Ok(Conditional::Absent(NoTls::NoCertificate)),
     }
 }
