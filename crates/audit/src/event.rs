@@ -1,0 +1,134 @@
+//! The closed list of what the audit log can say. One file a topic, one line a kind.
+//!
+//! No event holds personal data: people appear by [`countersign_base::UserId`], what they asked for as a salted commitment. A new kind needs a
+//! line in the list below, and every match on [`Event`] then says what it does with it.
+
+mod decision;
+mod directory;
+mod keys;
+mod lifecycle;
+mod refusals;
+mod sign_in;
+mod token;
+
+pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
+pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
+pub use keys::{KeyCreated, KeyRotated};
+pub use lifecycle::{ConfigurationApplied, Started, Stopped};
+pub use refusals::RefusalsCounted;
+pub use sign_in::{
+    AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent, ConsentAnswer, SignIn, SignInOutcome, SignOut,
+};
+pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, RefreshReused, Token};
+
+use crate::record::Class;
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $variant:ident = $kind:literal, $class:ident;)*) => {
+        /// One thing that happened.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Event {
+            $($(#[$doc])* $variant($variant),)*
+        }
+
+        impl Event {
+            /// Every kind's name, in the order of the list.
+            pub const KINDS: &'static [&'static str] = &[$($kind),*];
+
+            /// The name of this kind, as records and queries use it.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
+                }
+            }
+
+            /// Whether it changes who may do what (its space in the queue is reserved) or reports on traffic.
+            #[must_use]
+            pub const fn class(&self) -> Class {
+                match self {
+                    $(Self::$variant(_) => Class::$class,)*
+                }
+            }
+
+            pub(crate) fn from_parts(kind: &str, detail: &serde_json::value::RawValue) -> Result<Self, serde_json::Error> {
+                match kind {
+                    $($kind => serde_json::from_str(detail.get()).map(Self::$variant),)*
+                    _ => Err(serde_json::Error::custom("unknown kind of event")),
+                }
+            }
+        }
+
+        impl Serialize for Event {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$variant(detail) => detail.serialize(serializer),)*
+                }
+            }
+        }
+
+        $(impl From<$variant> for Event {
+            fn from(detail: $variant) -> Self {
+                Self::$variant(detail)
+            }
+        })*
+    };
+}
+
+events! {
+    /// An administrator did something, or was refused.
+    AdminAction = "admin.action", Control;
+    /// An authorization request was refused.
+    AuthorizationRefused = "authorization.refused", Data;
+    /// A valid authorization request arrived, directly or pushed.
+    AuthorizationRequested = "authorization.requested", Data;
+    /// A client came into being.
+    ClientAdded = "client.added", Control;
+    /// A client proved who it is, or failed to.
+    ClientAuthentication = "client.authentication", Data;
+    /// A client's registration changed.
+    ClientChanged = "client.changed", Control;
+    /// An authorization code was issued.
+    CodeIssued = "code.issued", Control;
+    /// A configuration was applied or refused.
+    ConfigurationApplied = "configuration.applied", Control;
+    /// A person answered a consent question.
+    Consent = "consent", Control;
+    /// A request was allowed or denied.
+    Decision = "decision", Data;
+    /// A grant was revoked.
+    GrantRevoked = "grant.revoked", Control;
+    /// A token was introspected.
+    Introspected = "introspected", Data;
+    /// A key was made.
+    KeyCreated = "key.created", Control;
+    /// A key changed its state.
+    KeyRotated = "key.rotated", Control;
+    /// How a permitted request ended.
+    Outcome = "outcome", Data;
+    /// A refresh token was used a second time.
+    RefreshReused = "refresh.reused", Control;
+    /// Refusals of one source that were counted instead of recorded one by one.
+    RefusalsCounted = "refusals.counted", Data;
+    /// A person tried to sign in.
+    SignIn = "sign_in", Control;
+    /// A person signed out.
+    SignOut = "sign_out", Control;
+    /// The program started.
+    Started = "started", Control;
+    /// The program stopped.
+    Stopped = "stopped", Control;
+    /// A tenant came into being.
+    TenantAdded = "tenant.added", Control;
+    /// A token request was answered.
+    Token = "token", Control;
+    /// A user came into being.
+    UserAdded = "user.added", Control;
+    /// A user's record changed.
+    UserChanged = "user.changed", Control;
+}
+
+#[cfg(test)]
+mod tests;
