@@ -25,8 +25,10 @@ impl Checkpoint {
     }
 
     /// The signed note.
-    #[must_use]
-    pub fn sign(&self, signer: &NoteSigner) -> String {
+    ///
+    /// # Errors
+    /// When the key refuses.
+    pub fn sign(&self, signer: &NoteSigner) -> Result<String, NoteError> {
         signer.sign(&self.text())
     }
 

@@ -23,7 +23,7 @@ pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, Refr
 
 use crate::record::Class;
 use serde::de::Error as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 macro_rules! events {
     ($($(#[$doc:meta])* $variant:ident = $kind:literal, $class:ident;)*) => {

@@ -75,6 +75,9 @@ pub enum NoteError {
     /// The known key's signature does not hold.
     #[error("the signature of the log's key does not hold")]
     Signature,
+    /// The private key did not sign.
+    #[error("the log's key could not sign")]
+    Signing,
     /// The known key did not sign.
     #[error("the note is not signed by the log's key")]
     Unsigned,
@@ -149,7 +152,7 @@ impl VerifierKey {
             }
         }
         let signature = ours.ok_or(NoteError::Unsigned)?;
-        self.verifying.verify(text.as_bytes(), &signature).map_err(|_| NoteError::Signature)?;
+        let _holds = self.verifying.verify(text.as_bytes(), &signature).map_err(|_| NoteError::Signature)?;
         Ok(text)
     }
 }
@@ -216,11 +219,13 @@ impl NoteSigner {
     }
 
     /// The signed note over `text`, which ends in a line feed.
-    #[must_use]
-    pub fn sign(&self, text: &str) -> String {
+    ///
+    /// # Errors
+    /// When the key refuses.
+    pub fn sign(&self, text: &str) -> Result<String, NoteError> {
         let mut blob = self.verifier.id().to_vec();
-        blob.extend_from_slice(&self.key.sign(text.as_bytes()));
-        format!("{text}\n\u{2014} {} {}\n", self.verifier.origin, STANDARD.encode(blob))
+        blob.extend_from_slice(&self.key.sign(text.as_bytes()).map_err(|_| NoteError::Signing)?);
+        Ok(format!("{text}\n\u{2014} {} {}\n", self.verifier.origin, STANDARD.encode(blob)))
     }
 }
 

@@ -1,1 +1,3 @@
 //! Durable state: SQLite and PostgreSQL, the journal and the tiles.
+
+pub mod audit;
