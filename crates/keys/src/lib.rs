@@ -1,1 +1,16 @@
 //! The key hierarchy, signing-key rotation and the envelope format.
+//!
+//! A root key seals key-encryption keys and nothing else; those wrap data keys and seal small rows; data keys seal fields and rows.
+//! Every ciphertext names its key and version, commits to its key, and opens only where it belongs (docs/formats/envelope.md).
+//!
+//! This crate takes data and returns data: it stores nothing, reads no clock, and draws randomness from the [`Random`] it is handed.
+//!
+//! [`Random`]: countersign_crypto::Random
+
+pub mod envelope;
+pub mod hierarchy;
+pub mod rotation;
+
+pub use envelope::{Aad, KeyId, KeyVersion, OpenError, Sealed};
+pub use hierarchy::{DataKey, Kek, KekSet, PassphraseParameters, RootKey};
+pub use rotation::{RotationPolicy, RotationStep, SigningKeyRow, SigningKeyState};
