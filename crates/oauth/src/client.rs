@@ -1,0 +1,336 @@
+//! A registered client (RFC 6749 §2, RFC 7591 §2): who it is, how it authenticates, and what it may ask for.
+//!
+//! Not here: how a client proves that it is itself (`authn`) and dynamic registration, which does not exist.
+
+use crate::redirect::RedirectUri;
+use countersign_base::{
+    Audience, Bounded, ClientId, Duration, Scopes, Tenant, UnixTime, UserId, limits,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// How long a refresh token family lives unless the client says otherwise: eight hours, absolute (R41).
+pub const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(8 * 3600);
+
+/// The longest a refresh token family may live: thirty days.
+pub const REFRESH_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The registration of a client, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRecord {
+    /// Its identifier.
+    pub id: ClientId,
+    /// The tenant it belongs to.
+    pub tenant: Tenant,
+    /// What people read on the consent page.
+    pub name: Bounded<128>,
+    /// Whether it may do anything at all. A disabled client is refused at once, everywhere (R42).
+    pub enabled: bool,
+    /// What kind of program it is; decides which redirect URIs it may have.
+    pub application: Application,
+    /// How it authenticates.
+    pub authentication: ClientAuthentication,
+    /// The grants it may use (R26).
+    pub grants: BTreeSet<GrantType>,
+    /// Where answers may be sent; compared exactly (R1).
+    pub redirect_uris: BTreeSet<RedirectUri>,
+    /// The scopes it may ask for.
+    pub scopes: Scopes,
+    /// The audiences it may ask tokens for.
+    pub audiences: BTreeSet<Audience>,
+    /// The audiences it is itself, as a resource server: whose tokens it may introspect and exchange.
+    pub serves: BTreeSet<Audience>,
+    /// Subjects that may act through this client in a token exchange with an `actor_token` (R54).
+    pub actors: BTreeSet<Bounded<128>>,
+    /// Whether its tokens must be bound to a key (R47).
+    pub binding: BindingRule,
+    /// Whether its authorization requests must be pushed (R9).
+    pub pushed_requests: PushedRequestRule,
+    /// Whether people are asked before it gets their grant (R14).
+    pub consent: ConsentRule,
+    /// Seconds an access token lives.
+    pub access_token_lifetime: u32,
+    /// Seconds a refresh token family lives, counted from the sign-in that began it.
+    pub refresh_token_lifetime: u32,
+    /// Who manages the registration.
+    pub origin: Origin,
+    /// When it was registered.
+    pub created: UnixTime,
+}
+
+impl ClientRecord {
+    /// A client with nothing registered but its name and its authentication: safe defaults for everything else.
+    #[must_use]
+    pub fn new(
+        id: ClientId,
+        tenant: Tenant,
+        authentication: ClientAuthentication,
+        now: UnixTime,
+    ) -> Self {
+        let name = Bounded::parse(id.as_str()).unwrap_or_else(|_| empty_name());
+        Self {
+            id,
+            tenant,
+            name,
+            enabled: true,
+            application: Application::Web,
+            authentication,
+            grants: BTreeSet::new(),
+            redirect_uris: BTreeSet::new(),
+            scopes: Scopes::none(),
+            audiences: BTreeSet::new(),
+            serves: BTreeSet::new(),
+            actors: BTreeSet::new(),
+            binding: BindingRule::Optional,
+            pushed_requests: PushedRequestRule::Optional,
+            consent: ConsentRule::Ask,
+            access_token_lifetime: seconds(limits::ACCESS_TOKEN_LIFETIME),
+            refresh_token_lifetime: seconds(REFRESH_TOKEN_LIFETIME),
+            origin: Origin::Script,
+            created: now,
+        }
+    }
+
+    /// How long its access tokens live: what it registered, at most an hour.
+    #[must_use]
+    pub fn access_token_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(
+            self.access_token_lifetime
+                .clamp(1, ACCESS_TOKEN_SECONDS_MAX),
+        ))
+    }
+
+    /// How long its refresh token families live.
+    #[must_use]
+    pub fn refresh_token_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.refresh_token_lifetime.max(1)))
+            .min(REFRESH_TOKEN_LIFETIME_MAX)
+    }
+
+    /// Whether it can keep a secret (RFC 6749 §2.1).
+    #[must_use]
+    pub const fn confidentiality(&self) -> Confidentiality {
+        match self.authentication {
+            ClientAuthentication::Keys { .. } | ClientAuthentication::Secret { .. } => {
+                Confidentiality::Confidential
+            }
+            ClientAuthentication::Public => Confidentiality::Public,
+        }
+    }
+
+    /// Checks the registration as a whole (R3, R4, A5): what each field's own type cannot see.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn check(&self) -> Result<(), RegistrationError> {
+        if self.id.as_str().parse::<UserId>().is_ok() {
+            return Err(RegistrationError::LooksLikeUser);
+        }
+        for uri in &self.redirect_uris {
+            uri.check(self.application)?;
+        }
+        if self.grants.contains(&GrantType::AuthorizationCode) && self.redirect_uris.is_empty() {
+            return Err(RegistrationError::NoRedirectUri);
+        }
+        let service_grant = self.grants.contains(&GrantType::ClientCredentials)
+            || self.grants.contains(&GrantType::TokenExchange);
+        if service_grant && self.confidentiality() == Confidentiality::Public {
+            return Err(RegistrationError::PublicServiceClient);
+        }
+        if self.grants.contains(&GrantType::RefreshToken)
+            && !self.grants.contains(&GrantType::AuthorizationCode)
+        {
+            return Err(RegistrationError::RefreshWithoutCode);
+        }
+        Ok(())
+    }
+}
+
+const ACCESS_TOKEN_SECONDS_MAX: u32 = 3600;
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+fn empty_name() -> Bounded<128> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the empty text has no bytes and no control characters"
+    )]
+    Bounded::parse("").expect("empty text is bounded")
+}
+
+/// What kind of program a client is (OpenID Connect Registration §2, `application_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Application {
+    /// Installed on a person's device: may use loopback redirect URIs with any port (RFC 8252 §7.3).
+    Native,
+    /// Runs on a server: `https` redirect URIs only.
+    Web,
+}
+
+/// How a client authenticates at the token, PAR, introspection and revocation endpoints.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "method")]
+pub enum ClientAuthentication {
+    /// `private_key_jwt` (RFC 7523 §2.2) with one of these public keys.
+    Keys {
+        /// The client's JWK set (RFC 7517 §5), public members only.
+        jwks: serde_json::Value,
+    },
+    /// `none`: a public client.
+    Public,
+    /// `client_secret_basic` (RFC 6749 §2.3.1). Only a keyed hash of the secret is kept (R30).
+    Secret {
+        /// The 32 bytes of the tag.
+        tag: Vec<u8>,
+    },
+}
+
+impl fmt::Debug for ClientAuthentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keys { .. } => "Keys",
+            Self::Public => "Public",
+            Self::Secret { .. } => "Secret",
+        })
+    }
+}
+
+/// Whether a client can keep a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confidentiality {
+    /// It authenticates.
+    Confidential,
+    /// It cannot.
+    Public,
+}
+
+/// The grants that exist. Password and implicit do not (R26).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum GrantType {
+    /// RFC 6749 §4.1.
+    #[serde(rename = "authorization_code")]
+    AuthorizationCode,
+    /// RFC 6749 §4.4.
+    #[serde(rename = "client_credentials")]
+    ClientCredentials,
+    /// RFC 6749 §6.
+    #[serde(rename = "refresh_token")]
+    RefreshToken,
+    /// RFC 8693.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
+}
+
+impl GrantType {
+    /// Every grant, in the order of metadata.
+    pub const ALL: [Self; 4] = [
+        Self::AuthorizationCode,
+        Self::ClientCredentials,
+        Self::RefreshToken,
+        Self::TokenExchange,
+    ];
+
+    /// The value of the `grant_type` parameter.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken => "refresh_token",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+        }
+    }
+
+    /// The grant with this `grant_type`; the short form `token_exchange` is accepted in configuration only.
+    #[must_use]
+    pub fn from_parameter(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.as_str() == text)
+    }
+}
+
+/// Whether a client's tokens must be bound to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindingRule {
+    /// Bound when the client proves a key, otherwise bearer.
+    Optional,
+    /// A request without a proven key is refused (R47, DPOP-28).
+    Required,
+}
+
+/// Whether a client's authorization requests must be pushed (RFC 9126 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PushedRequestRule {
+    /// Both kinds are accepted.
+    Optional,
+    /// Only pushed ones are accepted (R9).
+    Required,
+}
+
+/// Whether people are asked before a client gets their grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentRule {
+    /// Once for each new scope or audience; on every request if the client is public (R14).
+    Ask,
+    /// Never: the operator's own application. Refused for public clients, whose identity nothing assures.
+    Implied,
+}
+
+/// Who manages a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Declared in the configuration directory; scripts cannot change it.
+    Configuration,
+    /// Made through the control API.
+    Script,
+}
+
+/// Why a registration is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// R4.
+    #[error("a redirect URI must not have a fragment")]
+    Fragment,
+    /// R3.
+    #[error(
+        "a redirect URI must use https; a native client may use http on 127.0.0.1, [::1] or localhost"
+    )]
+    InsecureRedirectUri,
+    /// A `sub` must say for itself whether it is a person or a client (RFC 9068 §5).
+    #[error("a client id must not be 32 hexadecimal digits: that is what user ids look like")]
+    LooksLikeUser,
+    /// A registration that could never work.
+    #[error("a client with grant authorization_code needs at least one redirect URI")]
+    NoRedirectUri,
+    /// A native client's own scheme must be a reversed domain name (RFC 8252 §7.1).
+    #[error(
+        "a private-use redirect URI scheme must be a reversed domain name such as com.example.app"
+    )]
+    PrivateUseScheme,
+    /// A public client has no identity of its own to act with.
+    #[error(
+        "a public client cannot use client_credentials or token exchange: register a secret or keys"
+    )]
+    PublicServiceClient,
+    /// A registration that could never work.
+    #[error("refresh_token needs authorization_code: nothing else begins a refresh token family")]
+    RefreshWithoutCode,
+    /// A5, A60.
+    #[error("a redirect URI must not use this scheme")]
+    UnsafeScheme,
+    /// Userinfo in a redirect URI only ever deceives readers.
+    #[error("a redirect URI must not hold a user name or password")]
+    Userinfo,
+    /// It does not parse.
+    #[error(
+        "a redirect URI must be an absolute URI of at most 512 visible ASCII characters without backslash"
+    )]
+    Unparsable,
+}

@@ -1,0 +1,330 @@
+//! Why the protocol refuses, and the RFC's code for it: one enum, one exhaustive match.
+//!
+//! Each variant has two texts: [`OAuthError::description`] is the caller's, the `Display` form is the log's.
+
+/// A refusal of the token, PAR, introspection, revocation or authorization endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OAuthError {
+    /// A nested `act` deeper than the limit (RFC 8693 §4.1).
+    #[error("delegation chain too long")]
+    ActorChainTooLong,
+    /// The actor token's subject is not named by `may_act` or the client's registration (TX-8).
+    #[error("actor not named by may_act or the registration")]
+    ActorNotPermitted,
+    /// `actor_token` broken, expired, revoked or of another type.
+    #[error("actor token refused")]
+    ActorTokenRefused,
+    /// No such audience is registered for this client, or it is outside the grant (RT-8, TX-2).
+    #[error("audience not permitted")]
+    AudienceNotPermitted,
+    /// More than one audience is registered and none was named.
+    #[error("no audience named")]
+    AudienceMissing,
+    /// More than one `resource`, or `resource` and `audience` disagree.
+    #[error("more than one audience named")]
+    AudienceRepeated,
+    /// The person said no.
+    #[error("the person denied the request")]
+    ConsentDenied,
+    /// `prompt=none`, and the person would have to be asked.
+    #[error("consent is needed and prompt is none")]
+    ConsentRequired,
+    /// The client is disabled or gone (RT-12).
+    #[error("client disabled")]
+    ClientDisabled,
+    /// Client authentication failed.
+    #[error("client authentication failed")]
+    ClientUnauthenticated,
+    /// CODE-5.
+    #[error("code of another client")]
+    CodeOfAnotherClient,
+    /// CODE-4.
+    #[error("code expired")]
+    CodeExpired,
+    /// CODE-1 to 3.
+    #[error("code reused; its grant was revoked")]
+    CodeReused,
+    /// Never made, swept, or a handle of another kind (CODE-11).
+    #[error("code unknown")]
+    CodeUnknown,
+    /// R24: another DPoP key than the one announced (DPOP-26, 27).
+    #[error("proof by another key than dpop_jkt announced")]
+    DpopKeyDiffers,
+    /// A DPoP proof that does not hold (RFC 9449 §5).
+    #[error("DPoP proof refused")]
+    DpopProofRefused,
+    /// A grant that ended by itself.
+    #[error("grant expired")]
+    GrantExpired,
+    /// RT-14.
+    #[error("grant revoked")]
+    GrantRevoked,
+    /// R26.
+    #[error("grant type not registered for the client")]
+    GrantTypeNotRegistered,
+    /// No such grant.
+    #[error("grant type unknown")]
+    GrantTypeUnknown,
+    /// R47.
+    #[error("the client's tokens must be bound to a key and none was proven")]
+    KeyRequired,
+    /// RT-2, DPOP-29, 30.
+    #[error("refresh token bound to another key")]
+    KeyDiffers,
+    /// Nobody is signed in and `prompt=none` forbids asking (AR-11).
+    #[error("nobody is signed in and prompt is none")]
+    LoginRequired,
+    /// A parameter with a value outside its grammar or limits.
+    #[error("parameter {0} malformed")]
+    ParameterMalformed(&'static str),
+    /// A parameter that must be there is not.
+    #[error("parameter {0} missing")]
+    ParameterMissing(&'static str),
+    /// R29.
+    #[error("parameter repeated")]
+    ParameterRepeated,
+    /// R7.
+    #[error("PKCE method is not S256")]
+    PkceMethod,
+    /// CODE-6, 7.
+    #[error("code verifier does not match")]
+    PkceMismatch,
+    /// The policy says no.
+    #[error("denied by policy")]
+    PolicyDenied,
+    /// A public client asked for something that only an authenticated one may (TX-7).
+    #[error("public client where client authentication is required")]
+    PublicClient,
+    /// R9.
+    #[error("the client's requests must be pushed")]
+    PushRequired,
+    /// CODE-9.
+    #[error("redirect_uri differs from the authorization request's")]
+    RedirectUriDiffers,
+    /// RT-10.
+    #[error("refresh token expired")]
+    RefreshExpired,
+    /// RT-1.
+    #[error("refresh token of another client")]
+    RefreshOfAnotherClient,
+    /// RT-4.
+    #[error("refresh token reused; its family was revoked")]
+    RefreshReused,
+    /// Not of this tenant, forged, swept, or revoked.
+    #[error("refresh token unknown or revoked")]
+    RefreshUnknown,
+    /// Request objects by value do not exist here (AR-14).
+    #[error("request object")]
+    RequestObject,
+    /// `request_uri` expired (PAR-7).
+    #[error("request_uri expired")]
+    RequestUriExpired,
+    /// Another client's (PAR-8).
+    #[error("request_uri of another client")]
+    RequestUriOfAnotherClient,
+    /// Not one of ours: nothing is ever fetched (A42).
+    #[error("request_uri unknown")]
+    RequestUriUnknown,
+    /// PAR-3.
+    #[error("request_uri inside a pushed request")]
+    RequestUriPushed,
+    /// PAR-6, 9.
+    #[error("request_uri used again")]
+    RequestUriReused,
+    /// AR-20.
+    #[error("response mode not registered")]
+    ResponseMode,
+    /// AR-8, 9.
+    #[error("response type other than code")]
+    ResponseType,
+    /// RT-7, TX-1, A34.
+    #[error("scope not permitted")]
+    ScopeNotPermitted,
+    /// RT-15.
+    #[error("session ended")]
+    SessionEnded,
+    /// The requester is not the audience of the subject token (TX-7).
+    #[error("subject token of another audience than the client serves")]
+    SubjectAudience,
+    /// Broken, expired, revoked or not ours (TX-10, 11).
+    #[error("subject token refused")]
+    SubjectTokenRefused,
+    /// TX-6.
+    #[error("subject token type unsupported")]
+    TokenType,
+    /// The server cannot answer now.
+    #[error("temporarily unavailable")]
+    Unavailable,
+    /// RT-11.
+    #[error("user disabled")]
+    UserDisabled,
+}
+
+/// An error code of RFC 6749, 6750, 8693, 8707, 9126, 9449 or OpenID Connect Core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// RFC 6749 §4.1.2.1.
+    AccessDenied,
+    /// OpenID Connect Core §3.1.2.6.
+    ConsentRequired,
+    /// RFC 6749 §5.2.
+    InvalidClient,
+    /// RFC 9449 §5.
+    InvalidDpopProof,
+    /// RFC 6749 §5.2.
+    InvalidGrant,
+    /// RFC 6749 §5.2.
+    InvalidRequest,
+    /// OpenID Connect Core §3.1.2.6.
+    InvalidRequestUri,
+    /// RFC 6749 §5.2.
+    InvalidScope,
+    /// RFC 8707 §2.
+    InvalidTarget,
+    /// OpenID Connect Core §3.1.2.6.
+    LoginRequired,
+    /// OpenID Connect Core §3.1.2.6.
+    RequestNotSupported,
+    /// RFC 6749 §4.1.2.1.
+    TemporarilyUnavailable,
+    /// RFC 6749 §5.2.
+    UnauthorizedClient,
+    /// RFC 6749 §5.2.
+    UnsupportedGrantType,
+    /// RFC 6749 §4.1.2.1.
+    UnsupportedResponseType,
+}
+
+impl ErrorCode {
+    /// The value of the `error` member.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access_denied",
+            Self::ConsentRequired => "consent_required",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::LoginRequired => "login_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+        }
+    }
+}
+
+impl OAuthError {
+    /// The code that the caller is told.
+    #[must_use]
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::ConsentDenied | Self::PolicyDenied => ErrorCode::AccessDenied,
+            Self::ConsentRequired => ErrorCode::ConsentRequired,
+            Self::LoginRequired => ErrorCode::LoginRequired,
+            Self::ClientDisabled | Self::ClientUnauthenticated => ErrorCode::InvalidClient,
+            Self::DpopProofRefused | Self::KeyRequired => ErrorCode::InvalidDpopProof,
+            Self::CodeOfAnotherClient
+            | Self::CodeExpired
+            | Self::CodeReused
+            | Self::CodeUnknown
+            | Self::DpopKeyDiffers
+            | Self::GrantExpired
+            | Self::GrantRevoked
+            | Self::KeyDiffers
+            | Self::PkceMismatch
+            | Self::RedirectUriDiffers
+            | Self::RefreshExpired
+            | Self::RefreshOfAnotherClient
+            | Self::RefreshReused
+            | Self::RefreshUnknown
+            | Self::SessionEnded
+            | Self::UserDisabled => ErrorCode::InvalidGrant,
+            Self::ActorChainTooLong
+            | Self::ActorNotPermitted
+            | Self::ActorTokenRefused
+            | Self::AudienceRepeated
+            | Self::ParameterMalformed(_)
+            | Self::ParameterMissing(_)
+            | Self::ParameterRepeated
+            | Self::PkceMethod
+            | Self::PushRequired
+            | Self::RequestUriPushed
+            | Self::ResponseMode
+            | Self::SubjectAudience
+            | Self::SubjectTokenRefused
+            | Self::TokenType => ErrorCode::InvalidRequest,
+            Self::RequestUriExpired
+            | Self::RequestUriOfAnotherClient
+            | Self::RequestUriUnknown
+            | Self::RequestUriReused => ErrorCode::InvalidRequestUri,
+            Self::ScopeNotPermitted => ErrorCode::InvalidScope,
+            Self::AudienceNotPermitted | Self::AudienceMissing => ErrorCode::InvalidTarget,
+            Self::RequestObject => ErrorCode::RequestNotSupported,
+            Self::Unavailable => ErrorCode::TemporarilyUnavailable,
+            Self::GrantTypeNotRegistered | Self::PublicClient => ErrorCode::UnauthorizedClient,
+            Self::GrantTypeUnknown => ErrorCode::UnsupportedGrantType,
+            Self::ResponseType => ErrorCode::UnsupportedResponseType,
+        }
+    }
+
+    /// What the caller is told beside the code: enough to correct a mistake, nothing about anybody else's values.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::ActorChainTooLong => "the chain of actors is too long",
+            Self::ActorNotPermitted => "this actor may not act for this subject",
+            Self::ActorTokenRefused => "the actor token is not valid",
+            Self::AudienceMissing => "name the audience with the resource parameter",
+            Self::AudienceNotPermitted => "this audience is not available to this client or grant",
+            Self::AudienceRepeated => "name exactly one audience",
+            Self::ConsentDenied => "the person denied the request",
+            Self::ConsentRequired => "the person has to be asked",
+            Self::ClientDisabled | Self::ClientUnauthenticated => "client authentication failed",
+            Self::CodeOfAnotherClient
+            | Self::CodeExpired
+            | Self::CodeReused
+            | Self::CodeUnknown => "the code is not valid",
+            Self::DpopKeyDiffers => "the DPoP proof is by another key than dpop_jkt announced",
+            Self::DpopProofRefused => "the DPoP proof is not valid",
+            Self::GrantExpired | Self::GrantRevoked | Self::SessionEnded | Self::UserDisabled => {
+                "the grant is not valid"
+            }
+            Self::GrantTypeNotRegistered => "the client is not registered for this grant type",
+            Self::GrantTypeUnknown => "this grant type does not exist",
+            Self::KeyRequired => "this client must prove a key: send a DPoP proof",
+            Self::KeyDiffers => "the refresh token is bound to another key",
+            Self::LoginRequired => "nobody is signed in",
+            Self::ParameterMalformed(name) | Self::ParameterMissing(name) => name,
+            Self::ParameterRepeated => "a parameter is repeated",
+            Self::PkceMethod => "code_challenge_method must be S256",
+            Self::PkceMismatch => "the code verifier does not match",
+            Self::PolicyDenied => "a policy denies this",
+            Self::PublicClient => "this needs client authentication",
+            Self::PushRequired => "this client's authorization requests must be pushed (RFC 9126)",
+            Self::RedirectUriDiffers => "redirect_uri differs from the authorization request's",
+            Self::RefreshExpired
+            | Self::RefreshOfAnotherClient
+            | Self::RefreshReused
+            | Self::RefreshUnknown => "the refresh token is not valid",
+            Self::RequestObject => "request objects are not supported",
+            Self::RequestUriExpired
+            | Self::RequestUriOfAnotherClient
+            | Self::RequestUriUnknown
+            | Self::RequestUriReused => "the request_uri is not valid",
+            Self::RequestUriPushed => "request_uri must not be pushed",
+            Self::ResponseMode => "this response mode is not supported",
+            Self::ResponseType => "response_type must be code",
+            Self::ScopeNotPermitted => "a requested scope is not available to this client or grant",
+            Self::SubjectAudience => "the subject token is for another audience",
+            Self::SubjectTokenRefused => "the subject token is not valid",
+            Self::TokenType => "this token type is not supported here",
+            Self::Unavailable => "try again later",
+        }
+    }
+}

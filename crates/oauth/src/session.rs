@@ -1,0 +1,86 @@
+//! A sign-in of one browser (OpenID Connect Core §2, `auth_time`), and the consent a person gave.
+//!
+//! Not here: the cookie. The shell keeps a keyed hash of its value beside the record.
+
+use countersign_base::{Audience, ClientId, Duration, Scopes, SessionId, Tenant, UnixTime, UserId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// How long a session lives, counted from the sign-in: absolute, not sliding.
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(8 * 3600);
+
+/// One sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its identifier, the `sid` of ID tokens.
+    pub id: SessionId,
+    /// The tenant signed in to.
+    pub tenant: Tenant,
+    /// Who signed in.
+    pub user: UserId,
+    /// When they proved who they are.
+    pub auth_time: UnixTime,
+    /// When the session ends by itself.
+    pub expires: UnixTime,
+    /// When it was ended by a sign-out or an administrator.
+    pub ended: Option<UnixTime>,
+}
+
+impl Session {
+    /// A session that begins now.
+    #[must_use]
+    pub fn begin(id: SessionId, tenant: Tenant, user: UserId, now: UnixTime) -> Self {
+        Self {
+            id,
+            tenant,
+            user,
+            auth_time: now,
+            expires: now.plus(SESSION_LIFETIME),
+            ended: None,
+        }
+    }
+
+    /// Whether it is neither ended nor expired.
+    #[must_use]
+    pub fn is_live(&self, now: UnixTime) -> bool {
+        self.ended.is_none() && now < self.expires
+    }
+}
+
+/// What a person allowed a client, remembered so that they are not asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentRecord {
+    /// The tenant of both.
+    pub tenant: Tenant,
+    /// The person.
+    pub user: UserId,
+    /// The client.
+    pub client: ClientId,
+    /// The scopes they allowed.
+    pub scopes: Scopes,
+    /// The audiences they allowed.
+    pub audiences: BTreeSet<Audience>,
+    /// When they last said yes.
+    pub granted: UnixTime,
+}
+
+impl ConsentRecord {
+    /// Whether it covers a request for these scopes at these audiences.
+    #[must_use]
+    pub fn covers(&self, scopes: &Scopes, audiences: &[Audience]) -> bool {
+        scopes.is_subset(&self.scopes)
+            && audiences
+                .iter()
+                .all(|audience| self.audiences.contains(audience))
+    }
+}
+
+impl Session {
+    /// Until when the store keeps the row: longer than any refresh token that hangs on it, so that an ended session is never mistaken for a swept one.
+    #[must_use]
+    pub fn kept_until(&self) -> UnixTime {
+        self.auth_time
+            .plus(crate::client::REFRESH_TOKEN_LIFETIME_MAX)
+            .plus(SESSION_LIFETIME)
+    }
+}
