@@ -1,1 +1,11 @@
-//! Fakes and fixtures for the tests.
+//! Fakes and fixtures for the tests: a clock that stands, randomness that repeats, certificates, an upstream that remembers what it was sent.
+//!
+//! Not here: the whole server; the `countersign` crate starts it in the test's process (`countersign::run`).
+
+mod certificates;
+mod clock;
+pub mod random;
+
+pub use certificates::TestAuthority;
+pub use clock::{FakeClock, system_clock};
+pub use random::seeded;

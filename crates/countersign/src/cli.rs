@@ -1,0 +1,283 @@
+//! The command line: what can be typed, with an example for every verb. What a verb does stands in [`crate::verb`].
+
+use clap::{Args, Parser, Subcommand};
+use countersign_base::{Audience, ClientId, EventId, GrantId, Role, Scope, Tenant, Username};
+use countersign_oauth::client::GrantType;
+use countersign_oauth::redirect::RedirectUri;
+use std::path::PathBuf;
+
+/// One program that secures how systems sign in to each other, what they may do, and the data that passes between them.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Begin with:  countersign demo\nThen:        countersign init my-config && countersign up --config my-config")]
+pub struct Cli {
+    /// Print JSON alone on standard output; everything else goes to standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Work on the audit log
+    #[command(subcommand)]
+    Audit(AuditVerb),
+    /// Judge a configuration without starting it
+    #[command(after_help = "Example:\n  countersign check my-config")]
+    Check {
+        /// The configuration directory.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Administer clients
+    #[command(subcommand)]
+    Client(ClientVerb),
+    /// Print shell completions
+    #[command(after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign")]
+    Completions {
+        /// The shell to complete for.
+        shell: clap_complete::Shell,
+    },
+    /// Run the practice exercise over real TLS sockets and print the checklist
+    #[command(after_help = "Examples:\n  countersign demo\n  countersign demo --exit --json")]
+    Demo(DemoArgs),
+    /// Administer grants
+    #[command(subcommand)]
+    Grant(GrantVerb),
+    /// Write a commented starter configuration
+    #[command(after_help = "Example:\n  countersign init my-config && countersign up --config my-config")]
+    Init {
+        /// The directory to make; it must not hold a configuration yet.
+        dir: PathBuf,
+    },
+    /// Administer keys
+    #[command(subcommand)]
+    Key(KeyVerb),
+    /// Print the manual page
+    #[command(after_help = "Example:\n  countersign man | man -l -")]
+    Man,
+    /// Run the whole fabric in one process
+    #[command(after_help = "Examples:\n  countersign up\n  countersign up --config my-config --data /var/lib/countersign\n  countersign up --ephemeral --json")]
+    Up(UpArgs),
+    /// Administer people
+    #[command(subcommand)]
+    User(UserVerb),
+}
+
+/// `up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The configuration directory; without it, the starter configuration.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// The data directory.
+    #[arg(long, default_value = "countersign-data")]
+    pub data: PathBuf,
+    /// The database: `sqlite:PATH` or `postgres://...`. Prefer a reference in the configuration for a URL with a password.
+    #[arg(long)]
+    pub store: Option<String>,
+    /// Take a free port for every listener.
+    #[arg(long)]
+    pub ephemeral: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave after the checklist instead of staying up.
+    #[arg(long)]
+    pub exit: bool,
+    /// Keep the data here instead of in a temporary directory; it must be empty or absent.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+}
+
+/// Which running process to talk to.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The data directory of the running process, which holds the administrator's credential.
+    #[arg(long, default_value = "countersign-data")]
+    pub data: PathBuf,
+    /// The tenant to administer.
+    #[arg(long, default_value = "default")]
+    pub tenant: Tenant,
+}
+
+/// `audit`
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Print one event's inclusion proof; works on the files alone
+    #[command(after_help = "Example:\n  countersign audit prove 6f1c0c0de1f0b3a7a2c1d4e5f6a7b8c9")]
+    Prove {
+        /// The event.
+        event: EventId,
+        /// The data directory.
+        #[arg(long, default_value = "countersign-data")]
+        data: PathBuf,
+    },
+    /// Follow the log of a running process
+    #[command(after_help = "Example:\n  countersign audit tail --data /var/lib/countersign")]
+    Tail {
+        /// The data directory.
+        #[arg(long, default_value = "countersign-data")]
+        data: PathBuf,
+    },
+    /// Verify every record, tile, checkpoint and journal; works on the files alone
+    #[command(after_help = "Example:\n  countersign audit verify --data /var/lib/countersign")]
+    Verify {
+        /// The data directory.
+        #[arg(long, default_value = "countersign-data")]
+        data: PathBuf,
+    },
+}
+
+/// `client`
+#[derive(Debug, Subcommand)]
+pub enum ClientVerb {
+    /// Register a client
+    #[command(after_help = "Example:\n  countersign client add reports --secret --grant client_credentials --scope reports.read --audience https://reports.example.com")]
+    Add(ClientAdd),
+}
+
+/// `client add`
+#[derive(Debug, Args)]
+pub struct ClientAdd {
+    /// The client's identifier.
+    pub id: ClientId,
+    /// How the client authenticates.
+    #[command(flatten)]
+    pub method: ClientMethod,
+    /// A grant it may use; repeat for more.
+    #[arg(long = "grant", required = true, value_parser = parse_grant)]
+    pub grants: Vec<GrantType>,
+    /// Where answers may be sent; repeat for more.
+    #[arg(long = "redirect-uri")]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// A scope it may ask for; repeat for more.
+    #[arg(long = "scope")]
+    pub scopes: Vec<Scope>,
+    /// An audience it may ask tokens for; repeat for more.
+    #[arg(long = "audience")]
+    pub audiences: Vec<Audience>,
+    /// The process to talk to.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// How a client authenticates: exactly one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ClientMethod {
+    /// With a secret, which is printed once.
+    #[arg(long)]
+    pub secret: bool,
+    /// With the keys of this JWK set.
+    #[arg(long)]
+    pub jwks: Option<PathBuf>,
+    /// Not at all: a public client.
+    #[arg(long)]
+    pub public: bool,
+}
+
+/// `grant`
+#[derive(Debug, Subcommand)]
+pub enum GrantVerb {
+    /// Revoke a grant with every token that came of it
+    #[command(after_help = "Example:\n  countersign grant revoke 00c0ffee00c0ffee")]
+    Revoke {
+        /// The grant, as tokens name it in `grant_id`.
+        id: GrantId,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// `key`
+#[derive(Debug, Subcommand)]
+pub enum KeyVerb {
+    /// Make the next signing key the current one, now
+    #[command(after_help = "Example:\n  countersign key rotate --tenant demo")]
+    Rotate {
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// `user`
+#[derive(Debug, Subcommand)]
+pub enum UserVerb {
+    /// Add a person
+    #[command(after_help = "Example:\n  countersign user add alice --password-stdin --role owner --attribute region=eu < password.txt")]
+    Add(UserAdd),
+    /// Disable a person: sessions, grants and tokens end at once
+    #[command(after_help = "Example:\n  countersign user disable alice")]
+    Disable {
+        /// What they type into the field "Username".
+        name: Username,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// `user add`
+#[derive(Debug, Args)]
+pub struct UserAdd {
+    /// What they type into the field "Username".
+    pub name: Username,
+    /// Read the password from standard input. It is never an argument.
+    #[arg(long, required = true)]
+    pub password_stdin: bool,
+    /// A role; repeat for more.
+    #[arg(long = "role")]
+    pub roles: Vec<Role>,
+    /// An attribute that policies may ask for; repeat for more.
+    #[arg(long = "attribute", value_parser = parse_attribute)]
+    pub attributes: Vec<(String, String)>,
+    /// The process to talk to.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+fn parse_grant(text: &str) -> Result<GrantType, String> {
+    crate::config::clients::grant(text)
+        .ok_or_else(|| "expected authorization_code, client_credentials, refresh_token or token_exchange".to_owned())
+}
+
+fn parse_attribute(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("expected NAME=VALUE, such as region=eu".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        fn leaves(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
+            let path = format!("{path} {}", command.get_name());
+            if command.has_subcommands() {
+                command.get_subcommands().for_each(|sub| leaves(sub, &path, missing));
+            } else if !command.get_after_help().is_some_and(|help| help.to_string().contains("Example")) {
+                missing.push(path);
+            }
+        }
+        let mut missing = Vec::new();
+        leaves(&Cli::command(), "", &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
+}

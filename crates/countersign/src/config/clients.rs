@@ -1,0 +1,170 @@
+//! `[[clients]]`: applications that ask for tokens. What stands here can't be changed by script.
+
+use super::error::Mistakes;
+use super::span::{SecretReference, Span};
+use super::Tenants;
+use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
+use countersign_oauth::client::{Application, BindingRule, ConsentRule, GrantType, PushedRequestRule};
+use countersign_oauth::redirect::RedirectUri;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use toml::Spanned;
+
+/// One of `[[clients]]` as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawClient {
+    #[serde(default)]
+    tenant: Option<Spanned<Tenant>>,
+    id: Spanned<ClientId>,
+    name: Option<Bounded<128>>,
+    /// A reference to a secret: the client authenticates with `client_secret_basic`.
+    secret: Option<SecretReference>,
+    /// A file with the client's public JWK set: it authenticates with `private_key_jwt`.
+    jwks: Option<PathBuf>,
+    #[serde(default)]
+    application: Option<Application>,
+    #[serde(default)]
+    grants: Vec<Spanned<String>>,
+    #[serde(default)]
+    redirect_uris: Vec<RedirectUri>,
+    #[serde(default)]
+    scopes: BTreeSet<Scope>,
+    #[serde(default)]
+    audiences: BTreeSet<Audience>,
+    /// The audiences that the client is itself, as a resource server.
+    #[serde(default)]
+    serves: BTreeSet<Audience>,
+    #[serde(default)]
+    actors: BTreeSet<Bounded<128>>,
+    binding: Option<BindingRule>,
+    pushed_requests: Option<PushedRequestRule>,
+    consent: Option<ConsentRule>,
+    access_token_lifetime: Option<Spanned<Span>>,
+    refresh_token_lifetime: Option<Span>,
+}
+
+/// How a declared client authenticates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCredential {
+    /// With the keys of this JWK set.
+    Jwks(PathBuf),
+    /// Not at all.
+    Public,
+    /// With this secret.
+    Secret(SecretReference),
+}
+
+/// One client.
+#[derive(Debug, Clone)]
+pub struct ClientSection {
+    /// The tenant it belongs to.
+    pub tenant: Tenant,
+    /// Its identifier.
+    pub id: ClientId,
+    /// What people read on the consent page.
+    pub name: Option<Bounded<128>>,
+    /// How it authenticates.
+    pub credential: ClientCredential,
+    /// What kind of program it is.
+    pub application: Application,
+    /// The grants it may use.
+    pub grants: BTreeSet<GrantType>,
+    /// Where answers may be sent.
+    pub redirect_uris: BTreeSet<RedirectUri>,
+    /// The scopes it may ask for.
+    pub scopes: BTreeSet<Scope>,
+    /// The audiences it may ask tokens for.
+    pub audiences: BTreeSet<Audience>,
+    /// The audiences it is itself.
+    pub serves: BTreeSet<Audience>,
+    /// Who may act through it.
+    pub actors: BTreeSet<Bounded<128>>,
+    /// Whether its tokens must be bound to a key.
+    pub binding: BindingRule,
+    /// Whether its authorization requests must be pushed.
+    pub pushed_requests: PushedRequestRule,
+    /// Whether people are asked.
+    pub consent: ConsentRule,
+    /// How long its access tokens live, if not the default.
+    pub access_token_lifetime: Option<Span>,
+    /// How long its refresh token families live, if not the default.
+    pub refresh_token_lifetime: Option<Span>,
+}
+
+pub(crate) fn check(raw: Vec<RawClient>, tenants: &Tenants<'_>, mistakes: &mut Mistakes<'_>) -> Vec<ClientSection> {
+    let mut clients: Vec<ClientSection> = Vec::new();
+    for client in raw {
+        let Some(tenant) = tenants.find(client.tenant.as_ref(), mistakes) else { continue };
+        if clients.iter().any(|earlier| earlier.tenant == tenant && earlier.id == *client.id.get_ref()) {
+            mistakes.at(&client.id.span(), format!("the client `{}` stands here twice", client.id.get_ref()), "remove one of them");
+            continue;
+        }
+        if let Some(section) = check_one(client, tenant, mistakes) {
+            clients.push(section);
+        }
+    }
+    clients
+}
+
+fn check_one(client: RawClient, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> Option<ClientSection> {
+    let credential = match (client.secret, client.jwks) {
+        (Some(secret), None) => ClientCredential::Secret(secret),
+        (None, Some(jwks)) => ClientCredential::Jwks(jwks),
+        (None, None) => ClientCredential::Public,
+        (Some(_), Some(_)) => {
+            mistakes.at(&client.id.span(), "a client has one way to authenticate, this one two", "keep `jwks` and remove `secret`");
+            return None;
+        }
+    };
+    if let Some(lifetime) = &client.access_token_lifetime
+        && lifetime.get_ref().0.as_secs() > 3_600
+    {
+        mistakes.at(&lifetime.span(), "an access token may live one hour at most", "use minutes, and refresh tokens for the rest");
+    }
+    Some(ClientSection {
+        tenant,
+        grants: grants(&client.grants, mistakes),
+        id: client.id.into_inner(),
+        name: client.name,
+        credential,
+        application: client.application.unwrap_or(Application::Web),
+        redirect_uris: client.redirect_uris.into_iter().collect(),
+        scopes: client.scopes,
+        audiences: client.audiences,
+        serves: client.serves,
+        actors: client.actors,
+        binding: client.binding.unwrap_or(BindingRule::Optional),
+        pushed_requests: client.pushed_requests.unwrap_or(PushedRequestRule::Optional),
+        consent: client.consent.unwrap_or(ConsentRule::Ask),
+        access_token_lifetime: client.access_token_lifetime.map(Spanned::into_inner),
+        refresh_token_lifetime: client.refresh_token_lifetime,
+    })
+}
+
+fn grants(written: &[Spanned<String>], mistakes: &mut Mistakes<'_>) -> BTreeSet<GrantType> {
+    let mut grants = BTreeSet::new();
+    for name in written {
+        match grant(name.get_ref()) {
+            Some(grant) => {
+                grants.insert(grant);
+            }
+            None => mistakes.at(
+                &name.span(),
+                format!("no grant `{}`", name.get_ref()),
+                "known: authorization_code, client_credentials, refresh_token, token_exchange",
+            ),
+        }
+    }
+    grants
+}
+
+/// The grant of this name; configuration and command line may write the short form of token exchange.
+#[must_use]
+pub fn grant(name: &str) -> Option<GrantType> {
+    match name {
+        "token_exchange" => Some(GrantType::TokenExchange),
+        parameter => GrantType::from_parameter(parameter),
+    }
+}

@@ -1,0 +1,72 @@
+//! `[keys]`: where the root key comes from, which algorithms tenants sign with, and how often keys change.
+
+use super::error::Mistakes;
+use super::span::{SecretReference, Span};
+use countersign_base::Duration;
+use countersign_crypto::jose::Algorithm;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// `[keys]` as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawKeys {
+    /// A passphrase that the root key is derived from. Without it, a file of mode 0600 in the data directory, made at the first start.
+    passphrase: Option<SecretReference>,
+    algorithms: Option<Spanned<Vec<Algorithm>>>,
+    rotate_every: Option<Span>,
+    publish_ahead: Option<Span>,
+    retire_after: Option<Spanned<Span>>,
+}
+
+/// `[keys]` checked.
+#[derive(Debug, Clone)]
+pub struct KeysSection {
+    /// Where the root passphrase is, if there is one.
+    pub passphrase: Option<SecretReference>,
+    /// What each tenant signs with; the first is the default.
+    pub algorithms: Vec<Algorithm>,
+    /// How long a key signs.
+    pub rotate_every: Duration,
+    /// How long a key is published before it signs.
+    pub publish_ahead: Duration,
+    /// How long a key stays published after it signed last.
+    pub retire_after: Duration,
+}
+
+impl Default for KeysSection {
+    fn default() -> Self {
+        Self {
+            passphrase: None,
+            algorithms: vec![Algorithm::Es256],
+            rotate_every: Duration::from_secs(30 * 86_400),
+            publish_ahead: Duration::from_secs(86_400),
+            retire_after: Duration::from_secs(86_400),
+        }
+    }
+}
+
+pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
+    let default = KeysSection::default();
+    if let Some(algorithms) = &raw.algorithms
+        && algorithms.get_ref().is_empty()
+    {
+        mistakes.at(&algorithms.span(), "a tenant needs an algorithm to sign with", "write `algorithms = [\"ES256\"]`");
+    }
+    if let Some(retire) = &raw.retire_after
+        && retire.get_ref().0 < Duration::from_secs(600)
+    {
+        mistakes.at(
+            &retire.span(),
+            "`retire_after` is shorter than tokens live",
+            "keep keys published for at least `10m` after they signed last, or valid tokens stop verifying",
+        );
+    }
+    KeysSection {
+        passphrase: raw.passphrase,
+        algorithms: raw.algorithms.map_or(default.algorithms, Spanned::into_inner),
+        rotate_every: raw.rotate_every.map_or(default.rotate_every, |span| span.0),
+        publish_ahead: raw.publish_ahead.map_or(default.publish_ahead, |span| span.0),
+        retire_after: raw.retire_after.map_or(default.retire_after, |span| span.into_inner().0),
+    }
+}

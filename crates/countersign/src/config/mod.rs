@@ -1,0 +1,159 @@
+//! The configuration directory: `countersign.toml` raw, then checked. One file a section.
+//!
+//! Unknown keys are errors. All mistakes of a file are reported at once, each with its line. Secrets are references, never values.
+
+pub mod audit;
+pub mod clients;
+pub mod error;
+pub mod groups;
+pub mod keys;
+pub mod listeners;
+pub mod policies;
+pub mod routes;
+pub mod span;
+pub mod store;
+pub mod telemetry;
+pub mod tenants;
+pub mod upstreams;
+pub mod users;
+
+use countersign_base::Tenant;
+use error::{ConfigError, Mistakes, distance};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// The file that every configuration directory holds.
+pub const FILE: &str = "countersign.toml";
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    listeners: listeners::RawListeners,
+    store: store::StoreSection,
+    keys: keys::RawKeys,
+    tenants: Vec<tenants::RawTenant>,
+    clients: Vec<clients::RawClient>,
+    users: Vec<users::RawUser>,
+    groups: Vec<groups::RawGroup>,
+    routes: Vec<routes::RawRoute>,
+    upstreams: Vec<upstreams::RawUpstream>,
+    policies: policies::PoliciesSection,
+    audit: audit::AuditSection,
+    telemetry: telemetry::TelemetrySection,
+}
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The directory it came from; relative paths start here.
+    pub dir: PathBuf,
+    /// `[listeners]`
+    pub listeners: listeners::Listeners,
+    /// `[store]`
+    pub store: store::StoreSection,
+    /// `[keys]`
+    pub keys: keys::KeysSection,
+    /// `[[tenants]]`
+    pub tenants: Vec<tenants::TenantSection>,
+    /// `[[clients]]`
+    pub clients: Vec<clients::ClientSection>,
+    /// `[[users]]`
+    pub users: Vec<users::UserSection>,
+    /// `[[groups]]`
+    pub groups: Vec<groups::GroupSection>,
+    /// `[[routes]]`
+    pub routes: Vec<routes::RouteSection>,
+    /// `[[upstreams]]`
+    pub upstreams: Vec<upstreams::UpstreamSection>,
+    /// `[policies]`
+    pub policies: policies::PoliciesSection,
+    /// `[audit]`
+    pub audit: audit::AuditSection,
+    /// `[telemetry]`
+    pub telemetry: telemetry::TelemetrySection,
+}
+
+/// The tenants that other sections may name.
+pub(crate) struct Tenants<'a>(&'a [tenants::TenantSection]);
+
+impl Tenants<'_> {
+    /// The named tenant, or the default one where none is named.
+    pub(crate) fn find(&self, named: Option<&Spanned<Tenant>>, mistakes: &mut Mistakes<'_>) -> Option<Tenant> {
+        let Some(named) = named else { return Some(Tenant::default_tenant()) };
+        if self.0.iter().any(|tenant| tenant.name == *named.get_ref()) {
+            return Some(named.get_ref().clone());
+        }
+        let names = self.0.iter().map(|tenant| tenant.name.as_str());
+        let help = nearest(named.get_ref().as_str(), names);
+        mistakes.at(&named.span(), format!("no tenant `{}`", named.get_ref()), help);
+        None
+    }
+}
+
+/// "the nearest is ..." for a name that is not there.
+pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
+    known
+        .map(|name| (distance(wanted, name), name))
+        .min()
+        .map_or_else(|| "none is declared".to_owned(), |(_, name)| format!("the nearest one declared is `{name}`"))
+}
+
+/// Reads and checks the configuration in `dir`.
+///
+/// # Errors
+/// Every mistake that was found, ordered by file and line.
+pub fn load(dir: &Path) -> Result<Config, Vec<ConfigError>> {
+    let path = dir.join(FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        vec![
+            ConfigError::in_file(&path, format!("cannot be read: {}", error.kind()))
+                .with_help("`countersign init DIR` writes a configuration to begin with"),
+        ]
+    })?;
+    parse(dir, &path, &text)
+}
+
+/// Checks a configuration that is already in memory, as if it stood in `dir`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(dir: &Path, path: &Path, text: &str) -> Result<Config, Vec<ConfigError>> {
+    let raw: Raw = toml::from_str(text).map_err(|error| vec![ConfigError::from_toml(path, text, &error)])?;
+    let mut mistakes = Mistakes { file: path, text, found: Vec::new() };
+    let config = checked(dir, raw, &mut mistakes);
+    let mut found = mistakes.found;
+    if found.is_empty() {
+        return Ok(config);
+    }
+    found.sort();
+    Err(found)
+}
+
+fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
+    let tenants = tenants::check(raw.tenants, mistakes);
+    let known = Tenants(&tenants);
+    let groups = groups::check(raw.groups, &known, mistakes);
+    let users = users::check(raw.users, &known, &groups, mistakes);
+    let clients = clients::check(raw.clients, &known, mistakes);
+    let upstreams = upstreams::check(raw.upstreams, mistakes);
+    let routes = routes::check(raw.routes, &known, &upstreams, &clients, mistakes);
+    Config {
+        dir: dir.to_owned(),
+        listeners: listeners::check(raw.listeners, mistakes),
+        store: raw.store,
+        keys: keys::check(raw.keys, mistakes),
+        tenants,
+        clients,
+        users,
+        groups,
+        routes,
+        upstreams,
+        policies: raw.policies,
+        audit: raw.audit,
+        telemetry: raw.telemetry,
+    }
+}
+
+#[cfg(test)]
+mod tests;

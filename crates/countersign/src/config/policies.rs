@@ -1,0 +1,25 @@
+//! `[policies]`: the Cedar files that decide. Without a directory, the files that are built in and can be read with `countersign init`.
+
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// `[policies]` as written and as used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoliciesSection {
+    /// A directory of `*.cedar` files beside the built-in ones; relative paths start at the configuration directory.
+    pub directory: Option<PathBuf>,
+    /// Whether the built-in policies are loaded as well.
+    pub built_in: BuiltIn,
+}
+
+/// What becomes of the policies that the program brings along.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuiltIn {
+    /// They decide together with the directory's.
+    #[default]
+    Keep,
+    /// Only the directory's decide.
+    Replace,
+}

@@ -1,0 +1,210 @@
+//! `[[routes]]`: what the gateway lets through, to where, and what it asks of the caller. A path or method that no route names is denied.
+
+use super::clients::ClientSection;
+use super::error::Mistakes;
+use super::span::Span;
+use super::upstreams::UpstreamSection;
+use super::{Tenants, nearest};
+use countersign_base::{Audience, ClientId, Duration, RouteId, Scope, Tenant};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
+
+/// One of `[[routes]]` as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRoute {
+    name: Spanned<RouteId>,
+    #[serde(default)]
+    tenant: Option<Spanned<Tenant>>,
+    /// Hosts it answers for; without any, every host.
+    #[serde(default)]
+    hosts: Vec<String>,
+    /// `/orders/{owner}/{order}`: a name in braces takes one segment, which policies see as an attribute of the resource.
+    path: Spanned<String>,
+    upstream: Spanned<RouteId>,
+    /// The one audience that tokens must have.
+    audience: Audience,
+    /// The entity type of the resource in policies.
+    resource: String,
+    /// What each method means.
+    actions: BTreeMap<String, RawAction>,
+    #[serde(default)]
+    proof: Proof,
+    #[serde(default)]
+    record: Recording,
+    rate: Option<RawRate>,
+    exchange: Option<RawExchange>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAction {
+    action: String,
+    scope: Option<Scope>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRate {
+    requests: Spanned<u32>,
+    per: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawExchange {
+    client: Spanned<ClientId>,
+    audience: Audience,
+    #[serde(default)]
+    scopes: BTreeSet<Scope>,
+}
+
+/// How a caller must prove that a token is theirs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proof {
+    /// As the token itself says: a bound token needs its key, a bearer token nothing.
+    Any,
+    /// The token must be bound to a DPoP key or a client certificate.
+    #[default]
+    Bound,
+}
+
+/// When a decision is on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recording {
+    /// Before the request is passed on.
+    #[default]
+    Durable,
+    /// Soon after; a full queue denies.
+    Queued,
+}
+
+/// What one method means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionSection {
+    /// The action in policies.
+    pub action: String,
+    /// The scope it needs.
+    pub scope: Option<Scope>,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSection {
+    /// Its name.
+    pub name: RouteId,
+    /// Whose tokens it accepts.
+    pub tenant: Tenant,
+    /// Hosts it answers for.
+    pub hosts: Vec<String>,
+    /// The template of its path.
+    pub path: String,
+    /// Where requests go.
+    pub upstream: RouteId,
+    /// The one audience that tokens must have.
+    pub audience: Audience,
+    /// The entity type of the resource.
+    pub resource: String,
+    /// What each method means; others are denied.
+    pub actions: BTreeMap<String, ActionSection>,
+    /// How a caller proves that a token is theirs.
+    pub proof: Proof,
+    /// When the decision is on disk.
+    pub record: Recording,
+    /// Requests per client and span.
+    pub rate: Option<(u32, Duration)>,
+    /// The token that the upstream gets instead of the caller's.
+    pub exchange: Option<ExchangeSection>,
+}
+
+/// A token exchange before the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeSection {
+    /// As which client the gateway exchanges; the actor in the new token.
+    pub client: ClientId,
+    /// The upstream's own audience.
+    pub audience: Audience,
+    /// The scopes of the new token.
+    pub scopes: BTreeSet<Scope>,
+}
+
+pub(crate) fn check(
+    raw: Vec<RawRoute>,
+    tenants: &Tenants<'_>,
+    upstreams: &[UpstreamSection],
+    clients: &[ClientSection],
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<RouteSection> {
+    let mut routes: Vec<RouteSection> = Vec::new();
+    for route in raw {
+        let Some(tenant) = tenants.find(route.tenant.as_ref(), mistakes) else { continue };
+        if routes.iter().any(|earlier| earlier.name == *route.name.get_ref()) {
+            mistakes.at(&route.name.span(), format!("the route `{}` stands here twice", route.name.get_ref()), "remove one of them");
+            continue;
+        }
+        check_references(&route, &tenant, upstreams, clients, mistakes);
+        routes.push(section(route, tenant, mistakes));
+    }
+    routes
+}
+
+fn check_references(
+    route: &RawRoute,
+    tenant: &Tenant,
+    upstreams: &[UpstreamSection],
+    clients: &[ClientSection],
+    mistakes: &mut Mistakes<'_>,
+) {
+    if !route.path.get_ref().starts_with('/') {
+        mistakes.at(&route.path.span(), "a path begins with `/`", format!("write `/{}`", route.path.get_ref()));
+    }
+    let wanted = route.upstream.get_ref();
+    if !upstreams.iter().any(|upstream| upstream.name == *wanted) {
+        let help = nearest(wanted.as_str(), upstreams.iter().map(|upstream| upstream.name.as_str()));
+        mistakes.at(&route.upstream.span(), format!("no upstream `{wanted}`"), help);
+    }
+    if let Some(exchange) = &route.exchange {
+        let wanted = exchange.client.get_ref();
+        let mut known = clients.iter().filter(|client| client.tenant == *tenant);
+        if !known.any(|client| client.id == *wanted) {
+            let names = clients.iter().filter(|client| client.tenant == *tenant).map(|client| client.id.as_str());
+            mistakes.at(&exchange.client.span(), format!("no client `{wanted}` in tenant `{tenant}`"), nearest(wanted.as_str(), names));
+        }
+    }
+    if let Some(rate) = &route.rate
+        && *rate.requests.get_ref() == 0
+    {
+        mistakes.at(&rate.requests.span(), "a rate of no requests closes the route", "remove the route, or allow at least one");
+    }
+}
+
+fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> RouteSection {
+    if route.actions.is_empty() {
+        mistakes.at(&route.name.span(), "a route without actions denies everything", "write `actions.GET = { action = \"read\" }`");
+    }
+    RouteSection {
+        name: route.name.into_inner(),
+        tenant,
+        hosts: route.hosts,
+        path: route.path.into_inner(),
+        upstream: route.upstream.into_inner(),
+        audience: route.audience,
+        resource: route.resource,
+        actions: route
+            .actions
+            .into_iter()
+            .map(|(method, action)| (method.to_ascii_uppercase(), ActionSection { action: action.action, scope: action.scope }))
+            .collect(),
+        proof: route.proof,
+        record: route.record,
+        rate: route.rate.map(|rate| (rate.requests.into_inner(), rate.per.0)),
+        exchange: route.exchange.map(|exchange| ExchangeSection {
+            client: exchange.client.into_inner(),
+            audience: exchange.audience,
+            scopes: exchange.scopes,
+        }),
+    }
+}
