@@ -23,7 +23,9 @@ impl FromStr for Audience {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = ParseError::expected("an audience: an absolute URI without fragment, at most 512 bytes");
+        let error = ParseError::expected(
+            "an audience: an absolute URI without fragment, at most 512 bytes",
+        );
         if text.len() > 512 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(error);
         }
@@ -51,8 +53,13 @@ impl FromStr for Issuer {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = ParseError::expected("an issuer: an https URL without query, fragment and trailing slash, at most 512 bytes");
-        if text.len() > 512 || text.ends_with('/') || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let error = ParseError::expected(
+            "an issuer: an https URL without query, fragment and trailing slash, at most 512 bytes",
+        );
+        if text.len() > 512
+            || text.ends_with('/')
+            || !text.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(error);
         }
         match Url::parse(text) {

@@ -18,7 +18,9 @@ impl<const N: usize> Bounded<N> {
     /// When `text` is longer than `N` bytes or holds a control character.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         if text.len() > N || text.chars().any(char::is_control) {
-            return Err(ParseError::expected("a shorter text without control characters"));
+            return Err(ParseError::expected(
+                "a shorter text without control characters",
+            ));
         }
         Ok(Self(text.to_owned()))
     }

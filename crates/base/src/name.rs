@@ -100,27 +100,43 @@ impl Tenant {
 }
 
 fn is_client_id(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && !b":\"'\\&`".contains(&byte))
+    (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b":\"'\\&`".contains(&byte))
 }
 
 fn is_kid(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/=+".contains(&byte))
+    (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/=+".contains(&byte))
 }
 
 fn is_label(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     (1..=64).contains(&text.len())
         && text.bytes().all(allowed)
-        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_alphanumeric())
 }
 
 fn is_tenant(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=32).contains(&text.len())
         && text.bytes().all(allowed)
-        && text.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+        && text
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_lowercase())
 }
 
 fn is_username(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c.is_whitespace() || "\"'`<>".contains(c))
+    (1..=128).contains(&text.len())
+        && !text
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || "\"'`<>".contains(c))
 }

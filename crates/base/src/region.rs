@@ -26,7 +26,9 @@ impl FromStr for Region {
         if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::expected("a region: 1 to 32 lower-case letters, digits or `-`"))
+        Err(ParseError::expected(
+            "a region: 1 to 32 lower-case letters, digits or `-`",
+        ))
     }
 }
 

@@ -27,7 +27,9 @@ impl FromStr for Scope {
         if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::expected("a scope: 1 to 128 visible ASCII characters without quotes and backslash"))
+        Err(ParseError::expected(
+            "a scope: 1 to 128 visible ASCII characters without quotes and backslash",
+        ))
     }
 }
 

@@ -2,6 +2,13 @@
 //!
 //! One file a verb, one line a verb in [`VERBS`]. Nothing here is part of the program that users run.
 
+mod bench;
+mod chaos;
+mod fuzz;
+mod install;
+mod process;
+mod requirements;
+mod suites;
 mod tidy;
 mod tree;
 mod verb;
@@ -10,7 +17,14 @@ use std::process::ExitCode;
 use verb::Verb;
 
 /// Every verb, in the order that the help shows.
-const VERBS: &[Verb] = &[tidy::VERB];
+const VERBS: &[Verb] = &[
+    suites::VERB,
+    tidy::VERB,
+    requirements::VERB,
+    fuzz::VERB,
+    chaos::VERB,
+    bench::VERB,
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

@@ -14,7 +14,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// The directory for everything a verb downloads, builds or writes for a while.
 pub(crate) fn scratch() -> PathBuf {
-    root().join("target").join("xtask")
+    target().join("xtask")
 }
 
 /// `cargo`, in the workspace's root, with the features a plain user of this repository gets.
@@ -136,4 +136,9 @@ pub(crate) fn words(line: &str) -> impl Iterator<Item = &str> {
 /// The line without a trailing `//` comment; strings that hold `//` are cut too, which errs towards fewer words.
 pub(crate) fn code_of(line: &str) -> &str {
     line.split("//").next().unwrap_or(line)
+}
+
+/// The build directory.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

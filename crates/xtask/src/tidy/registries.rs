@@ -1,4 +1,4 @@
-//! Lists that must be complete: every fuzz target has its seeds, every decision record is numbered once.
+//! Lists that must be complete: every fuzz target has its seeds, every decision record is numbered once, every requirement id has its entry.
 
 use super::Check;
 use crate::tree;
@@ -13,6 +13,7 @@ pub(crate) const CHECK: Check = Check {
 fn findings() -> Result<Vec<String>, Problem> {
     let mut findings = fuzz_targets()?;
     findings.extend(decisions()?);
+    findings.extend(crate::requirements::complaints()?);
     Ok(findings)
 }
 

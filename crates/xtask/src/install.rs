@@ -1,0 +1,163 @@
+//! What a suite needs beyond a Rust toolchain: system packages, Python environments, npm projects.
+//!
+//! Everything is asked for by name and exact version from the machine's own package managers, and kept below the build directory
+//! where it is not a system package. A need that cannot be met skips the suite with the reason.
+
+use crate::process;
+use crate::tree;
+use crate::verb::Problem;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Installs system packages unless `present` already exists.
+pub(crate) fn system(present: &Path, packages: &[&str]) -> Result<(), Problem> {
+    if present.exists() {
+        return Ok(());
+    }
+    if !process::answers("apt-get") {
+        return Err(Problem::new(format!(
+            "{} is missing and there is no apt-get to install {}",
+            present.display(),
+            packages.join(" ")
+        )));
+    }
+    static LISTS: OnceLock<bool> = OnceLock::new();
+    // Without lists nothing can be installed; with stale ones a download may be gone: refresh once a run.
+    let _fresh = LISTS.get_or_init(|| {
+        process::run(privileged("apt-get").args(["update", "-q"]), LIMIT)
+            .is_ok_and(|done| done.succeeded())
+    });
+    let mut install = privileged("apt-get");
+    install
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "-q", "-y", "--no-install-recommends"])
+        .args(packages);
+    process::must(&mut install, LIMIT)?;
+    if present.exists() {
+        Ok(())
+    } else {
+        Err(Problem::new(format!(
+            "{} is missing after installing {}",
+            present.display(),
+            packages.join(" ")
+        )))
+    }
+}
+
+/// A command with the rights to install, if this user can have them without being asked.
+fn privileged(program: &str) -> Command {
+    if is_root() || !process::answers("sudo") {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", "--preserve-env=DEBIAN_FRONTEND", program]);
+    command
+}
+
+/// Whether this process runs as the superuser.
+pub(crate) fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// A Python environment that holds exactly `packages` (each `name==version`) and what they need; returns its `bin`.
+pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf, Problem> {
+    let home = tree::scratch().join("python").join(name);
+    let bin = home.join("bin");
+    let stamp = home.join("installed");
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(bin);
+    }
+    if !process::answers("python3") {
+        return Err(Problem::new("there is no python3"));
+    }
+    std::fs::create_dir_all(&home)?;
+    if process::must(
+        Command::new("python3").args(["-m", "venv"]).arg(&home),
+        LIMIT,
+    )
+    .is_err()
+    {
+        // Debian splits the module off.
+        system(Path::new("/usr/share/doc/python3-venv"), &["python3-venv"])?;
+        process::must(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&home),
+            LIMIT,
+        )?;
+    }
+    let mut install = Command::new(bin.join("python"));
+    install
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(packages);
+    process::must(&mut install, LIMIT)?;
+    std::fs::write(&stamp, wanted)?;
+    Ok(bin)
+}
+
+/// Copies an npm project (relative to the root) below the build directory, installs its lock file there, and returns the copy.
+pub(crate) fn npm(project: &str) -> Result<PathBuf, Problem> {
+    if !process::answers("npm") || !process::answers("node") {
+        return Err(Problem::new("there is no node with npm"));
+    }
+    let from = tree::root().join(project);
+    let copy = tree::scratch().join("npm").join(project.replace('/', "-"));
+    std::fs::create_dir_all(&copy)?;
+    for entry in std::fs::read_dir(&from)? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            std::fs::copy(&path, copy.join(name))?;
+        }
+    }
+    let lock = std::fs::read_to_string(copy.join("package-lock.json"))?;
+    let stamp = copy.join("node_modules").join(".installed-lock");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == lock) {
+        return Ok(copy);
+    }
+    let mut install = Command::new("npm");
+    install
+        .current_dir(&copy)
+        .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    process::must(&mut install, LIMIT)?;
+    std::fs::write(&stamp, lock)?;
+    Ok(copy)
+}
+
+/// Headless Chromium from the system's packages.
+pub(crate) fn chromium() -> Result<PathBuf, Problem> {
+    let path = PathBuf::from("/usr/bin/chromium");
+    system(&path, &["chromium"])?;
+    Ok(path)
+}
+
+/// The program itself, built as the tests use it.
+pub(crate) fn countersign() -> Result<PathBuf, Problem> {
+    built("countersign")
+}
+
+/// A binary of the workspace, built as the tests use it.
+pub(crate) fn built(name: &str) -> Result<PathBuf, Problem> {
+    // The whole workspace with its tests, so that features resolve as for the test runner and nothing is compiled twice.
+    process::must(
+        tree::cargo().args(["build", "--quiet", "--workspace", "--bins", "--tests"]),
+        Duration::from_secs(2400),
+    )?;
+    let path = tree::target().join("debug").join(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Problem::new(format!("{} was not built", path.display())))
+    }
+}

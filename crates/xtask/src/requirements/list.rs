@@ -1,0 +1,134 @@
+//! The lists themselves: `docs/requirements/AREA.toml`, one entry an id, the statement in our own words.
+
+use crate::tree;
+use crate::verb::Problem;
+use std::collections::BTreeMap;
+
+/// Where the lists are.
+const FOLDER: &str = "docs/requirements";
+
+/// How many ids each series of the identity area has: the lists must be complete, so that nothing is forgotten by leaving it out.
+const IDENTITY: &[(&str, u32)] = &[
+    ("R", 60),
+    ("AR", 27),
+    ("PAR", 16),
+    ("JAR", 19),
+    ("CA", 18),
+    ("CODE", 12),
+    ("RT", 18),
+    ("LO", 10),
+    ("DPOP", 43),
+    ("CIBA", 39),
+    ("DEV", 6),
+    ("TX", 15),
+    ("INT", 7),
+    ("REG", 8),
+    ("JWT", 12),
+    ("SSF", 25),
+    ("RP", 11),
+    ("PDP", 13),
+    ("FED", 9),
+    ("A", 84),
+];
+
+/// An entry.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Requirement {
+    /// Such as `R23`, `CODE-10` or `A35`.
+    pub(crate) id: String,
+    /// What holds, in one sentence of ours.
+    pub(crate) statement: String,
+    /// The part of the product that must be built first, if it is not there yet.
+    pub(crate) later: Option<String>,
+    /// `feature-absent: DECISION` or `superseded-by ID`.
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    requirement: Vec<Requirement>,
+}
+
+/// The areas that have a list.
+pub(crate) fn areas() -> Result<Vec<String>, Problem> {
+    let files = tree::files_below(FOLDER, "toml")?;
+    Ok(files
+        .iter()
+        .filter_map(|file| {
+            file.path
+                .rsplit('/')
+                .next()?
+                .strip_suffix(".toml")
+                .map(str::to_owned)
+        })
+        .collect())
+}
+
+/// The entries of an area, in the order of its file.
+pub(crate) fn read(area: &str) -> Result<Vec<Requirement>, Problem> {
+    let path = format!("{FOLDER}/{area}.toml");
+    let text = std::fs::read_to_string(tree::root().join(&path))
+        .map_err(|error| Problem::new(format!("{path}: {error}")))?;
+    let file: File =
+        toml::from_str(&text).map_err(|error| Problem::new(format!("{path}: {error}")))?;
+    Ok(file.requirement)
+}
+
+/// What is wrong with the lists: an id missing, twice or unknown, an empty statement, a reason of another kind.
+pub(crate) fn complaints() -> Result<Vec<String>, Problem> {
+    let entries = read("identity")?;
+    let mut complaints = Vec::new();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in &entries {
+        *seen.entry(&entry.id).or_default() += 1;
+        if entry.statement.trim().is_empty() {
+            complaints.push(format!("{FOLDER}: {} has no statement", entry.id));
+        }
+        let known = |reason: &String| {
+            reason.starts_with("feature-absent: ") || reason.starts_with("superseded-by ")
+        };
+        if entry.reason.as_ref().is_some_and(|reason| !known(reason)) {
+            complaints.push(format!("{FOLDER}: the reason of {} is neither `feature-absent: ...` nor `superseded-by ...`", entry.id));
+        }
+    }
+    let expected: Vec<String> = IDENTITY
+        .iter()
+        .flat_map(|(series, last)| (1..=*last).map(move |number| id(series, number)))
+        .collect();
+    complaints.extend(
+        expected
+            .iter()
+            .filter(|id| !seen.contains_key(id.as_str()))
+            .map(|id| format!("{FOLDER}: {id} has no entry")),
+    );
+    complaints.extend(
+        seen.iter()
+            .filter(|(_, count)| **count > 1)
+            .map(|(id, _)| format!("{FOLDER}: {id} stands twice")),
+    );
+    complaints.extend(
+        seen.keys()
+            .filter(|id| !expected.iter().any(|known| known == **id))
+            .map(|id| format!("{FOLDER}: {id} is not a known id")),
+    );
+    Ok(complaints)
+}
+
+/// `R23` and `A35` are written together, the others with a dash.
+fn id(series: &str, number: u32) -> String {
+    if matches!(series, "A" | "R") {
+        format!("{series}{number}")
+    } else {
+        format!("{series}-{number}")
+    }
+}
+
+/// The series that are written with a dash.
+pub(crate) fn dashed_series() -> impl Iterator<Item = &'static str> {
+    IDENTITY
+        .iter()
+        .map(|(series, _)| *series)
+        .filter(|series| !matches!(*series, "A" | "R"))
+}

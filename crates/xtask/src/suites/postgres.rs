@@ -1,0 +1,138 @@
+//! The store's tests against PostgreSQL: the system's server, in a temporary directory, as an unprivileged user, on loopback.
+//!
+//! The server's files and its process end with the suite.
+
+use super::{Report, Suite, rust};
+use crate::verb::Problem;
+use crate::{install, process};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// The suite.
+pub(crate) const SUITE: Suite = Suite {
+    name: "postgres",
+    about: "the store's conformance suite on PostgreSQL",
+    run,
+};
+
+const LIMIT: Duration = Duration::from_secs(120);
+const PARENT: &str = "/usr/lib/postgresql";
+
+fn run() -> Result<Report, Problem> {
+    install::system(Path::new(PARENT), &["postgresql", "postgresql-client"])?;
+    let server = Server::start(&newest()?)?;
+    let count = rust::tests("countersign-store", |command| {
+        command.env("COUNTERSIGN_TEST_POSTGRES", &server.url);
+    })?;
+    Ok(Report::Ran(count))
+}
+
+/// The `bin` of the newest installed major version.
+fn newest() -> Result<PathBuf, Problem> {
+    let mut versions: Vec<(u32, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(PARENT)? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_string_lossy().parse().ok());
+        if let Some(number) = number.filter(|_| path.join("bin/initdb").is_file()) {
+            versions.push((number, path.join("bin")));
+        }
+    }
+    versions.sort();
+    versions
+        .pop()
+        .map(|(_, bin)| bin)
+        .ok_or_else(|| Problem::new(format!("no server below {PARENT}")))
+}
+
+/// A running server; dropping it stops it and removes its files.
+struct Server {
+    bin: PathBuf,
+    data: PathBuf,
+    url: String,
+}
+
+impl Server {
+    fn start(bin: &Path) -> Result<Self, Problem> {
+        let home = PathBuf::from(format!("/tmp/countersign-postgres-{}", std::process::id()));
+        let data = home.join("data");
+        std::fs::create_dir_all(&home)?;
+        if install::is_root() {
+            process::must(Command::new("chown").arg("postgres").arg(&home), LIMIT)?;
+        }
+        let port = free_port()?;
+        process::must(
+            as_user(bin, "initdb").arg("-D").arg(&data).args([
+                "-U",
+                "countersign",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-sync",
+            ]),
+            LIMIT,
+        )?;
+        let options = format!(
+            "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c max_connections=200",
+            home.display()
+        );
+        let log = home.join("log");
+        let server = Self {
+            bin: bin.to_path_buf(),
+            data,
+            url: format!("postgres://countersign@127.0.0.1:{port}/postgres"),
+        };
+        // `-w` returns when connections are answered.
+        process::must(
+            as_user(bin, "pg_ctl")
+                .arg("-D")
+                .arg(&server.data)
+                .arg("-l")
+                .arg(&log)
+                .args(["-w", "-o", &options, "start"]),
+            LIMIT,
+        )?;
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let stopped = process::run(
+            as_user(&self.bin, "pg_ctl")
+                .arg("-D")
+                .arg(&self.data)
+                .args(["-m", "immediate", "-w", "stop"]),
+            LIMIT,
+        );
+        if let Err(problem) = stopped {
+            eprintln!("PostgreSQL: {problem}");
+        }
+        let home = self.data.parent().unwrap_or(&self.data);
+        if let Err(error) = std::fs::remove_dir_all(home) {
+            eprintln!("{}: {error}", home.display());
+        }
+    }
+}
+
+/// A program of the server's, run by its own user when this process is the superuser: the server refuses to run as that.
+fn as_user(bin: &Path, program: &str) -> Command {
+    let path = bin.join(program);
+    if !install::is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("runuser");
+    command
+        .args(["-u", "postgres", "--"])
+        .arg(path)
+        .current_dir("/tmp");
+    command
+}
+
+fn free_port() -> Result<u16, Problem> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
