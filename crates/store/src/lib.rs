@@ -1,3 +1,29 @@
-//! Durable state: SQLite and PostgreSQL, the journal and the tiles.
+//! Durable state: SQLite and PostgreSQL behind the same typed tables, the journal and the tiles.
+//!
+//! What must happen together is one unit of work in one transaction ([`Store::issue`], [`Store::spend`], [`Store::change`]); what is
+//! answered was durable before. This crate decides nothing: judges come in as pure functions, and what they return is written.
+//!
+//! Only this crate makes a [`Recorded`], the evidence that a decision stands in the audit log or in the transaction beside it.
 
 pub mod audit;
+pub mod catalogue;
+mod engine;
+mod error;
+mod outbox;
+//mod record;
+//mod replay;
+//mod spend;
+mod store;
+mod sweep;
+pub mod tables;
+mod write;
+
+pub use engine::{Connection, StoreOptions, StoreUrl, Transaction};
+pub use error::{Constraint, StoreError};
+//pub use record::{Durability, RecordError, Recorded, Recorder};
+//pub use replay::ReplayMemory;
+//pub use spend::{AssertionReplayed, Judged, Loaded, Loot, Presented, Settled};
+pub use store::Store;
+pub use sweep::{Sweep, Swept};
+pub use tables::one_time::{AuthorizationCode, HandleHash, NewOneTime, OneTime, RequestUri};
+pub use write::Write;

@@ -1,0 +1,257 @@
+//! Every SQL statement of this program, written once, in the subset that SQLite and PostgreSQL share.
+//!
+//! A statement of a table that belongs to tenants names its tenant; the exceptions are of the kinds `sweep` (expiry, across
+//! tenants) and `across` (what the one sequencer and the nodes' own jobs read), and a test keeps the list. `lock` and `share` are
+//! reads whose rows stay as they are until the transaction ends: on PostgreSQL by a row lock, on SQLite because it has one writer.
+
+/// One statement.
+#[derive(Debug)]
+pub struct Statement {
+    /// The table it is about.
+    pub table: &'static str,
+    /// Its name within the table.
+    pub name: &'static str,
+    /// Whose rows it touches.
+    pub reach: Reach,
+    /// The text for PostgreSQL.
+    pub postgres: &'static str,
+    /// The text for SQLite.
+    pub sqlite: &'static str,
+}
+
+/// Whose rows a statement touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of every tenant, for a job of the program itself.
+    AllTenants,
+    /// The table belongs to no tenant.
+    Program,
+    /// Those of one tenant, which is a parameter.
+    Tenant,
+}
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $table:ident: $reach:ident { $($name:ident = $kind:ident $sql:literal;)* })*) => {
+        $($(#[$doc])* pub(crate) mod $table {
+            use super::{Reach, Statement};
+            $(pub(crate) static $name: Statement = statement!($kind, $reach, stringify!($table), stringify!($name), $sql);)*
+        })*
+
+        /// All of them, for the test that prepares each on both engines.
+        pub static STATEMENTS: &[&Statement] = &[$($(&$table::$name,)*)*];
+    };
+}
+
+macro_rules! statement {
+    (across, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::AllTenants,
+            postgres: $sql,
+            sqlite: $sql,
+        }
+    };
+    (sweep, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::AllTenants,
+            postgres: $sql,
+            sqlite: $sql,
+        }
+    };
+    (plain, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::$reach,
+            postgres: $sql,
+            sqlite: $sql,
+        }
+    };
+    (lock, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::$reach,
+            postgres: concat!($sql, " FOR UPDATE"),
+            sqlite: $sql,
+        }
+    };
+    (share, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::$reach,
+            postgres: concat!($sql, " FOR SHARE"),
+            sqlite: $sql,
+        }
+    };
+}
+
+catalogue! {
+    /// Tenants and their settings.
+    tenants: Tenant {
+        ALL = across "SELECT record FROM tenants ORDER BY tenant LIMIT 10000";
+        FIND = plain "SELECT record FROM tenants WHERE tenant = $1";
+        PUT = plain "INSERT INTO tenants (tenant, record, changed_at) VALUES ($1, $2, $3) ON CONFLICT (tenant) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at";
+    }
+
+    /// Registered clients.
+    clients: Tenant {
+        FIND = plain "SELECT record FROM clients WHERE tenant = $1 AND client = $2";
+        HOLD = share "SELECT record FROM clients WHERE tenant = $1 AND client = $2";
+        LIST = plain "SELECT record FROM clients WHERE tenant = $1 AND client > $2 ORDER BY client LIMIT $3";
+        PUT = plain "INSERT INTO clients (tenant, client, record, changed_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, client) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at";
+        ADD = plain "INSERT INTO clients (tenant, client, record, changed_at) VALUES ($1, $2, $3, $4)";
+        REMOVE = plain "DELETE FROM clients WHERE tenant = $1 AND client = $2";
+    }
+
+    /// People.
+    users: Tenant {
+        FIND = plain "SELECT record FROM users WHERE tenant = $1 AND user_id = $2";
+        FIND_BY_NAME = plain "SELECT record FROM users WHERE tenant = $1 AND username = $2";
+        HOLD = share "SELECT record FROM users WHERE tenant = $1 AND user_id = $2";
+        LIST = plain "SELECT record FROM users WHERE tenant = $1 AND username > $2 ORDER BY username LIMIT $3";
+        PUT = plain "INSERT INTO users (tenant, user_id, username, record, changed_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, user_id) DO UPDATE SET username = excluded.username, record = excluded.record, changed_at = excluded.changed_at";
+        ADD = plain "INSERT INTO users (tenant, user_id, username, record, changed_at) VALUES ($1, $2, $3, $4, $5)";
+        REMOVE = plain "DELETE FROM users WHERE tenant = $1 AND user_id = $2";
+    }
+
+    /// Groups of people and the roles they give.
+    user_groups: Tenant {
+        FIND = plain "SELECT record FROM user_groups WHERE tenant = $1 AND group_name = $2";
+        LIST = plain "SELECT record FROM user_groups WHERE tenant = $1 AND group_name > $2 ORDER BY group_name LIMIT $3";
+        OF_USER = plain "SELECT user_groups.record FROM memberships JOIN user_groups ON user_groups.tenant = memberships.tenant AND user_groups.group_name = memberships.group_name WHERE memberships.tenant = $1 AND memberships.user_id = $2 ORDER BY user_groups.group_name";
+        PUT = plain "INSERT INTO user_groups (tenant, group_name, record, changed_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, group_name) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at";
+        REMOVE = plain "DELETE FROM user_groups WHERE tenant = $1 AND group_name = $2";
+    }
+
+    /// Who is in which group.
+    memberships: Tenant {
+        ADD = plain "INSERT INTO memberships (tenant, user_id, group_name) VALUES ($1, $2, $3) ON CONFLICT (tenant, user_id, group_name) DO NOTHING";
+        CLEAR = plain "DELETE FROM memberships WHERE tenant = $1 AND user_id = $2";
+        OF_USER = plain "SELECT group_name FROM memberships WHERE tenant = $1 AND user_id = $2 ORDER BY group_name";
+    }
+
+    /// What people allowed clients, so that they are not asked again.
+    consents: Tenant {
+        FIND = plain "SELECT record FROM consents WHERE tenant = $1 AND user_id = $2 AND client = $3";
+        PUT = plain "INSERT INTO consents (tenant, user_id, client, record) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, user_id, client) DO UPDATE SET record = excluded.record";
+        REMOVE = plain "DELETE FROM consents WHERE tenant = $1 AND user_id = $2 AND client = $3";
+    }
+
+    /// Sign-ins of browsers.
+    sessions: Tenant {
+        ADD = plain "INSERT INTO sessions (tenant, handle, session_id, user_id, record, expires_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        END = plain "UPDATE sessions SET ended_at = $3 WHERE tenant = $1 AND session_id = $2 AND ended_at IS NULL";
+        FIND = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
+        FIND_BY_HANDLE = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND handle = $2";
+        HOLD = share "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
+        OF_USER = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > $3 ORDER BY session_id LIMIT $4";
+        SWEEP = sweep "DELETE FROM sessions WHERE (tenant, session_id) IN (SELECT tenant, session_id FROM sessions WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// Values that work once, each kind apart.
+    one_time: Tenant {
+        ADD = plain "INSERT INTO one_time (tenant, kind, handle, record, expires_at) VALUES ($1, $2, $3, $4, $5)";
+        FIND = plain "SELECT record, expires_at, spent_at FROM one_time WHERE tenant = $1 AND kind = $2 AND handle = $3";
+        LOCK = lock "SELECT record, expires_at, spent_at FROM one_time WHERE tenant = $1 AND kind = $2 AND handle = $3";
+        SPEND = plain "UPDATE one_time SET spent_at = $4 WHERE tenant = $1 AND kind = $2 AND handle = $3 AND spent_at IS NULL";
+        SWEEP = sweep "DELETE FROM one_time WHERE (tenant, kind, handle) IN (SELECT tenant, kind, handle FROM one_time WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// What subjects allowed clients: the unit of revocation.
+    grants: Tenant {
+        FIND = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
+        LOCK = lock "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
+        OF_USER = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY grant_id LIMIT $4";
+        PUT = plain "INSERT INTO grants (tenant, grant_id, client, user_id, session_id, record, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, grant_id) DO UPDATE SET record = excluded.record, expires_at = excluded.expires_at";
+        REVOKE = plain "UPDATE grants SET revoked_at = $3 WHERE tenant = $1 AND grant_id = $2 AND revoked_at IS NULL";
+        SWEEP = sweep "DELETE FROM grants WHERE (tenant, grant_id) IN (SELECT tenant, grant_id FROM grants WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// Refresh tokens: one row for all generations of a grant's.
+    refresh_families: Tenant {
+        ADD = plain "INSERT INTO refresh_families (tenant, family_id, grant_id, record, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        FIND = plain "SELECT record, revoked_at FROM refresh_families WHERE tenant = $1 AND family_id = $2";
+        LOCK = lock "SELECT record, revoked_at FROM refresh_families WHERE tenant = $1 AND family_id = $2";
+        REVOKE_BY_GRANT = plain "UPDATE refresh_families SET revoked_at = $3 WHERE tenant = $1 AND grant_id = $2 AND revoked_at IS NULL";
+        ROTATE = plain "UPDATE refresh_families SET record = $3, expires_at = $4 WHERE tenant = $1 AND family_id = $2 AND revoked_at IS NULL";
+        SWEEP = sweep "DELETE FROM refresh_families WHERE (tenant, family_id) IN (SELECT tenant, family_id FROM refresh_families WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// The `jti` of accepted client assertions.
+    assertions: Tenant {
+        SPEND = plain "INSERT INTO assertions (tenant, client, jti, expires_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, client, jti) DO NOTHING";
+        SWEEP = sweep "DELETE FROM assertions WHERE (tenant, client, jti) IN (SELECT tenant, client, jti FROM assertions WHERE expires_at < $1 LIMIT $2)";
+        SWEEP_CLIENT = plain "DELETE FROM assertions WHERE (tenant, client, jti) IN (SELECT tenant, client, jti FROM assertions WHERE tenant = $1 AND client = $2 AND expires_at < $3 LIMIT $4)";
+        COUNT = plain "SELECT COUNT(*) FROM assertions WHERE tenant = $1 AND client = $2";
+    }
+
+    /// What was revoked while tokens of it may be alive.
+    revocations: Tenant {
+        ADD = plain "INSERT INTO revocations (tenant, kind, subject, not_before, expires_at) VALUES ($1, $2, $3, $4, $5)";
+        AFTER = across "SELECT sequence, tenant, kind, subject, not_before, expires_at FROM revocations WHERE sequence > $1 AND expires_at > $2 ORDER BY sequence LIMIT $3";
+        SWEEP = sweep "DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// Signing keys, their private halves sealed.
+    signing_keys: Tenant {
+        ALL = across "SELECT tenant, kid, purpose, algorithm, state, public_jwk, sealed, created_at, changed_at FROM signing_keys ORDER BY tenant, created_at, kid LIMIT 100000";
+        ADD = plain "INSERT INTO signing_keys (tenant, kid, purpose, algorithm, state, public_jwk, sealed, created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        LIST = plain "SELECT tenant, kid, purpose, algorithm, state, public_jwk, sealed, created_at, changed_at FROM signing_keys WHERE tenant = $1 ORDER BY created_at, kid";
+        MOVE = plain "UPDATE signing_keys SET state = $3, changed_at = $4 WHERE tenant = $1 AND kid = $2 AND state = $5";
+        REMOVE = plain "DELETE FROM signing_keys WHERE tenant = $1 AND kid = $2";
+        RESEAL = plain "UPDATE signing_keys SET sealed = $3 WHERE tenant = $1 AND kid = $2";
+    }
+
+    /// Key-encryption keys, wrapped by the root key.
+    keks: Program {
+        ADD = plain "INSERT INTO keks (version, wrapped, created_at) VALUES ($1, $2, $3)";
+        ALL = plain "SELECT version, wrapped, created_at FROM keks ORDER BY version";
+        REWRAP = plain "UPDATE keks SET wrapped = $2 WHERE version = $1";
+    }
+
+    /// Single values of the program.
+    settings: Program {
+        ADD = plain "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        FIND = plain "SELECT value FROM settings WHERE name = $1";
+        PUT = plain "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    }
+
+    /// Audit records on their way into the log.
+    audit_outbox: Tenant {
+        ADD = plain "INSERT INTO audit_outbox (tenant, event_id, record) VALUES ($1, $2, $3)";
+        OLDEST = across "SELECT sequence, event_id, record FROM audit_outbox ORDER BY sequence LIMIT $1";
+        REMOVE = across "DELETE FROM audit_outbox WHERE sequence = $1";
+        WAITING = across "SELECT COUNT(*) FROM audit_outbox";
+    }
+
+    /// Keys of people, under which what is personal about them is sealed.
+    subject_keys: Tenant {
+        ADD = plain "INSERT INTO subject_keys (tenant, user_id, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, user_id) DO NOTHING";
+        ERASE = plain "UPDATE subject_keys SET wrapped = NULL, erased_at = $3 WHERE tenant = $1 AND user_id = $2 AND erased_at IS NULL";
+        FIND = plain "SELECT wrapped, erased_at FROM subject_keys WHERE tenant = $1 AND user_id = $2";
+        REWRAP = plain "UPDATE subject_keys SET wrapped = $3 WHERE tenant = $1 AND user_id = $2 AND erased_at IS NULL";
+    }
+
+    /// Sealed queries of recorded decisions.
+    event_details: Tenant {
+        ADD = plain "INSERT INTO event_details (tenant, event_id, user_id, salt, sealed, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        FIND = plain "SELECT user_id, salt, sealed FROM event_details WHERE tenant = $1 AND event_id = $2";
+        SWEEP = sweep "DELETE FROM event_details WHERE (tenant, event_id) IN (SELECT tenant, event_id FROM event_details WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// Failed sign-ins.
+    throttle: Tenant {
+        CLEAR = plain "DELETE FROM throttle WHERE tenant = $1 AND source = $2";
+        FAIL = plain "INSERT INTO throttle (tenant, source, failures, last_failure_at, expires_at) VALUES ($1, $2, 1, $3, $4) ON CONFLICT (tenant, source) DO UPDATE SET failures = CASE WHEN throttle.expires_at <= excluded.last_failure_at THEN 1 ELSE throttle.failures + 1 END, last_failure_at = excluded.last_failure_at, expires_at = excluded.expires_at";
+        FIND = plain "SELECT failures, last_failure_at FROM throttle WHERE tenant = $1 AND source = $2 AND expires_at > $3";
+        SWEEP = sweep "DELETE FROM throttle WHERE (tenant, source) IN (SELECT tenant, source FROM throttle WHERE expires_at < $1 LIMIT $2)";
+    }
+}
+
+#[cfg(test)]
+mod tests;

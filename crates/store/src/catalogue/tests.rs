@@ -1,0 +1,75 @@
+//! The catalogue keeps its own rules.
+
+use super::{Reach, STATEMENTS};
+
+/// Statements that reach across tenants, each with the job that needs it. A new one is a decision: it is added here by hand.
+const ACROSS: &[(&str, &str)] = &[
+    ("tenants", "ALL"),
+    ("sessions", "SWEEP"),
+    ("one_time", "SWEEP"),
+    ("grants", "SWEEP"),
+    ("refresh_families", "SWEEP"),
+    ("assertions", "SWEEP"),
+    ("revocations", "AFTER"),
+    ("revocations", "SWEEP"),
+    ("signing_keys", "ALL"),
+    ("audit_outbox", "OLDEST"),
+    ("audit_outbox", "REMOVE"),
+    ("audit_outbox", "WAITING"),
+    ("event_details", "SWEEP"),
+    ("throttle", "SWEEP"),
+];
+
+#[test]
+fn a_statement_on_a_tenants_table_names_the_tenant() {
+    for statement in STATEMENTS {
+        let name = (statement.table, statement.name);
+        match statement.reach {
+            Reach::AllTenants => assert!(
+                ACROSS.contains(&name),
+                "{name:?} reaches across tenants and is not on the list"
+            ),
+            Reach::Program => assert!(
+                ["keks", "settings"].contains(&statement.table),
+                "{name:?} is of no tenant"
+            ),
+            Reach::Tenant => {
+                let scoped = statement.sqlite.contains("tenant = $1")
+                    || statement.sqlite.contains("(tenant, ")
+                        && statement.sqlite.contains("VALUES ($1,");
+                assert!(
+                    scoped,
+                    "{name:?} does not name its tenant: {}",
+                    statement.sqlite
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_exemption_is_still_needed() {
+    for name in ACROSS {
+        let exempt = STATEMENTS
+            .iter()
+            .find(|statement| (statement.table, statement.name) == *name);
+        assert_eq!(
+            exempt.map(|statement| statement.reach),
+            Some(Reach::AllTenants),
+            "{name:?}"
+        );
+    }
+}
+
+#[test]
+fn both_dialects_differ_in_the_row_lock_alone() {
+    for statement in STATEMENTS {
+        let rest = statement.postgres.strip_prefix(statement.sqlite);
+        assert!(
+            matches!(rest, Some("" | " FOR UPDATE" | " FOR SHARE")),
+            "{}.{}",
+            statement.table,
+            statement.name
+        );
+    }
+}

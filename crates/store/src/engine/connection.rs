@@ -1,0 +1,289 @@
+//! One connection to either engine, the values that go in and the rows that come out.
+
+use crate::StoreError;
+use crate::catalogue::Statement;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Postgres, Row as _, Sqlite, SqliteConnection, Type};
+use std::ops::{Deref, DerefMut};
+
+/// A connection that can read. Table functions that only read take one; those that write take a [`Transaction`].
+pub struct Connection {
+    link: Link,
+    /// Set by the first failed statement: SQLite may have rolled the whole transaction back by itself, so nothing more may run on it.
+    failed: bool,
+}
+
+enum Link {
+    PostgresPooled(PoolConnection<Postgres>),
+    PostgresTransaction(sqlx::Transaction<'static, Postgres>),
+    SqlitePooled(PoolConnection<Sqlite>),
+    SqliteWriter(SqliteConnection),
+}
+
+/// A connection inside a transaction that the store began and will end. It is lent to a unit of work, which cannot end it.
+pub struct Transaction(Connection);
+
+impl Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
+/// A parameter of a statement.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Blob(Vec<u8>),
+    BlobOrNull(Option<Vec<u8>>),
+    Int(i64),
+    IntOrNull(Option<i64>),
+    Text(String),
+    TextOrNull(Option<String>),
+}
+
+macro_rules! value_from {
+    ($($from:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$from> for Value {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        })*
+    };
+}
+
+value_from! {
+    &[u8] => Blob,
+    &[u8; 12] => Blob,
+    &[u8; 16] => Blob,
+    &[u8; 32] => Blob,
+    &str => Text,
+    Option<Vec<u8>> => BlobOrNull,
+    Option<i64> => IntOrNull,
+    Option<String> => TextOrNull,
+    String => Text,
+    Vec<u8> => Blob,
+    i64 => Int,
+}
+
+/// The parameters of a statement, in order.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::engine::Value::from($value)),*] };
+}
+pub(crate) use args;
+
+/// One row of an answer. Columns are taken by position, in the order the statement names them.
+pub(crate) enum Row {
+    Postgres(PgRow),
+    Sqlite(SqliteRow),
+}
+
+impl Row {
+    /// The value of the column at `index`.
+    pub(crate) fn get<T>(&self, index: usize) -> Result<T, StoreError>
+    where
+        T: for<'r> Decode<'r, Postgres>
+            + Type<Postgres>
+            + for<'r> Decode<'r, Sqlite>
+            + Type<Sqlite>,
+    {
+        match self {
+            Self::Postgres(row) => row.try_get(index),
+            Self::Sqlite(row) => row.try_get(index),
+        }
+        .map_err(StoreError::from)
+    }
+}
+
+/// Binds the values to the statement in the dialect of the engine.
+macro_rules! query {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $values {
+            query = match value {
+                Value::Blob(value) => query.bind(value),
+                Value::BlobOrNull(value) => query.bind(value),
+                Value::Int(value) => query.bind(value),
+                Value::IntOrNull(value) => query.bind(value),
+                Value::Text(value) => query.bind(value),
+                Value::TextOrNull(value) => query.bind(value),
+            };
+        }
+        query
+    }};
+}
+
+/// Runs `method` of the bound query on whichever engine this is, and maps what comes out.
+macro_rules! run {
+    ($link:expr, $statement:expr, $values:expr, $method:ident, $sqlite:expr, $postgres:expr) => {
+        match $link {
+            Link::PostgresPooled(link) => query!($statement.postgres, $values)
+                .$method(&mut **link)
+                .await
+                .map($postgres),
+            Link::PostgresTransaction(link) => query!($statement.postgres, $values)
+                .$method(&mut **link)
+                .await
+                .map($postgres),
+            Link::SqlitePooled(link) => query!($statement.sqlite, $values)
+                .$method(&mut **link)
+                .await
+                .map($sqlite),
+            Link::SqliteWriter(link) => query!($statement.sqlite, $values)
+                .$method(link)
+                .await
+                .map($sqlite),
+        }
+    };
+}
+
+impl Connection {
+    pub(crate) const fn sqlite_reader(link: PoolConnection<Sqlite>) -> Self {
+        Self {
+            link: Link::SqlitePooled(link),
+            failed: false,
+        }
+    }
+
+    pub(crate) const fn postgres_reader(link: PoolConnection<Postgres>) -> Self {
+        Self {
+            link: Link::PostgresPooled(link),
+            failed: false,
+        }
+    }
+
+    /// The row that the statement finds, if it finds one.
+    pub(crate) async fn fetch_optional(
+        &mut self,
+        statement: &'static Statement,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, StoreError> {
+        self.usable()?;
+        let found = run!(
+            &mut self.link,
+            statement,
+            values,
+            fetch_optional,
+            |row: Option<SqliteRow>| row.map(Row::Sqlite),
+            |row: Option<PgRow>| row.map(Row::Postgres)
+        );
+        self.noted(found)
+    }
+
+    /// Every row that the statement finds. Statements that may find many carry a `LIMIT`.
+    pub(crate) async fn fetch_all(
+        &mut self,
+        statement: &'static Statement,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.usable()?;
+        let found = run!(
+            &mut self.link,
+            statement,
+            values,
+            fetch_all,
+            |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect(),
+            |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect()
+        );
+        self.noted(found)
+    }
+
+    fn usable(&self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::NotCommitted(
+                "an earlier statement of the same unit failed".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        result.map_err(|error| {
+            self.failed = true;
+            StoreError::from(error)
+        })
+    }
+}
+
+impl Transaction {
+    pub(crate) const fn sqlite(link: SqliteConnection) -> Self {
+        Self(Connection {
+            link: Link::SqliteWriter(link),
+            failed: false,
+        })
+    }
+
+    pub(crate) const fn postgres(link: sqlx::Transaction<'static, Postgres>) -> Self {
+        Self(Connection {
+            link: Link::PostgresTransaction(link),
+            failed: false,
+        })
+    }
+
+    /// Runs a statement that changes rows; returns how many it changed.
+    pub(crate) async fn execute(
+        &mut self,
+        statement: &'static Statement,
+        values: Vec<Value>,
+    ) -> Result<u64, StoreError> {
+        self.usable()?;
+        let changed = run!(
+            &mut self.0.link,
+            statement,
+            values,
+            execute,
+            |done: sqlx::sqlite::SqliteQueryResult| done.rows_affected(),
+            |done: sqlx::postgres::PgQueryResult| done.rows_affected()
+        );
+        self.0.noted(changed)
+    }
+
+    /// Runs a command that is about the transaction itself (savepoints); works after a failed statement too.
+    pub(crate) async fn control(&mut self, command: &'static str) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(command);
+        match &mut self.0.link {
+            Link::SqliteWriter(link) => query.execute(link).await.map(drop),
+            Link::SqlitePooled(link) => query.execute(&mut **link).await.map(drop),
+            Link::PostgresTransaction(link) => {
+                sqlx::query(command).execute(&mut **link).await.map(drop)
+            }
+            Link::PostgresPooled(link) => sqlx::query(command).execute(&mut **link).await.map(drop),
+        }
+    }
+
+    /// Whether a statement of the current unit failed, whatever the unit made of it.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.0.failed
+    }
+
+    /// Makes the connection usable for the next unit, after the savepoint or the transaction of the failed one is gone.
+    pub(crate) const fn forget_failure(&mut self) {
+        self.0.failed = false;
+    }
+
+    /// Ends the transaction of a unit on PostgreSQL, keeping its changes.
+    pub(crate) async fn commit_postgres(self) -> Result<(), sqlx::Error> {
+        match self.0.link {
+            Link::PostgresTransaction(link) => link.commit().await,
+            Link::PostgresPooled(_) | Link::SqlitePooled(_) | Link::SqliteWriter(_) => Ok(()),
+        }
+    }
+
+    /// Closes the writer's connection to SQLite, which folds the write-ahead log into the database.
+    pub(crate) async fn close_sqlite(self) -> Result<(), sqlx::Error> {
+        match self.0.link {
+            Link::SqliteWriter(link) => sqlx::Connection::close(link).await,
+            Link::PostgresPooled(_) | Link::PostgresTransaction(_) | Link::SqlitePooled(_) => {
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Group commit on SQLite: one task owns the only connection that writes.
+//!
+//! It opens one transaction (`BEGIN IMMEDIATE`), runs every unit that is waiting in a savepoint of its own, commits once, and only
+//! then answers. A unit that fails is rolled back to its savepoint alone. If SQLite rolls the transaction back by itself (a full
+//! disk, an input or output error) or the commit fails, every member of the group gets an error.
+
+use super::Transaction;
+use super::unit::{Queued, Ran, Unit, Waiting};
+use crate::StoreError;
+use tokio::sync::{mpsc, oneshot};
+
+/// Units that may wait; one more is refused.
+pub(crate) const QUEUE_MAX: usize = 4096;
+/// Units that share one commit.
+const GROUP_MAX: usize = 256;
+
+enum Message {
+    Close(oneshot::Sender<()>),
+    Unit(Box<dyn Queued>),
+}
+
+/// The way to the writer task.
+#[derive(Clone)]
+pub(crate) struct GroupCommit {
+    queue: mpsc::Sender<Message>,
+}
+
+impl GroupCommit {
+    /// Starts the writer on the current runtime. It ends when it is closed or the last handle is gone.
+    pub(crate) fn start(tx: Transaction) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(Writer { tx, waiting }.work());
+        Self { queue }
+    }
+
+    /// Sends the unit and waits until it is durable. Dropping the returned future does not undo the unit.
+    pub(crate) async fn run<U: Unit>(&self, unit: U) -> Result<U::Output, StoreError> {
+        let (waiting, answer) = Waiting::new(unit);
+        self.queue
+            .try_send(Message::Unit(Box::new(waiting)))
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded(QUEUE_MAX),
+            })?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Lets what is queued finish, then closes the database.
+    pub(crate) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).await.is_ok() {
+            drop(closed.await);
+        }
+    }
+}
+
+struct Writer {
+    tx: Transaction,
+    waiting: mpsc::Receiver<Message>,
+}
+
+impl Writer {
+    async fn work(mut self) {
+        let mut closing = None;
+        while closing.is_none() {
+            match self.waiting.recv().await {
+                Some(Message::Unit(first)) => closing = self.group(first).await,
+                Some(Message::Close(done)) => closing = Some(done),
+                None => break,
+            }
+        }
+        self.waiting.close();
+        if let Err(error) = self.tx.close_sqlite().await {
+            tracing::warn!(%error, "closing the database failed; its write-ahead log is folded in at the next start");
+        }
+        if let Some(done) = closing {
+            let _nobody_waits = done.send(());
+        }
+    }
+
+    /// Runs one group, beginning with `first`, and answers its members. Returns whoever asked to close meanwhile.
+    async fn group(&mut self, first: Box<dyn Queued>) -> Option<oneshot::Sender<()>> {
+        let mut members = Vec::new();
+        let mut closing = None;
+        let mut broken = self
+            .tx
+            .control("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| error.to_string());
+        let mut next = Some(first);
+        while let Some(mut member) = next.take() {
+            if broken.is_ok() {
+                broken = self
+                    .member(member.as_mut())
+                    .await
+                    .map_err(|error| error.to_string());
+            }
+            members.push(member);
+            if members.len() < GROUP_MAX && broken.is_ok() {
+                match self.waiting.try_recv() {
+                    Ok(Message::Unit(unit)) => next = Some(unit),
+                    Ok(Message::Close(done)) => closing = Some(done),
+                    Err(
+                        mpsc::error::TryRecvError::Disconnected | mpsc::error::TryRecvError::Empty,
+                    ) => {}
+                }
+            }
+        }
+        let committed = self.finish(broken).await;
+        for member in members {
+            member.settle(committed.clone());
+        }
+        closing
+    }
+
+    /// Runs one unit in its savepoint. An error here means that the transaction itself is gone.
+    async fn member(&mut self, member: &mut dyn Queued) -> Result<(), sqlx::Error> {
+        self.tx.control("SAVEPOINT unit").await?;
+        if member.run(&mut self.tx).await == Ran::Failed {
+            self.tx.control("ROLLBACK TO unit").await?;
+            self.tx.forget_failure();
+        }
+        self.tx.control("RELEASE unit").await
+    }
+
+    async fn finish(&mut self, broken: Result<(), String>) -> Result<(), String> {
+        let result = match broken {
+            Ok(()) => self
+                .tx
+                .control("COMMIT")
+                .await
+                .map_err(|error| error.to_string()),
+            Err(reason) => Err(reason),
+        };
+        if result.is_err() {
+            // Fails when SQLite has rolled back by itself, which is just as well.
+            drop(self.tx.control("ROLLBACK").await);
+            self.tx.forget_failure();
+        }
+        result
+    }
+}

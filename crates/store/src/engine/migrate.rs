@@ -1,0 +1,122 @@
+//! Migrations: numbered SQL files in the program itself, applied once, in order, each in one transaction.
+//!
+//! The table `schema_version` remembers what was applied, with a checksum. A database that is newer than the program, or whose
+//! applied migrations differ from the program's, is refused and left untouched. There is no way down: a backup is.
+
+use crate::StoreError;
+use countersign_base::UnixTime;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+/// One step of the schema, in the dialect of one engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Migration {
+    /// Position in the order, beginning with 1.
+    pub(crate) version: i64,
+    /// The file's name without its number.
+    pub(crate) name: &'static str,
+    /// The statements.
+    pub(crate) sql: &'static str,
+}
+
+/// What SQLite runs.
+pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[Migration {
+    version: 1,
+    name: "spine",
+    sql: include_str!("../../migrations/sqlite/0001_spine.sql"),
+}];
+
+/// What PostgreSQL runs.
+pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[Migration {
+    version: 1,
+    name: "spine",
+    sql: include_str!("../../migrations/postgres/0001_spine.sql"),
+}];
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)";
+const APPLIED: &str = "SELECT version, checksum FROM schema_version ORDER BY version";
+const NOTE: &str =
+    "INSERT INTO schema_version (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)";
+/// Held while PostgreSQL is migrated, so that nodes that start together take turns ("countsgn" in ASCII).
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7165064744912774254)";
+
+/// Brings the database of `connection` to the newest of `migrations`.
+pub(crate) async fn migrate(
+    connection: Migrating<'_>,
+    migrations: &[Migration],
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    match connection {
+        Migrating::Postgres(connection) => {
+            let mut tx = connection.begin().await?;
+            sqlx::query(LOCK).execute(&mut *tx).await?;
+            sqlx::query(CREATE).execute(&mut *tx).await?;
+            let applied: Vec<(i64, String)> = sqlx::query_as(APPLIED).fetch_all(&mut *tx).await?;
+            for migration in pending(migrations, &applied)? {
+                sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
+                let (version, name, checksum) = noted(migration);
+                sqlx::query(NOTE)
+                    .bind(version)
+                    .bind(name)
+                    .bind(checksum)
+                    .bind(now.0)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            tx.commit().await?;
+        }
+        Migrating::Sqlite(connection) => loop {
+            let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query(CREATE).execute(&mut *tx).await?;
+            let applied: Vec<(i64, String)> = sqlx::query_as(APPLIED).fetch_all(&mut *tx).await?;
+            let Some(migration) = pending(migrations, &applied)?.first() else {
+                tx.commit().await?;
+                break;
+            };
+            sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
+            let (version, name, checksum) = noted(migration);
+            sqlx::query(NOTE)
+                .bind(version)
+                .bind(name)
+                .bind(checksum)
+                .bind(now.0)
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+        },
+    }
+    Ok(())
+}
+
+/// The connection that is migrated.
+pub(crate) enum Migrating<'c> {
+    Postgres(&'c mut PgConnection),
+    Sqlite(&'c mut SqliteConnection),
+}
+
+/// What is still to be applied, after checking that what was applied is what this program carries.
+fn pending<'m>(
+    migrations: &'m [Migration],
+    applied: &[(i64, String)],
+) -> Result<&'m [Migration], StoreError> {
+    let known = migrations.last().map_or(0, |newest| newest.version);
+    if let Some((found, _)) = applied.last().filter(|(found, _)| *found > known) {
+        return Err(StoreError::NewerSchema {
+            found: *found,
+            known,
+        });
+    }
+    for ((version, checksum), migration) in applied.iter().zip(migrations) {
+        if *version != migration.version || *checksum != checksum_of(migration) {
+            return Err(StoreError::ChangedMigration { version: *version });
+        }
+    }
+    Ok(migrations.get(applied.len()..).unwrap_or_default())
+}
+
+fn noted(migration: &Migration) -> (i64, &'static str, String) {
+    (migration.version, migration.name, checksum_of(migration))
+}
+
+fn checksum_of(migration: &Migration) -> String {
+    countersign_crypto::digest::sha256_base64url(migration.sql.as_bytes())
+}

@@ -1,0 +1,330 @@
+//! The one transaction of a token request (DESIGN §1): the take, the state it depends on, the judgement, what it writes, and the event.
+//!
+//! The judge is a pure function that the caller hands in; it sees everything as this transaction holds it, and nothing of what it
+//! decides is visible, or answered, before the commit. Of any number of requests that present the same one-time value, one finds it
+//! fresh. What a transaction takes it spends, whatever the judge says: a code that was presented wrongly is not presented again.
+
+use crate::engine::Unit;
+use crate::record::Recorded;
+use crate::tables::assertions::{self, Assertion};
+use crate::tables::one_time::{self, AuthorizationCode, HandleHash, OneTime};
+use crate::tables::{clients, grants, refresh_families, sessions, user_groups, users};
+use crate::write::{Write, apply, record_event};
+use crate::{Store, StoreError, Transaction};
+use countersign_audit::Record;
+use countersign_authn::{AuthenticatedClient, Unspent};
+use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
+use countersign_oauth::{CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing, Taken};
+use futures_util::future::BoxFuture;
+
+/// What a judge decided.
+pub enum Judged<P, E> {
+    /// Yes: the writes and the event are committed, and the permit is handed out as recorded.
+    Commit {
+        /// What is permitted.
+        permit: P,
+        /// What changes with it.
+        writes: Vec<Write>,
+        /// What the audit log says about it.
+        event: Record,
+    },
+    /// No, and something changes for it: the revocation of a family of which an old token came back.
+    CommitRefusal {
+        /// Why not.
+        error: E,
+        /// What changes.
+        writes: Vec<Write>,
+        /// What the audit log says about it.
+        event: Record,
+    },
+    /// No. Nothing is written but what was taken; the caller records the refusal, so that refusals can be bounded.
+    Refuse {
+        /// Why not.
+        error: E,
+    },
+}
+
+/// What came of a transaction that was committed.
+#[must_use]
+pub enum Settled<P, E> {
+    /// Yes, and it is recorded.
+    Permitted(Recorded<P>),
+    /// No, and it is recorded.
+    Refused(Recorded<E>),
+    /// No; the caller records it.
+    RefusedUnrecorded(E),
+}
+
+/// What a token request presents to be taken or looked up.
+#[derive(Debug, Clone)]
+pub enum Presented {
+    /// An authorization code.
+    Code(HandleHash<AuthorizationCode>),
+    /// Nothing: the client speaks for itself.
+    Nothing,
+    /// A refresh token of this family.
+    RefreshFamily(FamilyId),
+    /// A token whose subject and grant are to be read again (token exchange).
+    Token {
+        /// Its grant.
+        grant: Option<GrantId>,
+        /// The sign-in that it came of.
+        session: Option<SessionId>,
+        /// Its subject.
+        user: Option<UserId>,
+    },
+}
+
+/// What the transaction took.
+#[derive(Debug)]
+pub enum Loot {
+    /// An authorization code, or what became of it.
+    Code(Taken<CodeRecord>),
+    /// Nothing was presented that could be taken.
+    Nothing,
+    /// The refresh family, if there is one.
+    RefreshFamily(Option<RefreshFamily>),
+}
+
+/// Everything that a judge of a token request sees, as the transaction holds it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What was presented.
+    pub taken: Loot,
+    /// The client that asks, the person, the grant and the session.
+    pub standing: Standing,
+}
+
+/// A client assertion or another one-time credential of the client came a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client's assertion was used before")]
+pub struct AssertionReplayed;
+
+impl Store {
+    /// The token endpoint's transaction: spends the client's assertion and what the request presents, reads client, person, grant
+    /// and session again, lets `judge` decide, and commits its writes with the event in the outbox.
+    ///
+    /// When this returns, the answer is durable. Dropping the future does not undo the transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] when nothing was committed. The inner error is a replayed assertion; it too leaves nothing behind.
+    pub async fn issue<P, E, J>(
+        &self,
+        tenant: &Tenant,
+        client: Unspent<AuthenticatedClient>,
+        presented: Presented,
+        now: UnixTime,
+        judge: J,
+    ) -> Result<Result<Settled<P, E>, AssertionReplayed>, StoreError>
+    where
+        P: Send + 'static,
+        E: Send + 'static,
+        J: FnOnce(AuthenticatedClient, Loaded) -> Judged<P, E> + Send + 'static,
+    {
+        let jtis = client.entries().iter().map(|entry| (entry.key, entry.expires)).collect();
+        // The transaction inserts the entries before the judge, to whom this goes, is called.
+        let client = countersign_authn::danger::spent(client);
+        let id = client.id().clone();
+        let unit = Issue { tenant: tenant.clone(), client: id, jtis, presented, now, judge: Some((client, judge)) };
+        let settled = self.run(unit).await?;
+        self.outbox_changed();
+        Ok(settled)
+    }
+
+    /// Takes a one-time value of kind `K`, lets `judge` decide, and commits its writes with the event in the outbox.
+    ///
+    /// # Errors
+    /// [`StoreError`] when nothing was committed; the value is as it was.
+    pub async fn spend<K, P, E, J>(&self, tenant: &Tenant, handle: HandleHash<K>, now: UnixTime, judge: J) -> Result<Settled<P, E>, StoreError>
+    where
+        K: OneTime,
+        P: Send + 'static,
+        E: Send + 'static,
+        J: FnOnce(Taken<K::Record>) -> Judged<P, E> + Send + 'static,
+    {
+        let settled = self.run(Spend { tenant: tenant.clone(), handle, now, judge: Some(judge) }).await?;
+        self.outbox_changed();
+        Ok(settled)
+    }
+
+    /// Spends the one-time values of a client's credential at an endpoint that takes nothing else (introspection, revocation, PAR).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database failed. The inner error is a replay.
+    pub async fn spend_assertion(
+        &self,
+        tenant: &Tenant,
+        client: Unspent<AuthenticatedClient>,
+    ) -> Result<Result<AuthenticatedClient, AssertionReplayed>, StoreError> {
+        let jtis: Vec<_> = client.entries().iter().map(|entry| (entry.key, entry.expires)).collect();
+        // Handed out below only after the transaction that inserted its entries was committed.
+        let client = countersign_authn::danger::spent(client);
+        if jtis.is_empty() {
+            return Ok(Ok(client));
+        }
+        let (tenant, id) = (tenant.clone(), client.id().clone());
+        let spent = self.write(move |tx| Box::pin(async move { spend_jtis(tx, &tenant, &id, &jtis).await })).await?;
+        Ok(spent.map(|()| client))
+    }
+}
+
+async fn spend_jtis(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    client: &ClientId,
+    jtis: &[([u8; 32], UnixTime)],
+) -> Result<Result<(), AssertionReplayed>, StoreError> {
+    for (jti, expires) in jtis {
+        match assertions::spend(tx, tenant, client, jti, *expires).await? {
+            Assertion::Fresh => {}
+            Assertion::Replayed => return Ok(Err(AssertionReplayed)),
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Carries out a judgement: its writes and its event, in the transaction it was made in.
+async fn settle<P, E>(tx: &mut Transaction, tenant: &Tenant, judged: Judged<P, E>, now: UnixTime) -> Result<Settled<P, E>, StoreError> {
+    match judged {
+        Judged::Commit { permit, writes, event } => {
+            apply(tx, tenant, &writes, now).await?;
+            record_event(tx, tenant, &event).await?;
+            Ok(Settled::Permitted(Recorded::new(permit, event.id)))
+        }
+        Judged::CommitRefusal { error, writes, event } => {
+            apply(tx, tenant, &writes, now).await?;
+            record_event(tx, tenant, &event).await?;
+            Ok(Settled::Refused(Recorded::new(error, event.id)))
+        }
+        Judged::Refuse { error } => Ok(Settled::RefusedUnrecorded(error)),
+    }
+}
+
+struct Spend<K, J> {
+    tenant: Tenant,
+    handle: HandleHash<K>,
+    now: UnixTime,
+    judge: Option<J>,
+}
+
+impl<K, P, E, J> Unit for Spend<K, J>
+where
+    K: OneTime,
+    P: Send + 'static,
+    E: Send + 'static,
+    J: FnOnce(Taken<K::Record>) -> Judged<P, E> + Send + 'static,
+{
+    type Output = Settled<P, E>;
+
+    fn run<'t>(&'t mut self, tx: &'t mut Transaction) -> BoxFuture<'t, Result<Self::Output, StoreError>> {
+        Box::pin(async move {
+            let taken = one_time::take(tx, &self.tenant, &self.handle, self.now).await?;
+            let judge = self.judge.take().ok_or(StoreError::Panicked)?;
+            settle(tx, &self.tenant, judge(taken), self.now).await
+        })
+    }
+
+    fn may_run_again(&self) -> bool {
+        self.judge.is_some()
+    }
+}
+
+struct Issue<J> {
+    tenant: Tenant,
+    client: ClientId,
+    jtis: Vec<([u8; 32], UnixTime)>,
+    presented: Presented,
+    now: UnixTime,
+    judge: Option<(AuthenticatedClient, J)>,
+}
+
+impl<P, E, J> Unit for Issue<J>
+where
+    P: Send + 'static,
+    E: Send + 'static,
+    J: FnOnce(AuthenticatedClient, Loaded) -> Judged<P, E> + Send + 'static,
+{
+    type Output = Result<Settled<P, E>, AssertionReplayed>;
+
+    fn run<'t>(&'t mut self, tx: &'t mut Transaction) -> BoxFuture<'t, Result<Self::Output, StoreError>> {
+        Box::pin(async move {
+            if let Err(replayed) = spend_jtis(tx, &self.tenant, &self.client, &self.jtis).await? {
+                return Ok(Err(replayed));
+            }
+            let loaded = self.load(tx).await?;
+            let (client, judge) = self.judge.take().ok_or(StoreError::Panicked)?;
+            settle(tx, &self.tenant, judge(client, loaded), self.now).await.map(Ok)
+        })
+    }
+
+    fn may_run_again(&self) -> bool {
+        self.judge.is_some()
+    }
+}
+
+/// Whose state a presented value depends on.
+struct Dependants {
+    grant: Option<GrantId>,
+    session: Option<SessionId>,
+    user: Option<UserId>,
+}
+
+impl<J> Issue<J> {
+    /// Locks and reads in one order everywhere (code, client, person, session, grant, family), so that transactions on PostgreSQL
+    /// wait for each other instead of deadlocking.
+    async fn load(&self, tx: &mut Transaction) -> Result<Loaded, StoreError> {
+        let tenant = &self.tenant;
+        let (mut taken, dependants) = self.take(tx).await?;
+        let client = clients::hold(tx, tenant, &self.client).await?;
+        let user = match dependants.user {
+            Some(user) => resolve(tx, tenant, user).await?,
+            None => None,
+        };
+        let session = match dependants.session {
+            Some(session) => sessions::hold(tx, tenant, session).await?,
+            None => None,
+        };
+        let grant = match dependants.grant {
+            Some(grant) => grants::lock(tx, tenant, grant).await?,
+            None => None,
+        };
+        if let Presented::RefreshFamily(family) = self.presented {
+            taken = Loot::RefreshFamily(refresh_families::lock(tx, tenant, family).await?);
+        }
+        Ok(Loaded { taken, standing: Standing { client, user, grant, session } })
+    }
+
+    async fn take(&self, tx: &mut Transaction) -> Result<(Loot, Dependants), StoreError> {
+        let nobody = Dependants { grant: None, session: None, user: None };
+        match &self.presented {
+            Presented::Code(handle) => {
+                let taken = one_time::take(tx, &self.tenant, handle, self.now).await?;
+                let dependants = match &taken {
+                    Taken::Fresh(code) | Taken::Spent(code) => {
+                        Dependants { grant: Some(code.grant), session: Some(code.session), user: Some(code.user) }
+                    }
+                    Taken::Unknown => nobody,
+                };
+                Ok((Loot::Code(taken), dependants))
+            }
+            Presented::Nothing => Ok((Loot::Nothing, nobody)),
+            Presented::RefreshFamily(family) => {
+                // Read without a lock only to learn whose it is; none of these columns ever changes.
+                let found = refresh_families::find(tx, &self.tenant, *family).await?;
+                let dependants = found.map_or(nobody, |family| Dependants {
+                    grant: Some(family.grant),
+                    session: Some(family.session),
+                    user: Some(family.user),
+                });
+                Ok((Loot::RefreshFamily(None), dependants))
+            }
+            Presented::Token { grant, session, user } => Ok((Loot::Nothing, Dependants { grant: *grant, session: *session, user: *user })),
+        }
+    }
+}
+
+async fn resolve(tx: &mut Transaction, tenant: &Tenant, user: UserId) -> Result<Option<ResolvedUser>, StoreError> {
+    let Some(record) = users::hold(tx, tenant, user).await? else { return Ok(None) };
+    let groups = user_groups::of_user(tx, tenant, user).await?;
+    Ok(Some(ResolvedUser::new(record, &groups)))
+}

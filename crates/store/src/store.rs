@@ -1,0 +1,193 @@
+//! The handle on the database: opening, reading, and sending units of work.
+
+use crate::StoreError;
+use crate::engine::{
+    Connection, GroupCommit, Once, StoreOptions, StoreUrl, Transaction, Unit, open_postgres,
+    open_sqlite, run_postgres,
+};
+use crate::write::{Write, apply, record_event};
+use countersign_audit::Record;
+use countersign_base::{EventId, Tenant, UnixTime};
+use futures_util::future::BoxFuture;
+use sqlx::{PgPool, SqlitePool};
+use std::fmt;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore};
+
+/// Units that may wait for PostgreSQL; one more is refused.
+const POSTGRES_UNITS_MAX: usize = 1024;
+
+/// A handle on the database. Cloning it is cheap; all clones share the writer and the pools.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    outbox_changed: Notify,
+}
+
+enum Engine {
+    Postgres {
+        pool: PgPool,
+        permits: Arc<Semaphore>,
+        runtime: Handle,
+    },
+    Sqlite {
+        writer: GroupCommit,
+        readers: SqlitePool,
+    },
+}
+
+impl Store {
+    /// Opens the database, makes it if it is a file that does not exist, and brings its schema to this program's.
+    ///
+    /// Call it inside a runtime that outlives the store: units run there, also for requests of other runtimes.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or its schema is newer than this program ([`StoreError::NewerSchema`]).
+    pub async fn open(options: &StoreOptions, now: UnixTime) -> Result<Self, StoreError> {
+        let engine = match &options.url {
+            StoreUrl::Postgres(url) => {
+                let pool = open_postgres(url, options.schema.as_deref(), now).await?;
+                Engine::Postgres {
+                    pool,
+                    permits: Arc::new(Semaphore::new(POSTGRES_UNITS_MAX)),
+                    runtime: Handle::current(),
+                }
+            }
+            StoreUrl::Sqlite(path) => {
+                let (writer, readers) = open_sqlite(path, now).await?;
+                Engine::Sqlite { writer, readers }
+            }
+        };
+        Ok(Self {
+            shared: Arc::new(Shared {
+                engine,
+                outbox_changed: Notify::new(),
+            }),
+        })
+    }
+
+    /// A connection for reading. It sees what was committed before; give it back by dropping it.
+    ///
+    /// # Errors
+    /// When none becomes free in time.
+    pub async fn read(&self) -> Result<Connection, StoreError> {
+        match &self.shared.engine {
+            Engine::Postgres { pool, .. } => Ok(Connection::postgres_reader(pool.acquire().await?)),
+            Engine::Sqlite { readers, .. } => {
+                Ok(Connection::sqlite_reader(readers.acquire().await?))
+            }
+        }
+    }
+
+    /// Runs `work` as one unit: all of it is durable when this returns, or nothing of it happened.
+    ///
+    /// The unit runs to its end even if the returned future is dropped. It must do nothing but database work.
+    ///
+    /// # Errors
+    /// The unit's own error, or why the transaction could not be committed.
+    pub async fn write<R, F>(&self, work: F) -> Result<R, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<R, StoreError>>
+            + Send
+            + 'static,
+        R: Send + 'static,
+    {
+        self.run(Once::new(work)).await
+    }
+
+    /// A change that somebody authorized, with the event that reports it, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the change contradicts what is stored; in any case of error nothing happened.
+    pub async fn change(
+        &self,
+        tenant: &Tenant,
+        writes: Vec<Write>,
+        event: Record,
+        now: UnixTime,
+    ) -> Result<EventId, StoreError> {
+        let (tenant, id) = (tenant.clone(), event.id);
+        self.write(move |tx| Box::pin(change(tx, tenant, writes, event, now)))
+            .await?;
+        self.outbox_changed();
+        Ok(id)
+    }
+
+    pub(crate) async fn run<U: Unit>(&self, unit: U) -> Result<U::Output, StoreError> {
+        match &self.shared.engine {
+            Engine::Postgres {
+                pool,
+                permits,
+                runtime,
+            } => {
+                let permit = permits
+                    .clone()
+                    .try_acquire_owned()
+                    .map_err(|_| StoreError::Overloaded(POSTGRES_UNITS_MAX))?;
+                let pool = pool.clone();
+                let task = runtime.spawn(async move {
+                    let result = run_postgres(&pool, unit).await;
+                    drop(permit);
+                    result
+                });
+                task.await.unwrap_or(Err(StoreError::Closed))
+            }
+            Engine::Sqlite { writer, .. } => writer.run(unit).await,
+        }
+    }
+
+    /// Wakes whoever waits in [`Store::outbox_waits`].
+    pub(crate) fn outbox_changed(&self) {
+        self.shared.outbox_changed.notify_one();
+    }
+
+    /// Waits until a unit put an event into the outbox; the sequencer's wake-up call.
+    pub async fn outbox_waits(&self) {
+        self.shared.outbox_changed.notified().await;
+    }
+
+    /// Lets queued units finish, then closes the database. Later units are refused.
+    pub async fn close(&self) {
+        match &self.shared.engine {
+            Engine::Postgres { pool, .. } => pool.close().await,
+            Engine::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+
+    /// The pools, for the test that prepares every statement.
+    #[doc(hidden)]
+    pub fn pools(&self) -> (Option<SqlitePool>, Option<PgPool>) {
+        match &self.shared.engine {
+            Engine::Postgres { pool, .. } => (None, Some(pool.clone())),
+            Engine::Sqlite { readers, .. } => (Some(readers.clone()), None),
+        }
+    }
+}
+
+async fn change(
+    tx: &mut Transaction,
+    tenant: Tenant,
+    writes: Vec<Write>,
+    event: Record,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    apply(tx, &tenant, &writes, now).await?;
+    record_event(tx, &tenant, &event).await
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.shared.engine {
+            Engine::Postgres { .. } => "Store(PostgreSQL)",
+            Engine::Sqlite { .. } => "Store(SQLite)",
+        })
+    }
+}

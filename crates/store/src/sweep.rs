@@ -1,0 +1,94 @@
+//! Expiry, off the request path: small deletes, each its own unit, never one large one.
+
+use crate::catalogue::{
+    Statement, assertions, event_details, grants, one_time, refresh_families, revocations,
+    sessions, throttle,
+};
+use crate::engine::args;
+use crate::tables::one_time::KEPT_AFTER_EXPIRY;
+use crate::{Store, StoreError};
+use countersign_base::{Duration, UnixTime};
+
+/// Rows that one unit deletes.
+const ROWS_MAX: i64 = 500;
+
+/// A table that is swept, and how long its rows stay after they expired.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep {
+    statement: &'static Statement,
+    kept: Duration,
+}
+
+impl Sweep {
+    /// Every sweep. Sessions, grants and families stay for a day: what was revoked or ended is still known as such when it is asked for.
+    pub const ALL: &[Self] = &[
+        Self {
+            statement: &assertions::SWEEP,
+            kept: Duration::from_secs(60),
+        },
+        Self {
+            statement: &event_details::SWEEP,
+            kept: Duration::ZERO,
+        },
+        Self {
+            statement: &grants::SWEEP,
+            kept: Duration::from_secs(24 * 3600),
+        },
+        Self {
+            statement: &one_time::SWEEP,
+            kept: KEPT_AFTER_EXPIRY,
+        },
+        Self {
+            statement: &refresh_families::SWEEP,
+            kept: Duration::from_secs(24 * 3600),
+        },
+        Self {
+            statement: &revocations::SWEEP,
+            kept: Duration::ZERO,
+        },
+        Self {
+            statement: &sessions::SWEEP,
+            kept: Duration::from_secs(24 * 3600),
+        },
+        Self {
+            statement: &throttle::SWEEP,
+            kept: Duration::ZERO,
+        },
+    ];
+
+    /// The table.
+    #[must_use]
+    pub const fn table(&self) -> &'static str {
+        self.statement.table
+    }
+}
+
+/// What one step of a sweep left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swept {
+    /// Nothing that has expired.
+    Clean,
+    /// Perhaps more: come again soon.
+    More,
+}
+
+impl Store {
+    /// One step of one sweep: deletes a bounded number of rows. A job calls it for each of [`Sweep::ALL`], again while it answers
+    /// [`Swept::More`], and pauses in between.
+    ///
+    /// # Errors
+    /// When the database failed; nothing was deleted.
+    pub async fn sweep(&self, sweep: Sweep, now: UnixTime) -> Result<Swept, StoreError> {
+        let before = now.minus(sweep.kept).0;
+        let deleted = self
+            .write(move |tx| {
+                Box::pin(async move { tx.execute(sweep.statement, args![before, ROWS_MAX]).await })
+            })
+            .await?;
+        Ok(if deleted < u64::try_from(ROWS_MAX).unwrap_or(u64::MAX) {
+            Swept::Clean
+        } else {
+            Swept::More
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! Registered clients.
+
+use super::{decode, encode, page};
+use crate::catalogue::{Statement, clients as sql};
+use crate::engine::args;
+use crate::{Connection, StoreError, Transaction};
+use countersign_base::{ClientId, Tenant, UnixTime};
+use countersign_oauth::ClientRecord;
+
+/// Adds a client.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the tenant has a client of this id.
+pub async fn add(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &ClientRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    write(tx, &sql::ADD, tenant, record, now).await
+}
+
+/// Adds or replaces a client.
+pub async fn put(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &ClientRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    write(tx, &sql::PUT, tenant, record, now).await
+}
+
+async fn write(
+    tx: &mut Transaction,
+    statement: &'static Statement,
+    tenant: &Tenant,
+    record: &ClientRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let text = encode("clients", record)?;
+    tx.execute(
+        statement,
+        args![tenant.as_str(), record.id.as_str(), text, now.0],
+    )
+    .await
+    .map(drop)
+}
+
+/// Removes a client with the consents given to it.
+pub async fn remove(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<Removed, StoreError> {
+    tx.execute(&sql::REMOVE, args![tenant.as_str(), client.as_str()])
+        .await
+        .map(Removed::from_count)
+}
+
+/// The client of this id.
+pub async fn find(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<Option<ClientRecord>, StoreError> {
+    read(connection, &sql::FIND, tenant, client).await
+}
+
+/// The client of this id, unchanged until the transaction ends.
+pub(crate) async fn hold(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<Option<ClientRecord>, StoreError> {
+    read(tx, &sql::HOLD, tenant, client).await
+}
+
+async fn read(
+    connection: &mut Connection,
+    statement: &'static Statement,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<Option<ClientRecord>, StoreError> {
+    let row = connection
+        .fetch_optional(statement, args![tenant.as_str(), client.as_str()])
+        .await?;
+    row.map(|row| decode("clients", &row.get::<String>(0)?))
+        .transpose()
+}
+
+/// A page of the tenant's clients in the order of their ids, beginning after `after`.
+pub async fn list(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    after: Option<&ClientId>,
+    limit: u16,
+) -> Result<Vec<ClientRecord>, StoreError> {
+    let after = after.map_or("", ClientId::as_str);
+    let rows = connection
+        .fetch_all(&sql::LIST, args![tenant.as_str(), after, page(limit)])
+        .await?;
+    rows.iter()
+        .map(|row| decode("clients", &row.get::<String>(0)?))
+        .collect()
+}
+
+/// Whether a removal or a change met a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Removed {
+    /// There was none.
+    Absent,
+    /// There was one.
+    Done,
+}
+
+impl Removed {
+    pub(crate) const fn from_count(count: u64) -> Self {
+        if count == 0 { Self::Absent } else { Self::Done }
+    }
+}

@@ -1,0 +1,100 @@
+//! What was revoked while tokens of it may still be alive. Nodes read it by sequence into their revocation tables.
+
+use super::parsed;
+use crate::catalogue::revocations as sql;
+use crate::engine::args;
+use crate::{Connection, StoreError, Transaction};
+use countersign_base::{ClientId, Duration, GrantId, SessionId, Tenant, UnixTime, UserId};
+
+/// How long a revocation is kept: longer than any access token lives.
+pub const KEPT: Duration = Duration::from_secs(2 * 3600);
+
+/// What is revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revoked {
+    /// Every token of a client.
+    Client(ClientId),
+    /// Every token of a grant.
+    Grant(GrantId),
+    /// Every token that came of a sign-in.
+    Session(SessionId),
+    /// Every token about a person.
+    User(UserId),
+}
+
+impl Revoked {
+    fn columns(&self) -> (&'static str, String) {
+        match self {
+            Self::Client(id) => ("client", id.to_string()),
+            Self::Grant(id) => ("grant", id.to_string()),
+            Self::Session(id) => ("session", id.to_string()),
+            Self::User(id) => ("user", id.to_string()),
+        }
+    }
+
+    fn from_columns(kind: &str, subject: &str) -> Result<Self, StoreError> {
+        match kind {
+            "client" => parsed("revocations", subject).map(Self::Client),
+            "grant" => parsed("revocations", subject).map(Self::Grant),
+            "session" => parsed("revocations", subject).map(Self::Session),
+            "user" => parsed("revocations", subject).map(Self::User),
+            _ => Err(StoreError::corrupt("revocations", "unknown kind")),
+        }
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its place in the order of insertion.
+    pub sequence: i64,
+    /// Whose tokens.
+    pub tenant: Tenant,
+    /// Which tokens.
+    pub revoked: Revoked,
+    /// Tokens issued at or before this instant are dead.
+    pub not_before: UnixTime,
+    /// When no such token can be alive any more.
+    pub expires: UnixTime,
+}
+
+/// Declares every token of `revoked` that was issued at or before `now` dead.
+pub async fn add(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    revoked: &Revoked,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let (kind, subject) = revoked.columns();
+    tx.execute(
+        &sql::ADD,
+        args![tenant.as_str(), kind, subject, now.0, now.plus(KEPT).0],
+    )
+    .await
+    .map(drop)
+}
+
+/// Up to `limit` live revocations after `sequence`, across tenants.
+///
+/// On PostgreSQL a row of a lower sequence may appear later than one of a higher: a reader goes back some rows each time.
+pub async fn after(
+    connection: &mut Connection,
+    sequence: i64,
+    limit: u16,
+    now: UnixTime,
+) -> Result<Vec<Revocation>, StoreError> {
+    let rows = connection
+        .fetch_all(&sql::AFTER, args![sequence, now.0, i64::from(limit)])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Revocation {
+                sequence: row.get(0)?,
+                tenant: parsed("revocations", &row.get::<String>(1)?)?,
+                revoked: Revoked::from_columns(&row.get::<String>(2)?, &row.get::<String>(3)?)?,
+                not_before: UnixTime(row.get(4)?),
+                expires: UnixTime(row.get(5)?),
+            })
+        })
+        .collect()
+}

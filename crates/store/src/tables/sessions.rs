@@ -1,0 +1,121 @@
+//! Sign-ins of browsers. The cookie's value is not here, only a keyed hash of it.
+
+use super::{decode, encode, page};
+use crate::catalogue::{Statement, sessions as sql};
+use crate::engine::{Row, args};
+use crate::{Connection, StoreError, Transaction};
+use countersign_base::{SessionId, Tenant, UnixTime, UserId};
+use countersign_crypto::mac::Tag;
+use countersign_oauth::Session;
+
+/// Adds a session that the cookie with this keyed hash belongs to.
+pub async fn add(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    handle: &Tag,
+    session: &Session,
+) -> Result<(), StoreError> {
+    let text = encode("sessions", session)?;
+    let id = session.id.as_u64().cast_signed();
+    let ended = session.ended.map(|at| at.0);
+    tx.execute(
+        &sql::ADD,
+        args![
+            tenant.as_str(),
+            handle.as_bytes(),
+            id,
+            session.user.as_bytes(),
+            text,
+            session.expires.0,
+            ended
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Ends a session; nothing happens if it has ended.
+pub async fn end(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    session: SessionId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    tx.execute(
+        &sql::END,
+        args![tenant.as_str(), session.as_u64().cast_signed(), now.0],
+    )
+    .await
+    .map(drop)
+}
+
+/// The session of this id.
+pub async fn find(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    session: SessionId,
+) -> Result<Option<Session>, StoreError> {
+    read(connection, &sql::FIND, tenant, session).await
+}
+
+/// The session of this id, unchanged until the transaction ends.
+pub(crate) async fn hold(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    session: SessionId,
+) -> Result<Option<Session>, StoreError> {
+    read(tx, &sql::HOLD, tenant, session).await
+}
+
+async fn read(
+    connection: &mut Connection,
+    statement: &'static Statement,
+    tenant: &Tenant,
+    session: SessionId,
+) -> Result<Option<Session>, StoreError> {
+    let row = connection
+        .fetch_optional(
+            statement,
+            args![tenant.as_str(), session.as_u64().cast_signed()],
+        )
+        .await?;
+    row.map(|row| record(&row)).transpose()
+}
+
+/// The session whose cookie has this keyed hash.
+pub async fn find_by_handle(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    handle: &Tag,
+) -> Result<Option<Session>, StoreError> {
+    let row = connection
+        .fetch_optional(
+            &sql::FIND_BY_HANDLE,
+            args![tenant.as_str(), handle.as_bytes()],
+        )
+        .await?;
+    row.map(|row| record(&row)).transpose()
+}
+
+/// The live sessions of a person.
+pub async fn of_user(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    user: UserId,
+    limit: u16,
+    now: UnixTime,
+) -> Result<Vec<Session>, StoreError> {
+    let rows = connection
+        .fetch_all(
+            &sql::OF_USER,
+            args![tenant.as_str(), user.as_bytes(), now.0, page(limit)],
+        )
+        .await?;
+    rows.iter().map(record).collect()
+}
+
+fn record(row: &Row) -> Result<Session, StoreError> {
+    let mut session: Session = decode("sessions", &row.get::<String>(0)?)?;
+    session.ended = row.get::<Option<i64>>(1)?.map(UnixTime);
+    Ok(session)
+}

@@ -1,0 +1,56 @@
+//! Single values of the program: the remembered issuer, the size of the log that was last signed, parameters of the root key.
+
+use crate::catalogue::settings as sql;
+use crate::engine::args;
+use crate::{Connection, StoreError, Transaction};
+
+/// The settings that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// The issuer that was configured when the store was first used.
+    Issuer,
+    /// Size and root of the audit log that was last signed, so that a log that was set back is noticed.
+    LogSigned,
+    /// How the root key is derived from its passphrase, and a value that tells a wrong one.
+    RootKey,
+}
+
+impl Setting {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::LogSigned => "log_signed",
+            Self::RootKey => "root_key",
+        }
+    }
+}
+
+/// The value, if it was ever set.
+pub async fn find(
+    connection: &mut Connection,
+    setting: Setting,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let row = connection
+        .fetch_optional(&sql::FIND, args![setting.name()])
+        .await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
+/// Sets the value.
+pub async fn put(tx: &mut Transaction, setting: Setting, value: Vec<u8>) -> Result<(), StoreError> {
+    tx.execute(&sql::PUT, args![setting.name(), value])
+        .await
+        .map(drop)
+}
+
+/// Sets the value unless there is one, and returns what stands: of several nodes that start together one decides.
+pub async fn put_first(
+    tx: &mut Transaction,
+    setting: Setting,
+    value: Vec<u8>,
+) -> Result<Vec<u8>, StoreError> {
+    tx.execute(&sql::ADD, args![setting.name(), value]).await?;
+    find(tx, setting)
+        .await?
+        .ok_or_else(|| StoreError::corrupt("settings", "a value that was just written is missing"))
+}

@@ -1,0 +1,82 @@
+//! Keys of people, wrapped. What is personal in the details of an event is sealed under them; erasing the key erases the data.
+
+use crate::catalogue::subject_keys as sql;
+use crate::engine::args;
+use crate::{Connection, StoreError, Transaction};
+use countersign_base::{Tenant, UnixTime, UserId};
+
+/// What is known of a person's key.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SubjectKey {
+    /// There never was one.
+    Absent,
+    /// It was erased, at this time; there will never be another for this person.
+    Erased(UnixTime),
+    /// The wrapped key.
+    Wrapped(Vec<u8>),
+}
+
+/// Stores the key unless the person has or had one, and returns what stands.
+pub async fn put_first(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    wrapped: Vec<u8>,
+    now: UnixTime,
+) -> Result<SubjectKey, StoreError> {
+    tx.execute(
+        &sql::ADD,
+        args![tenant.as_str(), user.as_bytes(), wrapped, now.0],
+    )
+    .await?;
+    find(tx, tenant, user).await
+}
+
+/// The person's key.
+pub async fn find(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    user: UserId,
+) -> Result<SubjectKey, StoreError> {
+    let row = connection
+        .fetch_optional(&sql::FIND, args![tenant.as_str(), user.as_bytes()])
+        .await?;
+    let Some(row) = row else {
+        return Ok(SubjectKey::Absent);
+    };
+    match (row.get::<Option<Vec<u8>>>(0)?, row.get::<Option<i64>>(1)?) {
+        (Some(wrapped), None) => Ok(SubjectKey::Wrapped(wrapped)),
+        (None, Some(at)) => Ok(SubjectKey::Erased(UnixTime(at))),
+        (Some(_), Some(_)) | (None, None) => Err(StoreError::corrupt(
+            "subject_keys",
+            "a key is neither wrapped nor erased",
+        )),
+    }
+}
+
+/// Replaces the wrapping, when the key-encryption key rotates.
+pub async fn rewrap(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    wrapped: Vec<u8>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        &sql::REWRAP,
+        args![tenant.as_str(), user.as_bytes(), wrapped],
+    )
+    .await
+    .map(drop)
+}
+
+/// Erases the key, and with it everything sealed under it.
+pub async fn erase(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    tx.execute(&sql::ERASE, args![tenant.as_str(), user.as_bytes(), now.0])
+        .await
+        .map(drop)
+}

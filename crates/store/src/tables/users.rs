@@ -1,0 +1,155 @@
+//! People of a tenant, with the groups they are in.
+//!
+//! The record names the groups; the table `memberships` repeats them as rows, so that a person cannot be in a group that does not exist.
+
+use super::clients::Removed;
+use super::{decode, encode, page};
+use crate::catalogue::{Statement, memberships, users as sql};
+use crate::engine::args;
+use crate::{Connection, StoreError, Transaction};
+use countersign_base::{GroupName, Tenant, UnixTime, UserId, Username};
+use countersign_oauth::UserRecord;
+
+/// Adds a person.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the tenant has somebody of this id or username, or no group of a name in the record.
+pub async fn add(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &UserRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    write(tx, &sql::ADD, tenant, record, now).await
+}
+
+/// Adds or replaces a person.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if somebody else of the tenant has the username, or the tenant has no group of a name in the record.
+pub async fn put(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &UserRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    write(tx, &sql::PUT, tenant, record, now).await
+}
+
+async fn write(
+    tx: &mut Transaction,
+    statement: &'static Statement,
+    tenant: &Tenant,
+    record: &UserRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let text = encode("users", record)?;
+    let id = record.id.as_bytes();
+    tx.execute(
+        statement,
+        args![tenant.as_str(), id, record.username.as_str(), text, now.0],
+    )
+    .await?;
+    tx.execute(&memberships::CLEAR, args![tenant.as_str(), id])
+        .await?;
+    for group in &record.groups {
+        tx.execute(
+            &memberships::ADD,
+            args![tenant.as_str(), id, group.as_str()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Removes a person with memberships and consents.
+pub async fn remove(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+) -> Result<Removed, StoreError> {
+    tx.execute(&sql::REMOVE, args![tenant.as_str(), user.as_bytes()])
+        .await
+        .map(Removed::from_count)
+}
+
+/// The person of this id.
+pub async fn find(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    user: UserId,
+) -> Result<Option<UserRecord>, StoreError> {
+    read(connection, &sql::FIND, tenant, user).await
+}
+
+/// The person of this id, unchanged until the transaction ends.
+pub(crate) async fn hold(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+) -> Result<Option<UserRecord>, StoreError> {
+    read(tx, &sql::HOLD, tenant, user).await
+}
+
+async fn read(
+    connection: &mut Connection,
+    statement: &'static Statement,
+    tenant: &Tenant,
+    user: UserId,
+) -> Result<Option<UserRecord>, StoreError> {
+    let row = connection
+        .fetch_optional(statement, args![tenant.as_str(), user.as_bytes()])
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut record: UserRecord = decode("users", &row.get::<String>(0)?)?;
+    // A group that was removed took its memberships along; the record follows.
+    let rows = connection
+        .fetch_all(
+            &memberships::OF_USER,
+            args![tenant.as_str(), user.as_bytes()],
+        )
+        .await?;
+    let names: Result<Vec<GroupName>, StoreError> = rows
+        .iter()
+        .map(|row| super::parsed("memberships", &row.get::<String>(0)?))
+        .collect();
+    record.groups = names?.into_iter().collect();
+    Ok(Some(record))
+}
+
+/// The person who signs in with this name.
+pub async fn find_by_name(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    username: &Username,
+) -> Result<Option<UserRecord>, StoreError> {
+    let row = connection
+        .fetch_optional(
+            &sql::FIND_BY_NAME,
+            args![tenant.as_str(), username.as_str()],
+        )
+        .await?;
+    match row {
+        Some(row) => {
+            let record: UserRecord = decode("users", &row.get::<String>(0)?)?;
+            find(connection, tenant, record.id).await
+        }
+        None => Ok(None),
+    }
+}
+
+/// A page of the tenant's people in the order of their usernames, beginning after `after`.
+pub async fn list(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    after: Option<&Username>,
+    limit: u16,
+) -> Result<Vec<UserRecord>, StoreError> {
+    let after = after.map_or("", Username::as_str);
+    let rows = connection
+        .fetch_all(&sql::LIST, args![tenant.as_str(), after, page(limit)])
+        .await?;
+    rows.iter()
+        .map(|row| decode("users", &row.get::<String>(0)?))
+        .collect()
+}
