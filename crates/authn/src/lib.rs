@@ -1,1 +1,41 @@
-//! From credentials to a subject or an authenticated client.
+//! From credentials to a subject or to an authenticated client.
+//!
+//! Pure: this crate takes a request's parts, what the shell fetched for it and the current time, and answers with evidence or with
+//! a refusal. It opens nothing, remembers nothing across requests but [`replay::ReplayMemory`] and [`jwks::IssuerKeys`], which the shell
+//! owns, and knows no clock.
+//!
+//! A credential is absent, present or broken, and the three never mix: a broken one is refused and never taken for an absent one.
+//! What came out of a check still has its one-time values to spend ([`Unspent`]); only a replay memory or the store's transaction
+//! opens it, through [`danger::spent`].
+//!
+//! - [`demand`] and [`prove`]: a request to a protected resource (RFC 6750, RFC 9068, RFC 9449, RFC 8705).
+//! - [`client`]: client authentication (RFC 6749 §2.3, RFC 7523), one file a method.
+//! - [`dpop`]: proofs of possession and nonces (RFC 9449).
+//! - [`jwks`]: when to fetch whose keys, as a state machine that fetches nothing itself.
+//! - [`Form`]: `application/x-www-form-urlencoded`, strictly.
+
+pub mod access_token;
+pub mod client;
+mod credential;
+pub mod danger;
+pub mod dpop;
+mod form;
+pub mod jwks;
+mod refusal;
+pub mod replay;
+mod resource;
+mod revocation;
+mod subject;
+mod unspent;
+
+pub use access_token::{AttributeValue, VerifiedToken};
+pub use dpop::NoncePolicy;
+pub use form::{Form, FormError};
+pub use refusal::{Challenge, Reason, Refusal};
+pub use resource::{
+    Anonymous, AnonymousReason, Binding, Demand, Found, KeyAnswer, KeyNeeded, Proven,
+    ResourceRequest, ResourceRules, TokenDemand, TrustedIssuer, VerdictKey, demand, prove,
+};
+pub use revocation::{Freshness, RevocationId, Revocations};
+pub use subject::{Actor, ScopesHeld, Subject, SubjectId, TokenBinding};
+pub use unspent::Unspent;

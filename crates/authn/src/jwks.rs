@@ -1,0 +1,255 @@
+//! When to fetch the keys of an issuer, as a state machine that fetches nothing itself (RFC 7517; the rules of a careful client).
+//!
+//! - Any number of callers cause one fetch: who gets a [`FetchTicket`] fetches, the others wait.
+//! - An unknown key id causes at most one fetch in a cooldown, and is remembered for a while in a bounded list.
+//! - A known key id is answered from the set and never charged to that cooldown.
+//! - A set is refreshed ahead of its expiry, off the path of requests; while the issuer is away the old set serves until it is truly stale,
+//!   and then nothing does.
+//! - A failed fetch is retried after a pause that doubles, for this issuer alone.
+//!
+//! Not here: HTTP, addresses, waiting. The shell drops the machine of an issuer that is no longer trusted, and the ticket of a fetch that was
+//! under way is then worth nothing.
+
+use countersign_base::{Duration, Kid, UnixTime};
+use countersign_crypto::jose::{Algorithm, JwkSet, VerifyingKey};
+use std::collections::VecDeque;
+
+/// How an issuer's keys are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JwksLimits {
+    /// A set is kept at least this long, whatever its issuer says.
+    pub lifetime_min: Duration,
+    /// And at most this long.
+    pub lifetime_max: Duration,
+    /// For how long after its lifetime a set still serves while it cannot be refreshed.
+    pub stale_max: Duration,
+    /// The pause between two fetches for key ids that are unknown.
+    pub unknown_cooldown: Duration,
+    /// The pause after a failed fetch; it doubles up to `lifetime_max`.
+    pub retry_after: Duration,
+    /// How many unknown key ids are remembered.
+    pub unknown_max: usize,
+    /// For how long.
+    pub unknown_lifetime: Duration,
+    /// After this long a fetch that never reported back is taken for lost.
+    pub fetch_timeout: Duration,
+}
+
+impl Default for JwksLimits {
+    fn default() -> Self {
+        Self {
+            lifetime_min: Duration::from_secs(60),
+            lifetime_max: Duration::from_secs(3600),
+            stale_max: Duration::from_secs(24 * 3600),
+            unknown_cooldown: Duration::from_secs(30),
+            retry_after: Duration::from_secs(15),
+            unknown_max: 128,
+            unknown_lifetime: Duration::from_secs(300),
+            fetch_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The right and duty to fetch once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "whoever holds the ticket has to fetch and to report back"]
+pub struct FetchTicket(u64);
+
+/// A fetch that brought no set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the issuer's keys could not be fetched")]
+pub struct FetchFailed;
+
+/// What a caller who needs a key does next.
+#[derive(Debug)]
+pub enum Lookup {
+    /// Fetch, report with [`IssuerKeys::fetched`], look again.
+    Fetch(FetchTicket),
+    /// The key.
+    Found(VerifyingKey),
+    /// There is no set that may be used, and it is too early to fetch again.
+    Unavailable,
+    /// The issuer has no such key.
+    Unknown,
+    /// Somebody fetches; wait for them and look again.
+    Wait,
+}
+
+struct Held {
+    set: JwkSet,
+    refresh_at: UnixTime,
+    expires: UnixTime,
+}
+
+/// The keys of one issuer.
+pub struct IssuerKeys {
+    limits: JwksLimits,
+    held: Option<Held>,
+    flight: Option<(u64, UnixTime)>,
+    tickets: u64,
+    generation: u64,
+    failures: u32,
+    retry_at: Option<UnixTime>,
+    unknown_fetch_at: Option<UnixTime>,
+    unknown: VecDeque<(Option<Kid>, Algorithm, UnixTime)>,
+}
+
+impl IssuerKeys {
+    /// No keys yet.
+    #[must_use]
+    pub const fn new(limits: JwksLimits) -> Self {
+        Self {
+            limits,
+            held: None,
+            flight: None,
+            tickets: 0,
+            generation: 0,
+            failures: 0,
+            retry_at: None,
+            unknown_fetch_at: None,
+            unknown: VecDeque::new(),
+        }
+    }
+
+    /// The key for a token's header, or what to do to have it. A token that names no key is answered only where one key fits.
+    pub fn lookup(&mut self, kid: Option<&Kid>, algorithm: Algorithm, now: UnixTime) -> Lookup {
+        let held = self.held.as_ref().filter(|held| now < held.expires);
+        let Some(held) = held else {
+            return self.begin_when_due(now);
+        };
+        if let Some(key) = find(&held.set, kid, algorithm) {
+            return Lookup::Found(key.clone());
+        }
+        self.unknown.retain(|(_, _, until)| now < *until);
+        if self
+            .unknown
+            .iter()
+            .any(|(known, of, _)| known.as_ref() == kid && *of == algorithm)
+        {
+            return Lookup::Unknown;
+        }
+        if self.flying(now) {
+            return Lookup::Wait;
+        }
+        let cooling = self
+            .unknown_fetch_at
+            .is_some_and(|at| now < at.plus(self.limits.unknown_cooldown));
+        if cooling || self.retry_at.is_some_and(|at| now < at) {
+            return Lookup::Unknown;
+        }
+        self.unknown_fetch_at = Some(now);
+        self.remember_unknown(kid, algorithm, now);
+        Lookup::Fetch(self.begin(now))
+    }
+
+    /// A ticket when the set should be refreshed although nobody misses a key: for a background job.
+    pub fn refresh_due(&mut self, now: UnixTime) -> Option<FetchTicket> {
+        let fresh = self.held.as_ref().is_some_and(|held| now < held.refresh_at);
+        let too_early = self.retry_at.is_some_and(|at| now < at);
+        if fresh || too_early || self.flying(now) {
+            None
+        } else {
+            Some(self.begin(now))
+        }
+    }
+
+    /// Takes the outcome of a fetch: the set with the lifetime that its issuer gave it. An outcome that comes too late, after its ticket
+    /// was given up, is ignored.
+    pub fn fetched(
+        &mut self,
+        ticket: FetchTicket,
+        outcome: Result<(JwkSet, Duration), FetchFailed>,
+        now: UnixTime,
+    ) {
+        let FetchTicket(number) = ticket;
+        if self.flight.is_none_or(|(flying, _)| flying != number) {
+            return;
+        }
+        self.flight = None;
+        match outcome {
+            Ok((set, lifetime)) => {
+                let lifetime = lifetime.clamp(self.limits.lifetime_min, self.limits.lifetime_max);
+                let refresh_at = now.plus(lifetime.mul_f64(0.8));
+                self.unknown
+                    .retain(|(kid, algorithm, _)| find(&set, kid.as_ref(), *algorithm).is_none());
+                self.held = Some(Held {
+                    set,
+                    refresh_at,
+                    expires: now.plus(lifetime).plus(self.limits.stale_max),
+                });
+                self.generation += 1;
+                self.failures = 0;
+                self.retry_at = None;
+            }
+            Err(FetchFailed) => {
+                let pause = self
+                    .limits
+                    .retry_after
+                    .saturating_mul(1 << self.failures.min(16));
+                self.failures = self.failures.saturating_add(1);
+                self.retry_at = Some(now.plus(pause.min(self.limits.lifetime_max)));
+            }
+        }
+    }
+
+    /// Counts the sets: part of the key of a cache of verdicts.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn begin_when_due(&mut self, now: UnixTime) -> Lookup {
+        if self.flying(now) {
+            return Lookup::Wait;
+        }
+        if self.retry_at.is_some_and(|at| now < at) {
+            return Lookup::Unavailable;
+        }
+        Lookup::Fetch(self.begin(now))
+    }
+
+    fn begin(&mut self, now: UnixTime) -> FetchTicket {
+        self.tickets += 1;
+        self.flight = Some((self.tickets, now.plus(self.limits.fetch_timeout)));
+        FetchTicket(self.tickets)
+    }
+
+    fn flying(&self, now: UnixTime) -> bool {
+        self.flight.is_some_and(|(_, until)| now < until)
+    }
+
+    fn remember_unknown(&mut self, kid: Option<&Kid>, algorithm: Algorithm, now: UnixTime) {
+        if self.unknown.len() >= self.limits.unknown_max {
+            self.unknown.pop_front();
+        }
+        self.unknown.push_back((
+            kid.cloned(),
+            algorithm,
+            now.plus(self.limits.unknown_lifetime),
+        ));
+    }
+}
+
+impl std::fmt::Debug for IssuerKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuerKeys")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+fn find<'a>(set: &'a JwkSet, kid: Option<&Kid>, algorithm: Algorithm) -> Option<&'a VerifyingKey> {
+    if let Some(kid) = kid {
+        return set.find(kid, algorithm);
+    }
+    let mut candidates = set.candidates(None, algorithm);
+    let first = candidates.next()?;
+    if candidates.next().is_some() {
+        None
+    } else {
+        Some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,475 @@
+//! A request to a protected resource: which credential it shows, what must be fetched to judge it, and the judgement (RFC 6750, RFC 9068,
+//! RFC 9449 §7, RFC 8705 §3).
+//!
+//! [`demand`] reads headers only. The shell answers the demand from a cache of verdicts or from a key set. [`prove`] judges; it checks the
+//! signature where no verdict was found, and everything else every time.
+//!
+//! Not here: scopes and policies ([`Subject::require_scopes`], the policy crate), and the spending of one-time values.
+
+use crate::access_token::{Confirmation, TokenHash, VerifiedToken};
+use crate::credential::Authorization;
+use crate::dpop::{self, DpopProof, NoncePolicy, ProofUse};
+use crate::form::Form;
+use crate::refusal::{Reason, Refusal};
+use crate::revocation::{Freshness, RevocationId, Revocations};
+use crate::subject::{Subject, SubjectId};
+use crate::{Unspent, replay::ReplayEntry};
+use countersign_base::{Audience, Conditional, Issuer, Kid, NoTls, Tenant, UnixTime, limits};
+use countersign_crypto::jose::{Algorithm, Jws, VerifyingKey};
+use countersign_crypto::x509::PeerCertificate;
+use countersign_crypto::{Unverified, digest};
+use http::{HeaderMap, Method};
+use std::fmt;
+use std::sync::Arc;
+
+/// The parts of a request that say who sent it.
+#[derive(Debug, Clone)]
+pub struct ResourceRequest<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The address as its sender knows it: scheme, authority and path, without query.
+    pub target_uri: &'a str,
+    /// The query string.
+    pub query: Option<&'a str>,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The certificate with which the connection was made.
+    pub peer: Conditional<&'a PeerCertificate, NoTls>,
+}
+
+/// An issuer whose tokens are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// Its name, compared as an exact string.
+    pub issuer: Issuer,
+    /// The tenant that its tokens speak for.
+    pub tenant: Tenant,
+    /// What it may sign with.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// Whether tokens must be bound to a key or certificate. A bound token must always show its binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// Unbound tokens are taken.
+    Any,
+    /// Only bound tokens are taken.
+    Required,
+}
+
+/// Whether a request without a credential goes on to policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymous {
+    /// It goes on, as anonymous.
+    Allowed,
+    /// It is refused.
+    Refused,
+}
+
+/// Why a request is anonymous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnonymousReason {
+    /// It has no credential of any kind.
+    NoCredential,
+}
+
+/// What a resource takes. Cheap to clone.
+#[derive(Clone)]
+pub struct ResourceRules(Arc<Rules>);
+
+struct Rules {
+    audience: Audience,
+    issuers: Vec<TrustedIssuer>,
+    binding: Binding,
+    anonymous: Anonymous,
+    digest: [u8; 32],
+}
+
+impl ResourceRules {
+    /// Rules for one audience.
+    #[must_use]
+    pub fn new(
+        audience: Audience,
+        issuers: Vec<TrustedIssuer>,
+        binding: Binding,
+        anonymous: Anonymous,
+    ) -> Self {
+        let digest = rules_digest(&audience, &issuers, binding, anonymous);
+        Self(Arc::new(Rules {
+            audience,
+            issuers,
+            binding,
+            anonymous,
+            digest,
+        }))
+    }
+
+    /// Whom tokens must be for.
+    #[must_use]
+    pub fn audience(&self) -> &Audience {
+        &self.0.audience
+    }
+
+    /// Whose tokens are taken.
+    #[must_use]
+    pub fn issuers(&self) -> &[TrustedIssuer] {
+        &self.0.issuers
+    }
+
+    /// Whether tokens must be bound.
+    #[must_use]
+    pub fn binding(&self) -> Binding {
+        self.0.binding
+    }
+}
+
+impl fmt::Debug for ResourceRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResourceRules({})", self.0.audience)
+    }
+}
+
+fn rules_digest(
+    audience: &Audience,
+    issuers: &[TrustedIssuer],
+    binding: Binding,
+    anonymous: Anonymous,
+) -> [u8; 32] {
+    // Debug forms quote their texts, so no two rules have the same one.
+    let text = format!("{audience:?} {issuers:?} {binding:?} {anonymous:?}");
+    digest::sha256(text.as_bytes())
+}
+
+/// Under what a cache keeps a verdict: the whole token and the rules it was judged by. The cache adds the generation of its key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VerdictKey {
+    token: TokenHash,
+    rules: [u8; 32],
+}
+
+/// What a request's credential demands.
+#[derive(Debug)]
+pub enum Demand {
+    /// Nothing: there is none, and the rules allow that.
+    Anonymous(AnonymousReason),
+    /// A verdict or a key.
+    Token(TokenDemand),
+}
+
+/// An access token that was presented in form, with its proof if it has one.
+pub struct TokenDemand {
+    token: String,
+    hash: TokenHash,
+    shown: Shown,
+    rules: ResourceRules,
+}
+
+/// What the request shows besides the token.
+enum Shown {
+    Bearer(Conditional<countersign_crypto::x509::CertificateThumbprint, NoTls>),
+    Dpop(Box<DpopProof>),
+}
+
+impl fmt::Debug for TokenDemand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenDemand({:?})", self.hash)
+    }
+}
+
+/// Reads the credential of a request.
+///
+/// # Errors
+/// When it is broken, ambiguous, or absent where the rules demand one.
+pub fn demand(request: &ResourceRequest<'_>, rules: &ResourceRules) -> Result<Demand, Refusal> {
+    if request.query.is_some_and(holds_token) {
+        return Err(Reason::TokenInQuery.into());
+    }
+    let has_proof = request.headers.contains_key(dpop::DPOP_HEADER);
+    let (scheme, token) = match Authorization::read(request.headers) {
+        Authorization::Absent if has_proof => return Err(Reason::ProofWithoutToken.into()),
+        Authorization::Absent => {
+            return match rules.0.anonymous {
+                Anonymous::Allowed => Ok(Demand::Anonymous(AnonymousReason::NoCredential)),
+                Anonymous::Refused => Err(Reason::NoCredential.into()),
+            };
+        }
+        Authorization::Broken => return Err(Reason::AuthorizationBroken.into()),
+        Authorization::Present {
+            scheme,
+            credentials,
+        } => (scheme, credentials),
+    };
+    if token.len() > limits::TOKEN_BYTES_MAX {
+        return Err(Reason::TokenTooLong.into());
+    }
+    let shown = if scheme.eq_ignore_ascii_case("dpop") {
+        match dpop::demand(request.headers, request.method, request.target_uri)? {
+            Conditional::Absent(_) => return Err(Reason::ProofMissing.into()),
+            Conditional::Present(proof) => Shown::Dpop(Box::new(proof)),
+        }
+    } else if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Reason::SchemeUnknown.into());
+    } else if has_proof {
+        return Err(Reason::ProofBesideBearer.into());
+    } else {
+        Shown::Bearer(match request.peer {
+            Conditional::Absent(reason) => Conditional::Absent(reason),
+            Conditional::Present(certificate) => Conditional::Present(certificate.thumbprint()),
+        })
+    };
+    Ok(Demand::Token(TokenDemand {
+        token: token.to_owned(),
+        hash: TokenHash::of(token),
+        shown,
+        rules: rules.clone(),
+    }))
+}
+
+/// Whether a query string names `access_token` (RFC 6750 §2.3, which FAPI 2.0 forbids), however it is escaped.
+fn holds_token(query: &str) -> bool {
+    match Form::parse(query.as_bytes()) {
+        Ok(form) => form.names().any(|name| name == "access_token"),
+        // Not a form, or one with repetitions, which a resource may have its reasons for: look at each name.
+        Err(_) => query
+            .split('&')
+            .filter_map(|field| field.split('=').next())
+            .any(|name| {
+                let decoded: String = percent_encoding::percent_decode_str(name)
+                    .decode_utf8_lossy()
+                    .into_owned();
+                decoded == "access_token"
+            }),
+    }
+}
+
+impl TokenDemand {
+    /// Under what a verdict on this token would be found.
+    #[must_use]
+    pub fn cache_key(&self) -> VerdictKey {
+        VerdictKey {
+            token: self.hash,
+            rules: self.rules.0.digest,
+        }
+    }
+
+    /// Which key would check the signature. Needed only where no verdict was found.
+    ///
+    /// # Errors
+    /// When the token is malformed, of another type, of an issuer that is not trusted, or signed in a way that its issuer may not.
+    pub fn key(&self) -> Result<KeyNeeded, Refusal> {
+        let jws = Jws::parse(&self.token).map_err(|_| Reason::TokenMalformed)?;
+        let header = jws.header();
+        if !header.is_typ("at+jwt") {
+            return Err(Reason::TypMismatch.into());
+        }
+        let (algorithm, kid) = (header.algorithm(), header.kid().cloned());
+        let claimed = jws.danger_unverified_claims();
+        let issuer = claimed
+            .text("iss")
+            .map_err(|_| Reason::ClaimBroken)?
+            .ok_or(Reason::ClaimMissing)?;
+        let trusted = self
+            .rules
+            .0
+            .issuers
+            .iter()
+            .find(|trusted| trusted.issuer.as_str() == issuer);
+        let trusted = trusted.ok_or(Reason::IssuerUnknown)?.clone();
+        if !trusted.algorithms.contains(&algorithm) {
+            return Err(Reason::AlgorithmNotAllowed.into());
+        }
+        Ok(KeyNeeded {
+            jws,
+            kid,
+            algorithm,
+            trusted,
+            cache_key: self.cache_key(),
+        })
+    }
+}
+
+/// The key that a token's signature demands.
+pub struct KeyNeeded {
+    jws: Unverified<Jws>,
+    kid: Option<Kid>,
+    algorithm: Algorithm,
+    trusted: TrustedIssuer,
+    cache_key: VerdictKey,
+}
+
+impl KeyNeeded {
+    /// Whose key.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.trusted.issuer
+    }
+
+    /// The tenant of that issuer.
+    #[must_use]
+    pub const fn tenant(&self) -> &Tenant {
+        &self.trusted.tenant
+    }
+
+    /// Which key.
+    #[must_use]
+    pub const fn kid(&self) -> Option<&Kid> {
+        self.kid.as_ref()
+    }
+
+    /// For which algorithm.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
+        let key = match answer {
+            KeyAnswer::Key(key) => key,
+            KeyAnswer::Unavailable => return Err(Reason::KeysUnavailable),
+            KeyAnswer::Unknown => return Err(Reason::KeyUnknown),
+        };
+        let claims = self
+            .jws
+            .verify(&key)
+            .map_err(|_| Reason::SignatureInvalid)?;
+        VerifiedToken::read(&claims, &self.trusted, self.kid, self.cache_key)
+    }
+}
+
+impl fmt::Debug for KeyNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyNeeded({}, {:?})", self.trusted.issuer, self.kid)
+    }
+}
+
+/// What the shell found for a [`KeyNeeded`].
+#[derive(Debug, Clone)]
+pub enum KeyAnswer {
+    /// The key.
+    Key(VerifyingKey),
+    /// The issuer's keys cannot be had at the moment.
+    Unavailable,
+    /// The issuer has no such key.
+    Unknown,
+}
+
+/// What the shell found for a [`TokenDemand`].
+#[derive(Debug)]
+pub enum Found {
+    /// No verdict, but a key.
+    Key(KeyNeeded, KeyAnswer),
+    /// The verdict of an earlier request with the same token and rules.
+    Verdict(Arc<VerifiedToken>),
+}
+
+/// A request whose sender is known.
+#[must_use]
+pub struct Proven {
+    /// Who sent it, once the one-time values are spent.
+    pub subject: Unspent<Subject>,
+    /// For the cache of verdicts.
+    pub verdict: Arc<VerifiedToken>,
+}
+
+/// Judges a token.
+///
+/// # Errors
+/// When anything about the token, its proof or its certificate does not hold, or when it cannot be told.
+pub fn prove(
+    demand: TokenDemand,
+    found: Found,
+    revocations: &dyn Revocations,
+    nonces: NoncePolicy<'_>,
+    now: UnixTime,
+) -> Result<Proven, Refusal> {
+    let verdict = match found {
+        Found::Key(needed, _) if needed.cache_key != demand.cache_key() => {
+            return Err(Reason::VerdictMismatch.into());
+        }
+        Found::Key(needed, answer) => Arc::new(needed.verify(answer)?),
+        Found::Verdict(verdict) if verdict.cache_key() != demand.cache_key() => {
+            return Err(Reason::VerdictMismatch.into());
+        }
+        Found::Verdict(verdict) => verdict,
+    };
+    verdict.check(&demand.rules.0.audience, now)?;
+    check_revocations(&verdict, revocations, now)?;
+    let entries = check_binding(demand, &verdict, nonces, now)?;
+    Ok(Proven {
+        subject: Unspent::new(Subject::new(Arc::clone(&verdict)), entries),
+        verdict,
+    })
+}
+
+fn check_revocations(
+    token: &VerifiedToken,
+    revocations: &dyn Revocations,
+    now: UnixTime,
+) -> Result<(), Reason> {
+    match revocations.freshness(now) {
+        Freshness::Current => {}
+        Freshness::Stale => return Err(Reason::RevocationsStale),
+    }
+    let claims = token.claims();
+    let user = match &claims.sub {
+        SubjectId::User(user) => Some(RevocationId::User(*user)),
+        SubjectId::Client(_) | SubjectId::External(_) => None,
+    };
+    let ids = [
+        Some(RevocationId::Tenant(token.tenant())),
+        Some(RevocationId::Client(token.tenant(), &claims.client_id)),
+        claims.grant_id.map(RevocationId::Grant),
+        claims.sid.map(RevocationId::Session),
+        user,
+    ];
+    let revoked = |id| {
+        revocations
+            .not_before(id)
+            .is_some_and(|not_before| claims.iat <= not_before)
+    };
+    if ids.into_iter().flatten().any(revoked) {
+        Err(Reason::Revoked)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether what the request shows is what the token is bound to. Answers the one-time values of the proof.
+fn check_binding(
+    demand: TokenDemand,
+    token: &VerifiedToken,
+    nonces: NoncePolicy<'_>,
+    now: UnixTime,
+) -> Result<Vec<ReplayEntry>, Refusal> {
+    match (demand.shown, &token.claims().cnf) {
+        (Shown::Bearer(_), None) => match demand.rules.0.binding {
+            Binding::Any => Ok(Vec::new()),
+            Binding::Required => Err(Reason::BindingRequired.into()),
+        },
+        (Shown::Bearer(_), Some(Confirmation::Dpop(_))) => Err(Reason::BoundTokenAsBearer.into()),
+        (Shown::Bearer(Conditional::Absent(_)), Some(Confirmation::Certificate(_))) => {
+            Err(Reason::CertificateMissing.into())
+        }
+        (Shown::Bearer(Conditional::Present(shown)), Some(Confirmation::Certificate(bound)))
+            if shown == *bound =>
+        {
+            Ok(Vec::new())
+        }
+        (Shown::Bearer(Conditional::Present(_)), Some(Confirmation::Certificate(_))) => {
+            Err(Reason::CertificateMismatch.into())
+        }
+        (Shown::Dpop(_), None | Some(Confirmation::Certificate(_))) => {
+            Err(Reason::TokenNotBound.into())
+        }
+        (Shown::Dpop(proof), Some(Confirmation::Dpop(bound))) => {
+            if proof.thumbprint() != bound {
+                return Err(Reason::ProofKeyMismatch.into());
+            }
+            let key = dpop::prove(*proof, ProofUse::WithToken(&demand.hash), nonces, now)?;
+            Ok(key.entries().to_vec())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

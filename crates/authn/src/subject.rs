@@ -1,0 +1,216 @@
+//! Who stands behind a request, as evidence.
+
+use crate::access_token::{AttributeValue, Confirmation, VerifiedToken};
+use crate::refusal::{Reason, Refusal};
+use countersign_base::{
+    Audience, Bounded, ClientId, GrantId, Issuer, Role, Scopes, SessionId, Tenant, UnixTime, UserId,
+};
+use serde::{Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Whom a token speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectId {
+    /// The client itself (RFC 9068 §2.2: `sub` equals `client_id`).
+    Client(ClientId),
+    /// Somebody whom an issuer other than ours knows.
+    External(Bounded<255>),
+    /// A person of ours.
+    User(UserId),
+}
+
+impl SubjectId {
+    pub(crate) fn read(sub: &str, client: &ClientId) -> Result<Self, Reason> {
+        if sub == client.as_str() {
+            return Ok(Self::Client(client.clone()));
+        }
+        if sub.is_empty() {
+            return Err(Reason::ClaimBroken);
+        }
+        match sub.parse() {
+            Ok(user) => Ok(Self::User(user)),
+            Err(_) => Bounded::parse(sub)
+                .map(Self::External)
+                .map_err(|_| Reason::ClaimBroken),
+        }
+    }
+}
+
+impl fmt::Display for SubjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(client) => fmt::Display::fmt(client, f),
+            Self::External(subject) => fmt::Display::fmt(subject, f),
+            Self::User(user) => fmt::Display::fmt(user, f),
+        }
+    }
+}
+
+impl Serialize for SubjectId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One who acts for the subject (RFC 8693 §4.1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor {
+    /// The actor's `sub`.
+    pub sub: Bounded<255>,
+    /// The actor's issuer, where it is named.
+    pub iss: Option<Issuer>,
+}
+
+/// What a token is bound to.
+pub type TokenBinding = Option<Confirmation>;
+
+/// Who stands behind a request: the token held, its key or certificate was shown, nothing of it is revoked, its one-time values are spent.
+///
+/// Only [`crate::prove`] begins one, and only a replay memory hands it out.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Subject {
+    token: Arc<VerifiedToken>,
+}
+
+impl Subject {
+    pub(crate) const fn new(token: Arc<VerifiedToken>) -> Self {
+        Self { token }
+    }
+
+    /// The token.
+    #[must_use]
+    pub const fn token(&self) -> &Arc<VerifiedToken> {
+        &self.token
+    }
+
+    /// The tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        self.token.tenant()
+    }
+
+    /// Who made the token.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.token.claims().iss
+    }
+
+    /// Whom the token speaks of.
+    #[must_use]
+    pub fn principal(&self) -> &SubjectId {
+        &self.token.claims().sub
+    }
+
+    /// The person, if it speaks of one of ours.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
+        match self.principal() {
+            SubjectId::User(user) => Some(*user),
+            SubjectId::Client(_) | SubjectId::External(_) => None,
+        }
+    }
+
+    /// The client that got the token.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        &self.token.claims().client_id
+    }
+
+    /// Whom the token is for.
+    #[must_use]
+    pub fn audience(&self) -> &Audience {
+        &self.token.claims().aud
+    }
+
+    /// What the token allows.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.token.claims().scope
+    }
+
+    /// The grant.
+    #[must_use]
+    pub fn grant(&self) -> Option<GrantId> {
+        self.token.claims().grant_id
+    }
+
+    /// The sign-in.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.token.claims().sid
+    }
+
+    /// The subject's roles.
+    #[must_use]
+    pub fn roles(&self) -> &BTreeSet<Role> {
+        &self.token.claims().roles
+    }
+
+    /// The subject's attributes.
+    #[must_use]
+    pub fn attributes(&self) -> &BTreeMap<String, AttributeValue> {
+        &self.token.claims().attrs
+    }
+
+    /// Who acts for the subject, the one who acts now first.
+    #[must_use]
+    pub fn actors(&self) -> &[Actor] {
+        self.token.claims().act.actors()
+    }
+
+    /// How the person signed in.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.token.claims().acr.as_ref().map(Bounded::as_str)
+    }
+
+    /// When the person signed in.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<UnixTime> {
+        self.token.claims().auth_time
+    }
+
+    /// When the token was made.
+    #[must_use]
+    pub fn issued_at(&self) -> UnixTime {
+        self.token.claims().iat
+    }
+
+    /// When the token expires.
+    #[must_use]
+    pub fn expires(&self) -> UnixTime {
+        self.token.claims().exp
+    }
+
+    /// The token's name.
+    #[must_use]
+    pub fn jti(&self) -> &str {
+        self.token.claims().jti.as_str()
+    }
+
+    /// What the token is bound to; the binding was shown to hold.
+    #[must_use]
+    pub fn binding(&self) -> &TokenBinding {
+        &self.token.claims().cnf
+    }
+
+    /// Checks that the token allows all of `scopes`.
+    ///
+    /// # Errors
+    /// `insufficient_scope` (RFC 6750 §3.1) when it does not.
+    pub fn require_scopes(&self, scopes: &Scopes) -> Result<ScopesHeld, Refusal> {
+        if scopes.is_subset(self.scopes()) {
+            Ok(ScopesHeld(()))
+        } else {
+            Err(Refusal::insufficient_scope(scopes.clone()))
+        }
+    }
+}
+
+/// Evidence that a token allows the scopes that were asked of it.
+#[derive(Debug)]
+#[must_use]
+pub struct ScopesHeld(());
