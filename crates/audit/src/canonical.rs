@@ -27,8 +27,11 @@ fn write_value(value: &Value, out: &mut Vec<u8>) -> Option<()> {
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Null => out.extend_from_slice(b"null"),
         Value::Number(number) => {
-            let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs))?;
-            (magnitude <= INTEGER_MAX).then(|| out.extend_from_slice(number.to_string().as_bytes()))?;
+            let magnitude = number
+                .as_u64()
+                .or_else(|| number.as_i64().map(i64::unsigned_abs))?;
+            (magnitude <= INTEGER_MAX)
+                .then(|| out.extend_from_slice(number.to_string().as_bytes()))?;
         }
         Value::Object(members) => {
             let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
@@ -66,7 +69,9 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
             '\n' => out.extend_from_slice(b"\\n"),
             '\u{c}' => out.extend_from_slice(b"\\f"),
             '\r' => out.extend_from_slice(b"\\r"),
-            control if control < ' ' => out.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes()),
+            control if control < ' ' => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes())
+            }
             plain => out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }

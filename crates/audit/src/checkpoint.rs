@@ -21,7 +21,12 @@ impl Checkpoint {
     /// The text that is signed.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.as_bytes()))
+        format!(
+            "{}\n{}\n{}\n",
+            self.origin,
+            self.size,
+            STANDARD.encode(self.root.as_bytes())
+        )
     }
 
     /// The signed note.
@@ -51,7 +56,11 @@ impl Checkpoint {
         if lines.next().is_some() {
             return None;
         }
-        Some(Self { origin: origin.parse().ok()?, size: decimal(size)?, root: base64_hash(root)? })
+        Some(Self {
+            origin: origin.parse().ok()?,
+            size: decimal(size)?,
+            root: base64_hash(root)?,
+        })
     }
 }
 

@@ -17,13 +17,14 @@ pub use keys::{KeyCreated, KeyRotated};
 pub use lifecycle::{ConfigurationApplied, Started, Stopped};
 pub use refusals::RefusalsCounted;
 pub use sign_in::{
-    AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent, ConsentAnswer, SignIn, SignInOutcome, SignOut,
+    AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent, ConsentAnswer, SignIn,
+    SignInOutcome, SignOut,
 };
 pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, RefreshReused, Token};
 
 use crate::record::Class;
-use serde::de::Error as _;
 use serde::Serialize;
+use serde::de::Error as _;
 
 macro_rules! events {
     ($($(#[$doc:meta])* $variant:ident = $kind:literal, $class:ident;)*) => {

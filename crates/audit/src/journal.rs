@@ -30,7 +30,10 @@ pub struct Position {
 
 impl Position {
     /// Before the first frame.
-    pub const START: Self = Self { sequence: 0, chain: Hash::from_bytes([0; 32]) };
+    pub const START: Self = Self {
+        sequence: 0,
+        chain: Hash::from_bytes([0; 32]),
+    };
 }
 
 /// A frame under construction: one buffer, written at once.
@@ -51,7 +54,9 @@ impl FrameBuffer {
 
     /// Adds a record: its length and its bytes. Records are at most 4 KiB by construction; a longer slice is cut to nothing and not added.
     pub fn push(&mut self, record: &[u8]) {
-        let Ok(length) = u16::try_from(record.len()) else { return };
+        let Ok(length) = u16::try_from(record.len()) else {
+            return;
+        };
         if self.bytes.is_empty() {
             self.bytes.resize(FRAME_HEADER_BYTES, 0);
         }
@@ -88,7 +93,10 @@ impl FrameBuffer {
         }
         let hash = sha256_parts(&[&self.bytes]);
         self.bytes.extend_from_slice(&hash);
-        let after = Position { sequence: position.sequence + u64::from(self.records), chain: Hash::from_bytes(hash) };
+        let after = Position {
+            sequence: position.sequence + u64::from(self.records),
+            chain: Hash::from_bytes(hash),
+        };
         (&self.bytes, after)
     }
 
@@ -120,7 +128,9 @@ impl<'a> Frame<'a> {
         let (records, rest) = rest.split_first_chunk::<4>()?;
         let (body_length, rest) = rest.split_first_chunk::<4>()?;
         let (chain, rest) = rest.split_first_chunk::<32>()?;
-        let body_length = usize::try_from(u32::from_be_bytes(*body_length)).ok().filter(|length| *length <= BODY_BYTES_MAX)?;
+        let body_length = usize::try_from(u32::from_be_bytes(*body_length))
+            .ok()
+            .filter(|length| *length <= BODY_BYTES_MAX)?;
         let (body, rest) = rest.split_at_checked(body_length)?;
         let (hash, _) = rest.split_first_chunk::<32>()?;
         let hashed = bytes.get(..FRAME_HEADER_BYTES + body_length)?;
@@ -128,9 +138,20 @@ impl<'a> Frame<'a> {
             return None;
         }
         let records = u32::from_be_bytes(*records);
-        let before = Position { sequence: u64::from_be_bytes(*sequence), chain: Hash::from_bytes(*chain) };
-        let after = Position { sequence: before.sequence.checked_add(u64::from(records))?, chain: Hash::from_bytes(*hash) };
-        let frame = Self { before, after, body, length: FRAME_HEADER_BYTES + body_length + FRAME_HASH_BYTES };
+        let before = Position {
+            sequence: u64::from_be_bytes(*sequence),
+            chain: Hash::from_bytes(*chain),
+        };
+        let after = Position {
+            sequence: before.sequence.checked_add(u64::from(records))?,
+            chain: Hash::from_bytes(*hash),
+        };
+        let frame = Self {
+            before,
+            after,
+            body,
+            length: FRAME_HEADER_BYTES + body_length + FRAME_HASH_BYTES,
+        };
         let count = crate::tile::bundle_entries(body, usize::try_from(records).ok()?)?.len();
         (count > 0).then_some(frame)
     }
@@ -176,7 +197,10 @@ pub fn next_frame(rest: &[u8], position: Position) -> Next<'_> {
 
 /// Whether a whole frame with a sequence after `position` stands anywhere in `bytes`.
 fn later_frame(bytes: &[u8], position: Position) -> bool {
-    let starts = bytes.windows(FRAME_MAGIC.len()).enumerate().filter(|(_, window)| **window == FRAME_MAGIC);
+    let starts = bytes
+        .windows(FRAME_MAGIC.len())
+        .enumerate()
+        .filter(|(_, window)| **window == FRAME_MAGIC);
     let mut frames = starts.filter_map(|(at, _)| bytes.get(at..).and_then(Frame::read));
     frames.any(|frame| frame.before.sequence > position.sequence)
 }
@@ -190,7 +214,9 @@ pub fn segment_path(sequence: u64) -> String {
 /// The number of the first record of the segment with the file name `name`; `None` for other names.
 #[must_use]
 pub fn segment_sequence(name: &str) -> Option<u64> {
-    (name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse().ok()).flatten()
+    (name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| name.parse().ok())
+        .flatten()
 }
 
 #[cfg(test)]

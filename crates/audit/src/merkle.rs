@@ -69,14 +69,18 @@ impl Frontier {
     /// The empty tree.
     #[must_use]
     pub const fn new() -> Self {
-        Self { size: 0, levels: Vec::new() }
+        Self {
+            size: 0,
+            levels: Vec::new(),
+        }
     }
 
     /// The tree of `size` leaves whose unfilled tiles, from level 0 up, hold `levels`; `None` if they have other widths than `size` says.
     #[must_use]
     pub fn restore(size: u64, levels: Vec<Vec<Hash>>) -> Option<Self> {
         let widths_agree = levels.iter().enumerate().all(|(level, hashes)| {
-            u32::try_from(level).is_ok_and(|level| hashes.len() as u64 == rows_at(size, level) % TILE_WIDTH)
+            u32::try_from(level)
+                .is_ok_and(|level| hashes.len() as u64 == rows_at(size, level) % TILE_WIDTH)
         });
         let covers = rows_at(size, u32::try_from(levels.len()).ok()?) == 0;
         (widths_agree && covers).then_some(Self { size, levels })
@@ -98,11 +102,18 @@ impl Frontier {
             if self.levels.len() == level {
                 self.levels.push(Vec::new());
             }
-            let Some(hashes) = self.levels.get_mut(level) else { break };
+            let Some(hashes) = self.levels.get_mut(level) else {
+                break;
+            };
             hashes.push(hash);
             if hashes.len() as u64 == TILE_WIDTH {
-                let index = (rows_at(self.size, u32::try_from(level).unwrap_or(u32::MAX)) / TILE_WIDTH).saturating_sub(1);
-                filled.push(FilledTile { tile: Tile::full(level, index), bytes: tile_bytes(hashes) });
+                let index = (rows_at(self.size, u32::try_from(level).unwrap_or(u32::MAX))
+                    / TILE_WIDTH)
+                    .saturating_sub(1);
+                filled.push(FilledTile {
+                    tile: Tile::full(level, index),
+                    bytes: tile_bytes(hashes),
+                });
                 carry = Some(perfect_root(hashes));
                 hashes.clear();
                 level += 1;
@@ -114,11 +125,19 @@ impl Frontier {
     /// The tiles of the right edge that are not full, from level 0 up; empty ones are left out, as the format demands.
     #[must_use]
     pub fn partial_tiles(&self) -> Vec<FilledTile> {
-        let unfilled = self.levels.iter().enumerate().filter(|(_, hashes)| !hashes.is_empty());
+        let unfilled = self
+            .levels
+            .iter()
+            .enumerate()
+            .filter(|(_, hashes)| !hashes.is_empty());
         unfilled
             .map(|(level, hashes)| {
-                let index = rows_at(self.size, u32::try_from(level).unwrap_or(u32::MAX)) / TILE_WIDTH;
-                FilledTile { tile: Tile::partial(level, index, hashes.len()), bytes: tile_bytes(hashes) }
+                let index =
+                    rows_at(self.size, u32::try_from(level).unwrap_or(u32::MAX)) / TILE_WIDTH;
+                FilledTile {
+                    tile: Tile::partial(level, index, hashes.len()),
+                    bytes: tile_bytes(hashes),
+                }
             })
             .collect()
     }
@@ -152,7 +171,11 @@ fn tile_bytes(hashes: &[Hash]) -> Vec<u8> {
 #[must_use]
 pub fn tile_hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
     let chunks = bytes.chunks_exact(32);
-    chunks.remainder().is_empty().then(|| chunks.filter_map(|chunk| chunk.try_into().ok().map(Hash)).collect())
+    chunks.remainder().is_empty().then(|| {
+        chunks
+            .filter_map(|chunk| chunk.try_into().ok().map(Hash))
+            .collect()
+    })
 }
 
 /// The root of a subtree whose number of leaves is a power of two.
@@ -168,7 +191,16 @@ fn fold_right(hashes: &[Hash], mut right: Option<Hash>) -> Option<Hash> {
             let last = row.pop()?;
             right = Some(right.map_or(last, |right| Hash::of_node(&last, &right)));
         }
-        row = row.chunks_exact(2).filter_map(|pair| if let [a, b] = pair { Some(Hash::of_node(a, b)) } else { None }).collect();
+        row = row
+            .chunks_exact(2)
+            .filter_map(|pair| {
+                if let [a, b] = pair {
+                    Some(Hash::of_node(a, b))
+                } else {
+                    None
+                }
+            })
+            .collect();
     }
     right
 }
@@ -213,13 +245,20 @@ impl TileLevels {
             return self.perfect(begin, width);
         }
         let split = begin + split_point(width);
-        Some(Hash::of_node(&self.range_root(begin, split)?, &self.range_root(split, end)?))
+        Some(Hash::of_node(
+            &self.range_root(begin, split)?,
+            &self.range_root(split, end)?,
+        ))
     }
 
     /// The root of the first `size` leaves.
     #[must_use]
     pub fn root(&self, size: u64) -> Option<Hash> {
-        if size == 0 { Some(Hash::empty_root()) } else { self.range_root(0, size) }
+        if size == 0 {
+            Some(Hash::empty_root())
+        } else {
+            self.range_root(0, size)
+        }
     }
 
     fn perfect(&self, begin: u64, width: u64) -> Option<Hash> {
@@ -227,12 +266,16 @@ impl TileLevels {
         let inside = 1_u64 << (width.trailing_zeros() % 8);
         let first = begin >> (level * 8);
         let row = self.levels.get(usize::try_from(level).ok()?)?;
-        let hashes = row.get(usize::try_from(first).ok()?..usize::try_from(first + inside).ok()?)?;
+        let hashes =
+            row.get(usize::try_from(first).ok()?..usize::try_from(first + inside).ok()?)?;
         Some(perfect_root(hashes))
     }
 
     fn hash(&self, level: usize, index: u64) -> Option<Hash> {
-        self.levels.get(level)?.get(usize::try_from(index).ok()?).copied()
+        self.levels
+            .get(level)?
+            .get(usize::try_from(index).ok()?)
+            .copied()
     }
 }
 

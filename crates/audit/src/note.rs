@@ -36,12 +36,17 @@ impl FromStr for Origin {
     /// 1 to 200 letters, digits, `.`, `-`, `_`, `:` in elements separated by `/`, none of them empty, `.` or `..`: it names a directory too.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let element = |part: &str| {
-            !matches!(part, "" | "." | "..") && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte))
+            !matches!(part, "" | "." | "..")
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte))
         };
         if text.len() <= 200 && text.split('/').all(element) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::expected("a log's name: letters, digits, `.`, `-`, `_`, `:` in elements separated by `/`, at most 200"))
+        Err(ParseError::expected(
+            "a log's name: letters, digits, `.`, `-`, `_`, `:` in elements separated by `/`, at most 200",
+        ))
     }
 }
 
@@ -95,8 +100,13 @@ impl VerifierKey {
     fn new(origin: Origin, public: [u8; 32]) -> Result<Self, NoteError> {
         let jwk = serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(public)});
         let jwk = PublicJwk::parse(&jwk).map_err(|_| NoteError::Key)?;
-        let verifying = VerifyingKey::new(&jwk, Algorithm::EdDsa, None).map_err(|_| NoteError::Key)?;
-        Ok(Self { origin, public, verifying })
+        let verifying =
+            VerifyingKey::new(&jwk, Algorithm::EdDsa, None).map_err(|_| NoteError::Key)?;
+        Ok(Self {
+            origin,
+            public,
+            verifying,
+        })
     }
 
     /// Reads the one line of a `verifier.key` file.
@@ -107,7 +117,9 @@ impl VerifierKey {
         let (name, rest) = line.split_once('+').ok_or(NoteError::Form)?;
         let (id, key) = rest.split_once('+').ok_or(NoteError::Form)?;
         let key = STANDARD.decode(key).map_err(|_| NoteError::Form)?;
-        let Some((&ED25519, public)) = key.split_first() else { return Err(NoteError::Key) };
+        let Some((&ED25519, public)) = key.split_first() else {
+            return Err(NoteError::Key);
+        };
         let public = public.try_into().map_err(|_| NoteError::Key)?;
         let key = Self::new(name.parse().map_err(|_| NoteError::Form)?, public)?;
         if id != hex(&key.id()) {
@@ -124,7 +136,12 @@ impl VerifierKey {
 
     /// The first four bytes of `SHA-256(name || 0x0A || 0x01 || key)`.
     fn id(&self) -> [u8; 4] {
-        let digest = sha256_parts(&[self.origin.as_str().as_bytes(), b"\n", &[ED25519], &self.public]);
+        let digest = sha256_parts(&[
+            self.origin.as_str().as_bytes(),
+            b"\n",
+            &[ED25519],
+            &self.public,
+        ]);
         let [a, b, c, d, ..] = digest;
         [a, b, c, d]
     }
@@ -140,7 +157,10 @@ impl VerifierKey {
         }
         let split = note.rfind("\n\n").ok_or(NoteError::Form)?;
         let (text, signatures) = note.split_at_checked(split + 1).ok_or(NoteError::Form)?;
-        let signatures = signatures.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n')).ok_or(NoteError::Form)?;
+        let signatures = signatures
+            .strip_prefix('\n')
+            .and_then(|lines| lines.strip_suffix('\n'))
+            .ok_or(NoteError::Form)?;
         let mut ours = None;
         for (number, line) in signatures.split('\n').enumerate() {
             let (name, id, signature) = signature_line(line).ok_or(NoteError::Form)?;
@@ -152,7 +172,10 @@ impl VerifierKey {
             }
         }
         let signature = ours.ok_or(NoteError::Unsigned)?;
-        let _holds = self.verifying.verify(text.as_bytes(), &signature).map_err(|_| NoteError::Signature)?;
+        let _holds = self
+            .verifying
+            .verify(text.as_bytes(), &signature)
+            .map_err(|_| NoteError::Signature)?;
         Ok(text)
     }
 }
@@ -174,7 +197,13 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut key = vec![ED25519];
         key.extend_from_slice(&self.public);
-        write!(f, "{}+{}+{}", self.origin, hex(&self.id()), STANDARD.encode(key))
+        write!(
+            f,
+            "{}+{}+{}",
+            self.origin,
+            hex(&self.id()),
+            STANDARD.encode(key)
+        )
     }
 }
 
@@ -207,9 +236,19 @@ impl NoteSigner {
         if jwk.get("crv").and_then(serde_json::Value::as_str) != Some("Ed25519") {
             return Err(NoteError::Key);
         }
-        let x = jwk.get("x").and_then(serde_json::Value::as_str).ok_or(NoteError::Key)?;
-        let public = URL_SAFE_NO_PAD.decode(x).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(NoteError::Key)?;
-        Ok(Self { key, verifier: VerifierKey::new(origin, public)? })
+        let x = jwk
+            .get("x")
+            .and_then(serde_json::Value::as_str)
+            .ok_or(NoteError::Key)?;
+        let public = URL_SAFE_NO_PAD
+            .decode(x)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(NoteError::Key)?;
+        Ok(Self {
+            key,
+            verifier: VerifierKey::new(origin, public)?,
+        })
     }
 
     /// The public key to check with.
@@ -224,8 +263,17 @@ impl NoteSigner {
     /// When the key refuses.
     pub fn sign(&self, text: &str) -> Result<String, NoteError> {
         let mut blob = self.verifier.id().to_vec();
-        blob.extend_from_slice(&self.key.sign(text.as_bytes()).map_err(|_| NoteError::Signing)?);
-        Ok(format!("{text}\n\u{2014} {} {}\n", self.verifier.origin, STANDARD.encode(blob)))
+        blob.extend_from_slice(
+            &self
+                .key
+                .sign(text.as_bytes())
+                .map_err(|_| NoteError::Signing)?,
+        );
+        Ok(format!(
+            "{text}\n\u{2014} {} {}\n",
+            self.verifier.origin,
+            STANDARD.encode(blob)
+        ))
     }
 }
 

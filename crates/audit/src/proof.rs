@@ -70,7 +70,13 @@ pub fn prove_inclusion(tree: &TileLevels, index: u64, size: u64) -> Option<Vec<H
 ///
 /// # Errors
 /// When it is not, or the proof does not fit.
-pub fn verify_inclusion(proof: &[Hash], leaf: &Hash, index: u64, size: u64, root: &Hash) -> Result<Included, ProofError> {
+pub fn verify_inclusion(
+    proof: &[Hash],
+    leaf: &Hash,
+    index: u64,
+    size: u64,
+    root: &Hash,
+) -> Result<Included, ProofError> {
     if index >= size {
         return Err(ProofError::Shape);
     }
@@ -95,7 +101,11 @@ pub fn verify_inclusion(proof: &[Hash], leaf: &Hash, index: u64, size: u64, root
     if last != 0 {
         return Err(ProofError::Shape);
     }
-    if hash == *root { Ok(Included { index }) } else { Err(ProofError::Root) }
+    if hash == *root {
+        Ok(Included { index })
+    } else {
+        Err(ProofError::Root)
+    }
 }
 
 /// The proof that the tree of the first `old` leaves is the beginning of that of the first `new`; `None` if `old` is zero or larger.
@@ -129,7 +139,13 @@ pub fn prove_consistency(tree: &TileLevels, old: u64, new: u64) -> Option<Vec<Ha
 ///
 /// # Errors
 /// When it is not, or the proof does not fit.
-pub fn verify_consistency(proof: &[Hash], old: u64, old_root: &Hash, new: u64, new_root: &Hash) -> Result<Extends, ProofError> {
+pub fn verify_consistency(
+    proof: &[Hash],
+    old: u64,
+    old_root: &Hash,
+    new: u64,
+    new_root: &Hash,
+) -> Result<Extends, ProofError> {
     if old == 0 || old > new {
         return Err(ProofError::Shape);
     }
@@ -141,7 +157,11 @@ pub fn verify_consistency(proof: &[Hash], old: u64, old_root: &Hash, new: u64, n
         };
     }
     let mut hashes = proof.iter();
-    let first = if old.is_power_of_two() { *old_root } else { *hashes.next().ok_or(ProofError::Shape)? };
+    let first = if old.is_power_of_two() {
+        *old_root
+    } else {
+        *hashes.next().ok_or(ProofError::Shape)?
+    };
     let (mut node, mut last) = (old - 1, new - 1);
     while node & 1 == 1 {
         node >>= 1;
@@ -168,7 +188,11 @@ pub fn verify_consistency(proof: &[Hash], old: u64, old_root: &Hash, new: u64, n
     if last != 0 {
         return Err(ProofError::Shape);
     }
-    if left == *old_root && right == *new_root { Ok(Extends(())) } else { Err(ProofError::Root) }
+    if left == *old_root && right == *new_root {
+        Ok(Extends(()))
+    } else {
+        Err(ProofError::Root)
+    }
 }
 
 /// The offline receipt for one event: where it stands, the hashes up to the root, and the signed checkpoint.
@@ -209,21 +233,37 @@ impl Receipt {
         if line.starts_with("extra ") {
             line = lines.next().ok_or(ProofError::Form)?;
         }
-        let index = line.strip_prefix("index ").and_then(decimal).ok_or(ProofError::Form)?;
+        let index = line
+            .strip_prefix("index ")
+            .and_then(decimal)
+            .ok_or(ProofError::Form)?;
         let hashes: Option<Vec<Hash>> = lines.map(base64_hash).collect();
-        let hashes = hashes.filter(|hashes| hashes.len() <= PROOF_HASHES_MAX).ok_or(ProofError::Form)?;
-        Ok(Self { index, hashes, checkpoint: checkpoint.to_owned() })
+        let hashes = hashes
+            .filter(|hashes| hashes.len() <= PROOF_HASHES_MAX)
+            .ok_or(ProofError::Form)?;
+        Ok(Self {
+            index,
+            hashes,
+            checkpoint: checkpoint.to_owned(),
+        })
     }
 }
 
 /// A decimal number without sign and leading zero.
 pub(crate) fn decimal(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+    text.parse()
+        .ok()
+        .filter(|number: &u64| number.to_string() == text)
 }
 
 /// A hash in strict base64.
 pub(crate) fn base64_hash(text: &str) -> Option<Hash> {
-    STANDARD.decode(text).ok()?.try_into().ok().map(Hash::from_bytes)
+    STANDARD
+        .decode(text)
+        .ok()?
+        .try_into()
+        .ok()
+        .map(Hash::from_bytes)
 }
 
 #[cfg(test)]

@@ -44,7 +44,10 @@ impl Record {
         let mut bytes = Vec::with_capacity(512);
         let written = serde_json::to_writer(&mut bytes, self);
         debug_assert!(written.is_ok(), "records hold nothing that JSON cannot say");
-        debug_assert!(bytes.len() <= AUDIT_RECORD_BYTES_MAX, "every field of a record is bounded");
+        debug_assert!(
+            bytes.len() <= AUDIT_RECORD_BYTES_MAX,
+            "every field of a record is bounded"
+        );
         CanonicalRecord { id: self.id, bytes }
     }
 
@@ -54,7 +57,9 @@ impl Record {
     /// When `bytes` are no record, of an unknown kind or version, or not in the canonical form.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         if bytes.len() > AUDIT_RECORD_BYTES_MAX {
-            return Err(RecordError::TooLong { length: bytes.len() });
+            return Err(RecordError::TooLong {
+                length: bytes.len(),
+            });
         }
         let record: Self = serde_json::from_slice(bytes).map_err(RecordError::Form)?;
         if record.encode().bytes != bytes {
@@ -162,7 +167,13 @@ impl<'de> Deserialize<'de> for Record {
             return Err(D::Error::custom("unknown version of the record's form"));
         }
         let event = Event::from_parts(raw.kind, raw.detail).map_err(D::Error::custom)?;
-        Ok(Self { id: raw.id, time: raw.time, tenant: raw.tenant, request: raw.request, event })
+        Ok(Self {
+            id: raw.id,
+            time: raw.time,
+            tenant: raw.tenant,
+            request: raw.request,
+            event,
+        })
     }
 }
 

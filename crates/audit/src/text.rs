@@ -20,7 +20,11 @@ impl Count {
     /// `number`, or the largest count if it is larger.
     #[must_use]
     pub const fn of(number: u64) -> Self {
-        if number > INTEGER_MAX { Self(INTEGER_MAX) } else { Self(number) }
+        if number > INTEGER_MAX {
+            Self(INTEGER_MAX)
+        } else {
+            Self(number)
+        }
     }
 
     /// The number.
@@ -104,7 +108,13 @@ impl fmt::Debug for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        let digit = |nibble: u8| {
+            if nibble < 10 {
+                b'0' + nibble
+            } else {
+                b'a' + nibble - 10
+            }
+        };
         let mut digits = [0; 64];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
             pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
@@ -116,7 +126,8 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("expected 64 lower-case hexadecimal digits"))
+        Self::parse(&text)
+            .ok_or_else(|| D::Error::custom("expected 64 lower-case hexadecimal digits"))
     }
 }
 
@@ -148,7 +159,10 @@ impl<const N: usize> Text<N> {
         if text.len() <= N && !text.chars().any(char::is_control) {
             return Self(Shortened::Kept(text.to_owned()));
         }
-        Self(Shortened::Digested(DigestAndLength { length: Count::of(text.len() as u64), sha256: Digest::of(text.as_bytes()) }))
+        Self(Shortened::Digested(DigestAndLength {
+            length: Count::of(text.len() as u64),
+            sha256: Digest::of(text.as_bytes()),
+        }))
     }
 
     /// The text, if it was short enough to be kept.
@@ -202,10 +216,15 @@ impl Names {
         let bytes: usize = names.iter().map(|name| name.len()).sum();
         let plain = !names.iter().any(|name| name.chars().any(char::is_control));
         if names.len() <= Self::NAMES_MAX && bytes <= Self::BYTES_MAX && plain {
-            return Self(NameList::Kept(names.into_iter().map(str::to_owned).collect()));
+            return Self(NameList::Kept(
+                names.into_iter().map(str::to_owned).collect(),
+            ));
         }
         let digest = Digest::of(names.join("\n").as_bytes());
-        Self(NameList::Digested(DigestAndCount { count: Count::of(names.len() as u64), sha256: digest }))
+        Self(NameList::Digested(DigestAndCount {
+            count: Count::of(names.len() as u64),
+            sha256: digest,
+        }))
     }
 }
 
@@ -227,7 +246,11 @@ impl Code {
     /// The literal; a literal outside the grammar becomes `unnamed`, and a test of whoever wrote it should fail.
     #[must_use]
     pub const fn of(literal: &'static str) -> Self {
-        if is_code(literal.as_bytes()) { Self(Cow::Borrowed(literal)) } else { Self(Cow::Borrowed("unnamed")) }
+        if is_code(literal.as_bytes()) {
+            Self(Cow::Borrowed(literal))
+        } else {
+            Self(Cow::Borrowed("unnamed"))
+        }
     }
 
     /// The word.
@@ -278,7 +301,9 @@ impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if !is_code(text.as_bytes()) {
-            return Err(D::Error::custom("expected a code of 1 to 64 printable characters"));
+            return Err(D::Error::custom(
+                "expected a code of 1 to 64 printable characters",
+            ));
         }
         Ok(Self(Cow::Owned(text)))
     }

@@ -47,7 +47,11 @@ impl Tile {
     /// The entry bundle `index` with `width` entries, 1 to 256.
     #[must_use]
     pub fn entries(index: u64, width: usize) -> Self {
-        Self { content: Content::Entries, index, width: u16::try_from(width).unwrap_or(256) }
+        Self {
+            content: Content::Entries,
+            index,
+            width: u16::try_from(width).unwrap_or(256),
+        }
     }
 
     /// Whether it holds all the hashes or entries that its place can have.
@@ -74,7 +78,11 @@ impl Tile {
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let (kind, rest) = path.strip_prefix("tile/")?.split_once('/')?;
-        let content = if kind == "entries" { Content::Entries } else { Content::Hashes(kind.parse().ok()?) };
+        let content = if kind == "entries" {
+            Content::Entries
+        } else {
+            Content::Hashes(kind.parse().ok()?)
+        };
         let (index, width) = match rest.split_once(".p/") {
             Some((index, width)) => (index, width.parse().ok()?),
             None => (rest, 256),
@@ -82,9 +90,15 @@ impl Tile {
         let mut number: u64 = 0;
         for element in index.split('/') {
             let digits = element.strip_prefix('x').unwrap_or(element);
-            number = number.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
+            number = number
+                .checked_mul(1000)?
+                .checked_add(digits.parse().ok()?)?;
         }
-        let tile = Self { content, index: number, width };
+        let tile = Self {
+            content,
+            index: number,
+            width,
+        };
         // One path a tile: signs, leading zeros and missing `x` come out differently when written again.
         (tile.path() == path && (1..=256).contains(&width)).then_some(tile)
     }
@@ -92,7 +106,9 @@ impl Tile {
     /// Every tile that a tree of `size` leaves has: bundles, then hash tiles from level 0 up.
     pub fn all(size: u64) -> impl Iterator<Item = Self> {
         let bundles = Self::row(Content::Entries, size);
-        let levels = (0..8_u8).flat_map(move |level| Self::row(Content::Hashes(level), rows_at(size, u32::from(level))));
+        let levels = (0..8_u8).flat_map(move |level| {
+            Self::row(Content::Hashes(level), rows_at(size, u32::from(level)))
+        });
         bundles.chain(levels)
     }
 
@@ -100,7 +116,11 @@ impl Tile {
     pub fn row(content: Content, rows: u64) -> impl Iterator<Item = Self> {
         (0..rows.div_ceil(TILE_WIDTH)).map(move |index| {
             let width = (rows - index * TILE_WIDTH).min(TILE_WIDTH);
-            Self { content, index, width: u16::try_from(width).unwrap_or(256) }
+            Self {
+                content,
+                index,
+                width: u16::try_from(width).unwrap_or(256),
+            }
         })
     }
 }

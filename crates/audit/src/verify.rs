@@ -28,6 +28,9 @@ pub struct FileError {
 impl FileError {
     /// An error about `path`.
     pub fn new(path: &str, cause: &impl fmt::Display) -> Self {
-        Self { path: path.to_owned(), cause: cause.to_string() }
+        Self {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        }
     }
 }

@@ -17,14 +17,21 @@ impl AeadKey {
     #[must_use]
     #[expect(clippy::expect_used, reason = "AES-256 takes every key of 32 bytes")]
     pub fn new(key: &Secret<[u8; 32]>) -> Self {
-        Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.expose()).expect("32 bytes are a key of AES-256")))
+        Self(LessSafeKey::new(
+            UnboundKey::new(&AES_256_GCM, key.expose()).expect("32 bytes are a key of AES-256"),
+        ))
     }
 
     /// Ciphertext and tag of `plaintext`. The caller never uses one nonce twice with one key.
     ///
     /// # Errors
     /// When `plaintext` is longer than GCM takes (64 GiB).
-    pub fn seal(&self, nonce: [u8; NONCE_LEN], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, AeadError> {
+    pub fn seal(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, AeadError> {
         let mut sealed = Vec::with_capacity(plaintext.len() + TAG_BYTES);
         self.seal_into(nonce, aad, plaintext, &mut sealed)?;
         Ok(sealed)
@@ -34,11 +41,21 @@ impl AeadKey {
     ///
     /// # Errors
     /// When `plaintext` is longer than GCM takes; `output` is then as it was.
-    pub fn seal_into(&self, nonce: [u8; NONCE_LEN], aad: &[u8], plaintext: &[u8], output: &mut Vec<u8>) -> Result<(), AeadError> {
+    pub fn seal_into(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        plaintext: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<(), AeadError> {
         let start = output.len();
         output.extend_from_slice(plaintext);
         let body = output.get_mut(start..).unwrap_or_default();
-        match self.0.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), body) {
+        match self.0.seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(aad),
+            body,
+        ) {
             Ok(tag) => {
                 output.extend_from_slice(tag.as_ref());
                 Ok(())
@@ -54,10 +71,25 @@ impl AeadKey {
     ///
     /// # Errors
     /// When key, nonce, `aad` or any byte of `sealed` differ from what was sealed. Nothing of the plaintext is released then.
-    pub fn open(&self, nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, AeadError> {
-        let (ciphertext, tag) = sealed.len().checked_sub(TAG_BYTES).and_then(|at| sealed.split_at_checked(at)).ok_or(AeadError)?;
+    pub fn open(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Secret<Vec<u8>>, AeadError> {
+        let (ciphertext, tag) = sealed
+            .len()
+            .checked_sub(TAG_BYTES)
+            .and_then(|at| sealed.split_at_checked(at))
+            .ok_or(AeadError)?;
         let mut plaintext = vec![0; ciphertext.len()];
-        let opened = self.0.open_separate_gather(Nonce::assume_unique_for_key(nonce), Aad::from(aad), ciphertext, tag, &mut plaintext);
+        let opened = self.0.open_separate_gather(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(aad),
+            ciphertext,
+            tag,
+            &mut plaintext,
+        );
         // Taken into custody before the verdict, so that a refused plaintext is wiped too.
         let plaintext = Secret::new(plaintext);
         opened.map(|()| plaintext).map_err(|_| AeadError)

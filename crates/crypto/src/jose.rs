@@ -58,7 +58,9 @@ impl Algorithm {
     /// The algorithm of that name. Names are compared as they stand: `es256` is unknown.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 }
 

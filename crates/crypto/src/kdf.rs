@@ -7,7 +7,10 @@ use countersign_base::Secret;
 ///
 /// An empty `salt` stands for none (§2.2). More than 255 blocks of 32 bytes do not compile.
 #[must_use]
-#[expect(clippy::expect_used, reason = "the only failure is a length above 255 blocks, which does not compile")]
+#[expect(
+    clippy::expect_used,
+    reason = "the only failure is a length above 255 blocks, which does not compile"
+)]
 pub fn hkdf_sha256<const N: usize>(ikm: &[u8], salt: &[u8], info: &[&[u8]]) -> Secret<[u8; N]> {
     const { assert!(N > 0 && N <= 255 * 32, "HKDF-SHA-256 gives 1 to 8160 bytes") };
     let mut output = [0; N];

@@ -17,7 +17,10 @@ pub struct MacKey(hmac::Key);
 impl MacKey {
     /// Makes the key of 32 bytes.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "the secret is taken into custody, so that the caller keeps no second copy")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the secret is taken into custody, so that the caller keeps no second copy"
+    )]
     pub fn new(key: Secret<[u8; 32]>) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
     }
@@ -39,7 +42,12 @@ impl MacKey {
     ///
     /// # Errors
     /// When it is not.
-    pub fn verify(&self, domain: &'static str, parts: &[&[u8]], tag: &Tag) -> Result<TagVerified, MacError> {
+    pub fn verify(
+        &self,
+        domain: &'static str,
+        parts: &[&[u8]],
+        tag: &Tag,
+    ) -> Result<TagVerified, MacError> {
         self.tag(domain, parts).verify_same(tag)
     }
 }
@@ -73,7 +81,11 @@ impl Tag {
     /// # Errors
     /// When they differ.
     pub fn verify_same(&self, other: &Self) -> Result<TagVerified, MacError> {
-        if bool::from(self.0.ct_eq(&other.0)) { Ok(TagVerified(())) } else { Err(MacError) }
+        if bool::from(self.0.ct_eq(&other.0)) {
+            Ok(TagVerified(()))
+        } else {
+            Err(MacError)
+        }
     }
 }
 

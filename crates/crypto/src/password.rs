@@ -34,25 +34,44 @@ impl Cost {
     /// The minimum that OWASP recommends for passwords of a sign-in page: 19 MiB, two passes.
     #[must_use]
     pub const fn owasp() -> Self {
-        Self { memory_kib: 19_456, iterations: 2, lanes: 1 }
+        Self {
+            memory_kib: 19_456,
+            iterations: 2,
+            lanes: 1,
+        }
     }
 
     /// For a passphrase that is typed once at start: 64 MiB, three passes (RFC 9106 §4, second recommendation with one lane).
     #[must_use]
     pub const fn passphrase() -> Self {
-        Self { memory_kib: 65_536, iterations: 3, lanes: 1 }
+        Self {
+            memory_kib: 65_536,
+            iterations: 3,
+            lanes: 1,
+        }
     }
 
     /// As cheap as Argon2 allows. For tests: it protects nothing.
     #[must_use]
     pub const fn for_tests() -> Self {
-        Self { memory_kib: 8, iterations: 1, lanes: 1 }
+        Self {
+            memory_kib: 8,
+            iterations: 1,
+            lanes: 1,
+        }
     }
 
     fn hasher(self) -> Result<Argon2<'static>, PasswordError> {
-        let bounded = self.memory_kib <= MEMORY_KIB_MAX && self.iterations <= ITERATIONS_MAX && self.lanes <= LANES_MAX;
-        let params = Params::new(self.memory_kib, self.iterations, self.lanes, Some(32)).map_err(|_| PasswordError::Cost)?;
-        if bounded { Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params)) } else { Err(PasswordError::Cost) }
+        let bounded = self.memory_kib <= MEMORY_KIB_MAX
+            && self.iterations <= ITERATIONS_MAX
+            && self.lanes <= LANES_MAX;
+        let params = Params::new(self.memory_kib, self.iterations, self.lanes, Some(32))
+            .map_err(|_| PasswordError::Cost)?;
+        if bounded {
+            Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        } else {
+            Err(PasswordError::Cost)
+        }
     }
 }
 
@@ -60,13 +79,19 @@ impl Cost {
 ///
 /// # Errors
 /// When `password` is empty or longer than [`PASSWORD_BYTES_MAX`], or `cost` is outside the bounds.
-pub fn derive_key(password: &Secret<String>, salt: &[u8; 16], cost: &Cost) -> Result<Secret<[u8; 32]>, PasswordError> {
+pub fn derive_key(
+    password: &Secret<String>,
+    salt: &[u8; 16],
+    cost: &Cost,
+) -> Result<Secret<[u8; 32]>, PasswordError> {
     let password = password.expose().as_bytes();
     if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
         return Err(PasswordError::Length);
     }
     let mut key = [0; 32];
-    cost.hasher()?.hash_password_into(password, salt, &mut key).map_err(|_| PasswordError::Cost)?;
+    cost.hasher()?
+        .hash_password_into(password, salt, &mut key)
+        .map_err(|_| PasswordError::Cost)?;
     Ok(Secret::new(key))
 }
 
@@ -84,14 +109,26 @@ impl PasswordHash {
     ///
     /// # Errors
     /// When `password` is empty or longer than [`PASSWORD_BYTES_MAX`], or `cost` is outside the bounds.
-    pub fn create(password: &Secret<String>, salt: [u8; 16], cost: &Cost) -> Result<Self, PasswordError> {
-        Ok(Self { cost: *cost, salt, hash: *derive_key(password, &salt, cost)?.expose() })
+    pub fn create(
+        password: &Secret<String>,
+        salt: [u8; 16],
+        cost: &Cost,
+    ) -> Result<Self, PasswordError> {
+        Ok(Self {
+            cost: *cost,
+            salt,
+            hash: *derive_key(password, &salt, cost)?.expose(),
+        })
     }
 
     /// A hash that no password matches, for a sign-in under a name that nobody has: checking it costs what checking any other costs.
     #[must_use]
     pub const fn of_nobody(cost: &Cost) -> Self {
-        Self { cost: *cost, salt: [0; 16], hash: [0; 32] }
+        Self {
+            cost: *cost,
+            salt: [0; 16],
+            hash: [0; 32],
+        }
     }
 
     /// Reads the PHC form.
@@ -100,15 +137,24 @@ impl PasswordHash {
     /// When `text` is not Argon2id version 19 with a salt of 16 and a hash of 32 bytes, or asks for more than the bounds.
     pub fn parse(text: &str) -> Result<Self, PasswordError> {
         let mut fields = text.split('$');
-        if fields.next() != Some("") || fields.next() != Some("argon2id") || fields.next() != Some("v=19") {
+        if fields.next() != Some("")
+            || fields.next() != Some("argon2id")
+            || fields.next() != Some("v=19")
+        {
             return Err(PasswordError::Format);
         }
-        let (Some(cost), Some(salt), Some(hash), None) = (fields.next(), fields.next(), fields.next(), fields.next()) else {
+        let (Some(cost), Some(salt), Some(hash), None) =
+            (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
             return Err(PasswordError::Format);
         };
         let cost = parse_cost(cost)?;
         cost.hasher()?;
-        Ok(Self { cost, salt: bytes(salt)?, hash: bytes(hash)? })
+        Ok(Self {
+            cost,
+            salt: bytes(salt)?,
+            hash: bytes(hash)?,
+        })
     }
 
     /// What checking it costs; another cost than today's means it is due for a new hash at the next sign-in.
@@ -124,38 +170,72 @@ impl PasswordHash {
     pub fn verify(&self, password: &Secret<String>) -> Result<PasswordMatched, PasswordDiffers> {
         let hash = derive_key(password, &self.salt, &self.cost).map_err(|_| PasswordDiffers)?;
         let nobody = self.hash == [0; 32];
-        if bool::from(hash.expose().ct_eq(&self.hash)) && !nobody { Ok(PasswordMatched(())) } else { Err(PasswordDiffers) }
+        if bool::from(hash.expose().ct_eq(&self.hash)) && !nobody {
+            Ok(PasswordMatched(()))
+        } else {
+            Err(PasswordDiffers)
+        }
     }
 }
 
 fn parse_cost(text: &str) -> Result<Cost, PasswordError> {
     let mut fields = text.split(',');
     let mut field = |name: &str| {
-        let digits = fields.next().and_then(|field| field.strip_prefix(name)).ok_or(PasswordError::Format)?;
-        let canonical = digits.bytes().all(|digit| digit.is_ascii_digit()) && !digits.starts_with('0');
-        if canonical { digits.parse().map_err(|_| PasswordError::Format) } else { Err(PasswordError::Format) }
+        let digits = fields
+            .next()
+            .and_then(|field| field.strip_prefix(name))
+            .ok_or(PasswordError::Format)?;
+        let canonical =
+            digits.bytes().all(|digit| digit.is_ascii_digit()) && !digits.starts_with('0');
+        if canonical {
+            digits.parse().map_err(|_| PasswordError::Format)
+        } else {
+            Err(PasswordError::Format)
+        }
     };
-    let cost = Cost { memory_kib: field("m=")?, iterations: field("t=")?, lanes: field("p=")? };
-    if fields.next().is_some() { Err(PasswordError::Format) } else { Ok(cost) }
+    let cost = Cost {
+        memory_kib: field("m=")?,
+        iterations: field("t=")?,
+        lanes: field("p=")?,
+    };
+    if fields.next().is_some() {
+        Err(PasswordError::Format)
+    } else {
+        Ok(cost)
+    }
 }
 
 fn bytes<const N: usize>(text: &str) -> Result<[u8; N], PasswordError> {
-    let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| PasswordError::Format)?;
+    let bytes = STANDARD_NO_PAD
+        .decode(text)
+        .map_err(|_| PasswordError::Format)?;
     bytes.try_into().map_err(|_| PasswordError::Format)
 }
 
 /// The PHC form, for storing.
 impl fmt::Display for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cost { memory_kib, iterations, lanes } = self.cost;
-        let (salt, hash) = (STANDARD_NO_PAD.encode(self.salt), STANDARD_NO_PAD.encode(self.hash));
-        write!(f, "$argon2id$v=19$m={memory_kib},t={iterations},p={lanes}${salt}${hash}")
+        let Cost {
+            memory_kib,
+            iterations,
+            lanes,
+        } = self.cost;
+        let (salt, hash) = (
+            STANDARD_NO_PAD.encode(self.salt),
+            STANDARD_NO_PAD.encode(self.hash),
+        );
+        write!(
+            f,
+            "$argon2id$v=19$m={memory_kib},t={iterations},p={lanes}${salt}${hash}"
+        )
     }
 }
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PasswordHash").field("cost", &self.cost).finish_non_exhaustive()
+        f.debug_struct("PasswordHash")
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
     }
 }
 
@@ -187,7 +267,9 @@ pub struct PasswordDiffers;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Memory, passes or lanes are outside the bounds.
-    #[error("the cost of the password hash is outside its bounds; take at most 1 GiB, 16 passes and 16 lanes")]
+    #[error(
+        "the cost of the password hash is outside its bounds; take at most 1 GiB, 16 passes and 16 lanes"
+    )]
     Cost,
     /// The text is not the PHC form described at [`PasswordHash`].
     #[error("expected a password hash of the form `$argon2id$v=19$m=...,t=...,p=...$SALT$HASH`")]

@@ -85,7 +85,10 @@ impl fmt::Debug for Random {
     }
 }
 
-#[expect(clippy::expect_used, reason = "without randomness nothing may go on; aws-lc itself aborts when the system has none")]
+#[expect(
+    clippy::expect_used,
+    reason = "without randomness nothing may go on; aws-lc itself aborts when the system has none"
+)]
 fn fill_from_system(buffer: &mut [u8]) {
     aws_lc_rs::rand::fill(buffer).expect("the system has randomness");
 }

@@ -9,7 +9,8 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RSA_PSS_SHA256, RsaKeyPair,
 };
 use countersign_base::{Kid, Secret};
 use serde_json::json;
@@ -103,17 +104,27 @@ impl<P: Purpose> SigningKey<P> {
     ///
     /// # Errors
     /// When the bytes are no key for `algorithm`, or RSA outside 2048 to 4096 bits.
-    pub fn from_pkcs8(algorithm: Algorithm, kid: Kid, pkcs8: &Secret<Vec<u8>>) -> Result<Self, JoseError> {
-        let refused = |_| JoseError::Key("its private part is not a key of the algorithm in PKCS#8");
+    pub fn from_pkcs8(
+        algorithm: Algorithm,
+        kid: Kid,
+        pkcs8: &Secret<Vec<u8>>,
+    ) -> Result<Self, JoseError> {
+        let refused =
+            |_| JoseError::Key("its private part is not a key of the algorithm in PKCS#8");
         let der = pkcs8.expose();
         let (private, public) = match algorithm {
             Algorithm::EdDsa => {
                 let pair = Ed25519KeyPair::from_pkcs8(der).map_err(refused)?;
-                let x = pair.public_key().as_ref().try_into().map_err(|_| JoseError::Key("its public part is not 32 bytes"))?;
+                let x = pair
+                    .public_key()
+                    .as_ref()
+                    .try_into()
+                    .map_err(|_| JoseError::Key("its public part is not 32 bytes"))?;
                 (Private::Ed25519(pair), PublicJwk::from_ed25519(x))
             }
             Algorithm::Es256 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(refused)?;
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
+                    .map_err(refused)?;
                 let public = PublicJwk::from_p256_point(pair.public_key().as_ref())?;
                 (Private::Ecdsa(pair), public)
             }
@@ -123,8 +134,19 @@ impl<P: Purpose> SigningKey<P> {
                 (Private::Rsa(pair), public)
             }
         };
-        let header = P::TYP.map(|typ| encoded_header(typ, P::KEY_IN_HEADER, algorithm, &kid, &public)).unwrap_or_default();
-        Ok(Self { inner: Arc::new(Inner { algorithm, kid, public, private, header }), purpose: PhantomData })
+        let header = P::TYP
+            .map(|typ| encoded_header(typ, P::KEY_IN_HEADER, algorithm, &kid, &public))
+            .unwrap_or_default();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                algorithm,
+                kid,
+                public,
+                private,
+                header,
+            }),
+            purpose: PhantomData,
+        })
     }
 
     /// The public key.
@@ -150,7 +172,11 @@ impl<P: Purpose> SigningKey<P> {
     /// # Errors
     /// Never for a key that was parsed here; the type keeps the caller from assuming it.
     pub fn verifying_key(&self) -> Result<VerifyingKey, JoseError> {
-        VerifyingKey::new(&self.inner.public, self.inner.algorithm, Some(self.inner.kid.clone()))
+        VerifyingKey::new(
+            &self.inner.public,
+            self.inner.algorithm,
+            Some(self.inner.kid.clone()),
+        )
     }
 
     /// Signs `message`. Signatures of EdDSA are deterministic, those of the others are not.
@@ -160,15 +186,29 @@ impl<P: Purpose> SigningKey<P> {
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
         let failed = |_| JoseError::Signing("the key does not sign");
         match (&self.inner.private, self.inner.algorithm) {
-            (Private::Ed25519(pair), _) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
-            (Private::Ecdsa(pair), _) => Ok(pair.sign(&SystemRandom::new(), message).map_err(failed)?.as_ref().to_vec()),
+            (Private::Ed25519(pair), _) => {
+                Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec())
+            }
+            (Private::Ecdsa(pair), _) => Ok(pair
+                .sign(&SystemRandom::new(), message)
+                .map_err(failed)?
+                .as_ref()
+                .to_vec()),
             (Private::Rsa(pair), algorithm) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 let signed = match algorithm {
-                    Algorithm::Ps256 => pair.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message, &mut signature),
-                    Algorithm::EdDsa | Algorithm::Es256 | Algorithm::Rs256 => {
-                        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-                    }
+                    Algorithm::Ps256 => pair.sign(
+                        &RSA_PSS_SHA256,
+                        &SystemRandom::new(),
+                        message,
+                        &mut signature,
+                    ),
+                    Algorithm::EdDsa | Algorithm::Es256 | Algorithm::Rs256 => pair.sign(
+                        &RSA_PKCS1_SHA256,
+                        &SystemRandom::new(),
+                        message,
+                        &mut signature,
+                    ),
                 };
                 signed.map_err(failed)?;
                 Ok(signature)
@@ -185,7 +225,10 @@ impl<P: JwtPurpose> SigningKey<P> {
 
 impl<P: Purpose> Clone for SigningKey<P> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), purpose: PhantomData }
+        Self {
+            inner: Arc::clone(&self.inner),
+            purpose: PhantomData,
+        }
     }
 }
 
@@ -195,7 +238,13 @@ impl<P: Purpose> fmt::Debug for SigningKey<P> {
     }
 }
 
-fn encoded_header(typ: &str, key: KeyInHeader, algorithm: Algorithm, kid: &Kid, public: &PublicJwk) -> String {
+fn encoded_header(
+    typ: &str,
+    key: KeyInHeader,
+    algorithm: Algorithm,
+    kid: &Kid,
+    public: &PublicJwk,
+) -> String {
     let header = match key {
         KeyInHeader::Jwk => json!({ "alg": algorithm.name(), "typ": typ, "jwk": public.to_json() }),
         KeyInHeader::Kid => json!({ "alg": algorithm.name(), "typ": typ, "kid": kid.as_str() }),
@@ -210,14 +259,20 @@ fn encoded_header(typ: &str, key: KeyInHeader, algorithm: Algorithm, kid: &Kid, 
 pub fn generate_pkcs8(algorithm: Algorithm) -> Result<Secret<Vec<u8>>, JoseError> {
     let failed = |_| JoseError::Signing("no key could be made");
     let document = match algorithm {
-        Algorithm::EdDsa => Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8()).map_err(failed)?.as_ref().to_vec(),
+        Algorithm::EdDsa => Ed25519KeyPair::generate()
+            .and_then(|pair| pair.to_pkcs8())
+            .map_err(failed)?
+            .as_ref()
+            .to_vec(),
         Algorithm::Es256 => {
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
             pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec()
         }
-        Algorithm::Ps256 | Algorithm::Rs256 => {
-            RsaKeyPair::generate(KeySize::Rsa2048).and_then(|pair| pair.as_der()).map_err(failed)?.as_ref().to_vec()
-        }
+        Algorithm::Ps256 | Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048)
+            .and_then(|pair| pair.as_der())
+            .map_err(failed)?
+            .as_ref()
+            .to_vec(),
     };
     Ok(Secret::new(document))
 }

@@ -6,7 +6,9 @@
 mod authority;
 mod peer;
 
-pub use authority::{CertificateAuthority, CertificateRequest, CertificateUsage, IssuedCertificate};
+pub use authority::{
+    CertificateAuthority, CertificateRequest, CertificateUsage, IssuedCertificate,
+};
 pub use peer::{CertificateThumbprint, PeerCertificate};
 
 /// Why a certificate cannot be made or read.

@@ -76,7 +76,13 @@ impl Aad {
     /// One column of one row of a tenant's table.
     #[must_use]
     pub fn row(tenant: &Tenant, table: &'static str, column: &'static str, row: &[u8]) -> Self {
-        Self::canonical(&[b"row", tenant.as_str().as_bytes(), table.as_bytes(), column.as_bytes(), row])
+        Self::canonical(&[
+            b"row",
+            tenant.as_str().as_bytes(),
+            table.as_bytes(),
+            column.as_bytes(),
+            row,
+        ])
     }
 
     /// A value that belongs to the whole installation.
@@ -126,7 +132,11 @@ impl EnvelopeKey {
     /// Names 32 secret bytes.
     #[must_use]
     pub const fn new(id: KeyId, version: KeyVersion, secret: Secret<[u8; 32]>) -> Self {
-        Self { id, version, secret }
+        Self {
+            id,
+            version,
+            secret,
+        }
     }
 
     /// The key's name.
@@ -149,7 +159,10 @@ impl EnvelopeKey {
         let mut naming = [0; NAMING_BYTES];
         let version = self.version.0.to_be_bytes();
         let bytes = [MAGIC, SUITE].iter().chain(&self.id.0).chain(&version);
-        naming.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        naming
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
         naming
     }
 }
@@ -177,7 +190,11 @@ pub trait KeyLookup {
 
 impl KeyLookup for EnvelopeKey {
     fn find(&self, id: KeyId, version: KeyVersion) -> Result<&EnvelopeKey, OpenError> {
-        if id == self.id && version == self.version { Ok(self) } else { Err(OpenError::KeyUnknown { id, version }) }
+        if id == self.id && version == self.version {
+            Ok(self)
+        } else {
+            Err(OpenError::KeyUnknown { id, version })
+        }
     }
 }
 
@@ -235,7 +252,9 @@ impl Serialize for Sealed {
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        base64url::decode(&text).map(Self).map_err(serde::de::Error::custom)
+        base64url::decode(&text)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -243,7 +262,12 @@ impl<'de> Deserialize<'de> for Sealed {
 ///
 /// # Errors
 /// When it is longer than [`PLAINTEXT_BYTES_MAX`].
-pub fn seal(key: &impl Sealer, aad: &Aad, plaintext: &[u8], random: &Random) -> Result<Sealed, SealError> {
+pub fn seal(
+    key: &impl Sealer,
+    aad: &Aad,
+    plaintext: &[u8],
+    random: &Random,
+) -> Result<Sealed, SealError> {
     if plaintext.len() > PLAINTEXT_BYTES_MAX {
         return Err(SealError::TooLong);
     }
@@ -255,7 +279,10 @@ pub fn seal(key: &impl Sealer, aad: &Aad, plaintext: &[u8], random: &Random) -> 
     bytes.extend_from_slice(derived.commitment.expose());
     bytes.extend_from_slice(&salt);
     let associated = [&bytes, aad.as_bytes()].concat();
-    derived.key.seal_into(derived.nonce, &associated, plaintext, &mut bytes).map_err(|_| SealError::TooLong)?;
+    derived
+        .key
+        .seal_into(derived.nonce, &associated, plaintext, &mut bytes)
+        .map_err(|_| SealError::TooLong)?;
     Ok(Sealed(bytes))
 }
 
@@ -263,7 +290,11 @@ pub fn seal(key: &impl Sealer, aad: &Aad, plaintext: &[u8], random: &Random) -> 
 ///
 /// # Errors
 /// When the bytes are no envelope, their key is unknown or too old, another key made them, or any byte or the place differs.
-pub fn open(lookup: &impl KeyLookup, aad: &Aad, sealed: &Sealed) -> Result<Secret<Vec<u8>>, OpenError> {
+pub fn open(
+    lookup: &impl KeyLookup,
+    aad: &Aad,
+    sealed: &Sealed,
+) -> Result<Secret<Vec<u8>>, OpenError> {
     let parts = parse(&sealed.0)?;
     let key = lookup.find(parts.id, parts.version)?;
     // What the lookup gave is named again by its own bytes: a lookup that answers with another key is caught by the commitment.
@@ -272,14 +303,22 @@ pub fn open(lookup: &impl KeyLookup, aad: &Aad, sealed: &Sealed) -> Result<Secre
         return Err(OpenError::Commitment);
     }
     let associated = [parts.header, aad.as_bytes()].concat();
-    derived.key.open(derived.nonce, &associated, parts.body).map_err(|_| OpenError::Authentication)
+    derived
+        .key
+        .open(derived.nonce, &associated, parts.body)
+        .map_err(|_| OpenError::Authentication)
 }
 
 /// Opens and seals again with the key that is current now, for the background rewrap after a rotation.
 ///
 /// # Errors
 /// As [`open`] and [`seal`].
-pub fn rewrap<K: KeyLookup + Sealer>(keys: &K, aad: &Aad, sealed: &Sealed, random: &Random) -> Result<Sealed, OpenError> {
+pub fn rewrap<K: KeyLookup + Sealer>(
+    keys: &K,
+    aad: &Aad,
+    sealed: &Sealed,
+    random: &Random,
+) -> Result<Sealed, OpenError> {
     let plaintext = open(keys, aad, sealed)?;
     seal(keys, aad, plaintext.expose(), random).map_err(|SealError::TooLong| OpenError::Length)
 }
@@ -294,7 +333,11 @@ impl Derived {
     fn of(key: &EnvelopeKey, naming: &[u8; NAMING_BYTES], salt: &[u8]) -> Self {
         let output = kdf::hkdf_sha256::<76>(key.secret.expose(), salt, &[INFO, naming]);
         let (commitment, message_key, nonce) = split(output.expose());
-        Self { commitment: Secret::new(commitment), key: AeadKey::new(&Secret::new(message_key)), nonce }
+        Self {
+            commitment: Secret::new(commitment),
+            key: AeadKey::new(&Secret::new(message_key)),
+            nonce,
+        }
     }
 }
 
@@ -318,7 +361,9 @@ fn parse(bytes: &[u8]) -> Result<Parts<'_>, OpenError> {
     if bytes.len() < OVERHEAD_BYTES || bytes.len() - OVERHEAD_BYTES > PLAINTEXT_BYTES_MAX {
         return Err(OpenError::Length);
     }
-    let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or(OpenError::Length)?;
+    let (header, body) = bytes
+        .split_at_checked(HEADER_BYTES)
+        .ok_or(OpenError::Length)?;
     let ([magic, suite], rest) = header.split_first_chunk().ok_or(OpenError::Length)?;
     if *magic != MAGIC {
         return Err(OpenError::Magic);
@@ -328,8 +373,17 @@ fn parse(bytes: &[u8]) -> Result<Parts<'_>, OpenError> {
     }
     let (id, rest) = rest.split_first_chunk().ok_or(OpenError::Length)?;
     let (version, rest) = rest.split_first_chunk().ok_or(OpenError::Length)?;
-    let (commitment, salt) = rest.split_at_checked(COMMITMENT_BYTES).ok_or(OpenError::Length)?;
-    Ok(Parts { header, id: KeyId(*id), version: KeyVersion(u32::from_be_bytes(*version)), commitment, salt, body })
+    let (commitment, salt) = rest
+        .split_at_checked(COMMITMENT_BYTES)
+        .ok_or(OpenError::Length)?;
+    Ok(Parts {
+        header,
+        id: KeyId(*id),
+        version: KeyVersion(u32::from_be_bytes(*version)),
+        commitment,
+        salt,
+        body,
+    })
 }
 
 /// Why something cannot be sealed.

@@ -3,7 +3,9 @@
 //! A [`RootKey`] has no way to seal anything but a [`Kek`]. A [`KekSet`] holds the versions of the key-encryption key: the newest seals,
 //! every version from the minimum on opens. A [`DataKey`] is a row, wrapped under the current version; erasing the row is crypto-shredding.
 
-use crate::envelope::{self, Aad, EnvelopeKey, KeyId, KeyLookup, KeyVersion, OpenError, SealError, Sealed, Sealer};
+use crate::envelope::{
+    self, Aad, EnvelopeKey, KeyId, KeyLookup, KeyVersion, OpenError, SealError, Sealed, Sealer,
+};
 use countersign_base::{Secret, Tenant};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::password::{Cost, PasswordError, derive_key};
@@ -27,7 +29,10 @@ impl PassphraseParameters {
     /// Parameters with a fresh salt.
     #[must_use]
     pub fn new(cost: Cost, random: &Random) -> Self {
-        Self { cost, salt: base64url::encode(&random.bytes::<16>()) }
+        Self {
+            cost,
+            salt: base64url::encode(&random.bytes::<16>()),
+        }
     }
 }
 
@@ -40,9 +45,16 @@ impl RootKey {
     ///
     /// # Errors
     /// When the passphrase is empty or too long, or the parameters are outside their bounds.
-    pub fn from_passphrase(passphrase: &Secret<String>, parameters: &PassphraseParameters) -> Result<Self, PasswordError> {
+    pub fn from_passphrase(
+        passphrase: &Secret<String>,
+        parameters: &PassphraseParameters,
+    ) -> Result<Self, PasswordError> {
         let salt = base64url::decode_array(&parameters.salt).map_err(|_| PasswordError::Format)?;
-        Ok(Self::from_bytes(&derive_key(passphrase, &salt, &parameters.cost)?))
+        Ok(Self::from_bytes(&derive_key(
+            passphrase,
+            &salt,
+            &parameters.cost,
+        )?))
     }
 
     /// Takes 32 random bytes, as they stand in a file of mode 0600.
@@ -51,7 +63,11 @@ impl RootKey {
         // The name is derived, so that the wrong root key is told from a damaged ciphertext.
         let id = kdf::hkdf_sha256::<8>(bytes.expose(), &[], &[b"countersign root key id"]);
         let secret = kdf::hkdf_sha256::<32>(bytes.expose(), &[], &[b"countersign root key"]);
-        Self(EnvelopeKey::new(KeyId::from_bytes(*id.expose()), KeyVersion(1), secret))
+        Self(EnvelopeKey::new(
+            KeyId::from_bytes(*id.expose()),
+            KeyVersion(1),
+            secret,
+        ))
     }
 }
 
@@ -100,8 +116,19 @@ impl Kek {
     /// # Errors
     /// Never for a key of this size; the type keeps the caller from assuming it.
     pub fn wrap(&self, root: &RootKey, random: &Random) -> Result<Sealed, SealError> {
-        let naming = [self.id().as_bytes().as_slice(), &self.version().0.to_be_bytes()].concat();
-        let bytes = Secret::new([naming.as_slice(), self.key.secret().expose(), self.mac_root.0.expose()].concat());
+        let naming = [
+            self.id().as_bytes().as_slice(),
+            &self.version().0.to_be_bytes(),
+        ]
+        .concat();
+        let bytes = Secret::new(
+            [
+                naming.as_slice(),
+                self.key.secret().expose(),
+                self.mac_root.0.expose(),
+            ]
+            .concat(),
+        );
         envelope::seal(&root.0, &Aad::key_encryption_key(), bytes.expose(), random)
     }
 
@@ -111,10 +138,17 @@ impl Kek {
     /// [`OpenError::KeyUnknown`] when another root key sealed it; else as [`envelope::open`].
     pub fn unwrap(root: &RootKey, sealed: &Sealed) -> Result<Self, OpenError> {
         let bytes = envelope::open(&root.0, &Aad::key_encryption_key(), sealed)?;
-        let bytes: &[u8; KEK_BYTES] = bytes.expose().as_slice().try_into().map_err(|_| OpenError::Content)?;
+        let bytes: &[u8; KEK_BYTES] = bytes
+            .expose()
+            .as_slice()
+            .try_into()
+            .map_err(|_| OpenError::Content)?;
         let (key, rest) = named_key(bytes).ok_or(OpenError::Content)?;
         let mac_root = rest.try_into().map_err(|_| OpenError::Content)?;
-        Ok(Self { key, mac_root: MacRoot(Secret::new(mac_root)) })
+        Ok(Self {
+            key,
+            mac_root: MacRoot(Secret::new(mac_root)),
+        })
     }
 }
 
@@ -124,7 +158,10 @@ fn named_key(bytes: &[u8]) -> Option<(EnvelopeKey, &[u8])> {
     let (version, rest) = rest.split_first_chunk()?;
     let (secret, rest) = rest.split_first_chunk()?;
     let version = KeyVersion(u32::from_be_bytes(*version));
-    Some((EnvelopeKey::new(KeyId::from_bytes(*id), version, Secret::new(*secret)), rest))
+    Some((
+        EnvelopeKey::new(KeyId::from_bytes(*id), version, Secret::new(*secret)),
+        rest,
+    ))
 }
 
 /// The versions of the key-encryption key that are known. There is always at least one.
@@ -139,9 +176,20 @@ impl KekSet {
     /// The first version of a new key, for a first start.
     #[must_use]
     pub fn generate(random: &Random) -> Self {
-        let key = EnvelopeKey::new(KeyId::from_bytes(random.bytes()), KeyVersion(1), random.secret());
-        let current = Kek { key, mac_root: MacRoot(random.secret()) };
-        Self { older: BTreeMap::new(), current, minimum: KeyVersion(1) }
+        let key = EnvelopeKey::new(
+            KeyId::from_bytes(random.bytes()),
+            KeyVersion(1),
+            random.secret(),
+        );
+        let current = Kek {
+            key,
+            mac_root: MacRoot(random.secret()),
+        };
+        Self {
+            older: BTreeMap::new(),
+            current,
+            minimum: KeyVersion(1),
+        }
     }
 
     /// The set of the versions that were stored. Versions below `minimum` may be among them; they open nothing.
@@ -150,19 +198,28 @@ impl KekSet {
     /// When there is none, the newest is below `minimum`, two have the same version, or they are not versions of one key.
     pub fn new(versions: Vec<Kek>, minimum: KeyVersion) -> Result<Self, KekSetError> {
         let count = versions.len();
-        let mut older: BTreeMap<_, _> = versions.into_iter().map(|kek| (kek.version(), kek)).collect();
+        let mut older: BTreeMap<_, _> = versions
+            .into_iter()
+            .map(|kek| (kek.version(), kek))
+            .collect();
         if older.len() != count {
             return Err(KekSetError::VersionTwice);
         }
         let (_, current) = older.pop_last().ok_or(KekSetError::Empty)?;
-        let same_key = |kek: &Kek| kek.id() == current.id() && kek.mac_root.0.matches(current.mac_root.0.expose());
+        let same_key = |kek: &Kek| {
+            kek.id() == current.id() && kek.mac_root.0.matches(current.mac_root.0.expose())
+        };
         if !older.values().all(same_key) {
             return Err(KekSetError::AnotherKey);
         }
         if current.version() < minimum {
             return Err(KekSetError::MinimumAboveCurrent);
         }
-        Ok(Self { older, current, minimum })
+        Ok(Self {
+            older,
+            current,
+            minimum,
+        })
     }
 
     /// A set with one version more, which seals from now on. The caller stores [`KekSet::current`], wrapped, before it uses the set.
@@ -170,7 +227,13 @@ impl KekSet {
     /// # Errors
     /// When the last possible version is reached.
     pub fn rotate(mut self, random: &Random) -> Result<Self, KekSetError> {
-        let version = KeyVersion(self.current.version().0.checked_add(1).ok_or(KekSetError::VersionsSpent)?);
+        let version = KeyVersion(
+            self.current
+                .version()
+                .0
+                .checked_add(1)
+                .ok_or(KekSetError::VersionsSpent)?,
+        );
         let key = EnvelopeKey::new(self.current.id(), version, random.secret());
         let mac_root = MacRoot(Secret::new(*self.current.mac_root.0.expose()));
         let previous = std::mem::replace(&mut self.current, Kek { key, mac_root });
@@ -183,7 +246,11 @@ impl KekSet {
     /// # Errors
     /// When `minimum` is above the current version.
     pub fn with_minimum(self, minimum: KeyVersion) -> Result<Self, KekSetError> {
-        if minimum > self.current.version() { Err(KekSetError::MinimumAboveCurrent) } else { Ok(Self { minimum, ..self }) }
+        if minimum > self.current.version() {
+            Err(KekSetError::MinimumAboveCurrent)
+        } else {
+            Ok(Self { minimum, ..self })
+        }
     }
 
     /// The version that seals.
@@ -213,8 +280,14 @@ impl KekSet {
 
     fn derived_mac_key(&self, parts: &[&[u8]]) -> MacKey {
         let separated = parts.iter().flat_map(|part| [b"\0".as_slice(), part]);
-        let info: Vec<&[u8]> = std::iter::once(b"countersign mac key".as_slice()).chain(separated).collect();
-        MacKey::new(kdf::hkdf_sha256::<32>(self.current.mac_root.0.expose(), &[], &info))
+        let info: Vec<&[u8]> = std::iter::once(b"countersign mac key".as_slice())
+            .chain(separated)
+            .collect();
+        MacKey::new(kdf::hkdf_sha256::<32>(
+            self.current.mac_root.0.expose(),
+            &[],
+            &info,
+        ))
     }
 }
 
@@ -241,7 +314,10 @@ impl KeyLookup for KekSet {
         if version == self.current.version() {
             return Ok(&self.current.key);
         }
-        self.older.get(&version).map(|kek| &kek.key).ok_or(OpenError::KeyUnknown { id, version })
+        self.older
+            .get(&version)
+            .map(|kek| &kek.key)
+            .ok_or(OpenError::KeyUnknown { id, version })
     }
 }
 
@@ -253,7 +329,11 @@ impl DataKey {
     /// A new key with a name of its own.
     #[must_use]
     pub fn generate(random: &Random) -> Self {
-        Self(EnvelopeKey::new(KeyId::from_bytes(random.bytes()), KeyVersion(1), random.secret()))
+        Self(EnvelopeKey::new(
+            KeyId::from_bytes(random.bytes()),
+            KeyVersion(1),
+            random.secret(),
+        ))
     }
 
     /// The name that its ciphertexts carry.
@@ -267,7 +347,11 @@ impl DataKey {
     /// # Errors
     /// Never for a key of this size; the type keeps the caller from assuming it.
     pub fn wrap(&self, keks: &KekSet, aad: &Aad, random: &Random) -> Result<Sealed, SealError> {
-        let naming = [self.0.id().as_bytes().as_slice(), &self.0.version().0.to_be_bytes()].concat();
+        let naming = [
+            self.0.id().as_bytes().as_slice(),
+            &self.0.version().0.to_be_bytes(),
+        ]
+        .concat();
         let bytes = Secret::new([naming.as_slice(), self.0.secret().expose()].concat());
         envelope::seal(keks, aad, bytes.expose(), random)
     }
@@ -278,8 +362,14 @@ impl DataKey {
     /// As [`envelope::open`].
     pub fn unwrap(keks: &KekSet, aad: &Aad, sealed: &Sealed) -> Result<Self, OpenError> {
         let bytes = envelope::open(keks, aad, sealed)?;
-        let bytes: &[u8; DATA_KEY_BYTES] = bytes.expose().as_slice().try_into().map_err(|_| OpenError::Content)?;
-        named_key(bytes).map(|(key, _)| Self(key)).ok_or(OpenError::Content)
+        let bytes: &[u8; DATA_KEY_BYTES] = bytes
+            .expose()
+            .as_slice()
+            .try_into()
+            .map_err(|_| OpenError::Content)?;
+        named_key(bytes)
+            .map(|(key, _)| Self(key))
+            .ok_or(OpenError::Content)
     }
 }
 

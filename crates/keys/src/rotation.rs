@@ -59,14 +59,23 @@ impl RotationPolicy {
     ///
     /// # Errors
     /// When a key would be replaced before its successor may sign, or would go before a token of `token_lifetime_max` that it signed has expired.
-    pub fn new(publish_ahead: Duration, rotate_every: Duration, retire_after: Duration, token_lifetime_max: Duration) -> Result<Self, RotationPolicyError> {
+    pub fn new(
+        publish_ahead: Duration,
+        rotate_every: Duration,
+        retire_after: Duration,
+        token_lifetime_max: Duration,
+    ) -> Result<Self, RotationPolicyError> {
         if rotate_every.is_zero() || publish_ahead > rotate_every {
             return Err(RotationPolicyError::PublishAhead);
         }
         if retire_after < token_lifetime_max {
             return Err(RotationPolicyError::RetireAfter);
         }
-        Ok(Self { publish_ahead, rotate_every, retire_after })
+        Ok(Self {
+            publish_ahead,
+            rotate_every,
+            retire_after,
+        })
     }
 
     /// How long a key is published before it signs.
@@ -80,10 +89,14 @@ impl RotationPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RotationPolicyError {
     /// A key would be due for replacement before its successor may sign.
-    #[error("keys must sign at least as long as their successors are published ahead, and longer than not at all")]
+    #[error(
+        "keys must sign at least as long as their successors are published ahead, and longer than not at all"
+    )]
     PublishAhead,
     /// A key would leave the published set before its tokens have expired.
-    #[error("retired keys must stay published at least as long as the longest token lives, leeway included")]
+    #[error(
+        "retired keys must stay published at least as long as the longest token lives, leeway included"
+    )]
     RetireAfter,
 }
 
@@ -112,14 +125,20 @@ pub enum RotationStep {
 #[must_use]
 pub fn plan(rows: &[SigningKeyRow], policy: &RotationPolicy, now: UnixTime) -> Vec<RotationStep> {
     let mut steps = removals(rows, policy, now);
-    let (current, next) = (in_state(rows, SigningKeyState::Current), in_state(rows, SigningKeyState::Next));
+    let (current, next) = (
+        in_state(rows, SigningKeyState::Current),
+        in_state(rows, SigningKeyState::Next),
+    );
     match (current, next) {
         (None, _) => steps.push(RotationStep::Establish),
         (Some(_), None) => steps.push(RotationStep::Publish),
         (Some(current), Some(next)) => {
             let due = now.since(current.state_since) >= policy.rotate_every;
             if due && may_sign(next, policy, now) {
-                steps.push(RotationStep::Rotate { next: next.kid.clone(), current: current.kid.clone() });
+                steps.push(RotationStep::Rotate {
+                    next: next.kid.clone(),
+                    current: current.kid.clone(),
+                });
             }
         }
     }
@@ -130,19 +149,34 @@ pub fn plan(rows: &[SigningKeyRow], policy: &RotationPolicy, now: UnixTime) -> V
 ///
 /// # Errors
 /// When the next key has not been published for long enough: it says when it will be.
-pub fn plan_on_demand(rows: &[SigningKeyRow], policy: &RotationPolicy, now: UnixTime) -> Result<Vec<RotationStep>, NotYet> {
+pub fn plan_on_demand(
+    rows: &[SigningKeyRow],
+    policy: &RotationPolicy,
+    now: UnixTime,
+) -> Result<Vec<RotationStep>, NotYet> {
     let mut steps = plan(rows, policy, now);
-    let planned = |step: &RotationStep| matches!(step, RotationStep::Establish | RotationStep::Rotate { .. });
+    let planned =
+        |step: &RotationStep| matches!(step, RotationStep::Establish | RotationStep::Rotate { .. });
     if steps.iter().any(planned) {
         return Ok(steps);
     }
-    match (in_state(rows, SigningKeyState::Current), in_state(rows, SigningKeyState::Next)) {
+    match (
+        in_state(rows, SigningKeyState::Current),
+        in_state(rows, SigningKeyState::Next),
+    ) {
         (Some(current), Some(next)) if may_sign(next, policy, now) => {
-            steps.push(RotationStep::Rotate { next: next.kid.clone(), current: current.kid.clone() });
+            steps.push(RotationStep::Rotate {
+                next: next.kid.clone(),
+                current: current.kid.clone(),
+            });
             Ok(steps)
         }
-        (Some(_), Some(next)) => Err(NotYet { at: next.published_at.plus(policy.publish_ahead) }),
-        (Some(_) | None, _) => Err(NotYet { at: now.plus(policy.publish_ahead) }),
+        (Some(_), Some(next)) => Err(NotYet {
+            at: next.published_at.plus(policy.publish_ahead),
+        }),
+        (Some(_) | None, _) => Err(NotYet {
+            at: now.plus(policy.publish_ahead),
+        }),
     }
 }
 
@@ -156,8 +190,18 @@ pub struct NotYet {
 
 /// The rows after `step`, with `new` as the name of the key that the step makes, if it makes one.
 #[must_use]
-pub fn apply(mut rows: Vec<SigningKeyRow>, step: &RotationStep, new: &Kid, now: UnixTime) -> Vec<SigningKeyRow> {
-    let row = |state| SigningKeyRow { kid: new.clone(), state, published_at: now, state_since: now };
+pub fn apply(
+    mut rows: Vec<SigningKeyRow>,
+    step: &RotationStep,
+    new: &Kid,
+    now: UnixTime,
+) -> Vec<SigningKeyRow> {
+    let row = |state| SigningKeyRow {
+        kid: new.clone(),
+        state,
+        published_at: now,
+        state_since: now,
+    };
     match step {
         RotationStep::Establish => rows.push(row(SigningKeyState::Current)),
         RotationStep::Publish => rows.push(row(SigningKeyState::Next)),
@@ -178,8 +222,15 @@ fn enter(rows: &mut [SigningKeyRow], kid: &Kid, state: SigningKeyState, now: Uni
 }
 
 fn removals(rows: &[SigningKeyRow], policy: &RotationPolicy, now: UnixTime) -> Vec<RotationStep> {
-    let over = |row: &&SigningKeyRow| row.state == SigningKeyState::Retired && now.since(row.state_since) > policy.retire_after;
-    rows.iter().filter(over).map(|row| RotationStep::Remove { kid: row.kid.clone() }).collect()
+    let over = |row: &&SigningKeyRow| {
+        row.state == SigningKeyState::Retired && now.since(row.state_since) > policy.retire_after
+    };
+    rows.iter()
+        .filter(over)
+        .map(|row| RotationStep::Remove {
+            kid: row.kid.clone(),
+        })
+        .collect()
 }
 
 fn in_state(rows: &[SigningKeyRow], state: SigningKeyState) -> Option<&SigningKeyRow> {

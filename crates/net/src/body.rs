@@ -36,7 +36,12 @@ impl InboundBody {
     /// Limits `inner` to `bytes_max` bytes and `idle` between two pieces.
     #[must_use]
     pub const fn new(inner: Incoming, bytes_max: u64, idle: Duration) -> Self {
-        Self { inner, left: bytes_max, idle, sleep: None }
+        Self {
+            inner,
+            left: bytes_max,
+            idle,
+            sleep: None,
+        }
     }
 
     /// Whether the length that the peer announced is over the limit already.
@@ -47,7 +52,9 @@ impl InboundBody {
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let idle = self.idle;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
         ready!(sleep.as_mut().poll(cx));
         Poll::Ready(BodyError::Idle)
     }
@@ -57,19 +64,26 @@ impl Body for InboundBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         loop {
             let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
                 Poll::Pending => return this.poll_idle(cx).map(|error| Some(Err(error))),
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Broken(error)))),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Some(Err(BodyError::Broken(error))));
+                }
                 Poll::Ready(Some(Ok(frame))) => frame,
             };
             if let Some(sleep) = &mut this.sleep {
                 sleep.as_mut().reset(Instant::now() + this.idle);
             }
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
             let Some(left) = this.left.checked_sub(length) else {
                 return Poll::Ready(Some(Err(BodyError::TooLarge)));

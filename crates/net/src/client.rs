@@ -37,7 +37,11 @@ pub struct ClientOptions {
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(3), timeout: Duration::from_secs(10), body_bytes_max: 1024 * 1024 }
+        Self {
+            connect_timeout: Duration::from_secs(3),
+            timeout: Duration::from_secs(10),
+            body_bytes_max: 1024 * 1024,
+        }
     }
 }
 
@@ -100,7 +104,12 @@ impl HttpClient {
     /// A client that trusts what `tls` trusts and reaches what `egress` allows.
     #[must_use]
     pub fn new(tls: TlsClient, egress: EgressPolicy, options: ClientOptions) -> Self {
-        Self { tls, egress, options, idle: Mutex::default() }
+        Self {
+            tls,
+            egress,
+            options,
+            idle: Mutex::default(),
+        }
     }
 
     /// Fetches `url`.
@@ -108,23 +117,35 @@ impl HttpClient {
     /// # Errors
     /// See [`ClientError`]; a status that is not a success is an answer, no error.
     pub async fn get(&self, url: &Url) -> Result<ClientResponse, ClientError> {
-        self.send(Method::GET, url, HeaderMap::new(), Bytes::new()).await
+        self.send(Method::GET, url, HeaderMap::new(), Bytes::new())
+            .await
     }
 
     /// Sends one request; `Host` and `Content-Length` are set here.
     ///
     /// # Errors
     /// See [`ClientError`]; a status that is not a success is an answer, no error.
-    pub async fn send(&self, method: Method, url: &Url, headers: HeaderMap, body: Bytes) -> Result<ClientResponse, ClientError> {
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<ClientResponse, ClientError> {
         let destination = Destination::of(url)?;
         let request = request(method, url, headers, body)?;
-        match tokio::time::timeout(self.options.timeout, self.exchange(destination, request)).await {
+        match tokio::time::timeout(self.options.timeout, self.exchange(destination, request)).await
+        {
             Ok(result) => result,
             Err(_elapsed) => Err(ClientError::Timeout),
         }
     }
 
-    async fn exchange(&self, destination: Destination, request: Request<Full<Bytes>>) -> Result<ClientResponse, ClientError> {
+    async fn exchange(
+        &self,
+        destination: Destination,
+        request: Request<Full<Bytes>>,
+    ) -> Result<ClientResponse, ClientError> {
         let mut request = request;
         // A kept connection may have been closed meanwhile. hyper hands the request back if it has sent nothing of it.
         while let Some(mut sender) = self.take_idle(&destination) {
@@ -136,9 +157,15 @@ impl HttpClient {
                 },
             }
         }
-        let connecting = tokio::time::timeout(self.options.connect_timeout, self.connect(&destination));
-        let mut sender = connecting.await.map_err(|_elapsed| ClientError::Timeout)??;
-        let response = sender.send_request(request).await.map_err(ClientError::Http)?;
+        let connecting =
+            tokio::time::timeout(self.options.connect_timeout, self.connect(&destination));
+        let mut sender = connecting
+            .await
+            .map_err(|_elapsed| ClientError::Timeout)??;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(ClientError::Http)?;
         self.finish(destination, sender, response).await
     }
 
@@ -149,21 +176,45 @@ impl HttpClient {
         response: http::Response<hyper::body::Incoming>,
     ) -> Result<ClientResponse, ClientError> {
         let (head, body) = response.into_parts();
-        let collected = Limited::new(body, self.options.body_bytes_max).collect().await;
+        let collected = Limited::new(body, self.options.body_bytes_max)
+            .collect()
+            .await;
         let body = collected.map_err(body_error)?.to_bytes();
         self.keep(destination, sender);
-        Ok(ClientResponse { status: head.status, headers: head.headers, body })
+        Ok(ClientResponse {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
     }
 
-    async fn connect(&self, destination: &Destination) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-        let addresses = self.egress.resolve(&destination.host, destination.port).await.map_err(ClientError::Egress)?;
-        let stream = connect_first(&addresses).await.map_err(ClientError::Connect)?;
+    async fn connect(
+        &self,
+        destination: &Destination,
+    ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+        let addresses = self
+            .egress
+            .resolve(&destination.host, destination.port)
+            .await
+            .map_err(ClientError::Egress)?;
+        let stream = connect_first(&addresses)
+            .await
+            .map_err(ClientError::Connect)?;
         match destination.https {
             Encryption::None => handshake(TokioIo::new(stream)).await,
             Encryption::Tls => {
-                let bare = destination.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                let bare = destination
+                    .host
+                    .trim_start_matches('[')
+                    .trim_end_matches(']')
+                    .to_owned();
                 let name = ServerName::try_from(bare).map_err(|_| ClientError::Url)?;
-                let stream = self.tls.connector().connect(name, stream).await.map_err(ClientError::Connect)?;
+                let stream = self
+                    .tls
+                    .connector()
+                    .connect(name, stream)
+                    .await
+                    .map_err(ClientError::Connect)?;
                 handshake(TokioIo::new(stream)).await
             }
         }
@@ -208,11 +259,20 @@ impl Destination {
             Some(Host::Ipv6(address)) => format!("[{address}]"),
             None => return Err(ClientError::Url),
         };
-        Ok(Self { https, host, port: url.port_or_known_default().ok_or(ClientError::Url)? })
+        Ok(Self {
+            https,
+            host,
+            port: url.port_or_known_default().ok_or(ClientError::Url)?,
+        })
     }
 }
 
-fn request(method: Method, url: &Url, headers: HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>, ClientError> {
+fn request(
+    method: Method,
+    url: &Url,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, ClientError> {
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let mut request = Request::new(Full::new(body));

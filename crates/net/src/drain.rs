@@ -34,7 +34,13 @@ impl Drain {
     pub fn new() -> (DrainTrigger, Self) {
         let (sender, state) = watch::channel(State::Serving);
         let (held, all_dropped) = mpsc::channel(1);
-        (DrainTrigger { state: sender, all_dropped }, Self { state, _held: held })
+        (
+            DrainTrigger {
+                state: sender,
+                all_dropped,
+            },
+            Self { state, _held: held },
+        )
     }
 
     /// Returns once the drain has begun (or its trigger is gone): take no new work.

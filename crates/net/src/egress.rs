@@ -17,7 +17,9 @@ pub struct EgressPolicy {
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
     /// Every address of the host is private, local or reserved, and the host is not on the allow-list.
-    #[error("`{0}` leads to a private or special address; name it in the list of allowed hosts if that is meant")]
+    #[error(
+        "`{0}` leads to a private or special address; name it in the list of allowed hosts if that is meant"
+    )]
     Forbidden(String),
     /// The name has no address.
     #[error("`{0}` has no address")]
@@ -52,8 +54,15 @@ impl EgressPolicy {
             return Err(EgressError::Unknown(host.to_owned(), None));
         }
         let named = self.allowed.contains(&host.to_ascii_lowercase());
-        let allowed: Vec<SocketAddr> = resolved.into_iter().filter(|address| named || is_public(address.ip())).collect();
-        if allowed.is_empty() { Err(EgressError::Forbidden(host.to_owned())) } else { Ok(allowed) }
+        let allowed: Vec<SocketAddr> = resolved
+            .into_iter()
+            .filter(|address| named || is_public(address.ip()))
+            .collect();
+        if allowed.is_empty() {
+            Err(EgressError::Forbidden(host.to_owned()))
+        } else {
+            Ok(allowed)
+        }
     }
 }
 

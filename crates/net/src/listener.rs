@@ -88,7 +88,11 @@ enum Sharing {
 }
 
 fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // On Linux this takes a port whose old connections linger, never one that somebody listens on.
     socket.set_reuse_address(true)?;
     if sharing == Sharing::Cores {
@@ -104,14 +108,20 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
 
-    const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+    const LOOPBACK: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
     #[test]
     fn every_core_shares_one_port() {
         let listeners = Listeners::bind(LOOPBACK, NonZeroUsize::new(3).unwrap()).unwrap();
         let address = listeners.address();
         assert_ne!(address.port(), 0);
-        assert!(listeners.into_sockets().iter().all(|listener| listener.address() == address));
+        assert!(
+            listeners
+                .into_sockets()
+                .iter()
+                .all(|listener| listener.address() == address)
+        );
     }
 
     #[test]

@@ -30,14 +30,18 @@ impl DataRuntime {
         let mut threads = Vec::with_capacity(work.len());
         for (number, item) in work.into_iter().enumerate() {
             let run = run.clone();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let (ended, end) = oneshot::channel();
-            let thread = std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
-                runtime.block_on(run(Core(number), item));
-                drop(runtime);
-                // Nobody may be waiting for the end any more.
-                let _ = ended.send(());
-            })?;
+            let thread = std::thread::Builder::new()
+                .name(format!("{name}-{number}"))
+                .spawn(move || {
+                    runtime.block_on(run(Core(number), item));
+                    drop(runtime);
+                    // Nobody may be waiting for the end any more.
+                    let _ = ended.send(());
+                })?;
             threads.push((thread, end));
         }
         Ok(Self { threads })

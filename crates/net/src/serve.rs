@@ -39,7 +39,13 @@ pub enum Transport {
 ///
 /// # Errors
 /// When the runtime can't take the socket. Errors of single connections end those connections alone.
-pub async fn serve<M, S, B>(listener: Listener, transport: Transport, limits: Limits, make: M, mut drain: Drain) -> io::Result<()>
+pub async fn serve<M, S, B>(
+    listener: Listener,
+    transport: Transport,
+    limits: Limits,
+    make: M,
+    mut drain: Drain,
+) -> io::Result<()>
 where
     M: Fn(&Arc<Connection>) -> S + Clone + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
@@ -63,7 +69,12 @@ where
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let task = Task { transport: transport.clone(), limits: Arc::clone(&limits), drain: drain.clone(), _slot: slot };
+        let task = Task {
+            transport: transport.clone(),
+            limits: Arc::clone(&limits),
+            drain: drain.clone(),
+            _slot: slot,
+        };
         tokio::spawn(task.run(stream, remote, make.clone()));
     }
     drop(listener);
@@ -78,10 +89,18 @@ pub fn from_tower<T, B>(
     limits: &Limits,
 ) -> impl Fn(&Arc<Connection>) -> TowerService<T> + Clone + Send + 'static + use<T, B>
 where
-    T: tower_service::Service<Request<InboundBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    T: tower_service::Service<Request<InboundBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
 {
     let (bytes_max, idle) = (limits.body_bytes_max, limits.body_idle_timeout);
-    move |connection| TowerService { service: service.clone(), connection: Arc::clone(connection), bytes_max, idle }
+    move |connection| TowerService {
+        service: service.clone(),
+        connection: Arc::clone(connection),
+        bytes_max,
+        idle,
+    }
 }
 
 /// One connection's view of a tower service. See [`from_tower`].
@@ -94,7 +113,8 @@ pub struct TowerService<T> {
 
 impl<T, B> Service<Request<Incoming>> for TowerService<T>
 where
-    T: tower_service::Service<Request<InboundBody>, Response = Response<B>, Error = Infallible> + Clone,
+    T: tower_service::Service<Request<InboundBody>, Response = Response<B>, Error = Infallible>
+        + Clone,
 {
     type Response = Response<B>;
     type Error = Infallible;
@@ -102,7 +122,9 @@ where
 
     fn call(&self, request: Request<Incoming>) -> T::Future {
         let mut request = request.map(|body| InboundBody::new(body, self.bytes_max, self.idle));
-        request.extensions_mut().insert(self.connection.peer.clone());
+        request
+            .extensions_mut()
+            .insert(self.connection.peer.clone());
         request.extensions_mut().insert(self.connection.remote);
         self.service.clone().call(request)
     }
@@ -115,7 +137,10 @@ async fn accept(
     listener: &tokio::net::TcpListener,
     slots: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     let (stream, remote) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, remote, slot))
@@ -139,14 +164,23 @@ impl Task {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let described = |peer: Peer, scheme| Arc::new(Connection { peer, remote, scheme });
+        let described = |peer: Peer, scheme| {
+            Arc::new(Connection {
+                peer,
+                remote,
+                scheme,
+            })
+        };
         match &self.transport {
             Transport::Plaintext => {
                 let connection = described(Conditional::Absent(NoTls::Plaintext), Scheme::Http);
                 self.http1(stream, make(&connection)).await;
             }
             Transport::Tls(tls) => {
-                let handshake = tokio::time::timeout(self.limits.handshake_timeout, tls.acceptor().accept(stream));
+                let handshake = tokio::time::timeout(
+                    self.limits.handshake_timeout,
+                    tls.acceptor().accept(stream),
+                );
                 let Ok(Ok(stream)) = handshake.await else {
                     tracing::debug!("a TLS handshake failed or took too long");
                     return;
@@ -181,7 +215,8 @@ impl Task {
             .max_buf_size(limits::HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
-        self.until_drained(connection.as_mut(), http1::Connection::graceful_shutdown).await;
+        self.until_drained(connection.as_mut(), http1::Connection::graceful_shutdown)
+            .await;
     }
 
     async fn http2<I, S, B>(&self, stream: I, service: S)
@@ -206,12 +241,16 @@ impl Task {
             .keep_alive_timeout(limits::PING_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
-        self.until_drained(connection.as_mut(), http2::Connection::graceful_shutdown).await;
+        self.until_drained(connection.as_mut(), http2::Connection::graceful_shutdown)
+            .await;
     }
 
     /// Runs a connection to its end; when the drain begins, lets it finish what it has begun; when the drain closes, drops it.
-    async fn until_drained<C>(&self, mut connection: Pin<&mut C>, graceful_shutdown: impl FnOnce(Pin<&mut C>))
-    where
+    async fn until_drained<C>(
+        &self,
+        mut connection: Pin<&mut C>,
+        graceful_shutdown: impl FnOnce(Pin<&mut C>),
+    ) where
         C: Future<Output = hyper::Result<()>>,
     {
         let mut drain = self.drain.clone();
@@ -232,7 +271,11 @@ impl Task {
         };
         if let Err(error) = ended {
             // Ordinary on the internet: peers that break off, time out or speak badly.
-            tracing::debug!(timeout = error.is_timeout(), parse = error.is_parse(), "a connection ended with an error");
+            tracing::debug!(
+                timeout = error.is_timeout(),
+                parse = error.is_parse(),
+                "a connection ended with an error"
+            );
         }
     }
 }

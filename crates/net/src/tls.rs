@@ -11,13 +11,16 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 static VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 /// TLS sessions that a client keeps for resumption, over all its servers.
 const CLIENT_SESSIONS_MAX: usize = 256;
@@ -29,7 +32,9 @@ pub enum TlsError {
     #[error("the certificate or its key can't be used")]
     Identity(#[source] rustls::Error),
     /// The PEM text.
-    #[error("the PEM file can't be read: expected certificates, or one PKCS#8, SEC1 or PKCS#1 private key")]
+    #[error(
+        "the PEM file can't be read: expected certificates, or one PKCS#8, SEC1 or PKCS#1 private key"
+    )]
     Pem(#[source] rustls::pki_types::pem::Error),
     /// What rustls refused in the configuration as a whole.
     #[error("TLS can't be set up")]
@@ -49,7 +54,12 @@ impl TlsIdentity {
     /// # Errors
     /// When the key does not belong to the certificate.
     pub fn from_issued(issued: &IssuedCertificate) -> Result<Self, TlsError> {
-        let chain = issued.chain_der.iter().cloned().map(CertificateDer::from).collect();
+        let chain = issued
+            .chain_der
+            .iter()
+            .cloned()
+            .map(CertificateDer::from)
+            .collect();
         let key = PrivatePkcs8KeyDer::from(issued.key_der.expose().clone());
         Self::new(chain, PrivateKeyDer::Pkcs8(key))
     }
@@ -59,12 +69,22 @@ impl TlsIdentity {
     /// # Errors
     /// When either can't be read, or the key does not belong to the certificate.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(TlsError::Pem)?;
-        Self::new(chain, PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Pem)?)
+        let chain = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(TlsError::Pem)?;
+        Self::new(
+            chain,
+            PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Pem)?,
+        )
     }
 
-    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, TlsError> {
-        CertifiedKey::from_der(chain, key, &PROVIDER).map(|certified| Self(Arc::new(certified))).map_err(TlsError::Identity)
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
+        CertifiedKey::from_der(chain, key, &PROVIDER)
+            .map(|certified| Self(Arc::new(certified)))
+            .map_err(TlsError::Identity)
     }
 }
 
@@ -77,10 +97,14 @@ impl TrustRoots {
     ///
     /// # Errors
     /// When there is none, or one is not a certificate.
-    pub fn from_der<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TlsError> {
+    pub fn from_der<'a>(
+        certificates: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates {
-            roots.add(CertificateDer::from(certificate.to_vec())).map_err(|_| TlsError::Roots)?;
+            roots
+                .add(CertificateDer::from(certificate.to_vec()))
+                .map_err(|_| TlsError::Roots)?;
         }
         Self::not_empty(roots)
     }
@@ -92,13 +116,19 @@ impl TrustRoots {
     pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(TlsError::Pem)?).map_err(|_| TlsError::Roots)?;
+            roots
+                .add(certificate.map_err(TlsError::Pem)?)
+                .map_err(|_| TlsError::Roots)?;
         }
         Self::not_empty(roots)
     }
 
     fn not_empty(roots: RootCertStore) -> Result<Self, TlsError> {
-        if roots.is_empty() { Err(TlsError::Roots) } else { Ok(Self(Arc::new(roots))) }
+        if roots.is_empty() {
+            Err(TlsError::Roots)
+        } else {
+            Ok(Self(Arc::new(roots)))
+        }
     }
 }
 
@@ -134,14 +164,18 @@ impl ServerTls {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
+        let mut config =
+            builder.with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Tickets keep no state here, and their keys are this listener's own: a session of one listener never resumes at another
         // that asks more of its clients.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
         config.send_tls13_tickets = 1;
-        Ok(Self { config: Arc::new(config), certificate })
+        Ok(Self {
+            config: Arc::new(config),
+            certificate,
+        })
     }
 
     /// Swaps the certificate for all handshakes from now on; connections that stand are not touched.
@@ -154,8 +188,12 @@ impl ServerTls {
     }
 }
 
-fn client_verifier(clients: ClientCertificates) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
-    let builder = |roots: TrustRoots| WebPkiClientVerifier::builder_with_provider(roots.0, Arc::clone(&PROVIDER));
+fn client_verifier(
+    clients: ClientCertificates,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    let builder = |roots: TrustRoots| {
+        WebPkiClientVerifier::builder_with_provider(roots.0, Arc::clone(&PROVIDER))
+    };
     let verifier = match clients {
         ClientCertificates::None => return Ok(None),
         ClientCertificates::Optional(roots) => builder(roots).allow_unauthenticated().build(),
@@ -196,7 +234,11 @@ impl TlsClient {
     ///
     /// # Errors
     /// When rustls refuses the roots.
-    pub fn new(roots: &TrustRoots, identity: Option<&TlsIdentity>, alpn: Alpn) -> Result<Self, TlsError> {
+    pub fn new(
+        roots: &TrustRoots,
+        identity: Option<&TlsIdentity>,
+        alpn: Alpn,
+    ) -> Result<Self, TlsError> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
             .with_protocol_versions(VERSIONS)
             .map_err(TlsError::Setup)?
@@ -212,7 +254,8 @@ impl TlsClient {
             Alpn::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
         };
-        config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(CLIENT_SESSIONS_MAX)));
+        config.resumption =
+            Resumption::store(Arc::new(ClientSessionMemoryCache::new(CLIENT_SESSIONS_MAX)));
         Ok(Self(Arc::new(config)))
     }
 

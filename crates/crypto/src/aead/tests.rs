@@ -10,7 +10,10 @@ fn key() -> AeadKey {
 #[test]
 fn gcm_vectors() {
     let key = AeadKey::new(&Secret::new([0; 32]));
-    let empty = [0x53, 0x0f, 0x8a, 0xfb, 0xc7, 0x45, 0x36, 0xb9, 0xa9, 0x63, 0xb4, 0xf1, 0xc4, 0xcb, 0x73, 0x8b];
+    let empty = [
+        0x53, 0x0f, 0x8a, 0xfb, 0xc7, 0x45, 0x36, 0xb9, 0xa9, 0x63, 0xb4, 0xf1, 0xc4, 0xcb, 0x73,
+        0x8b,
+    ];
     assert_eq!(key.seal([0; 12], &[], &[]).unwrap(), empty);
     let sealed = key.seal([0; 12], &[], &[0; 16]).unwrap();
     assert_eq!(sealed[..4], [0xce, 0xa7, 0x40, 0x3d]);
@@ -20,10 +23,17 @@ fn gcm_vectors() {
 #[test]
 fn opens_only_in_its_context() {
     let sealed = key().seal([1; 12], b"here", b"text").unwrap();
-    assert_eq!(key().open([1; 12], b"here", &sealed).unwrap().expose(), b"text");
+    assert_eq!(
+        key().open([1; 12], b"here", &sealed).unwrap().expose(),
+        b"text"
+    );
     assert!(key().open([1; 12], b"there", &sealed).is_err());
     assert!(key().open([2; 12], b"here", &sealed).is_err());
-    assert!(AeadKey::new(&Secret::new([4; 32])).open([1; 12], b"here", &sealed).is_err());
+    assert!(
+        AeadKey::new(&Secret::new([4; 32]))
+            .open([1; 12], b"here", &sealed)
+            .is_err()
+    );
     assert!(key().open([1; 12], b"here", &sealed[..15]).is_err());
 }
 

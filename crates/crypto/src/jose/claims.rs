@@ -31,8 +31,17 @@ impl Claims {
     /// # Errors
     /// When the claim is anything else; fractions, negative and huge numbers are.
     pub fn time(&self, name: &'static str) -> Result<Option<UnixTime>, ClaimError> {
-        let whole = |value: &Value| value.as_i64().filter(|seconds| (0..=TIME_MAX).contains(seconds)).map(UnixTime);
-        self.typed(name, "a whole number of seconds between 1970 and 9999", whole)
+        let whole = |value: &Value| {
+            value
+                .as_i64()
+                .filter(|seconds| (0..=TIME_MAX).contains(seconds))
+                .map(UnixTime)
+        };
+        self.typed(
+            name,
+            "a whole number of seconds between 1970 and 9999",
+            whole,
+        )
     }
 
     /// A claim that is one string or an array of strings, as `aud` is (RFC 7519 §4.1.3). An empty array is an empty list.
@@ -40,11 +49,15 @@ impl Claims {
     /// # Errors
     /// When the claim is anything else.
     pub fn strings(&self, name: &'static str) -> Result<Option<Vec<&str>>, ClaimError> {
-        self.typed(name, "a string or an array of strings", |value| match value {
-            Value::String(text) => Some(vec![text.as_str()]),
-            Value::Array(elements) => elements.iter().map(Value::as_str).collect(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
-        })
+        self.typed(
+            name,
+            "a string or an array of strings",
+            |value| match value {
+                Value::String(text) => Some(vec![text.as_str()]),
+                Value::Array(elements) => elements.iter().map(Value::as_str).collect(),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+            },
+        )
     }
 
     /// A claim that is an object, as `cnf` and `act` are.
@@ -69,7 +82,12 @@ impl Claims {
         &self.0
     }
 
-    fn typed<'a, T>(&'a self, name: &'static str, expected: &'static str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<Option<T>, ClaimError> {
+    fn typed<'a, T>(
+        &'a self,
+        name: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, ClaimError> {
         match self.0.get(name) {
             None => Ok(None),
             Some(value) => read(value).map(Some).ok_or(ClaimError { name, expected }),

@@ -17,14 +17,22 @@ const DEPTH_MAX: u8 = 16;
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, JoseError> {
     match value(bytes)? {
         Value::Object(members) => Ok(members),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Err(JoseError::Json("it is another value")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(JoseError::Json("it is another value"))
+        }
     }
 }
 
 fn value(bytes: &[u8]) -> Result<Value, JoseError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth_left: DEPTH_MAX }.deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
-    deserializer.end().map_err(|_| JoseError::Json("something follows it"))?;
+    let value = Strict {
+        depth_left: DEPTH_MAX,
+    }
+    .deserialize(&mut deserializer)
+    .map_err(|error| refusal(&error))?;
+    deserializer
+        .end()
+        .map_err(|_| JoseError::Json("something follows it"))?;
     Ok(value)
 }
 
@@ -50,7 +58,10 @@ struct Strict {
 
 impl Strict {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        self.depth_left.checked_sub(1).map(|depth_left| Self { depth_left }).ok_or_else(|| E::custom(TOO_DEEP))
+        self.depth_left
+            .checked_sub(1)
+            .map(|depth_left| Self { depth_left })
+            .ok_or_else(|| E::custom(TOO_DEEP))
     }
 }
 
@@ -82,7 +93,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is not finite"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

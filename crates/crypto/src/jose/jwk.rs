@@ -34,16 +34,33 @@ impl PublicJwk {
     /// When it is no object, of an unknown type or curve, not in canonical form, RSA outside 2048 to 4096 bits, not meant for
     /// signatures (`use`, `key_ops`), or holds a private member.
     pub fn parse(value: &Value) -> Result<Self, JoseError> {
-        let members = value.as_object().ok_or(JoseError::Key("it is not a JSON object"))?;
-        if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+        let members = value
+            .as_object()
+            .ok_or(JoseError::Key("it is not a JSON object"))?;
+        if PRIVATE_MEMBERS
+            .iter()
+            .any(|name| members.contains_key(*name))
+        {
             return Err(JoseError::Key("it holds a private member"));
         }
         for_signatures(members)?;
-        let material = match (text(members, "kty")?, members.get("crv").and_then(Value::as_str)) {
-            ("OKP", Some("Ed25519")) => Material::Ed25519 { x: coordinate(members, "x")? },
-            ("EC", Some("P-256")) => Material::P256 { x: coordinate(members, "x")?, y: coordinate(members, "y")? },
+        let material = match (
+            text(members, "kty")?,
+            members.get("crv").and_then(Value::as_str),
+        ) {
+            ("OKP", Some("Ed25519")) => Material::Ed25519 {
+                x: coordinate(members, "x")?,
+            },
+            ("EC", Some("P-256")) => Material::P256 {
+                x: coordinate(members, "x")?,
+                y: coordinate(members, "y")?,
+            },
             ("RSA", _) => rsa(integer(members, "n")?, integer(members, "e")?)?,
-            (_, _) => return Err(JoseError::Key("its type or curve is not Ed25519, P-256 or RSA")),
+            (_, _) => {
+                return Err(JoseError::Key(
+                    "its type or curve is not Ed25519, P-256 or RSA",
+                ));
+            }
         };
         Ok(Self(material))
     }
@@ -65,8 +82,13 @@ impl PublicJwk {
 
     /// The P-256 key of an uncompressed point, as aws-lc gives it.
     pub(crate) fn from_p256_point(point: &[u8]) -> Result<Self, JoseError> {
-        let coordinates = point.strip_prefix(&[4]).and_then(|rest| rest.split_at_checked(32));
-        let (Some(Ok(x)), Some(Ok(y))) = (coordinates.map(|(x, _)| x.try_into()), coordinates.map(|(_, y)| y.try_into())) else {
+        let coordinates = point
+            .strip_prefix(&[4])
+            .and_then(|rest| rest.split_at_checked(32));
+        let (Some(Ok(x)), Some(Ok(y))) = (
+            coordinates.map(|(x, _)| x.try_into()),
+            coordinates.map(|(_, y)| y.try_into()),
+        ) else {
             return Err(JoseError::Key("it is not an uncompressed point of P-256"));
         };
         Ok(Self(Material::P256 { x, y }))
@@ -74,11 +96,13 @@ impl PublicJwk {
 
     /// The RSA key of a PKCS#1 `RSAPublicKey` (RFC 8017 appendix A.1.1), as aws-lc gives it.
     pub(crate) fn from_rsa_der(der: &[u8]) -> Result<Self, JoseError> {
-        let parsed = der_element(der, 0x30).filter(|(_, rest)| rest.is_empty()).and_then(|(body, _)| {
-            let (n, rest) = der_element(body, 0x02)?;
-            let (e, rest) = der_element(rest, 0x02)?;
-            rest.is_empty().then_some((n, e))
-        });
+        let parsed = der_element(der, 0x30)
+            .filter(|(_, rest)| rest.is_empty())
+            .and_then(|(body, _)| {
+                let (n, rest) = der_element(body, 0x02)?;
+                let (e, rest) = der_element(rest, 0x02)?;
+                rest.is_empty().then_some((n, e))
+            });
         let (n, e) = parsed.ok_or(JoseError::Key("it is not an RSA public key in DER"))?;
         let unsigned = |integer: &[u8]| integer.strip_prefix(&[0]).unwrap_or(integer).into();
         rsa(unsigned(n), unsigned(e)).map(Self)
@@ -90,7 +114,9 @@ impl PublicJwk {
         let b64 = base64url::encode;
         match &self.0 {
             Material::Ed25519 { x } => json!({ "crv": "Ed25519", "kty": "OKP", "x": b64(x) }),
-            Material::P256 { x, y } => json!({ "crv": "P-256", "kty": "EC", "x": b64(x), "y": b64(y) }),
+            Material::P256 { x, y } => {
+                json!({ "crv": "P-256", "kty": "EC", "x": b64(x), "y": b64(y) })
+            }
             Material::Rsa { n, e } => json!({ "e": b64(e), "kty": "RSA", "n": b64(n) }),
         }
     }
@@ -113,9 +139,17 @@ impl PublicJwk {
         let b64 = base64url::encode;
         // Written out rather than serialized: the order of the members is part of the value.
         let canonical = match &self.0 {
-            Material::Ed25519 { x } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, b64(x)),
-            Material::P256 { x, y } => format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, b64(x), b64(y)),
-            Material::Rsa { n, e } => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, b64(e), b64(n)),
+            Material::Ed25519 { x } => {
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, b64(x))
+            }
+            Material::P256 { x, y } => format!(
+                r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
+                b64(x),
+                b64(y)
+            ),
+            Material::Rsa { n, e } => {
+                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, b64(e), b64(n))
+            }
         };
         JwkThumbprint(digest::sha256(canonical.as_bytes()))
     }
@@ -140,35 +174,53 @@ fn for_signatures(members: &Map<String, Value>) -> Result<(), JoseError> {
     }
     match members.get("key_ops") {
         None => Ok(()),
-        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(Value::Array(operations))
+            if operations.iter().any(|operation| operation == "verify") =>
+        {
+            Ok(())
+        }
         Some(_) => Err(JoseError::Key("its `key_ops` does not name `verify`")),
     }
 }
 
 fn rsa(n: Box<[u8]>, e: Box<[u8]>) -> Result<Material, JoseError> {
-    let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    let bits = n
+        .first()
+        .map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
     if bits < 2048 || !RSA_MODULUS_BYTES.contains(&n.len()) {
-        return Err(JoseError::Key("its RSA modulus is not of 2048 to 4096 bits"));
+        return Err(JoseError::Key(
+            "its RSA modulus is not of 2048 to 4096 bits",
+        ));
     }
     let odd = |integer: &[u8]| integer.last().is_some_and(|last| last & 1 == 1);
     if !odd(&n) || !odd(&e) || e.len() > 4 || *e == [1] {
-        return Err(JoseError::Key("its RSA modulus or exponent is not one of a key"));
+        return Err(JoseError::Key(
+            "its RSA modulus or exponent is not one of a key",
+        ));
     }
     Ok(Material::Rsa { n, e })
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a str, JoseError> {
-    members.get(name).and_then(Value::as_str).ok_or(JoseError::Key("a required member is missing or not a string"))
+    members
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or(JoseError::Key(
+            "a required member is missing or not a string",
+        ))
 }
 
 fn coordinate(members: &Map<String, Value>, name: &str) -> Result<[u8; 32], JoseError> {
-    base64url::decode_array(text(members, name)?).map_err(|_| JoseError::Key("a coordinate is not 32 bytes in base64url"))
+    base64url::decode_array(text(members, name)?)
+        .map_err(|_| JoseError::Key("a coordinate is not 32 bytes in base64url"))
 }
 
 fn integer(members: &Map<String, Value>, name: &str) -> Result<Box<[u8]>, JoseError> {
     match base64url::decode(text(members, name)?) {
         Ok(bytes) if bytes.first().is_some_and(|first| *first != 0) => Ok(bytes.into()),
-        Ok(_) | Err(_) => Err(JoseError::Key("an integer is not base64url without leading zeros")),
+        Ok(_) | Err(_) => Err(JoseError::Key(
+            "an integer is not base64url without leading zeros",
+        )),
     }
 }
 
@@ -177,8 +229,12 @@ fn der_element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (length, rest) = der.strip_prefix(&[tag])?.split_first()?;
     match length {
         0..=0x7f => rest.split_at_checked(usize::from(*length)),
-        0x81 => rest.split_first().and_then(|(length, rest)| rest.split_at_checked(usize::from(*length))),
-        0x82 => rest.split_first_chunk().and_then(|(length, rest)| rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))),
+        0x81 => rest
+            .split_first()
+            .and_then(|(length, rest)| rest.split_at_checked(usize::from(*length))),
+        0x82 => rest.split_first_chunk().and_then(|(length, rest)| {
+            rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+        }),
         _ => None,
     }
 }

@@ -35,7 +35,10 @@ impl JwkSet {
             return Err(JoseError::TooLong);
         }
         let members = json::object(bytes)?;
-        let keys = members.get("keys").and_then(Value::as_array).ok_or(JoseError::Json("it has no array `keys`"))?;
+        let keys = members
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or(JoseError::Json("it has no array `keys`"))?;
         if keys.len() > JWKS_KEYS_MAX {
             return Err(JoseError::TooLong);
         }
@@ -63,12 +66,20 @@ impl JwkSet {
     /// The key of that name for that algorithm.
     #[must_use]
     pub fn find(&self, kid: &Kid, algorithm: Algorithm) -> Option<&VerifyingKey> {
-        self.0.iter().find(|key| key.kid() == Some(kid) && key.algorithm() == algorithm)
+        self.0
+            .iter()
+            .find(|key| key.kid() == Some(kid) && key.algorithm() == algorithm)
     }
 
     /// The keys that a token with this header may have been signed with: the named one, or every one of the algorithm if it names none.
-    pub fn candidates<'a>(&'a self, kid: Option<&'a Kid>, algorithm: Algorithm) -> impl Iterator<Item = &'a VerifyingKey> {
-        self.0.iter().filter(move |key| key.algorithm() == algorithm && (kid.is_none() || key.kid() == kid))
+    pub fn candidates<'a>(
+        &'a self,
+        kid: Option<&'a Kid>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &'a VerifyingKey> {
+        self.0
+            .iter()
+            .filter(move |key| key.algorithm() == algorithm && (kid.is_none() || key.kid() == kid))
     }
 
     /// Every key.
@@ -96,18 +107,32 @@ impl JwkSet {
         let jwk = PublicJwk::parse(value)?;
         let kid = match value.get("kid") {
             None => None,
-            Some(Value::String(kid)) => Some(kid.parse().map_err(|_| JoseError::Key("its `kid` is longer or of other characters than accepted"))?),
+            Some(Value::String(kid)) => Some(kid.parse().map_err(|_| {
+                JoseError::Key("its `kid` is longer or of other characters than accepted")
+            })?),
             Some(_) => return Err(JoseError::Key("its `kid` is not a string")),
         };
         let algorithms = match value.get("alg") {
-            None => Algorithm::ALL.into_iter().filter(|algorithm| jwk.fits(*algorithm)).collect(),
-            Some(name) => vec![name.as_str().and_then(Algorithm::from_name).ok_or(JoseError::AlgorithmUnknown)?],
+            None => Algorithm::ALL
+                .into_iter()
+                .filter(|algorithm| jwk.fits(*algorithm))
+                .collect(),
+            Some(name) => vec![
+                name.as_str()
+                    .and_then(Algorithm::from_name)
+                    .ok_or(JoseError::AlgorithmUnknown)?,
+            ],
         };
-        let taken = |key: &VerifyingKey| kid.is_some() && key.kid() == kid.as_ref() && algorithms.contains(&key.algorithm());
+        let taken = |key: &VerifyingKey| {
+            kid.is_some() && key.kid() == kid.as_ref() && algorithms.contains(&key.algorithm())
+        };
         if self.0.iter().any(taken) {
             return Err(JoseError::Key("another key before it has the same `kid`"));
         }
-        let keys: Vec<_> = algorithms.iter().map(|algorithm| VerifyingKey::new(&jwk, *algorithm, kid.clone())).collect::<Result<_, _>>()?;
+        let keys: Vec<_> = algorithms
+            .iter()
+            .map(|algorithm| VerifyingKey::new(&jwk, *algorithm, kid.clone()))
+            .collect::<Result<_, _>>()?;
         self.0.extend(keys);
         Ok(())
     }
@@ -130,7 +155,8 @@ impl Serialize for JwkSet {
 impl<'de> Deserialize<'de> for JwkSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let (set, skipped) = Self::parse(value.to_string().as_bytes()).map_err(serde::de::Error::custom)?;
+        let (set, skipped) =
+            Self::parse(value.to_string().as_bytes()).map_err(serde::de::Error::custom)?;
         match skipped.into_iter().next() {
             None => Ok(set),
             Some(key) => Err(serde::de::Error::custom(key.reason)),

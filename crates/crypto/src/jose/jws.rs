@@ -54,7 +54,10 @@ impl Header {
     #[must_use]
     pub fn is_typ(&self, expected: &str) -> bool {
         self.typ().is_some_and(|typ| {
-            let short = typ.get(..12).filter(|prefix| prefix.eq_ignore_ascii_case("application/")).and_then(|_| typ.get(12..));
+            let short = typ
+                .get(..12)
+                .filter(|prefix| prefix.eq_ignore_ascii_case("application/"))
+                .and_then(|_| typ.get(12..));
             short.unwrap_or(typ).eq_ignore_ascii_case(expected)
         })
     }
@@ -76,7 +79,9 @@ impl Header {
             }
         }
         let algorithm = match members.get("alg") {
-            Some(Value::String(name)) => Algorithm::from_name(name).ok_or(JoseError::AlgorithmUnknown)?,
+            Some(Value::String(name)) => {
+                Algorithm::from_name(name).ok_or(JoseError::AlgorithmUnknown)?
+            }
             Some(_) | None => return Err(JoseError::AlgorithmUnknown),
         };
         let kid = match string(&members, "kid")? {
@@ -84,11 +89,19 @@ impl Header {
             None => None,
         };
         let typ = string(&members, "typ")?.map(Box::from);
-        Ok(Self { algorithm, kid, typ, jwk: members.remove("jwk") })
+        Ok(Self {
+            algorithm,
+            kid,
+            typ,
+            jwk: members.remove("jwk"),
+        })
     }
 }
 
-fn string<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, JoseError> {
+fn string<'a>(
+    members: &'a Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<&'a str>, JoseError> {
     match members.get(name) {
         None => Ok(None),
         Some(value) => value.as_str().map(Some).ok_or(JoseError::Header(name)),
@@ -97,7 +110,10 @@ fn string<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Opt
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Header").field("algorithm", &self.algorithm).field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("Header")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +135,12 @@ impl Jws {
         let part = |text: &str| base64url::decode(text).map_err(|_| JoseError::Base64Url);
         let header = Header::parse(&part(header)?)?;
         let claims = Claims::new(json::object(&part(payload)?)?);
-        Ok(Unverified::new(Self { signed: signed.into(), header, claims, signature: part(signature)? }))
+        Ok(Unverified::new(Self {
+            signed: signed.into(),
+            header,
+            claims,
+            signature: part(signature)?,
+        }))
     }
 }
 
@@ -149,8 +170,15 @@ impl Unverified<Jws> {
     ///
     /// # Errors
     /// When the signature holds under none of them.
-    pub fn verify_with_any<'a>(self, keys: impl IntoIterator<Item = &'a VerifyingKey>) -> Result<Verified<Claims>, JoseError> {
-        let holds = keys.into_iter().take(KEYS_TRIED_MAX).find_map(|key| self.check(key).ok()).ok_or(JoseError::Signature)?;
+    pub fn verify_with_any<'a>(
+        self,
+        keys: impl IntoIterator<Item = &'a VerifyingKey>,
+    ) -> Result<Verified<Claims>, JoseError> {
+        let holds = keys
+            .into_iter()
+            .take(KEYS_TRIED_MAX)
+            .find_map(|key| self.check(key).ok())
+            .ok_or(JoseError::Signature)?;
         Ok(Verified::new(self.into_inner().claims, holds))
     }
 
@@ -159,7 +187,13 @@ impl Unverified<Jws> {
         if jws.header.algorithm != key.algorithm() {
             return Err(JoseError::AlgorithmDiffers);
         }
-        if jws.header.kid.as_ref().zip(key.kid()).is_some_and(|(named, kid)| named != kid) {
+        if jws
+            .header
+            .kid
+            .as_ref()
+            .zip(key.kid())
+            .is_some_and(|(named, kid)| named != kid)
+        {
             return Err(JoseError::Header("kid"));
         }
         key.verify(jws.signed.as_bytes(), &jws.signature)

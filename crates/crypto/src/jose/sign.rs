@@ -10,8 +10,12 @@ use serde::Serialize;
 ///
 /// # Errors
 /// When `claims` are not written as a JSON object, or signing fails.
-pub fn sign_jwt<P: JwtPurpose>(key: &SigningKey<P>, claims: &impl Serialize) -> Result<String, JoseError> {
-    let payload = serde_json::to_vec(claims).map_err(|_| JoseError::Signing("the claims cannot be written as JSON"))?;
+pub fn sign_jwt<P: JwtPurpose>(
+    key: &SigningKey<P>,
+    claims: &impl Serialize,
+) -> Result<String, JoseError> {
+    let payload = serde_json::to_vec(claims)
+        .map_err(|_| JoseError::Signing("the claims cannot be written as JSON"))?;
     if payload.first() != Some(&b'{') {
         return Err(JoseError::Signing("the claims are not a JSON object"));
     }
@@ -20,7 +24,9 @@ pub fn sign_jwt<P: JwtPurpose>(key: &SigningKey<P>, claims: &impl Serialize) -> 
     token.push_str(header);
     token.push('.');
     base64url::append(&payload, &mut token);
-    let signature = key.sign(token.as_bytes()).map_err(|_| JoseError::Signing("the key does not sign"))?;
+    let signature = key
+        .sign(token.as_bytes())
+        .map_err(|_| JoseError::Signing("the key does not sign"))?;
     token.push('.');
     base64url::append(&signature, &mut token);
     Ok(token)

@@ -3,7 +3,8 @@
 use super::jwk::Material;
 use super::{Algorithm, JoseError, JwkThumbprint, PublicJwk};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents,
 };
 use countersign_base::Kid;
 use std::fmt;
@@ -31,13 +32,26 @@ impl VerifyingKey {
     pub fn new(jwk: &PublicJwk, algorithm: Algorithm, kid: Option<Kid>) -> Result<Self, JoseError> {
         let parsed = match (&jwk.0, algorithm) {
             (Material::Ed25519 { x }, Algorithm::EdDsa) => ParsedPublicKey::new(&ED25519, x),
-            (Material::P256 { x, y }, Algorithm::Es256) => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[4][..], x, y].concat()),
-            (Material::Rsa { n, e }, Algorithm::Ps256) => RsaPublicKeyComponents { n, e }.to_parsed_public_key(&PS256),
-            (Material::Rsa { n, e }, Algorithm::Rs256) => RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RS256),
-            (Material::Ed25519 { .. } | Material::P256 { .. } | Material::Rsa { .. }, _) => return Err(JoseError::AlgorithmDiffers),
+            (Material::P256 { x, y }, Algorithm::Es256) => {
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[4][..], x, y].concat())
+            }
+            (Material::Rsa { n, e }, Algorithm::Ps256) => {
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(&PS256)
+            }
+            (Material::Rsa { n, e }, Algorithm::Rs256) => {
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RS256)
+            }
+            (Material::Ed25519 { .. } | Material::P256 { .. } | Material::Rsa { .. }, _) => {
+                return Err(JoseError::AlgorithmDiffers);
+            }
         };
         let parsed = parsed.map_err(|_| JoseError::Key("its numbers are not a key"))?;
-        Ok(Self(Arc::new(Inner { algorithm, kid, parsed, jwk: jwk.clone() })))
+        Ok(Self(Arc::new(Inner {
+            algorithm,
+            kid,
+            parsed,
+            jwk: jwk.clone(),
+        })))
     }
 
     /// The one algorithm it verifies.
@@ -69,13 +83,20 @@ impl VerifyingKey {
     /// # Errors
     /// When the signature does not hold.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<SignatureHolds, JoseError> {
-        self.0.parsed.verify_sig(message, signature).map(|()| SignatureHolds(())).map_err(|_| JoseError::Signature)
+        self.0
+            .parsed
+            .verify_sig(message, signature)
+            .map(|()| SignatureHolds(()))
+            .map_err(|_| JoseError::Signature)
     }
 }
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyingKey").field("kid", &self.0.kid).field("algorithm", &self.0.algorithm).finish_non_exhaustive()
+        f.debug_struct("VerifyingKey")
+            .field("kid", &self.0.kid)
+            .field("algorithm", &self.0.algorithm)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,13 +1,20 @@
 use super::hkdf_sha256;
 
 fn hex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 /// RFC 5869 appendix A.1.
 #[test]
 fn rfc5869_a1() {
-    let okm = hkdf_sha256::<42>(&[0x0b; 22], &hex("000102030405060708090a0b0c"), &[&hex("f0f1f2f3f4f5f6f7f8f9")]);
+    let okm = hkdf_sha256::<42>(
+        &[0x0b; 22],
+        &hex("000102030405060708090a0b0c"),
+        &[&hex("f0f1f2f3f4f5f6f7f8f9")],
+    );
     assert_eq!(
         okm.expose()[..],
         hex("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865")
@@ -18,7 +25,11 @@ fn rfc5869_a1() {
 #[test]
 fn rfc5869_a2() {
     let range = |from: u8, to: u8| (from..=to).collect::<Vec<u8>>();
-    let okm = hkdf_sha256::<82>(&range(0x00, 0x4f), &range(0x60, 0xaf), &[&range(0xb0, 0xd0), &range(0xd1, 0xff)]);
+    let okm = hkdf_sha256::<82>(
+        &range(0x00, 0x4f),
+        &range(0x60, 0xaf),
+        &[&range(0xb0, 0xd0), &range(0xd1, 0xff)],
+    );
     assert_eq!(
         okm.expose()[..],
         hex(

@@ -19,7 +19,10 @@ fn parts_and_domains_are_separated() {
 
 #[test]
 fn debug_shows_no_bytes() {
-    assert_eq!(format!("{:?} {:?}", key(1), key(1).tag("one", &[])), "MacKey Tag");
+    assert_eq!(
+        format!("{:?} {:?}", key(1), key(1).tag("one", &[])),
+        "MacKey Tag"
+    );
 }
 
 proptest! {

@@ -12,16 +12,28 @@ fn only_the_right_password_matches() {
     assert!(hash.verify(&secret("correct horse")).is_ok());
     assert!(hash.verify(&secret("correct horsf")).is_err());
     assert!(hash.verify(&secret("")).is_err());
-    assert!(PasswordHash::of_nobody(&Cost::for_tests()).verify(&secret("correct horse")).is_err());
+    assert!(
+        PasswordHash::of_nobody(&Cost::for_tests())
+            .verify(&secret("correct horse"))
+            .is_err()
+    );
 }
 
 /// A hash made by the reference implementation's `argon2` command: `echo -n password | argon2 somesaltsomesalt -id -m 8 -t 1 -p 1` differs in
 /// version and length, so the vector is the one of the `argon2` crate's own PHC tests, cut to our salt and hash lengths by recomputing it.
 #[test]
 fn phc_form_is_stable() {
-    let hash = PasswordHash::create(&secret("password"), *b"somesaltsomesalt", &Cost::for_tests()).unwrap();
+    let hash = PasswordHash::create(
+        &secret("password"),
+        *b"somesaltsomesalt",
+        &Cost::for_tests(),
+    )
+    .unwrap();
     let text = hash.to_string();
-    assert!(text.starts_with("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$"), "{text}");
+    assert!(
+        text.starts_with("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$"),
+        "{text}"
+    );
     let again = PasswordHash::parse(&text).unwrap();
     assert_eq!(again.to_string(), text);
     assert!(again.verify(&secret("password")).is_ok());
@@ -29,7 +41,9 @@ fn phc_form_is_stable() {
 
 #[test]
 fn other_forms_and_costs_are_refused() {
-    let good = PasswordHash::create(&secret("x"), [1; 16], &Cost::for_tests()).unwrap().to_string();
+    let good = PasswordHash::create(&secret("x"), [1; 16], &Cost::for_tests())
+        .unwrap()
+        .to_string();
     let check = |from: &str, to: &str, expected: PasswordError| {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good);
@@ -51,7 +65,9 @@ fn other_forms_and_costs_are_refused() {
 
 #[test]
 fn lengths_are_bounded() {
-    let check = |length: usize| derive_key(&secret(&"x".repeat(length)), &[0; 16], &Cost::for_tests()).map(|_| ());
+    let check = |length: usize| {
+        derive_key(&secret(&"x".repeat(length)), &[0; 16], &Cost::for_tests()).map(|_| ())
+    };
     assert_eq!(check(0), Err(PasswordError::Length));
     assert_eq!(check(1024), Ok(()));
     assert_eq!(check(1025), Err(PasswordError::Length));
@@ -60,7 +76,10 @@ fn lengths_are_bounded() {
 #[test]
 fn debug_shows_the_cost_only() {
     let hash = PasswordHash::create(&secret("x"), [1; 16], &Cost::for_tests()).unwrap();
-    assert_eq!(format!("{hash:?}"), "PasswordHash { cost: Cost { memory_kib: 8, iterations: 1, lanes: 1 }, .. }");
+    assert_eq!(
+        format!("{hash:?}"),
+        "PasswordHash { cost: Cost { memory_kib: 8, iterations: 1, lanes: 1 }, .. }"
+    );
 }
 
 proptest! {

@@ -4,8 +4,8 @@ use super::X509Error;
 use crate::random::Random;
 use countersign_base::{Duration, Secret, UnixTime};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 use std::fmt;
 use std::net::IpAddr;
@@ -73,23 +73,44 @@ impl CertificateAuthority {
         params.distinguished_name = named(common_name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate_pem = params.self_signed(&key).map_err(|_| X509Error::Signing)?.pem();
-        Ok(Self { certificate_pem, issuer: Issuer::new(params, key), random: random.clone() })
+        let certificate_pem = params
+            .self_signed(&key)
+            .map_err(|_| X509Error::Signing)?
+            .pem();
+        Ok(Self {
+            certificate_pem,
+            issuer: Issuer::new(params, key),
+            random: random.clone(),
+        })
     }
 
     /// Takes up a CA that was stored: its certificate and its private key (PKCS#8), both in PEM.
     ///
     /// # Errors
     /// When one of them cannot be read, or the key is not the certificate's.
-    pub fn from_pem(certificate_pem: &str, private_key_pem: &Secret<String>, random: &Random) -> Result<Self, X509Error> {
-        let key = KeyPair::from_pkcs8_pem_and_sign_algo(private_key_pem.expose(), &PKCS_ECDSA_P256_SHA256).map_err(|_| X509Error::Key)?;
-        let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes()).map_err(|_| X509Error::Certificate)?;
+    pub fn from_pem(
+        certificate_pem: &str,
+        private_key_pem: &Secret<String>,
+        random: &Random,
+    ) -> Result<Self, X509Error> {
+        let key = KeyPair::from_pkcs8_pem_and_sign_algo(
+            private_key_pem.expose(),
+            &PKCS_ECDSA_P256_SHA256,
+        )
+        .map_err(|_| X509Error::Key)?;
+        let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes())
+            .map_err(|_| X509Error::Certificate)?;
         let certificate = pem.parse_x509().map_err(|_| X509Error::Certificate)?;
         if *certificate.public_key().subject_public_key.data != *key.public_key_raw() {
             return Err(X509Error::Key);
         }
-        let issuer = Issuer::from_ca_cert_pem(certificate_pem, key).map_err(|_| X509Error::Certificate)?;
-        Ok(Self { certificate_pem: certificate_pem.to_owned(), issuer, random: random.clone() })
+        let issuer =
+            Issuer::from_ca_cert_pem(certificate_pem, key).map_err(|_| X509Error::Certificate)?;
+        Ok(Self {
+            certificate_pem: certificate_pem.to_owned(),
+            issuer,
+            random: random.clone(),
+        })
     }
 
     /// The CA's certificate, in PEM: what peers are told to trust.
@@ -108,23 +129,39 @@ impl CertificateAuthority {
     ///
     /// # Errors
     /// When a name cannot stand in a certificate, the lifetime is outside what X.509 can say, or aws-lc fails.
-    pub fn issue(&self, request: &CertificateRequest, now: UnixTime) -> Result<IssuedCertificate, X509Error> {
+    pub fn issue(
+        &self,
+        request: &CertificateRequest,
+        now: UnixTime,
+    ) -> Result<IssuedCertificate, X509Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| X509Error::Key)?;
         let mut params = CertificateParams::default();
         let not_after = set_validity(&mut params, request.lifetime, now)?;
         params.serial_number = Some(serial(&self.random));
-        params.distinguished_name = request.dns.first().map_or_else(DistinguishedName::new, |name| named(name));
+        params.distinguished_name = request
+            .dns
+            .first()
+            .map_or_else(DistinguishedName::new, |name| named(name));
         params.subject_alt_names = alternative_names(request)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = match request.usage {
-            CertificateUsage::Both => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+            CertificateUsage::Both => vec![
+                ExtendedKeyUsagePurpose::ServerAuth,
+                ExtendedKeyUsagePurpose::ClientAuth,
+            ],
             CertificateUsage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
             CertificateUsage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
         };
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(|_| X509Error::Signing)?;
-        Ok(IssuedCertificate { chain_der: vec![certificate.der().to_vec()], key_der: Secret::new(key.serialize_der()), not_after })
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .map_err(|_| X509Error::Signing)?;
+        Ok(IssuedCertificate {
+            chain_der: vec![certificate.der().to_vec()],
+            key_der: Secret::new(key.serialize_der()),
+            not_after,
+        })
     }
 }
 
@@ -136,11 +173,17 @@ impl fmt::Debug for CertificateAuthority {
 
 impl fmt::Debug for IssuedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuedCertificate").field("not_after", &self.not_after).finish_non_exhaustive()
+        f.debug_struct("IssuedCertificate")
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
     }
 }
 
-fn set_validity(params: &mut CertificateParams, lifetime: Duration, now: UnixTime) -> Result<UnixTime, X509Error> {
+fn set_validity(
+    params: &mut CertificateParams,
+    lifetime: Duration,
+    now: UnixTime,
+) -> Result<UnixTime, X509Error> {
     let not_after = now.plus(lifetime);
     if now.0 < 0 || not_after.0 <= now.0 || not_after.0 > TIME_MAX {
         return Err(X509Error::Lifetime);
@@ -164,8 +207,17 @@ fn named(common_name: &str) -> DistinguishedName {
 }
 
 fn alternative_names(request: &CertificateRequest) -> Result<Vec<SanType>, X509Error> {
-    let text = |name: &String| name.as_str().try_into().map_err(|_| X509Error::Name(name.clone()));
-    let dns = request.dns.iter().map(|name| text(name).map(SanType::DnsName));
+    let text = |name: &String| {
+        name.as_str()
+            .try_into()
+            .map_err(|_| X509Error::Name(name.clone()))
+    };
+    let dns = request
+        .dns
+        .iter()
+        .map(|name| text(name).map(SanType::DnsName));
     let uris = request.uris.iter().map(|name| text(name).map(SanType::URI));
-    dns.chain(uris).chain(request.ips.iter().map(|ip| Ok(SanType::IpAddress(*ip)))).collect()
+    dns.chain(uris)
+        .chain(request.ips.iter().map(|ip| Ok(SanType::IpAddress(*ip))))
+        .collect()
 }

@@ -33,13 +33,19 @@ impl PeerCertificate {
     /// # Errors
     /// When it is not one certificate in DER, or its names cannot be read.
     pub fn from_der(der: Vec<u8>) -> Result<Self, X509Error> {
-        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| X509Error::Certificate)?;
+        let (rest, certificate) =
+            X509Certificate::from_der(&der).map_err(|_| X509Error::Certificate)?;
         if !rest.is_empty() {
             return Err(X509Error::Certificate);
         }
         let (mut dns, mut uris) = (Vec::new(), Vec::new());
-        let names = certificate.subject_alternative_name().map_err(|_| X509Error::Certificate)?;
-        for name in names.iter().flat_map(|extension| &extension.value.general_names) {
+        let names = certificate
+            .subject_alternative_name()
+            .map_err(|_| X509Error::Certificate)?;
+        for name in names
+            .iter()
+            .flat_map(|extension| &extension.value.general_names)
+        {
             match name {
                 GeneralName::DNSName(name) => dns.push((*name).to_owned()),
                 GeneralName::URI(name) => uris.push((*name).to_owned()),
@@ -47,7 +53,12 @@ impl PeerCertificate {
             }
         }
         let thumbprint = CertificateThumbprint(digest::sha256(&der));
-        Ok(Self(Arc::new(Inner { der, thumbprint, dns, uris })))
+        Ok(Self(Arc::new(Inner {
+            der,
+            thumbprint,
+            dns,
+            uris,
+        })))
     }
 
     /// The certificate.

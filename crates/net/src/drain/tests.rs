@@ -17,7 +17,10 @@ async fn ends_clean_when_every_holder_lets_go() {
 async fn closes_what_the_deadline_finds() {
     let (trigger, mut drain) = Drain::new();
     let work = tokio::spawn(async move { drain.closing().await });
-    assert_eq!(trigger.drain(Duration::from_millis(1)).await, Drained::DeadlinePassed);
+    assert_eq!(
+        trigger.drain(Duration::from_millis(1)).await,
+        Drained::DeadlinePassed
+    );
     work.await.unwrap();
 }
 

@@ -54,7 +54,11 @@ impl AuditLog {
     ///
     /// # Errors
     /// As [`Self::append_queued`].
-    pub fn bounded_refusal(&self, source: &str, record: Record) -> Result<RefusalNoted, AuditUnavailable> {
+    pub fn bounded_refusal(
+        &self,
+        source: &str,
+        record: Record,
+    ) -> Result<RefusalNoted, AuditUnavailable> {
         let _ = (source, record);
         todo!()
     }
@@ -129,7 +133,9 @@ pub enum AuditUnavailable {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The files contradict each other.
-    #[error("the audit log does not verify: {0}. Restore it from a copy, or move it aside to begin a new one")]
+    #[error(
+        "the audit log does not verify: {0}. Restore it from a copy, or move it aside to begin a new one"
+    )]
     Damaged(String),
     /// The directory cannot be used.
     #[error("the audit log cannot be opened: {0}")]

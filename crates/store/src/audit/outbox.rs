@@ -38,7 +38,9 @@ pub struct OutboxError {
 impl OutboxError {
     /// An error with its cause in words.
     pub fn new(cause: &impl fmt::Display) -> Self {
-        Self { cause: cause.to_string() }
+        Self {
+            cause: cause.to_string(),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn of_rust(file: &SourceFile, all: &mut Citations) {
 /// The citations in string literals that begin with an id.
 fn of_cases<'a>(path: &str, lines: impl Iterator<Item = &'a str>, all: &mut Citations) {
     for line in lines {
-        for literal in line.split(['"', '\'']).skip(1).step_by(2) {
+        for literal in line.split(['"', '\'', '`']).skip(1).step_by(2) {
             let head = literal.split([' ', ':']).next().unwrap_or_default();
             let spelled = head.to_ascii_lowercase().replace('-', "_");
             if starts_with_id(&spelled) {

@@ -18,13 +18,21 @@ fn what_is_refused() {
     check(r#"{"a":NaN}"#, "it is not JSON");
     check(r#"{'a':1}"#, "it is not JSON");
     check("", "it is not JSON");
-    check(&format!("{{\"a\":{}{}}}", "[".repeat(16), "]".repeat(16)), "it is nested too deep");
+    check(
+        &format!("{{\"a\":{}{}}}", "[".repeat(16), "]".repeat(16)),
+        "it is nested too deep",
+    );
     assert!(object(b"{\"a\":\"\xff\"}").is_err());
 }
 
 #[test]
 fn what_is_read() {
-    assert_eq!(object(br#" {"a":1,"b":{"a":[true,null,-1.5,"x"]}} "#).unwrap().len(), 2);
+    assert_eq!(
+        object(br#" {"a":1,"b":{"a":[true,null,-1.5,"x"]}} "#)
+            .unwrap()
+            .len(),
+        2
+    );
     assert!(object(format!("{{\"a\":{}{}}}", "[".repeat(15), "]".repeat(15)).as_bytes()).is_ok());
 }
 
