@@ -2,6 +2,7 @@
 //!
 //! Not here: checking a proof of possession; that is `authn`'s. A [`Binding`] only says whose key was proven.
 
+use countersign_authn::access_token::Confirmation;
 use countersign_crypto::jose::JwkThumbprint;
 use countersign_crypto::x509::CertificateThumbprint;
 use serde::{Deserialize, Serialize};
@@ -33,12 +34,8 @@ impl Binding {
     pub fn confirmation(&self) -> Option<Confirmation> {
         match self {
             Self::Bearer => None,
-            Self::Certificate(thumbprint) => Some(Confirmation::Certificate {
-                x5t_s256: thumbprint.clone(),
-            }),
-            Self::Dpop(thumbprint) => Some(Confirmation::Dpop {
-                jkt: thumbprint.clone(),
-            }),
+            Self::Certificate(thumbprint) => Some(Confirmation::Certificate(thumbprint.clone())),
+            Self::Dpop(thumbprint) => Some(Confirmation::Dpop(thumbprint.clone())),
         }
     }
 
@@ -52,19 +49,12 @@ impl Binding {
     }
 }
 
-/// The `cnf` claim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Confirmation {
-    /// `x5t#S256` (RFC 8705 §3.1).
-    Certificate {
-        /// SHA-256 of the certificate.
-        #[serde(rename = "x5t#S256")]
-        x5t_s256: CertificateThumbprint,
-    },
-    /// `jkt` (RFC 9449 §6.1).
-    Dpop {
-        /// RFC 7638 thumbprint of the key.
-        jkt: JwkThumbprint,
-    },
+impl From<Option<&Confirmation>> for Binding {
+    fn from(confirmation: Option<&Confirmation>) -> Self {
+        match confirmation {
+            None => Self::Bearer,
+            Some(Confirmation::Certificate(thumbprint)) => Self::Certificate(thumbprint.clone()),
+            Some(Confirmation::Dpop(thumbprint)) => Self::Dpop(thumbprint.clone()),
+        }
+    }
 }

@@ -3,21 +3,34 @@
 //! Pure: a request's parts and stored records come in, and what to answer, to write and to mint goes out. Nothing here reads a clock, opens a socket or signs.
 //!
 //! - Records that the store keeps: [`client`], [`user`], [`session`], [`grant`], [`code`], [`refresh`], [`par`], [`tenant`].
+//! - The authorization endpoint: [`authorize`]. The token endpoint: [`token`], which comes to an [`Issuance`]. The others: [`introspection`], [`revocation`],
+//!   [`userinfo`], [`metadata`].
+//! - [`throttle`]: how often somebody may try to sign in.
 
 pub mod authorization_request;
+pub mod authorize;
 pub mod binding;
 pub mod change;
+pub mod claims;
 pub mod client;
 pub mod code;
 pub mod error;
 pub mod grant;
+pub mod introspection;
+pub mod issuance;
+pub mod metadata;
 pub mod par;
+mod parameter;
 pub mod pkce;
 pub mod redirect;
 pub mod refresh;
+pub mod revocation;
 pub mod session;
 pub mod tenant;
+pub mod throttle;
+pub mod token;
 pub mod user;
+pub mod userinfo;
 
 pub use authorization_request::AuthorizationRequest;
 pub use binding::Binding;
@@ -26,8 +39,10 @@ pub use client::{ClientAuthentication, ClientRecord, GrantType};
 pub use code::CodeRecord;
 pub use error::{ErrorCode, OAuthError};
 pub use grant::{GrantRecord, RevocationReason};
+pub use issuance::Issuance;
 pub use par::PushedRequest;
 pub use refresh::{FamilyId, RefreshFamily, RefreshHandle, RefreshOrder};
 pub use session::{ConsentRecord, Session};
 pub use tenant::TenantRecord;
+pub use token::{Fresh, Redeemed, Refused, Requester, TokenRequest, TokenSet};
 pub use user::{GroupRecord, ResolvedUser, StoredPassword, UserRecord};

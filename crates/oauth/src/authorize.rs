@@ -1,0 +1,266 @@
+//! The authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1): from a form to a checked value, or to the right kind of refusal.
+//!
+//! The order decides who learns of a mistake: until client and redirect URI are known to belong together the answer is a page ([`PageError`]), afterwards it is a
+//! redirect ([`ErrorResponse`]). Only [`ReturnAddress`] can be redirected to, and only [`ReturnAddress::find`] makes one (R1, R2, R5).
+//!
+//! Not here: request objects (RFC 9101), response types other than `code`, response modes other than `query`.
+
+mod interaction;
+mod response;
+
+pub use crate::authorization_request::{
+    AuthorizationRequest, NONCE_BYTES_MAX, Prompt, STATE_BYTES_MAX,
+};
+pub use interaction::{Approved, Beginning, ConsentQuestion, NextStep, SignInReason, next_step};
+pub use response::{AuthorizationResponse, ErrorResponse, ReturnAddress};
+
+use crate::client::{ClientRecord, GrantType, PushedRequestRule};
+use crate::error::OAuthError;
+use crate::parameter::{self, optional, required};
+use crate::pkce::CodeChallenge;
+use crate::tenant::TenantRecord;
+use countersign_authn::Form;
+use countersign_base::{Audience, Bounded, Scope, Scopes};
+use std::collections::BTreeSet;
+
+/// A refusal that must not be redirected: whoever sent the browser is not known to be the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    /// The `client_id` is missing or not a client.
+    #[error("client unknown or disabled")]
+    ClientUnknown,
+    /// The person came too late or twice.
+    #[error("interaction expired or already finished")]
+    InteractionOver,
+    /// A form that was not made for this browser.
+    #[error("form not made for this browser")]
+    ForeignForm,
+    /// The query or form does not parse, or repeats a parameter.
+    #[error("request malformed")]
+    Malformed,
+    /// Not registered, or absent while several are (AR-1 to 6).
+    #[error("redirect_uri not registered")]
+    RedirectUri,
+    /// PAR-6 to 9; the client learns nothing because nothing says it is the client.
+    #[error("request_uri refused: {0}")]
+    RequestUri(OAuthError),
+    /// The server cannot answer now.
+    #[error("temporarily unavailable")]
+    Unavailable,
+}
+
+impl PageError {
+    /// What the person reads.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::ClientUnknown => {
+                "The application that sent you here is not known. Go back to it and try again, or tell whoever runs it."
+            }
+            Self::ForeignForm => {
+                "This page was not opened in this browser, or cookies are switched off. Go back to the application and start again."
+            }
+            Self::InteractionOver => {
+                "This sign-in took too long or was finished before. Go back to the application and start again."
+            }
+            Self::Malformed => {
+                "The application sent a request that cannot be understood. Tell whoever runs it."
+            }
+            Self::RedirectUri => {
+                "The application asked for an answer at an address that it has not registered. Nothing was sent there. Tell whoever runs it."
+            }
+            Self::RequestUri(_) => {
+                "This sign-in request has expired or was used before. Go back to the application and start again."
+            }
+            Self::Unavailable => {
+                "Signing in is not possible at the moment. Try again in a few minutes."
+            }
+        }
+    }
+}
+
+/// How a request reached the authorization endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// Its parameters came with the browser.
+    Browser,
+    /// It was pushed (RFC 9126).
+    Pushed,
+}
+
+impl AuthorizationRequest {
+    /// Checks a request whose return address is known.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; it goes to the return address, or into the PAR response.
+    pub fn parse(
+        form: &Form,
+        client: &ClientRecord,
+        address: &ReturnAddress,
+        tenant: &TenantRecord,
+        via: Via,
+    ) -> Result<Self, OAuthError> {
+        if via == Via::Browser && client.pushed_requests == PushedRequestRule::Required {
+            return Err(OAuthError::PushRequired);
+        }
+        if form.get("request").is_some() {
+            return Err(OAuthError::RequestObject);
+        }
+        if form.get("request_uri").is_some() {
+            return Err(OAuthError::RequestUriPushed);
+        }
+        match form.get("response_type") {
+            Some("code") => {}
+            Some(_) => return Err(OAuthError::ResponseType),
+            None => return Err(OAuthError::ParameterMissing("response_type")),
+        }
+        match form.get("response_mode") {
+            None | Some("query") => {}
+            Some(_) => return Err(OAuthError::ResponseMode),
+        }
+        if !client.grants.contains(&GrantType::AuthorizationCode) {
+            return Err(OAuthError::GrantTypeNotRegistered);
+        }
+        let scopes = scopes(form, client)?;
+        let audiences = audiences(form, client, tenant, &scopes)?;
+        Ok(Self {
+            client: client.id.clone(),
+            redirect_uri: address.target().clone(),
+            redirect_uri_sent: form.get("redirect_uri").is_some(),
+            challenge: challenge(form)?,
+            state: address.state().cloned(),
+            nonce: nonce(form)?,
+            prompt: prompt(form)?,
+            max_age: optional(form, "max_age")?,
+            dpop_jkt: optional(form, "dpop_jkt")?,
+            scopes,
+            audiences,
+        })
+    }
+
+    /// Checks a request that was stored against the client's registration as it is now.
+    ///
+    /// # Errors
+    /// The redirect URI, a scope or an audience is no longer the client's.
+    pub fn still_allowed(
+        &self,
+        client: &ClientRecord,
+        tenant: &TenantRecord,
+    ) -> Result<(), StaleRequest> {
+        let address = crate::redirect::find(
+            &client.redirect_uris,
+            client.application,
+            Some(self.redirect_uri.as_str()),
+        );
+        if address.is_none() || client.id != self.client || !client.enabled {
+            return Err(StaleRequest::Address);
+        }
+        if !client.grants.contains(&GrantType::AuthorizationCode) {
+            return Err(StaleRequest::Parameters(OAuthError::GrantTypeNotRegistered));
+        }
+        if !self.scopes.is_subset(&client.scopes) {
+            return Err(StaleRequest::Parameters(OAuthError::ScopeNotPermitted));
+        }
+        let own = tenant.own_audience();
+        let permitted = |audience: &Audience| {
+            client.audiences.contains(audience) || own.as_ref() == Some(audience)
+        };
+        if !self.audiences.iter().all(permitted) {
+            return Err(StaleRequest::Parameters(OAuthError::AudienceNotPermitted));
+        }
+        Ok(())
+    }
+}
+
+/// Why a stored request no longer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaleRequest {
+    /// The answer has nowhere to go: a page.
+    Address,
+    /// The answer says so: a redirect.
+    Parameters(OAuthError),
+}
+
+/// The scope that makes a request an OpenID Connect one.
+#[must_use]
+pub fn is_openid(scopes: &Scopes) -> bool {
+    scopes
+        .iter()
+        .any(|scope: &Scope| scope.as_str() == "openid")
+}
+
+/// The scopes asked for; all registered ones when none is named (RFC 6749 §3.3).
+pub(crate) fn scopes(form: &Form, client: &ClientRecord) -> Result<Scopes, OAuthError> {
+    let Some(asked) = parameter::scopes(form)? else {
+        return Ok(client.scopes.clone());
+    };
+    if asked.is_subset(&client.scopes) {
+        Ok(asked)
+    } else {
+        Err(OAuthError::ScopeNotPermitted)
+    }
+}
+
+fn audiences(
+    form: &Form,
+    client: &ClientRecord,
+    tenant: &TenantRecord,
+    scopes: &Scopes,
+) -> Result<Vec<Audience>, OAuthError> {
+    let own = if is_openid(scopes) {
+        tenant.own_audience()
+    } else {
+        None
+    };
+    let chosen = match parameter::resource(form)? {
+        Some(asked) if client.audiences.contains(&asked) || own.as_ref() == Some(&asked) => asked,
+        Some(_) => return Err(OAuthError::AudienceNotPermitted),
+        None => match (client.audiences.len(), client.audiences.iter().next(), &own) {
+            (1, Some(only), _) => only.clone(),
+            (0, _, Some(own)) => own.clone(),
+            (_, _, _) => return Err(OAuthError::AudienceMissing),
+        },
+    };
+    let mut audiences = vec![chosen];
+    audiences.extend(own.filter(|own| !audiences.contains(own)));
+    Ok(audiences)
+}
+
+fn challenge(form: &Form) -> Result<CodeChallenge, OAuthError> {
+    let challenge = required(form, "code_challenge")?;
+    match form.get("code_challenge_method") {
+        Some("S256") => Ok(challenge),
+        Some(_) | None => Err(OAuthError::PkceMethod),
+    }
+}
+
+fn nonce(form: &Form) -> Result<Option<Bounded<NONCE_BYTES_MAX>>, OAuthError> {
+    form.get("nonce")
+        .map(Bounded::parse)
+        .transpose()
+        .map_err(|_| OAuthError::ParameterMalformed("nonce"))
+}
+
+fn prompt(form: &Form) -> Result<BTreeSet<Prompt>, OAuthError> {
+    let Some(text) = form.get("prompt") else {
+        return Ok(BTreeSet::new());
+    };
+    let prompts = text
+        .split(' ')
+        .map(one_prompt)
+        .collect::<Result<BTreeSet<_>, _>>()?;
+    if prompts.contains(&Prompt::None) && prompts.len() > 1 {
+        return Err(OAuthError::ParameterMalformed("prompt"));
+    }
+    Ok(prompts)
+}
+
+fn one_prompt(word: &str) -> Result<Prompt, OAuthError> {
+    match word {
+        "consent" => Ok(Prompt::Consent),
+        // Whoever may choose another account has to say who they are.
+        "login" | "select_account" => Ok(Prompt::Login),
+        "none" => Ok(Prompt::None),
+        _ => Err(OAuthError::ParameterMalformed("prompt")),
+    }
+}

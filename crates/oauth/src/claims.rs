@@ -1,0 +1,100 @@
+//! The claims of our tokens: access tokens (RFC 9068 §2.2; the type is `authn`'s, so that who mints and who reads mean the same) and ID tokens
+//! (OpenID Connect Core §2).
+//!
+//! Not here: signing. `control::mint` signs what this module serializes. No claim holds a name, an address or a username.
+
+use crate::issuance::{IdTokenOrder, Issuance, TokenSubject, UserSubject};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_authn::access_token::{Act, AttributeValue};
+use countersign_authn::{SubjectId, access_token::AccessTokenClaims};
+use countersign_base::{Bounded, ClientId, Issuer, SessionId, UnixTime, UserId};
+use serde::Serialize;
+
+pub(crate) fn access_token(issuance: &Issuance) -> AccessTokenClaims {
+    let user = match &issuance.subject {
+        TokenSubject::Client(_) => None,
+        TokenSubject::User(user) => Some(user),
+    };
+    let attributes = user
+        .map(UserSubject::released_attributes)
+        .unwrap_or_default();
+    AccessTokenClaims {
+        iss: issuance.issuer.clone(),
+        sub: issuance.subject.id(),
+        aud: issuance.audience.clone(),
+        exp: issuance.expires,
+        iat: issuance.issued,
+        nbf: None,
+        jti: jti(&issuance.token_id),
+        client_id: issuance.client.clone(),
+        scope: issuance.scopes.clone(),
+        grant_id: Some(issuance.grant),
+        sid: user.map(|user| user.session),
+        auth_time: user.map(|user| user.auth_time),
+        acr: None,
+        roles: user.map(UserSubject::released_roles).unwrap_or_default(),
+        attrs: attributes
+            .into_iter()
+            .map(|(name, value)| (name.into(), AttributeValue::Text(value.into())))
+            .collect(),
+        act: issuance.actor.clone().unwrap_or_else(Act::none),
+        cnf: issuance.binding.confirmation(),
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "16 bytes are 22 base64url characters, none of them a control character"
+)]
+fn jti(token_id: &[u8; 16]) -> Bounded<256> {
+    Bounded::parse(&URL_SAFE_NO_PAD.encode(token_id)).expect("22 visible characters")
+}
+
+impl TokenSubject {
+    /// The `sub`.
+    #[must_use]
+    pub fn id(&self) -> SubjectId {
+        match self {
+            Self::Client(client) => SubjectId::Client(client.clone()),
+            Self::User(user) => SubjectId::User(user.id),
+        }
+    }
+}
+
+/// The claims of an ID token.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IdTokenClaims {
+    /// Who issued it.
+    pub iss: Issuer,
+    /// Who signed in.
+    pub sub: UserId,
+    /// The client.
+    pub aud: ClientId,
+    /// When it expires.
+    pub exp: UnixTime,
+    /// When it was issued.
+    pub iat: UnixTime,
+    /// When they proved who they are.
+    pub auth_time: UnixTime,
+    /// The session.
+    pub sid: SessionId,
+    /// What the client sent, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Bounded<512>>,
+}
+
+impl IdTokenClaims {
+    pub(crate) fn of(issuance: &Issuance, user: &UserSubject, order: &IdTokenOrder) -> Self {
+        Self {
+            iss: issuance.issuer.clone(),
+            sub: user.id,
+            aud: issuance.client.clone(),
+            exp: issuance.expires,
+            iat: issuance.issued,
+            auth_time: user.auth_time,
+            sid: user.session,
+            nonce: order.nonce.clone(),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What a token request came to: everything that minting needs and nothing more. Only the four grants' `redeem` make one.
+//!
+//! It is the target of the policy decision: `policy::decide` wraps it, the store records it, and `control::mint` takes the recorded permit.
+
+use crate::binding::Binding;
+use crate::claims::{self, IdTokenClaims};
+use crate::client::{ClientRecord, GrantType};
+use crate::refresh::RefreshOrder;
+use crate::tenant::{ClaimRelease, RoleRelease, TenantRecord};
+use crate::user::{AttributeName, ResolvedUser};
+use countersign_authn::access_token::{AccessTokenClaims, Act};
+use countersign_base::{
+    Audience, Bounded, ClientId, GrantId, Issuer, Role, Scopes, SessionId, Tenant, UnixTime, UserId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An order to mint tokens.
+#[derive(Debug, Clone)]
+pub struct Issuance {
+    pub(crate) tenant: Tenant,
+    pub(crate) issuer: Issuer,
+    pub(crate) client: ClientId,
+    pub(crate) registered_scopes: Scopes,
+    pub(crate) registered_audiences: BTreeSet<Audience>,
+    pub(crate) grant_type: GrantType,
+    pub(crate) grant: GrantId,
+    pub(crate) subject: TokenSubject,
+    pub(crate) scopes: Scopes,
+    pub(crate) audience: Audience,
+    pub(crate) binding: Binding,
+    pub(crate) actor: Option<Act>,
+    pub(crate) token_id: [u8; 16],
+    pub(crate) issued: UnixTime,
+    pub(crate) expires: UnixTime,
+    pub(crate) id_token: Option<IdTokenOrder>,
+    pub(crate) refresh: Option<RefreshOrder>,
+}
+
+/// Whom an access token is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSubject {
+    /// The client itself (RFC 6749 §4.4).
+    Client(ClientId),
+    /// A person.
+    User(UserSubject),
+}
+
+/// A person as a token tells of them: no name, no address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSubject {
+    /// The `sub`.
+    pub id: UserId,
+    /// The session they signed in with.
+    pub session: SessionId,
+    /// When they proved who they are.
+    pub auth_time: UnixTime,
+    /// Every role, for policies.
+    pub roles: BTreeSet<Role>,
+    /// Every attribute, for policies.
+    pub attributes: BTreeMap<AttributeName, Bounded<256>>,
+    /// What the audience may see of them.
+    pub release: ClaimRelease,
+}
+
+/// The order to make an ID token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdTokenOrder {
+    pub(crate) nonce: Option<Bounded<512>>,
+}
+
+impl UserSubject {
+    pub(crate) fn new(
+        person: &ResolvedUser,
+        session: SessionId,
+        auth_time: UnixTime,
+        audience: &Audience,
+        tenant: &TenantRecord,
+    ) -> Self {
+        Self {
+            id: person.user.id,
+            session,
+            auth_time,
+            roles: person.roles.clone(),
+            attributes: person.user.attributes.clone(),
+            release: tenant.audiences.get(audience).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The roles that the audience may see.
+    #[must_use]
+    pub fn released_roles(&self) -> BTreeSet<Role> {
+        match &self.release.roles {
+            RoleRelease::All => self.roles.clone(),
+            RoleRelease::None => BTreeSet::new(),
+            RoleRelease::Only(visible) => self.roles.intersection(visible).cloned().collect(),
+        }
+    }
+
+    /// The attributes that the audience may see.
+    #[must_use]
+    pub fn released_attributes(&self) -> BTreeMap<AttributeName, Bounded<256>> {
+        let visible = |name: &AttributeName| self.release.attributes.contains(name);
+        self.attributes
+            .iter()
+            .filter(|(name, _)| visible(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}
+
+/// What an issuance is made of, so that no `redeem` forgets a field that another one sets.
+pub(crate) struct Parts<'a> {
+    pub(crate) tenant: &'a TenantRecord,
+    pub(crate) client: &'a ClientRecord,
+    pub(crate) grant_type: GrantType,
+    pub(crate) grant: GrantId,
+    pub(crate) subject: TokenSubject,
+    pub(crate) scopes: Scopes,
+    pub(crate) audience: Audience,
+    pub(crate) binding: Binding,
+    pub(crate) not_after: UnixTime,
+    pub(crate) token_id: [u8; 16],
+}
+
+impl Issuance {
+    /// An access token alone, that lives as long as its client's do but never beyond `not_after`.
+    pub(crate) fn access_token(parts: Parts<'_>, now: UnixTime) -> Self {
+        let Parts {
+            tenant,
+            client,
+            grant_type,
+            grant,
+            subject,
+            scopes,
+            audience,
+            binding,
+            not_after,
+            token_id,
+        } = parts;
+        Self {
+            tenant: tenant.name.clone(),
+            issuer: tenant.issuer.clone(),
+            client: client.id.clone(),
+            registered_scopes: client.scopes.clone(),
+            registered_audiences: client.audiences.clone(),
+            grant_type,
+            grant,
+            subject,
+            scopes,
+            audience,
+            binding,
+            actor: None,
+            token_id,
+            issued: now,
+            expires: now.plus(client.access_token_lifetime()).min(not_after),
+            id_token: None,
+            refresh: None,
+        }
+    }
+
+    /// The tenant that issues.
+    #[must_use]
+    pub const fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// The client that asked.
+    #[must_use]
+    pub const fn client(&self) -> &ClientId {
+        &self.client
+    }
+
+    /// The grant that was used.
+    #[must_use]
+    pub const fn grant_type(&self) -> GrantType {
+        self.grant_type
+    }
+
+    /// The grant that the tokens belong to.
+    #[must_use]
+    pub const fn grant(&self) -> GrantId {
+        self.grant
+    }
+
+    /// Whom the access token is about.
+    #[must_use]
+    pub const fn subject(&self) -> &TokenSubject {
+        &self.subject
+    }
+
+    /// Its scopes.
+    #[must_use]
+    pub const fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// Its one audience.
+    #[must_use]
+    pub const fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    /// The key it is bound to.
+    #[must_use]
+    pub const fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// Who acts for the subject, after an exchange.
+    #[must_use]
+    pub const fn actor(&self) -> Option<&Act> {
+        self.actor.as_ref()
+    }
+
+    /// When the access token expires.
+    #[must_use]
+    pub const fn expires(&self) -> UnixTime {
+        self.expires
+    }
+
+    /// Seconds until then, as responses say it.
+    #[must_use]
+    pub fn expires_in(&self) -> u64 {
+        self.expires.since(self.issued).as_secs()
+    }
+
+    /// The claims of the access token (RFC 9068 §2.2).
+    #[must_use]
+    pub fn access_token_claims(&self) -> AccessTokenClaims {
+        claims::access_token(self)
+    }
+
+    /// The claims of the ID token, if one is due (OpenID Connect Core §2).
+    #[must_use]
+    pub fn id_token_claims(&self) -> Option<IdTokenClaims> {
+        match (&self.id_token, &self.subject) {
+            (Some(order), TokenSubject::User(user)) => Some(IdTokenClaims::of(self, user, order)),
+            (Some(_), TokenSubject::Client(_)) | (None, _) => None,
+        }
+    }
+
+    /// The refresh token to derive, if one is due.
+    #[must_use]
+    pub const fn refresh(&self) -> Option<RefreshOrder> {
+        self.refresh
+    }
+
+    /// The `issued_token_type` of an exchange (RFC 8693 §2.2.1).
+    #[must_use]
+    pub const fn issued_token_type(&self) -> Option<&'static str> {
+        match self.grant_type {
+            GrantType::TokenExchange => Some(crate::token::ACCESS_TOKEN_TYPE),
+            GrantType::AuthorizationCode
+            | GrantType::ClientCredentials
+            | GrantType::RefreshToken => None,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery §3, RFC 8705 §5, RFC 9126 §5, RFC 9207 §3, RFC 9449 §5.1).
+//!
+//! One document serves both well-known names; it says what is served and nothing that is not.
+
+use crate::client::GrantType;
+use countersign_base::{Issuer, Tenant};
+use countersign_crypto::jose::Algorithm;
+use serde::Serialize;
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Metadata {
+    issuer: Issuer,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    pushed_authorization_request_endpoint: String,
+    introspection_endpoint: String,
+    revocation_endpoint: String,
+    userinfo_endpoint: String,
+    jwks_uri: String,
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 1],
+    grant_types_supported: Vec<&'static str>,
+    code_challenge_methods_supported: [&'static str; 1],
+    scopes_supported: [&'static str; 2],
+    subject_types_supported: [&'static str; 1],
+    claims_supported: Vec<&'static str>,
+    prompt_values_supported: [&'static str; 3],
+    id_token_signing_alg_values_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    dpop_signing_alg_values_supported: Vec<&'static str>,
+    authorization_response_iss_parameter_supported: bool,
+    require_pushed_authorization_requests: bool,
+    request_parameter_supported: bool,
+    request_uri_parameter_supported: bool,
+    claims_parameter_supported: bool,
+    tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtls_endpoint_aliases: Option<MtlsAliases>,
+}
+
+/// The same endpoints where a client certificate is asked for (RFC 8705 §5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MtlsAliases {
+    token_endpoint: String,
+    pushed_authorization_request_endpoint: String,
+    introspection_endpoint: String,
+    revocation_endpoint: String,
+    userinfo_endpoint: String,
+}
+
+/// The algorithms that clients may sign assertions and proofs with (R34).
+pub const CLIENT_ALGORITHMS: [Algorithm; 3] =
+    [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Ps256];
+
+impl Metadata {
+    /// The document of an issuer. `id_token_algorithms` are those of its keys; `mtls` is the origin of the listener that asks for certificates.
+    #[must_use]
+    pub fn new(issuer: &Issuer, id_token_algorithms: &[Algorithm], mtls: Option<&str>) -> Self {
+        let at = |path: &str| format!("{issuer}{path}");
+        let authentication = || vec!["client_secret_basic", "private_key_jwt"];
+        let algorithms = || {
+            CLIENT_ALGORITHMS
+                .iter()
+                .map(|algorithm| algorithm.name())
+                .collect::<Vec<_>>()
+        };
+        Self {
+            authorization_endpoint: at("/authorize"),
+            token_endpoint: at("/token"),
+            pushed_authorization_request_endpoint: at("/par"),
+            introspection_endpoint: at("/introspect"),
+            revocation_endpoint: at("/revoke"),
+            userinfo_endpoint: at("/userinfo"),
+            jwks_uri: at("/.well-known/jwks.json"),
+            response_types_supported: ["code"],
+            response_modes_supported: ["query"],
+            grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str()).collect(),
+            code_challenge_methods_supported: ["S256"],
+            scopes_supported: ["openid", "profile"],
+            subject_types_supported: ["public"],
+            claims_supported: vec![
+                "iss",
+                "sub",
+                "aud",
+                "exp",
+                "iat",
+                "auth_time",
+                "nonce",
+                "sid",
+                "preferred_username",
+            ],
+            prompt_values_supported: ["none", "login", "consent"],
+            id_token_signing_alg_values_supported: id_token_algorithms
+                .iter()
+                .map(|algorithm| algorithm.name())
+                .collect(),
+            token_endpoint_auth_methods_supported: vec![
+                "client_secret_basic",
+                "none",
+                "private_key_jwt",
+            ],
+            token_endpoint_auth_signing_alg_values_supported: algorithms(),
+            introspection_endpoint_auth_methods_supported: authentication(),
+            introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
+            revocation_endpoint_auth_methods_supported: vec![
+                "client_secret_basic",
+                "none",
+                "private_key_jwt",
+            ],
+            revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
+            dpop_signing_alg_values_supported: algorithms(),
+            authorization_response_iss_parameter_supported: true,
+            require_pushed_authorization_requests: false,
+            request_parameter_supported: false,
+            request_uri_parameter_supported: false,
+            claims_parameter_supported: false,
+            tls_client_certificate_bound_access_tokens: mtls.is_some(),
+            mtls_endpoint_aliases: mtls.map(|origin| MtlsAliases::new(issuer, origin)),
+            issuer: issuer.clone(),
+        }
+    }
+}
+
+impl MtlsAliases {
+    fn new(issuer: &Issuer, origin: &str) -> Self {
+        let path = url::Url::parse(issuer.as_str())
+            .map(|url| url.path().trim_end_matches('/').to_owned())
+            .unwrap_or_default();
+        let at = |endpoint: &str| format!("{origin}{path}{endpoint}");
+        Self {
+            token_endpoint: at("/token"),
+            pushed_authorization_request_endpoint: at("/par"),
+            introspection_endpoint: at("/introspect"),
+            revocation_endpoint: at("/revoke"),
+            userinfo_endpoint: at("/userinfo"),
+        }
+    }
+}
+
+/// The path of a tenant's issuer below the origin: nothing for the default tenant, `/t/NAME` for every other.
+#[must_use]
+pub fn tenant_path(tenant: &Tenant) -> String {
+    if tenant.is_default() {
+        String::new()
+    } else {
+        format!("/t/{tenant}")
+    }
+}

@@ -1,0 +1,116 @@
+//! How often somebody may try to sign in (A56, A62, V6.3): a fixed number of counters that no flood can flush.
+//!
+//! Attempts are counted when they begin and forgiven when they succeed, so that parallel guesses count like serial ones. Counters are shared by all names whose
+//! keyed hash falls on them: a stranger to the key cannot aim at one, and a collision only makes somebody wait.
+
+use countersign_base::{Duration, UnixTime};
+
+/// Failures that cost nothing.
+const FREE_ATTEMPTS: u32 = 5;
+/// The longest wait.
+const DELAY_MAX: Duration = Duration::from_secs(300);
+/// A counter that was quiet for this long starts again.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+
+/// The counters.
+#[derive(Debug)]
+pub struct SignInThrottle {
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    failures: u32,
+    last: UnixTime,
+}
+
+/// One attempt that may go on.
+#[must_use]
+#[derive(Debug)]
+pub struct Attempt {
+    slot: usize,
+    before: u32,
+}
+
+/// Not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many attempts: try again in {} seconds", .after.as_secs())]
+pub struct TooManyAttempts {
+    /// When to try again.
+    pub after: Duration,
+}
+
+impl SignInThrottle {
+    /// `slots` counters; 16 bytes each.
+    #[must_use]
+    pub fn new(slots: usize) -> Self {
+        Self {
+            slots: vec![
+                Slot {
+                    failures: 0,
+                    last: UnixTime(i64::MIN)
+                };
+                slots.max(1)
+            ],
+        }
+    }
+
+    /// Counts an attempt. `key` is a keyed hash of what is guarded: a tenant's username, or a source address.
+    ///
+    /// # Errors
+    /// Too many before it.
+    pub fn begin(&mut self, key: &[u8; 32], now: UnixTime) -> Result<Attempt, TooManyAttempts> {
+        let index = self.index(key);
+        let Some(slot) = self.slots.get_mut(index) else {
+            return Err(TooManyAttempts { after: DELAY_MAX });
+        };
+        if now >= slot.last.plus(FORGET_AFTER) {
+            slot.failures = 0;
+        }
+        let ready = slot.last.plus(delay(slot.failures));
+        if slot.failures >= FREE_ATTEMPTS && now < ready {
+            return Err(TooManyAttempts {
+                after: ready.since(now),
+            });
+        }
+        let before = slot.failures;
+        slot.failures = slot.failures.saturating_add(1);
+        slot.last = now;
+        Ok(Attempt {
+            slot: index,
+            before,
+        })
+    }
+
+    /// The attempt was right: the counter starts again.
+    pub fn succeeded(&mut self, attempt: Attempt) {
+        if let Some(slot) = self.slots.get_mut(attempt.slot) {
+            slot.failures = 0;
+        }
+    }
+
+    /// The attempt was never judged, for want of a free worker: it does not count.
+    pub fn abandoned(&mut self, attempt: Attempt) {
+        if let Some(slot) = self.slots.get_mut(attempt.slot) {
+            slot.failures = slot
+                .failures
+                .min(attempt.before.saturating_add(1))
+                .saturating_sub(1);
+        }
+    }
+
+    fn index(&self, key: &[u8; 32]) -> usize {
+        let [a, b, c, d, e, f, g, h, ..] = *key;
+        let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let slots = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
+        usize::try_from(number % slots).unwrap_or(0)
+    }
+}
+
+/// One second after the free attempts, doubled by each failure, up to the longest.
+fn delay(failures: u32) -> Duration {
+    match failures.checked_sub(FREE_ATTEMPTS) {
+        None => Duration::ZERO,
+        Some(excess) => Duration::from_secs(1 << excess.min(16)).min(DELAY_MAX),
+    }
+}
