@@ -143,8 +143,8 @@ fn rules_digest(
 /// Under what a cache keeps a verdict: the whole token and the rules it was judged by. The cache adds the generation of its key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VerdictKey {
-    token: TokenHash,
-    rules: [u8; 32],
+    pub(crate) token: TokenHash,
+    pub(crate) rules: [u8; 32],
 }
 
 /// What a request's credential demands.
@@ -257,34 +257,7 @@ impl TokenDemand {
     /// # Errors
     /// When the token is malformed, of another type, of an issuer that is not trusted, or signed in a way that its issuer may not.
     pub fn key(&self) -> Result<KeyNeeded, Refusal> {
-        let jws = Jws::parse(&self.token).map_err(|_| Reason::TokenMalformed)?;
-        let header = jws.header();
-        if !header.is_typ("at+jwt") {
-            return Err(Reason::TypMismatch.into());
-        }
-        let (algorithm, kid) = (header.algorithm(), header.kid().cloned());
-        let claimed = jws.danger_unverified_claims();
-        let issuer = claimed
-            .text("iss")
-            .map_err(|_| Reason::ClaimBroken)?
-            .ok_or(Reason::ClaimMissing)?;
-        let trusted = self
-            .rules
-            .0
-            .issuers
-            .iter()
-            .find(|trusted| trusted.issuer.as_str() == issuer);
-        let trusted = trusted.ok_or(Reason::IssuerUnknown)?.clone();
-        if !trusted.algorithms.contains(&algorithm) {
-            return Err(Reason::AlgorithmNotAllowed.into());
-        }
-        Ok(KeyNeeded {
-            jws,
-            kid,
-            algorithm,
-            trusted,
-            cache_key: self.cache_key(),
-        })
+        KeyNeeded::of(&self.token, &self.rules.0.issuers, self.cache_key())
     }
 }
 
@@ -298,6 +271,39 @@ pub struct KeyNeeded {
 }
 
 impl KeyNeeded {
+    /// Reads header and issuer of a token, unverified: they only say which key will verify it.
+    pub(crate) fn of(
+        token: &str,
+        issuers: &[TrustedIssuer],
+        cache_key: VerdictKey,
+    ) -> Result<Self, Refusal> {
+        let jws = Jws::parse(token).map_err(|_| Reason::TokenMalformed)?;
+        let header = jws.header();
+        if !header.is_typ("at+jwt") {
+            return Err(Reason::TypMismatch.into());
+        }
+        let (algorithm, kid) = (header.algorithm(), header.kid().cloned());
+        let claimed = jws.danger_unverified_claims();
+        let issuer = claimed
+            .text("iss")
+            .map_err(|_| Reason::ClaimBroken)?
+            .ok_or(Reason::ClaimMissing)?;
+        let trusted = issuers
+            .iter()
+            .find(|trusted| trusted.issuer.as_str() == issuer);
+        let trusted = trusted.ok_or(Reason::IssuerUnknown)?.clone();
+        if !trusted.algorithms.contains(&algorithm) {
+            return Err(Reason::AlgorithmNotAllowed.into());
+        }
+        Ok(Self {
+            jws,
+            kid,
+            algorithm,
+            trusted,
+            cache_key,
+        })
+    }
+
     /// Whose key.
     #[must_use]
     pub const fn issuer(&self) -> &Issuer {
@@ -322,7 +328,7 @@ impl KeyNeeded {
         self.algorithm
     }
 
-    fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
+    pub(crate) fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
         let key = match answer {
             KeyAnswer::Key(key) => key,
             KeyAnswer::Unavailable => return Err(Reason::KeysUnavailable),
@@ -401,7 +407,7 @@ pub fn prove(
     })
 }
 
-fn check_revocations(
+pub(crate) fn check_revocations(
     token: &VerifiedToken,
     revocations: &dyn Revocations,
     now: UnixTime,

@@ -1,5 +1,28 @@
-//! What runs the fabric: key ring, minting, snapshots, background jobs.
+//! What runs the fabric: the open key hierarchy, the key ring and its rotation, minting, snapshots of tenants and clients, revocations, reconciliation of
+//! configuration, background jobs, and what is measured and logged.
+//!
+//! Not here: anything that answers a request (`api`, `gateway`), and files of configuration (`countersign`).
 
+pub mod authority;
+pub mod directory;
+pub mod foreign_keys;
+pub mod keyring;
 pub mod metrics;
+//mod mint;
 pub mod passwords;
+pub mod reconcile;
+pub mod revocations;
+pub mod root;
+pub mod secrets;
 pub mod telemetry;
+
+pub use authority::Authority;
+pub use directory::Directory;
+pub use foreign_keys::{ForeignKey, ForeignKeys};
+pub use keyring::{KeyRing, KeyRingError, KeyRingOptions, PublishedKeys, Signer};
+pub use metrics::Metrics;
+pub use passwords::{PasswordPool, PoolBusy};
+pub use reconcile::{Declared, DeclaredClient, DeclaredUser};
+pub use revocations::RevocationTable;
+pub use root::RootSource;
+pub use secrets::Secrets;

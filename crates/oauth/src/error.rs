@@ -273,6 +273,64 @@ impl OAuthError {
         }
     }
 
+    /// The reason as the log names it; the caller does not learn it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::ActorChainTooLong => "actor_chain_too_long",
+            Self::ActorNotPermitted => "actor_not_permitted",
+            Self::ActorTokenRefused => "actor_token_refused",
+            Self::AudienceNotPermitted => "audience_not_permitted",
+            Self::AudienceMissing => "audience_missing",
+            Self::AudienceRepeated => "audience_repeated",
+            Self::ConsentDenied => "consent_denied",
+            Self::ConsentRequired => "consent_required",
+            Self::ClientDisabled => "client_disabled",
+            Self::ClientUnauthenticated => "client_unauthenticated",
+            Self::CodeOfAnotherClient => "code_of_another_client",
+            Self::CodeExpired => "code_expired",
+            Self::CodeReused => "code_reused",
+            Self::CodeUnknown => "code_unknown",
+            Self::DpopKeyDiffers => "dpop_key_differs",
+            Self::DpopProofRefused => "dpop_proof_refused",
+            Self::GrantExpired => "grant_expired",
+            Self::GrantRevoked => "grant_revoked",
+            Self::GrantTypeNotRegistered => "grant_type_not_registered",
+            Self::GrantTypeUnknown => "grant_type_unknown",
+            Self::KeyRequired => "key_required",
+            Self::KeyDiffers => "key_differs",
+            Self::LoginRequired => "login_required",
+            Self::ParameterMalformed(_) => "parameter_malformed",
+            Self::ParameterMissing(_) => "parameter_missing",
+            Self::ParameterRepeated => "parameter_repeated",
+            Self::PkceMethod => "pkce_method",
+            Self::PkceMismatch => "pkce_mismatch",
+            Self::PolicyDenied => "policy_denied",
+            Self::PublicClient => "public_client",
+            Self::PushRequired => "push_required",
+            Self::RedirectUriDiffers => "redirect_uri_differs",
+            Self::RefreshExpired => "refresh_expired",
+            Self::RefreshOfAnotherClient => "refresh_of_another_client",
+            Self::RefreshReused => "refresh_reused",
+            Self::RefreshUnknown => "refresh_unknown",
+            Self::RequestObject => "request_object",
+            Self::RequestUriExpired => "request_uri_expired",
+            Self::RequestUriOfAnotherClient => "request_uri_of_another_client",
+            Self::RequestUriUnknown => "request_uri_unknown",
+            Self::RequestUriPushed => "request_uri_pushed",
+            Self::RequestUriReused => "request_uri_reused",
+            Self::ResponseMode => "response_mode",
+            Self::ResponseType => "response_type",
+            Self::ScopeNotPermitted => "scope_not_permitted",
+            Self::SessionEnded => "session_ended",
+            Self::SubjectAudience => "subject_audience",
+            Self::SubjectTokenRefused => "subject_token_refused",
+            Self::TokenType => "token_type",
+            Self::Unavailable => "unavailable",
+            Self::UserDisabled => "user_disabled",
+        }
+    }
+
     /// What the caller is told beside the code: enough to correct a mistake, nothing about anybody else's values.
     #[must_use]
     pub const fn description(self) -> &'static str {

@@ -86,21 +86,18 @@ impl Store {
 
     /// Runs `work` as one unit: all of it is durable when this returns, or nothing of it happened.
     ///
-    /// The unit is sent at once and runs to its end even if the returned future is dropped. It must do nothing but database work.
+    /// The unit runs to its end even if the returned future is dropped. It must do nothing but database work.
     ///
     /// # Errors
     /// The unit's own error, or why the transaction could not be committed.
-    pub fn write<R, F>(
-        &self,
-        work: F,
-    ) -> impl Future<Output = Result<R, StoreError>> + Send + use<R, F>
+    pub async fn write<R, F>(&self, work: F) -> Result<R, StoreError>
     where
         F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<R, StoreError>>
             + Send
             + 'static,
         R: Send + 'static,
     {
-        self.run(Once::new(work))
+        self.run(Once::new(work)).await
     }
 
     /// A change that somebody authorized, with the event that reports it, in one transaction.
@@ -121,28 +118,26 @@ impl Store {
         Ok(id)
     }
 
-    pub(crate) fn run<U: Unit>(
-        &self,
-        unit: U,
-    ) -> BoxFuture<'static, Result<U::Output, StoreError>> {
+    pub(crate) async fn run<U: Unit>(&self, unit: U) -> Result<U::Output, StoreError> {
         match &self.shared.engine {
             Engine::Postgres {
                 pool,
                 permits,
                 runtime,
             } => {
-                let Ok(permit) = permits.clone().try_acquire_owned() else {
-                    return Box::pin(async { Err(StoreError::Overloaded(POSTGRES_UNITS_MAX)) });
-                };
+                let permit = permits
+                    .clone()
+                    .try_acquire_owned()
+                    .map_err(|_| StoreError::Overloaded(POSTGRES_UNITS_MAX))?;
                 let pool = pool.clone();
                 let task = runtime.spawn(async move {
                     let result = run_postgres(&pool, unit).await;
                     drop(permit);
                     result
                 });
-                Box::pin(async { task.await.unwrap_or(Err(StoreError::Closed)) })
+                task.await.unwrap_or(Err(StoreError::Closed))
             }
-            Engine::Sqlite { writer, .. } => Box::pin(writer.run(unit)),
+            Engine::Sqlite { writer, .. } => writer.run(unit).await,
         }
     }
 

@@ -33,22 +33,16 @@ impl GroupCommit {
         Self { queue }
     }
 
-    /// Sends the unit, at once, and waits until it is durable. Dropping the returned future does not undo the unit.
-    pub(crate) fn run<U: Unit>(
-        &self,
-        unit: U,
-    ) -> impl Future<Output = Result<U::Output, StoreError>> + Send + use<U> {
+    /// Sends the unit and waits until it is durable. Dropping the returned future does not undo the unit.
+    pub(crate) async fn run<U: Unit>(&self, unit: U) -> Result<U::Output, StoreError> {
         let (waiting, answer) = Waiting::new(unit);
-        let sent = self
-            .queue
+        self.queue
             .try_send(Message::Unit(Box::new(waiting)))
-            .map_err(drop_message);
-        async move {
-            match sent {
-                Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
-                Err(error) => Err(error),
-            }
-        }
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded(QUEUE_MAX),
+            })?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Lets what is queued finish, then closes the database.
@@ -57,13 +51,6 @@ impl GroupCommit {
         if self.queue.send(Message::Close(done)).await.is_ok() {
             drop(closed.await);
         }
-    }
-}
-
-fn drop_message(refused: mpsc::error::TrySendError<Message>) -> StoreError {
-    match refused {
-        mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        mpsc::error::TrySendError::Full(_) => StoreError::Overloaded(QUEUE_MAX),
     }
 }
 
@@ -153,6 +140,3 @@ impl Writer {
         result
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -7,8 +7,14 @@ use crate::{Connection, StoreError, Transaction};
 /// The settings that exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
+    /// The certificate of the development authority, in PEM.
+    AuthorityCertificate,
+    /// Its private key, sealed.
+    AuthorityKey,
     /// The issuer that was configured when the store was first used.
     Issuer,
+    /// The private key that signs checkpoints of the audit log, sealed.
+    LogKey,
     /// Size and root of the audit log that was last signed, so that a log that was set back is noticed.
     LogSigned,
     /// How the root key is derived from its passphrase, and a value that tells a wrong one.
@@ -18,7 +24,10 @@ pub enum Setting {
 impl Setting {
     const fn name(self) -> &'static str {
         match self {
+            Self::AuthorityCertificate => "authority_certificate",
+            Self::AuthorityKey => "authority_key",
             Self::Issuer => "issuer",
+            Self::LogKey => "log_key",
             Self::LogSigned => "log_signed",
             Self::RootKey => "root_key",
         }

@@ -1,0 +1,60 @@
+//! Makes tokens of what was decided and recorded: the only caller of `sign` for access and ID tokens.
+//!
+//! It takes a [`Recorded`] permit by value, so one decision mints one set of tokens, and only after the transaction that recorded it was committed.
+
+use crate::KeyRing;
+use countersign_base::{Scopes, Secret, UnixTime};
+use countersign_crypto::jose::{JoseError, sign_jwt};
+use countersign_oauth::Issuance;
+use countersign_policy::Permitted;
+use countersign_store::Recorded;
+
+/// What a token response is made of.
+pub struct TokenSet {
+    /// The access token (RFC 9068).
+    pub access_token: Secret<String>,
+    /// `Bearer` or `DPoP`.
+    pub token_type: &'static str,
+    /// Seconds until the access token expires.
+    pub expires_in: u64,
+    /// The scopes that were granted.
+    pub scopes: Scopes,
+    /// The refresh token, if one is due.
+    pub refresh_token: Option<Secret<String>>,
+    /// The ID token, if one is due.
+    pub id_token: Option<Secret<String>>,
+    /// The `issued_token_type` of an exchange (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<&'static str>,
+}
+
+/// Why nothing was minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// The tenant has no key to sign with.
+    #[error("the tenant has no signing key")]
+    NoKey,
+    /// The signature could not be made.
+    #[error("a token could not be signed")]
+    Signing(#[from] JoseError),
+}
+
+/// Signs what was permitted and recorded.
+///
+/// # Errors
+/// When the tenant has no current key, or aws-lc refuses to sign.
+pub fn mint(issuance: Recorded<Permitted<Issuance>>, keys: &KeyRing, now: UnixTime) -> Result<TokenSet, MintError> {
+    let issuance = issuance.into_target();
+    let signer = keys.signer(issuance.tenant()).ok_or(MintError::NoKey)?;
+    let access_token = sign_jwt(&signer.access_token, &issuance.access_token_claims())?;
+    let id_token = issuance.id_token_claims().map(|claims| sign_jwt(&signer.id_token, &claims)).transpose()?;
+    let refresh_token = issuance.refresh().map(|order| order.derive(&keys.refresh_key(issuance.tenant())));
+    Ok(TokenSet {
+        access_token: Secret::new(access_token),
+        token_type: issuance.binding().token_type(),
+        expires_in: issuance.expires().since(now).as_secs(),
+        scopes: issuance.scopes().clone(),
+        refresh_token,
+        id_token: id_token.map(Secret::new),
+        issued_token_type: issuance.issued_token_type(),
+    })
+}

@@ -1,0 +1,196 @@
+//! Where the root key comes from: a file of mode 0600, made at the first start, or a passphrase (Argon2id).
+//!
+//! The root key is opened once, at start, and seals nothing but key-encryption keys. Not here: Shamir shares and PKCS#11 tokens; they do not exist yet.
+
+use countersign_base::Secret;
+use countersign_crypto::base64url;
+use countersign_crypto::password::Cost;
+use countersign_crypto::random::Random;
+use countersign_keys::{PassphraseParameters, RootKey};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroize;
+
+/// Where the root key comes from.
+pub enum RootSource {
+    /// `keys/root.key` in the data directory.
+    File,
+    /// A passphrase; what it was stretched with stands in `keys/root.json`.
+    Passphrase(Secret<String>),
+}
+
+/// Why there is no root key.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// The file cannot be read or written.
+    #[error("`{}` cannot be used: {cause}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+    /// The file does not hold what this program writes.
+    #[error("`{}` does not hold a root key", .0.display())]
+    Form(PathBuf),
+    /// Others could have read it.
+    #[error("`{}` can be read by others: `chmod 600` it, and consider the key known", .0.display())]
+    Mode(PathBuf),
+    /// The passphrase cannot be one.
+    #[error("the passphrase cannot be used: {0}")]
+    Passphrase(#[from] countersign_crypto::password::PasswordError),
+}
+
+impl RootSource {
+    /// Opens the root key, if there is one.
+    ///
+    /// # Errors
+    /// When what is there cannot be used. A missing key is no error.
+    pub fn open(&self, data: &Path) -> Result<Option<RootKey>, RootError> {
+        match self {
+            Self::File => {
+                let path = key_path(data);
+                let Some(mut text) = read_private(&path)? else {
+                    return Ok(None);
+                };
+                let bytes = base64url::decode_array::<32>(text.trim_end());
+                text.zeroize();
+                let bytes = Secret::new(bytes.map_err(|_| RootError::Form(path))?);
+                Ok(Some(RootKey::from_bytes(&bytes)))
+            }
+            Self::Passphrase(passphrase) => {
+                let path = parameters_path(data);
+                let Some(text) = read_private(&path)? else {
+                    return Ok(None);
+                };
+                let parameters: PassphraseParameters =
+                    serde_json::from_str(&text).map_err(|_| RootError::Form(path))?;
+                Ok(Some(RootKey::from_passphrase(passphrase, &parameters)?))
+            }
+        }
+    }
+
+    /// Makes the root key of a new installation.
+    ///
+    /// # Errors
+    /// When its file is there already or cannot be written durably.
+    pub fn create(&self, data: &Path, cost: Cost, random: &Random) -> Result<RootKey, RootError> {
+        make_private_directory(&data.join("keys")).map_err(|cause| RootError::File {
+            path: data.join("keys"),
+            cause,
+        })?;
+        match self {
+            Self::File => {
+                let bytes = random.secret::<32>();
+                let mut text = base64url::encode(bytes.expose());
+                text.push('\n');
+                let path = key_path(data);
+                let written = write_new_private(&path, text.as_bytes());
+                text.zeroize();
+                written.map_err(|cause| RootError::File { path, cause })?;
+                Ok(RootKey::from_bytes(&bytes))
+            }
+            Self::Passphrase(passphrase) => {
+                let parameters = PassphraseParameters::new(cost, random);
+                let path = parameters_path(data);
+                let text = serde_json::to_string(&parameters)
+                    .map_err(|_| RootError::Form(path.clone()))?;
+                write_new_private(&path, text.as_bytes())
+                    .map_err(|cause| RootError::File { path, cause })?;
+                Ok(RootKey::from_passphrase(passphrase, &parameters)?)
+            }
+        }
+    }
+
+    /// What a person is told to bring back when the key is missing.
+    #[must_use]
+    pub fn place(&self, data: &Path) -> PathBuf {
+        match self {
+            Self::File => key_path(data),
+            Self::Passphrase(_) => parameters_path(data),
+        }
+    }
+}
+
+fn key_path(data: &Path) -> PathBuf {
+    data.join("keys").join("root.key")
+}
+
+fn parameters_path(data: &Path) -> PathBuf {
+    data.join("keys").join("root.json")
+}
+
+/// Reads a file that only its owner may read.
+fn read_private(path: &Path) -> Result<Option<String>, RootError> {
+    let failed = |cause| RootError::File {
+        path: path.to_owned(),
+        cause,
+    };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+            return Err(RootError::Mode(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    fs::read_to_string(path).map(Some).map_err(failed)
+}
+
+/// Makes a directory, with its parents, that only its owner may enter.
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Writes a file that was not there, mode 0600, and syncs it and its directory: what it holds must outlive a power cut.
+fn write_new_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    sync_parent(path)
+}
+
+/// Replaces a file in one step, with `mode`; a reader sees the old content or the new one.
+///
+/// # Errors
+/// When the operating system refuses a step.
+pub fn replace_file(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let mut name = path
+        .file_name()
+        .map(std::ffi::OsStr::to_owned)
+        .unwrap_or_default();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&new)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
