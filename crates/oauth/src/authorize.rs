@@ -264,3 +264,6 @@ fn one_prompt(word: &str) -> Result<Prompt, OAuthError> {
         _ => Err(OAuthError::ParameterMalformed("prompt")),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

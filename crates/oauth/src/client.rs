@@ -334,3 +334,6 @@ pub enum RegistrationError {
     )]
     Unparsable,
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub mod claims;
 pub mod client;
 pub mod code;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod grant;
 pub mod introspection;
 pub mod issuance;

@@ -79,3 +79,6 @@ pub fn request_handle(request_uri: &str) -> Result<&str, OAuthError> {
         Some(_) | None => Err(OAuthError::RequestUriUnknown),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,3 +87,6 @@ impl FromStr for CodeVerifier {
 const fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,3 +198,6 @@ fn loopback_parts(text: &str) -> Option<(&'static str, &str)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

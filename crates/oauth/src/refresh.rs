@@ -199,3 +199,6 @@ pub enum Assurance {
     /// Proven.
     Proven,
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,3 +200,6 @@ impl Approved {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
