@@ -1,0 +1,258 @@
+//! Valid inputs for every target, made by the product's own writers: `--write-seeds` adds those whose files are missing.
+//!
+//! Keys are fresh each time and guard nothing, so a seed that is replaced differs in its signature only.
+
+use crate::targets::{keys, oauth};
+use countersign_audit::event::Started;
+use countersign_audit::journal::{FrameBuffer, Position};
+use countersign_audit::proof::Receipt;
+use countersign_audit::tile::append_entry;
+use countersign_audit::{Checkpoint, Event, Hash, NoteSigner, Record, Text};
+use countersign_base::{Duration, EventId, Kid, RequestId, Tenant, UnixMillis, UnixTime};
+use countersign_crypto::base64url;
+use countersign_crypto::jose::{Algorithm, sign_jwt};
+use countersign_crypto::random::Random;
+use countersign_crypto::signing::{
+    AccessToken, ClientAssertion, DpopProof, LogCheckpoint, Purpose, SigningKey, generate_pkcs8,
+};
+use countersign_crypto::x509::{CertificateAuthority, CertificateRequest, CertificateUsage};
+use serde_json::json;
+
+/// Why no example could be made.
+pub type Failed = Box<dyn std::error::Error>;
+
+/// A target's name, a file name, and the bytes.
+pub type Example = (&'static str, &'static str, Vec<u8>);
+
+fn key<P: Purpose>(algorithm: Algorithm) -> Result<SigningKey<P>, Failed> {
+    let kid: Kid = "fuzz-1".parse()?;
+    Ok(SigningKey::from_pkcs8(
+        algorithm,
+        kid,
+        &generate_pkcs8(algorithm)?,
+    )?)
+}
+
+/// Every example.
+///
+/// # Errors
+/// When a writer refuses.
+pub fn all() -> Result<Vec<Example>, Failed> {
+    let mut all = texts();
+    all.extend(jose()?);
+    all.extend(log()?);
+    all.extend(binary()?);
+    Ok(all)
+}
+
+fn texts() -> Vec<Example> {
+    let text = |target, name, value: &str| (target, name, value.as_bytes().to_vec());
+    vec![
+        text("vocabulary", "audience", "https://orders.example"),
+        text(
+            "vocabulary",
+            "identifier",
+            "0123456789abcdef0123456789abcdef",
+        ),
+        text("vocabulary", "name", "portal"),
+        text("vocabulary", "scopes", "openid orders:read orders:write"),
+        text("base64url", "seed", "SGVsbG8"),
+        text(
+            "password-hash",
+            "seed",
+            "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$qPLPzIDG5ePC1I1OPEUqhB5mDcsVRRnQ1BHdjp0OQzM",
+        ),
+        text("tile-path", "entries", "tile/entries/x001/x234/067"),
+        text("tile-path", "full", "tile/0/000"),
+        text("tile-path", "partial", "tile/1/x001/234.p/17"),
+        text(
+            "form",
+            "authorize",
+            "response_type=code&client_id=portal&state=a%20b&scope=openid+orders%3Aread&code_challenge_method=S256",
+        ),
+        text(
+            "form",
+            "token",
+            "grant_type=authorization_code&code=abc&redirect_uri=https%3A%2F%2Fportal.example%2Fcallback",
+        ),
+        text(
+            "client-authentication",
+            "basic",
+            "Basic cG9ydGFsOnNlY3JldA==\ngrant_type=client_credentials",
+        ),
+        text(
+            "client-authentication",
+            "public",
+            "\ngrant_type=authorization_code&client_id=phone",
+        ),
+        text(
+            "redirect-uri",
+            "https",
+            "https://portal.example/callback?x=1",
+        ),
+        text("redirect-uri", "loopback", "http://127.0.0.1/callback"),
+        text("redirect-uri", "native", "com.example.phone:/callback"),
+        text(
+            "pkce",
+            "rfc7636-appendix-b",
+            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        ),
+        text(
+            "request-uri",
+            "seed",
+            "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c",
+        ),
+    ]
+}
+
+fn jose() -> Result<Vec<Example>, Failed> {
+    let access: SigningKey<AccessToken> = key(Algorithm::Es256)?;
+    let proof: SigningKey<DpopProof> = key(Algorithm::Es256)?;
+    let claims = json!({
+        "iss": "https://localhost:8443", "sub": "portal", "aud": "https://orders.example", "exp": 1_900_000_000, "iat": 1_800_000_000,
+        "jti": "one", "client_id": "portal", "scope": "orders:read", "cnf": {"jkt": proof.public_jwk().thumbprint().to_string()},
+    });
+    let token = sign_jwt(&access, &claims)?;
+    let proof_claims = json!({"jti": "two", "htm": "POST", "htu": "https://localhost:8443/token", "iat": 1_800_000_000});
+    let client: SigningKey<ClientAssertion> = key(Algorithm::EdDsa)?;
+    let assertion = sign_jwt(
+        &client,
+        &json!({"iss": "robot", "sub": "robot", "aud": "https://localhost:8443", "exp": 1_900_000_000, "jti": "three"}),
+    )?;
+    let assertion_form = format!(
+        "\ngrant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}"
+    );
+    let mut all = vec![
+        (
+            "authorization-header",
+            "bearer",
+            format!("Bearer {token}").into_bytes(),
+        ),
+        (
+            "authorization-header",
+            "dpop",
+            format!("DPoP {token}").into_bytes(),
+        ),
+        (
+            "client-authentication",
+            "assertion",
+            assertion_form.into_bytes(),
+        ),
+        (
+            "dpop",
+            "seed",
+            sign_jwt(&proof, &proof_claims)?.into_bytes(),
+        ),
+        ("jws", "access-token", token.into_bytes()),
+    ];
+    let mut set = Vec::new();
+    for (algorithm, name) in [
+        (Algorithm::EdDsa, "ed25519"),
+        (Algorithm::Es256, "p256"),
+        (Algorithm::Rs256, "rsa"),
+    ] {
+        let signing: SigningKey<AccessToken> = key(algorithm)?;
+        all.push((
+            "jwk",
+            name,
+            signing.public_jwk().to_json().to_string().into_bytes(),
+        ));
+        set.push(
+            signing
+                .public_jwk()
+                .to_published_json(signing.kid(), algorithm),
+        );
+    }
+    all.push((
+        "jwk-set",
+        "seed",
+        json!({"keys": set}).to_string().into_bytes(),
+    ));
+    Ok(all)
+}
+
+fn record() -> Record {
+    Record {
+        id: EventId::from_bytes([1; 16]),
+        time: UnixMillis(1_800_000_000_000),
+        tenant: Tenant::default_tenant(),
+        request: Some(RequestId::from_bytes([2; 16])),
+        event: Event::Started(Started {
+            configuration: None,
+            version: Text::of("0.1.0"),
+        }),
+    }
+}
+
+fn log() -> Result<Vec<Example>, Failed> {
+    let signer = NoteSigner::new(
+        "audit.example/log".parse()?,
+        key::<LogCheckpoint>(Algorithm::EdDsa)?,
+    )?;
+    let leaf = record().encode();
+    let root = Hash::of_leaf(leaf.as_bytes());
+    let checkpoint = Checkpoint {
+        origin: "audit.example/log".parse()?,
+        size: 1,
+        root,
+    }
+    .sign(&signer)?;
+    let receipt = Receipt {
+        index: 0,
+        hashes: vec![root],
+        checkpoint: checkpoint.clone(),
+    }
+    .to_text();
+    let mut frame = FrameBuffer::with_capacity(1024);
+    frame.push(leaf.as_bytes());
+    let (first, after) = frame.seal(Position::START);
+    let mut segment = first.to_vec();
+    frame.clear();
+    frame.push(leaf.as_bytes());
+    frame.push(b"{}");
+    segment.extend_from_slice(frame.seal(after).0);
+    let mut bundle = vec![1];
+    append_entry(&mut bundle, leaf.as_bytes())?;
+    append_entry(&mut bundle, b"second")?;
+    Ok(vec![
+        ("record", "started", leaf.into_bytes()),
+        (
+            "verifier-key",
+            "seed",
+            format!("{}\n", signer.verifier()).into_bytes(),
+        ),
+        ("note", "checkpoint", checkpoint.into_bytes()),
+        ("receipt", "seed", receipt.into_bytes()),
+        ("journal", "two-frames", segment),
+        ("entry-bundle", "two-entries", bundle),
+    ])
+}
+
+fn binary() -> Result<Vec<Example>, Failed> {
+    let random = Random::system();
+    let now = UnixTime(1_800_000_000);
+    let authority = CertificateAuthority::generate("fuzz", &random, now)?;
+    let request = CertificateRequest {
+        dns: vec!["localhost".to_owned()],
+        ips: vec![std::net::Ipv4Addr::LOCALHOST.into()],
+        uris: vec!["spiffe://example/billing".to_owned()],
+        usage: CertificateUsage::Both,
+        lifetime: Duration::from_secs(86_400),
+    };
+    let issued = authority.issue(&request, now)?;
+    let certificate = issued.chain_der.first().cloned().unwrap_or_default();
+    let sealed = countersign_keys::envelope::seal(
+        &keys::keys(),
+        &keys::place(),
+        b"a sealed field",
+        &random,
+    )?;
+    let (family, generation) = (7_u64.to_be_bytes(), 1_u32.to_be_bytes());
+    let tag = oauth::refresh_key().tag(oauth::REFRESH_DOMAIN, &[&family, &generation]);
+    let token = base64url::encode(&[&family[..], &generation, tag.as_bytes()].concat());
+    Ok(vec![
+        ("certificate", "spiffe", certificate),
+        ("envelope", "seed", sealed.into_bytes()),
+        ("refresh-token", "seed", token.into_bytes()),
+    ])
+}

@@ -1,0 +1,154 @@
+//! The registry: every parser that meets bytes from outside, one entry each.
+
+mod audit;
+mod authn;
+mod base;
+mod crypto;
+pub(crate) mod keys;
+pub(crate) mod oauth;
+#[cfg(test)]
+mod tests;
+
+use crate::Target;
+
+/// Every target, by crate from the bottom up.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "vocabulary",
+        about: "every typed name of the base crate",
+        run: base::vocabulary,
+        words: base::WORDS,
+    },
+    Target {
+        name: "base64url",
+        about: "strict base64url",
+        run: crypto::base64url,
+        words: &["=", "-", "_", "+", "/"],
+    },
+    Target {
+        name: "jws",
+        about: "a compact JWS (RFC 7515)",
+        run: crypto::jws,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "jwk",
+        about: "a public JWK (RFC 7517)",
+        run: crypto::jwk,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "jwk-set",
+        about: "a JWK set",
+        run: crypto::jwk_set,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "certificate",
+        about: "a peer's certificate in DER",
+        run: crypto::certificate,
+        words: &[],
+    },
+    Target {
+        name: "password-hash",
+        about: "a PHC string",
+        run: crypto::password_hash,
+        words: &["$argon2id$", "v=19", "m=", "t=", "p=", "$"],
+    },
+    Target {
+        name: "envelope",
+        about: "a sealed envelope",
+        run: keys::envelope,
+        words: &[],
+    },
+    Target {
+        name: "record",
+        about: "a canonical audit record",
+        run: audit::record,
+        words: audit::WORDS,
+    },
+    Target {
+        name: "note",
+        about: "a signed note and a checkpoint",
+        run: audit::note,
+        words: audit::NOTE_WORDS,
+    },
+    Target {
+        name: "verifier-key",
+        about: "a note verifier key",
+        run: audit::verifier_key,
+        words: audit::NOTE_WORDS,
+    },
+    Target {
+        name: "receipt",
+        about: "an inclusion receipt",
+        run: audit::receipt,
+        words: audit::NOTE_WORDS,
+    },
+    Target {
+        name: "tile-path",
+        about: "the path of a tile",
+        run: audit::tile_path,
+        words: &["tile/", "entries/", "x001/", ".p/", "256"],
+    },
+    Target {
+        name: "entry-bundle",
+        about: "a bundle of log entries",
+        run: audit::entry_bundle,
+        words: &[],
+    },
+    Target {
+        name: "journal",
+        about: "a journal segment",
+        run: audit::journal,
+        words: &[],
+    },
+    Target {
+        name: "form",
+        about: "a form body or query string",
+        run: authn::form,
+        words: authn::FORM_WORDS,
+    },
+    Target {
+        name: "dpop",
+        about: "a DPoP proof header",
+        run: authn::dpop,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "authorization-header",
+        about: "credentials of a resource request",
+        run: authn::authorization_header,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "client-authentication",
+        about: "credentials of a client",
+        run: authn::client_authentication,
+        words: authn::FORM_WORDS,
+    },
+    Target {
+        name: "redirect-uri",
+        about: "a redirect URI",
+        run: oauth::redirect_uri,
+        words: oauth::URI_WORDS,
+    },
+    Target {
+        name: "pkce",
+        about: "a code challenge and a verifier",
+        run: oauth::pkce,
+        words: &[],
+    },
+    Target {
+        name: "refresh-token",
+        about: "a refresh token",
+        run: oauth::refresh_token,
+        words: &[],
+    },
+    Target {
+        name: "request-uri",
+        about: "a request URI of a pushed request",
+        run: oauth::request_uri,
+        words: oauth::URI_WORDS,
+    },
+];

@@ -1,0 +1,111 @@
+//! Credentials as they come in headers and forms.
+
+use crate::Verdict;
+use countersign_authn::dpop::{self, Htu};
+use countersign_authn::{
+    Anonymous, Binding, Demand, Form, ResourceRequest, ResourceRules, TrustedIssuer, client,
+};
+use countersign_base::{Conditional, Issuer, NoTls, Tenant};
+use countersign_crypto::jose::Algorithm;
+use http::{HeaderMap, HeaderValue, Method, header};
+
+/// Fragments of forms.
+pub(crate) const FORM_WORDS: &[&str] = &[
+    "grant_type=authorization_code",
+    "client_id=portal",
+    "client_secret=x",
+    "code=abc",
+    "redirect_uri=https%3A%2F%2Fportal.example%2Fcallback",
+    "scope=openid+orders%3Aread",
+    "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",
+    "client_assertion=",
+    "Basic ",
+    "&&",
+    "%00",
+    "%FF",
+    "a=1&a=1",
+];
+
+pub(crate) fn form(input: &[u8]) -> Verdict {
+    let parsed = Form::parse(input);
+    if let Ok(form) = &parsed {
+        let names: Vec<&str> = form.names().collect();
+        let mut unique = names.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(names.len(), unique.len(), "no parameter stands twice");
+        if names.is_empty() {
+            return Verdict::Refused;
+        }
+    }
+    Verdict::of(&parsed)
+}
+
+fn headers(name: header::HeaderName, input: &[u8]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(name, HeaderValue::from_bytes(input).ok()?);
+    Some(headers)
+}
+
+pub(crate) fn dpop(input: &[u8]) -> Verdict {
+    let _target = std::str::from_utf8(input).map(Htu::parse);
+    let Some(headers) = headers(dpop::DPOP_HEADER, input) else {
+        return Verdict::Refused;
+    };
+    match dpop::demand(&headers, &Method::POST, "https://localhost:8443/token") {
+        Ok(Conditional::Present(_)) => Verdict::Accepted,
+        Ok(Conditional::Absent(_)) | Err(_) => Verdict::Refused,
+    }
+}
+
+pub(crate) fn authorization_header(input: &[u8]) -> Verdict {
+    let Some(headers) = headers(header::AUTHORIZATION, input) else {
+        return Verdict::Refused;
+    };
+    let Some(rules) = rules() else {
+        return Verdict::Refused;
+    };
+    let request = ResourceRequest {
+        method: &Method::GET,
+        target_uri: "https://localhost:8444/orders",
+        query: None,
+        headers: &headers,
+        peer: Conditional::Absent(NoTls::Plaintext),
+    };
+    match countersign_authn::demand(&request, &rules) {
+        Ok(Demand::Token(demand)) => Verdict::of(&demand.key()),
+        Ok(_) | Err(_) => Verdict::Refused,
+    }
+}
+
+fn rules() -> Option<ResourceRules> {
+    let issuer: Issuer = "https://localhost:8443".parse().ok()?;
+    let trusted = TrustedIssuer {
+        issuer,
+        tenant: Tenant::default_tenant(),
+        algorithms: vec![Algorithm::Es256],
+    };
+    Some(ResourceRules::new(
+        "https://orders.example".parse().ok()?,
+        vec![trusted],
+        Binding::Any,
+        Anonymous::Refused,
+    ))
+}
+
+/// The first line is the `Authorization` header, the rest the form.
+pub(crate) fn client_authentication(input: &[u8]) -> Verdict {
+    let at = input.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let (head, body) = input.split_at(at);
+    let Some(headers) = (if head.is_empty() {
+        Some(HeaderMap::new())
+    } else {
+        headers(header::AUTHORIZATION, head)
+    }) else {
+        return Verdict::Refused;
+    };
+    let Ok(form) = Form::parse(body.get(1..).unwrap_or_default()) else {
+        return Verdict::Refused;
+    };
+    Verdict::of(&client::demand(&headers, &form))
+}
