@@ -1,1 +1,24 @@
-//! Policy decisions: the only maker of a permit.
+//! Decisions: may this principal do this to that, now.
+//!
+//! [`decide`] takes the very thing that is decided about and gives it back as a [`Permitted`] or a [`Denied`]; nothing else makes one. It is
+//! total: a policy that errs, an unknown action, an attribute of the wrong type, all of it denies, with its own reason.
+//!
+//! The engine is Cedar with a schema. Policies are checked strictly when they are loaded and sorted into slices by the heads of their
+//! scopes, so that a decision tries few of them; a property test holds the slices against the whole set.
+//!
+//! What a fresh installation permits stands in `policies/`, as files that a user can read and replace; see [`defaults`].
+//!
+//! Not here: where attributes come from, and the recording of decisions.
+
+pub mod danger;
+mod decide;
+pub mod defaults;
+mod index;
+mod query;
+mod schema;
+mod set;
+pub mod vocabulary;
+
+pub use decide::{Decision, DenialReason, Denied, Permitted, Target, decide};
+pub use query::{Entity, EntityId, Query, Value};
+pub use set::{Digest, PolicyError, PolicyId, PolicySet};

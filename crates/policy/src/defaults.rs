@@ -1,0 +1,17 @@
+//! What a fresh installation permits, as text. `countersign init` writes these files out; a configuration may replace each of them.
+
+/// The schema that every policy is checked against.
+pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
+
+/// The policies, by file name.
+pub const POLICIES: [(&str, &str); 6] = [
+    ("account.cedar", include_str!("../policies/account.cedar")),
+    (
+        "administration.cedar",
+        include_str!("../policies/administration.cedar"),
+    ),
+    ("exchange.cedar", include_str!("../policies/exchange.cedar")),
+    ("issue.cedar", include_str!("../policies/issue.cedar")),
+    ("routes.cedar", include_str!("../policies/routes.cedar")),
+    ("tenants.cedar", include_str!("../policies/tenants.cedar")),
+];

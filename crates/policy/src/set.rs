@@ -1,0 +1,327 @@
+//! A set of policies: parsed, strictly validated and indexed once, then only read.
+
+use crate::decide::{DenialReason, Verdict};
+use crate::index::{Index, Outcome};
+use crate::query::Query;
+use crate::schema::Shapes;
+use cedar_policy::{Policy, Schema, ValidationMode, Validator};
+use countersign_crypto::digest::sha256_parts;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr as _;
+
+/// Policies in one set.
+const POLICIES_MAX: usize = 10_000;
+/// Bytes of the schema and all policies.
+const SOURCE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The name of a policy: the file it stands in, and its annotation `@id` or its place there (`issue.cedar#registered-client`, `issue.cedar#0`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct PolicyId(String);
+
+impl PolicyId {
+    pub(crate) fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PolicyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// SHA-256 over the schema and the policies of a set, by which records name it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a set is not loaded. The texts are for whoever writes policies.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Two policies of one file have the same `@id`.
+    #[error("`{0}` stands there twice: give each policy an `@id` of its own")]
+    IdRepeated(PolicyId),
+    /// A policy does not fit the schema.
+    #[error("`{policy}` does not fit the schema: {message}")]
+    Invalid {
+        /// The policy.
+        policy: PolicyId,
+        /// What does not fit.
+        message: String,
+    },
+    /// The schema cannot be read.
+    #[error("the schema cannot be read: {0}")]
+    Schema(String),
+    /// A file cannot be read as Cedar.
+    #[error("`{file}` line {line}: {message}")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A template; policies stand as they are.
+    #[error("`{0}` has a template: write policies without slots")]
+    Template(String),
+    /// More policies or bytes than are loaded.
+    #[error("too many policies")]
+    TooMany,
+}
+
+/// Policies and the schema they were checked against.
+pub struct PolicySet {
+    shapes: Shapes,
+    index: Index,
+    digest: Digest,
+    ids: BTreeSet<PolicyId>,
+}
+
+impl PolicySet {
+    /// Loads a set: `schema` in Cedar's schema syntax, `sources` as pairs of a file name and its text. Nothing is loaded unless all of it is
+    /// valid in Cedar's strict mode. A set without policies denies everything.
+    ///
+    /// # Errors
+    /// When the schema or a policy cannot be read, or a policy does not fit the schema.
+    pub fn load(
+        schema: &str,
+        sources: &[(impl AsRef<str>, impl AsRef<str>)],
+    ) -> Result<Self, PolicyError> {
+        let bytes = sources.iter().fold(schema.len(), |sum, (_, text)| {
+            sum.saturating_add(text.as_ref().len())
+        });
+        if bytes > SOURCE_BYTES_MAX {
+            return Err(PolicyError::TooMany);
+        }
+        let (cedar_schema, _) = Schema::from_cedarschema_str(schema)
+            .map_err(|error| PolicyError::Schema(error.to_string()))?;
+        let shapes = Shapes::read(schema, &cedar_schema).map_err(PolicyError::Schema)?;
+        let mut policies = Vec::new();
+        for (file, text) in sources {
+            policies.extend(parse(file.as_ref(), text.as_ref())?);
+        }
+        if policies.len() > POLICIES_MAX {
+            return Err(PolicyError::TooMany);
+        }
+        let ids = distinct(&policies)?;
+        validate(&policies, &cedar_schema)?;
+        let index = Index::new(policies, &cedar_schema).map_err(PolicyError::Schema)?;
+        Ok(Self {
+            shapes,
+            index,
+            digest: digest(schema, sources),
+            ids,
+        })
+    }
+
+    /// The digest of schema and policies.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Every policy, in the order of the ids.
+    pub fn ids(&self) -> impl Iterator<Item = &PolicyId> {
+        self.ids.iter()
+    }
+
+    /// Whether the schema has an action of this name: for configurations that name actions.
+    #[must_use]
+    pub fn has_action(&self, action: &str) -> bool {
+        self.shapes.has_action(action)
+    }
+
+    /// Whether the schema has an entity type of this name.
+    #[must_use]
+    pub fn has_entity_type(&self, kind: &str) -> bool {
+        self.shapes.type_name(kind).is_some()
+    }
+
+    pub(crate) fn evaluate(&self, query: &Query) -> Verdict {
+        self.evaluate_by(query, Index::ask)
+    }
+
+    /// As [`PolicySet::evaluate`], with every policy tried: what the index is held against.
+    #[cfg(test)]
+    pub(crate) fn evaluate_naively(&self, query: &Query) -> Verdict {
+        self.evaluate_by(query, Index::ask_all)
+    }
+
+    fn evaluate_by(
+        &self,
+        query: &Query,
+        ask: fn(&Index, &Query, &Shapes) -> Result<Outcome, String>,
+    ) -> Verdict {
+        let denied = |policies, reason| Verdict {
+            policies,
+            outcome: Err(reason),
+        };
+        if !self.shapes.has_action(&query.action) {
+            return denied(Vec::new(), DenialReason::ActionUnknown);
+        }
+        let outcome = match self
+            .shapes
+            .check(query)
+            .and_then(|()| ask(&self.index, query, &self.shapes))
+        {
+            Ok(outcome) => outcome,
+            Err(fault) => return denied(Vec::new(), DenialReason::QueryInvalid(fault)),
+        };
+        let Outcome {
+            permits,
+            forbids,
+            failed,
+        } = outcome;
+        if !failed.is_empty() {
+            denied(sorted(failed), DenialReason::PolicyFailed)
+        } else if !forbids.is_empty() {
+            denied(sorted(forbids), DenialReason::Forbidden)
+        } else if permits.is_empty() {
+            denied(Vec::new(), DenialReason::NothingPermits)
+        } else {
+            Verdict {
+                policies: sorted(permits),
+                outcome: Ok(()),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PolicySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PolicySet({} policies, {})", self.ids.len(), self.digest)
+    }
+}
+
+fn sorted(mut ids: Vec<PolicyId>) -> Vec<PolicyId> {
+    ids.sort();
+    ids
+}
+
+fn digest(schema: &str, sources: &[(impl AsRef<str>, impl AsRef<str>)]) -> Digest {
+    let mut ordered: Vec<(&str, &str)> = sources
+        .iter()
+        .map(|(file, text)| (file.as_ref(), text.as_ref()))
+        .collect();
+    ordered.sort_unstable();
+    let texts: Vec<&str> = std::iter::once(schema)
+        .chain(ordered.into_iter().flat_map(|(file, text)| [file, text]))
+        .collect();
+    let lengths: Vec<[u8; 8]> = texts
+        .iter()
+        .map(|text| (text.len() as u64).to_be_bytes())
+        .collect();
+    let parts: Vec<&[u8]> = lengths
+        .iter()
+        .zip(&texts)
+        .flat_map(|(length, text)| [length.as_slice(), text.as_bytes()])
+        .collect();
+    Digest(sha256_parts(&parts))
+}
+
+/// The policies of one file, renamed.
+fn parse(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
+    let set = cedar_policy::PolicySet::from_str(text)
+        .map_err(|errors| syntax_error(file, text, &errors))?;
+    if set.num_of_templates() > 0 {
+        return Err(PolicyError::Template(file.to_owned()));
+    }
+    let mut policies: Vec<(usize, Policy)> = set
+        .policies()
+        .map(|policy| (place(policy), policy.clone()))
+        .collect();
+    policies.sort_by_key(|(place, _)| *place);
+    let named = policies.into_iter().map(|(place, policy)| {
+        let name = policy
+            .annotation("id")
+            .map_or_else(|| place.to_string(), str::to_owned);
+        policy.new_id(cedar_policy::PolicyId::new(format!("{file}#{name}")))
+    });
+    Ok(named.collect())
+}
+
+/// Cedar numbers the policies of a text: `policy0`, `policy1`.
+fn place(policy: &Policy) -> usize {
+    let id: &str = policy.id().as_ref();
+    id.strip_prefix("policy")
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(usize::MAX)
+}
+
+fn syntax_error(file: &str, text: &str, errors: &cedar_policy::ParseErrors) -> PolicyError {
+    use miette::Diagnostic as _;
+    let offset = errors
+        .labels()
+        .and_then(|mut labels| labels.next())
+        .map_or(0, |label| label.offset());
+    let line = text
+        .bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1;
+    PolicyError::Syntax {
+        file: file.to_owned(),
+        line,
+        message: errors.to_string(),
+    }
+}
+
+fn distinct(policies: &[Policy]) -> Result<BTreeSet<PolicyId>, PolicyError> {
+    let mut ids = BTreeSet::new();
+    for policy in policies {
+        let id = PolicyId::new(AsRef::<str>::as_ref(policy.id()));
+        if !ids.insert(id.clone()) {
+            return Err(PolicyError::IdRepeated(id));
+        }
+    }
+    Ok(ids)
+}
+
+fn validate(policies: &[Policy], schema: &Schema) -> Result<(), PolicyError> {
+    let set = cedar_policy::PolicySet::from_policies(policies.iter().cloned())
+        .map_err(|error| PolicyError::Schema(error.to_string()))?;
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    match result.validation_errors().next() {
+        None => Ok(()),
+        Some(error) => {
+            let id: &str = error.policy_id().as_ref();
+            Err(PolicyError::Invalid {
+                policy: PolicyId::new(id),
+                message: error.to_string(),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
