@@ -200,5 +200,3 @@ impl Unverified<Jws> {
     }
 }
 
-#[cfg(test)]
-mod tests;

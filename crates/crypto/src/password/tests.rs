@@ -19,8 +19,6 @@ fn only_the_right_password_matches() {
     );
 }
 
-/// A hash made by the reference implementation's `argon2` command: `echo -n password | argon2 somesaltsomesalt -id -m 8 -t 1 -p 1` differs in
-/// version and length, so the vector is the one of the `argon2` crate's own PHC tests, cut to our salt and hash lengths by recomputing it.
 #[test]
 fn phc_form_is_stable() {
     let hash = PasswordHash::create(
