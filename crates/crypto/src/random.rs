@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 /// A source of random bytes.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {
     /// The system's source, as aws-lc seeds and mixes it.
@@ -88,6 +90,10 @@ impl fmt::Debug for Random {
 #[expect(
     clippy::expect_used,
     reason = "without randomness nothing may go on; aws-lc itself aborts when the system has none"
+)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the provider that everybody else is sent to"
 )]
 fn fill_from_system(buffer: &mut [u8]) {
     aws_lc_rs::rand::fill(buffer).expect("the system has randomness");

@@ -35,10 +35,6 @@ pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
     /// The evidence is taken, so that none is used for two things.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "evidence is spent by the thing it is about"
-    )]
     pub(crate) fn new(inner: T, _holds: SignatureHolds) -> Self {
         Self(inner)
     }

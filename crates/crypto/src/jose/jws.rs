@@ -199,4 +199,3 @@ impl Unverified<Jws> {
         key.verify(jws.signed.as_bytes(), &jws.signature)
     }
 }
-

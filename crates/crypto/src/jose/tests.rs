@@ -16,9 +16,14 @@ struct Pair {
 
 fn pair(algorithm: Algorithm) -> Pair {
     let pkcs8 = generate_pkcs8(algorithm).unwrap();
-    let signing = SigningKey::<AccessToken>::from_pkcs8(algorithm, "k1".parse().unwrap(), &pkcs8).unwrap();
+    let signing =
+        SigningKey::<AccessToken>::from_pkcs8(algorithm, "k1".parse().unwrap(), &pkcs8).unwrap();
     let verifying = signing.verifying_key().unwrap();
-    Pair { pkcs8, signing, verifying }
+    Pair {
+        pkcs8,
+        signing,
+        verifying,
+    }
 }
 
 /// A token with any header at all, signed by `signing`.
@@ -30,7 +35,9 @@ fn forge(header: &Value, claims: &Value, signing: &SigningKey<AccessToken>) -> S
 }
 
 fn verify(token: &str, key: &VerifyingKey) -> Result<Value, JoseError> {
-    Jws::parse(token)?.verify(key).map(|claims| Value::Object(claims.raw().clone()))
+    Jws::parse(token)?
+        .verify(key)
+        .map(|claims| Value::Object(claims.raw().clone()))
 }
 
 const RFC7515_A3_PAYLOAD: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
@@ -51,7 +58,10 @@ fn rfc7515_a3_es256() {
     let claims = Jws::parse(&token).unwrap().verify(&key).unwrap();
     assert_eq!(claims.text("iss").unwrap(), Some("joe"));
     assert_eq!(claims.time("exp").unwrap().unwrap().0, 1_300_819_380);
-    assert_eq!(verify(&token.replace("DtEh", "DtEi"), &key), Err(JoseError::Signature));
+    assert_eq!(
+        verify(&token.replace("DtEh", "DtEi"), &key),
+        Err(JoseError::Signature)
+    );
 }
 
 /// RFC 7515 appendix A.2.
@@ -66,18 +76,39 @@ fn rfc7515_a2_rs256() {
     let signature = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
     let token = format!("eyJhbGciOiJSUzI1NiJ9.{RFC7515_A3_PAYLOAD}.{signature}");
     assert_eq!(verify(&token, &key).unwrap()["iss"], "joe");
-    assert_eq!(verify(&token.replace("cC4h", "cC4i"), &key), Err(JoseError::Signature));
+    assert_eq!(
+        verify(&token.replace("cC4h", "cC4i"), &key),
+        Err(JoseError::Signature)
+    );
 }
 
 /// RFC 8037 appendices A.1 to A.5: the payload there is not JSON, so it is verified as bytes.
 #[test]
 fn rfc8037_a4_eddsa() {
     let jwk = PublicJwk::parse(&json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })).unwrap();
-    assert_eq!(jwk.thumbprint().to_string(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    assert_eq!(
+        jwk.thumbprint().to_string(),
+        "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    );
     let key = VerifyingKey::new(&jwk, Algorithm::EdDsa, None).unwrap();
-    let signature = base64url::decode("hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg").unwrap();
-    assert!(key.verify(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc", &signature).is_ok());
-    assert!(key.verify(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmd", &signature).is_err());
+    let signature = base64url::decode(
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+    )
+    .unwrap();
+    assert!(
+        key.verify(
+            b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc",
+            &signature
+        )
+        .is_ok()
+    );
+    assert!(
+        key.verify(
+            b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmd",
+            &signature
+        )
+        .is_err()
+    );
 }
 
 fn oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
@@ -95,7 +126,12 @@ fn agrees_with_the_oracle(algorithm: Algorithm) {
     let ours = pair(algorithm);
     let claims = json!({ "iss": "https://as.example", "exp": 4_000_000_000_i64, "aud": "https://api.example" });
 
-    let jwk = serde_json::from_value(ours.signing.public_jwk().to_published_json(ours.signing.kid(), algorithm)).unwrap();
+    let jwk = serde_json::from_value(
+        ours.signing
+            .public_jwk()
+            .to_published_json(ours.signing.kid(), algorithm),
+    )
+    .unwrap();
     let theirs = DecodingKey::from_jwk(&jwk).unwrap();
     let mut validation = Validation::new(oracle(algorithm));
     validation.set_audience(&["https://api.example"]);
@@ -125,7 +161,10 @@ fn tampered(token: &str) -> String {
     let (header, rest) = token.split_once('.').unwrap();
     let (_, signature) = rest.split_once('.').unwrap();
     let payload = json!({ "iss": "https://as.example", "exp": 4_000_000_001_i64, "aud": "https://api.example" });
-    format!("{header}.{}.{signature}", base64url::encode(payload.to_string().as_bytes()))
+    format!(
+        "{header}.{}.{signature}",
+        base64url::encode(payload.to_string().as_bytes())
+    )
 }
 
 #[test]
@@ -155,14 +194,25 @@ fn r48_jwt_1_a72_alg_none_is_refused() {
     let claims = json!({ "sub": "a" });
     for none in ["none", "None", "NONE", "nOnE", ""] {
         let token = forge(&json!({ "alg": none }), &claims, &key.signing);
-        assert_eq!(verify(&token, &key.verifying), Err(JoseError::AlgorithmUnknown), "{none}");
+        assert_eq!(
+            verify(&token, &key.verifying),
+            Err(JoseError::AlgorithmUnknown),
+            "{none}"
+        );
         let (unsigned, _) = token.rsplit_once('.').unwrap();
-        assert_eq!(verify(&format!("{unsigned}."), &key.verifying), Err(JoseError::AlgorithmUnknown), "{none}");
+        assert_eq!(
+            verify(&format!("{unsigned}."), &key.verifying),
+            Err(JoseError::AlgorithmUnknown),
+            "{none}"
+        );
     }
     let token = forge(&json!({ "alg": "ES256" }), &claims, &key.signing);
     assert_eq!(verify(&token, &key.verifying).unwrap(), claims);
     let (unsigned, _) = token.rsplit_once('.').unwrap();
-    assert_eq!(verify(&format!("{unsigned}."), &key.verifying), Err(JoseError::Signature));
+    assert_eq!(
+        verify(&format!("{unsigned}."), &key.verifying),
+        Err(JoseError::Signature)
+    );
 }
 
 /// JWT-2: the public key used as an HMAC secret. There is no HMAC, and a symmetric key is not read.
@@ -170,12 +220,31 @@ fn r48_jwt_1_a72_alg_none_is_refused() {
 fn r48_jwt_2_a72_a67_hmac_with_the_public_key_is_refused() {
     let key = pair(Algorithm::Rs256);
     let public = key.signing.public_jwk().to_json().to_string();
-    let signed = format!("{}.{}", base64url::encode(br#"{"alg":"HS256"}"#), base64url::encode(b"{}"));
-    let mac = aws_lc_rs::hmac::sign(&aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, public.as_bytes()), signed.as_bytes());
+    let signed = format!(
+        "{}.{}",
+        base64url::encode(br#"{"alg":"HS256"}"#),
+        base64url::encode(b"{}")
+    );
+    let mac = aws_lc_rs::hmac::sign(
+        &aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, public.as_bytes()),
+        signed.as_bytes(),
+    );
     let token = format!("{signed}.{}", base64url::encode(mac.as_ref()));
-    assert_eq!(verify(&token, &key.verifying), Err(JoseError::AlgorithmUnknown));
-    assert!(matches!(PublicJwk::parse(&json!({ "kty": "oct", "k": "AAAA" })), Err(JoseError::Key(_))));
-    assert!(verify(&forge(&json!({ "alg": "RS256" }), &json!({}), &key.signing), &key.verifying).is_ok());
+    assert_eq!(
+        verify(&token, &key.verifying),
+        Err(JoseError::AlgorithmUnknown)
+    );
+    assert!(matches!(
+        PublicJwk::parse(&json!({ "kty": "oct", "k": "AAAA" })),
+        Err(JoseError::Key(_))
+    ));
+    assert!(
+        verify(
+            &forge(&json!({ "alg": "RS256" }), &json!({}), &key.signing),
+            &key.verifying
+        )
+        .is_ok()
+    );
 }
 
 /// One key never verifies two algorithms, not even two of its own type.
@@ -188,26 +257,65 @@ fn r48_a67_the_algorithm_is_the_keys() {
     assert_eq!(verify(&token, &rs256), Err(JoseError::AlgorithmDiffers));
     let relabelled = forge(&json!({ "alg": "RS256" }), &json!({}), &key.signing);
     assert_eq!(verify(&relabelled, &rs256), Err(JoseError::Signature));
-    assert_eq!(VerifyingKey::new(key.signing.public_jwk(), Algorithm::Es256, None).unwrap_err(), JoseError::AlgorithmDiffers);
+    assert_eq!(
+        VerifyingKey::new(key.signing.public_jwk(), Algorithm::Es256, None).unwrap_err(),
+        JoseError::AlgorithmDiffers
+    );
 }
 
 /// JWT-3: a `kid` that would be a path or a statement. It is only ever compared; what is not a name of a key is refused.
 #[test]
 fn jwt_3_a73_kid_is_a_name_and_nothing_else() {
     let key = pair(Algorithm::Es256);
-    for kid in ["'; DROP TABLE keys; --", "k1\0", "%2e%2e%2f", "", "k 1", &"k".repeat(129)] {
-        let token = forge(&json!({ "alg": "ES256", "kid": kid }), &json!({}), &key.signing);
-        assert_eq!(verify(&token, &key.verifying), Err(JoseError::Header("kid")), "{kid:?}");
+    for kid in [
+        "'; DROP TABLE keys; --",
+        "k1\0",
+        "%2e%2e%2f",
+        "",
+        "k 1",
+        &"k".repeat(129),
+    ] {
+        let token = forge(
+            &json!({ "alg": "ES256", "kid": kid }),
+            &json!({}),
+            &key.signing,
+        );
+        assert_eq!(
+            verify(&token, &key.verifying),
+            Err(JoseError::Header("kid")),
+            "{kid:?}"
+        );
     }
     // A path is a possible name, but of no key that anyone has.
-    let token = forge(&json!({ "alg": "ES256", "kid": "../../dev/null" }), &json!({}), &key.signing);
+    let token = forge(
+        &json!({ "alg": "ES256", "kid": "../../dev/null" }),
+        &json!({}),
+        &key.signing,
+    );
     let set = JwkSet::single(key.verifying.clone());
     let jws = Jws::parse(&token).unwrap();
-    assert!(set.find(jws.header().kid().unwrap(), Algorithm::Es256).is_none());
-    assert_eq!(jws.verify(&key.verifying).unwrap_err(), JoseError::Header("kid"));
-    let token = forge(&json!({ "alg": "ES256", "kid": 1 }), &json!({}), &key.signing);
-    assert_eq!(verify(&token, &key.verifying), Err(JoseError::Header("kid")));
-    let token = forge(&json!({ "alg": "ES256", "kid": "k1" }), &json!({}), &key.signing);
+    assert!(
+        set.find(jws.header().kid().unwrap(), Algorithm::Es256)
+            .is_none()
+    );
+    assert_eq!(
+        jws.verify(&key.verifying).unwrap_err(),
+        JoseError::Header("kid")
+    );
+    let token = forge(
+        &json!({ "alg": "ES256", "kid": 1 }),
+        &json!({}),
+        &key.signing,
+    );
+    assert_eq!(
+        verify(&token, &key.verifying),
+        Err(JoseError::Header("kid"))
+    );
+    let token = forge(
+        &json!({ "alg": "ES256", "kid": "k1" }),
+        &json!({}),
+        &key.signing,
+    );
     assert!(verify(&token, &key.verifying).is_ok());
 }
 
@@ -219,10 +327,28 @@ fn r49_jwt_4_jwt_5_a74_keys_in_the_header_are_ignored() {
         "alg": "ES256", "jku": "https://evil.example/jwks", "x5u": "https://evil.example/x5u", "x5c": ["AAAA"],
         "jwk": attacker.signing.public_jwk().to_json(),
     });
-    assert_eq!(verify(&forge(&header, &json!({}), &attacker.signing), &right.verifying), Err(JoseError::Signature));
-    assert!(verify(&forge(&header, &json!({}), &right.signing), &right.verifying).is_ok());
+    assert_eq!(
+        verify(
+            &forge(&header, &json!({}), &attacker.signing),
+            &right.verifying
+        ),
+        Err(JoseError::Signature)
+    );
+    assert!(
+        verify(
+            &forge(&header, &json!({}), &right.signing),
+            &right.verifying
+        )
+        .is_ok()
+    );
     let broken = json!({ "alg": "ES256", "jwk": "nonsense" });
-    assert!(verify(&forge(&broken, &json!({}), &right.signing), &right.verifying).is_ok());
+    assert!(
+        verify(
+            &forge(&broken, &json!({}), &right.signing),
+            &right.verifying
+        )
+        .is_ok()
+    );
 }
 
 /// JWT-8: the algorithm has to stand in the protected header of the compact form; the forms that have another header are not read.
@@ -230,13 +356,22 @@ fn r49_jwt_4_jwt_5_a74_keys_in_the_header_are_ignored() {
 fn jwt_8_a68_alg_comes_from_the_protected_header() {
     let key = pair(Algorithm::Es256);
     let without = forge(&json!({ "typ": "at+jwt" }), &json!({}), &key.signing);
-    assert_eq!(verify(&without, &key.verifying), Err(JoseError::AlgorithmUnknown));
+    assert_eq!(
+        verify(&without, &key.verifying),
+        Err(JoseError::AlgorithmUnknown)
+    );
     let good = forge(&json!({ "alg": "ES256" }), &json!({}), &key.signing);
     let [protected, payload, signature] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
     let flattened = json!({ "protected": protected, "header": { "alg": "ES256" }, "payload": payload, "signature": signature });
     assert!(verify(&flattened.to_string(), &key.verifying).is_err());
     for alg in [json!(["ES256"]), json!(null), json!({ "alg": "ES256" })] {
-        assert_eq!(verify(&forge(&json!({ "alg": alg }), &json!({}), &key.signing), &key.verifying), Err(JoseError::AlgorithmUnknown));
+        assert_eq!(
+            verify(
+                &forge(&json!({ "alg": alg }), &json!({}), &key.signing),
+                &key.verifying
+            ),
+            Err(JoseError::AlgorithmUnknown)
+        );
     }
     assert!(verify(&good, &key.verifying).is_ok());
 }
@@ -245,13 +380,35 @@ fn jwt_8_a68_alg_comes_from_the_protected_header() {
 #[test]
 fn r52_jwt_9_jwt_10_jwt_11_a69_a70_a71_encrypted_and_compressed_tokens_are_refused() {
     let key = pair(Algorithm::Es256);
-    let pbes2 = base64url::encode(br#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":1000000000,"p2s":"AAAA"}"#);
-    assert_eq!(verify(&format!("{pbes2}.AAAA.AAAA.AAAA.AAAA"), &key.verifying), Err(JoseError::Parts));
-    assert_eq!(verify(&format!("{pbes2}.AAAA.AAAA"), &key.verifying), Err(JoseError::AlgorithmUnknown));
-    let zipped = forge(&json!({ "alg": "ES256", "zip": "DEF" }), &json!({}), &key.signing);
-    assert_eq!(verify(&zipped, &key.verifying), Err(JoseError::Extension("zip")));
+    let pbes2 = base64url::encode(
+        br#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":1000000000,"p2s":"AAAA"}"#,
+    );
+    assert_eq!(
+        verify(&format!("{pbes2}.AAAA.AAAA.AAAA.AAAA"), &key.verifying),
+        Err(JoseError::Parts)
+    );
+    assert_eq!(
+        verify(&format!("{pbes2}.AAAA.AAAA"), &key.verifying),
+        Err(JoseError::AlgorithmUnknown)
+    );
+    let zipped = forge(
+        &json!({ "alg": "ES256", "zip": "DEF" }),
+        &json!({}),
+        &key.signing,
+    );
+    assert_eq!(
+        verify(&zipped, &key.verifying),
+        Err(JoseError::Extension("zip"))
+    );
     let good = forge(&json!({ "alg": "ES256" }), &json!({}), &key.signing);
-    for bad in [format!("{good}.AAAA.AAAA"), format!("{good}."), format!(".{good}"), format!("{{}}{good}"), format!("{good}\n"), format!(" {good}")] {
+    for bad in [
+        format!("{good}.AAAA.AAAA"),
+        format!("{good}."),
+        format!(".{good}"),
+        format!("{{}}{good}"),
+        format!("{good}\n"),
+        format!(" {good}"),
+    ] {
         assert!(verify(&bad, &key.verifying).is_err(), "{bad}");
     }
     assert!(verify(&good, &key.verifying).is_ok());
@@ -263,9 +420,20 @@ fn jwt_11_a71_the_work_for_one_token_is_bounded() {
     let key = pair(Algorithm::Es256);
     let others: Vec<_> = (0..8).map(|_| pair(Algorithm::Es256).verifying).collect();
     let token = forge(&json!({ "alg": "ES256" }), &json!({}), &key.signing);
-    let tried = |keys: Vec<VerifyingKey>| Jws::parse(&token).unwrap().verify_with_any(&keys).map(|_| ());
-    assert_eq!(tried([others[..7].to_vec(), vec![key.verifying.clone()]].concat()), Ok(()));
-    assert_eq!(tried([others, vec![key.verifying.clone()]].concat()), Err(JoseError::Signature));
+    let tried = |keys: Vec<VerifyingKey>| {
+        Jws::parse(&token)
+            .unwrap()
+            .verify_with_any(&keys)
+            .map(|_| ())
+    };
+    assert_eq!(
+        tried([others[..7].to_vec(), vec![key.verifying.clone()]].concat()),
+        Ok(())
+    );
+    assert_eq!(
+        tried([others, vec![key.verifying.clone()]].concat()),
+        Err(JoseError::Signature)
+    );
 }
 
 #[test]
@@ -277,44 +445,90 @@ fn critical_extensions_are_refused() {
         ("b64", json!({ "alg": "ES256", "b64": false })),
         ("b64", json!({ "alg": "ES256", "b64": true })),
     ] {
-        assert_eq!(verify(&forge(&header, &json!({}), &key.signing), &key.verifying), Err(JoseError::Extension(name)));
+        assert_eq!(
+            verify(&forge(&header, &json!({}), &key.signing), &key.verifying),
+            Err(JoseError::Extension(name))
+        );
     }
-    assert!(verify(&forge(&json!({ "alg": "ES256", "unknown": 1 }), &json!({}), &key.signing), &key.verifying).is_ok());
+    assert!(
+        verify(
+            &forge(
+                &json!({ "alg": "ES256", "unknown": 1 }),
+                &json!({}),
+                &key.signing
+            ),
+            &key.verifying
+        )
+        .is_ok()
+    );
 }
 
 #[test]
 fn members_that_stand_twice_are_refused() {
     let key = pair(Algorithm::Es256);
     let signed = |header: &[u8], claims: &[u8]| {
-        let signed = format!("{}.{}", base64url::encode(header), base64url::encode(claims));
+        let signed = format!(
+            "{}.{}",
+            base64url::encode(header),
+            base64url::encode(claims)
+        );
         let signature = base64url::encode(&key.signing.sign(signed.as_bytes()).unwrap());
         verify(&format!("{signed}.{signature}"), &key.verifying)
     };
     let twice = Err(JoseError::Json("a member stands twice"));
     assert_eq!(signed(br#"{"alg":"ES256","alg":"ES256"}"#, b"{}"), twice);
-    assert_eq!(signed(br#"{"alg":"ES256"}"#, br#"{"aud":"a","aud":"b"}"#), twice);
-    assert_eq!(signed(br#"{"alg":"ES256"}"#, br#"{"aud":"a","\u0061ud":"b"}"#), twice);
+    assert_eq!(
+        signed(br#"{"alg":"ES256"}"#, br#"{"aud":"a","aud":"b"}"#),
+        twice
+    );
+    assert_eq!(
+        signed(br#"{"alg":"ES256"}"#, br#"{"aud":"a","\u0061ud":"b"}"#),
+        twice
+    );
     assert!(signed(br#"{"alg":"ES256"}"#, br#"{"aud":"a"}"#).is_ok());
-    assert!(matches!(signed(br#"{"alg":"ES256"}"#, b"[]"), Err(JoseError::Json(_))));
-    assert!(matches!(signed(br#"{"alg":"ES256"}"#, b""), Err(JoseError::Json(_))));
+    assert!(matches!(
+        signed(br#"{"alg":"ES256"}"#, b"[]"),
+        Err(JoseError::Json(_))
+    ));
+    assert!(matches!(
+        signed(br#"{"alg":"ES256"}"#, b""),
+        Err(JoseError::Json(_))
+    ));
 }
 
 #[test]
 fn a_token_has_a_greatest_length() {
     let key = pair(Algorithm::Es256);
-    let sized = |filler: usize| forge(&json!({ "alg": "ES256" }), &json!({ "a": "x".repeat(filler) }), &key.signing);
+    let sized = |filler: usize| {
+        forge(
+            &json!({ "alg": "ES256" }),
+            &json!({ "a": "x".repeat(filler) }),
+            &key.signing,
+        )
+    };
     let overhead = sized(0).len();
     let fitting = (limits::TOKEN_BYTES_MAX - overhead) / 4 * 3 - 3;
     assert!(verify(&sized(fitting), &key.verifying).is_ok());
-    assert_eq!(verify(&sized(fitting + 100), &key.verifying), Err(JoseError::TooLong));
+    assert_eq!(
+        verify(&sized(fitting + 100), &key.verifying),
+        Err(JoseError::TooLong)
+    );
 }
 
 #[test]
 fn r50_typ_is_compared_as_a_media_type() {
     let key = pair(Algorithm::Es256);
     let check = |typ: Value, expected: bool| {
-        let token = forge(&json!({ "alg": "ES256", "typ": typ }), &json!({}), &key.signing);
-        assert_eq!(Jws::parse(&token).unwrap().header().is_typ("at+jwt"), expected, "{typ}");
+        let token = forge(
+            &json!({ "alg": "ES256", "typ": typ }),
+            &json!({}),
+            &key.signing,
+        );
+        assert_eq!(
+            Jws::parse(&token).unwrap().header().is_typ("at+jwt"),
+            expected,
+            "{typ}"
+        );
     };
     check(json!("at+jwt"), true);
     check(json!("AT+JWT"), true);
@@ -324,7 +538,11 @@ fn r50_typ_is_compared_as_a_media_type() {
     check(json!("application/application/at+jwt"), false);
     check(json!("text/at+jwt"), false);
     check(json!("at+jwt "), false);
-    let token = forge(&json!({ "alg": "ES256", "typ": 1 }), &json!({}), &key.signing);
+    let token = forge(
+        &json!({ "alg": "ES256", "typ": 1 }),
+        &json!({}),
+        &key.signing,
+    );
     assert_eq!(Jws::parse(&token).unwrap_err(), JoseError::Header("typ"));
     let token = forge(&json!({ "alg": "ES256" }), &json!({}), &key.signing);
     assert!(!Jws::parse(&token).unwrap().header().is_typ("at+jwt"));
@@ -333,14 +551,19 @@ fn r50_typ_is_compared_as_a_media_type() {
 #[test]
 fn a_dpop_proof_holds_its_key() {
     let pkcs8 = generate_pkcs8(Algorithm::Es256).unwrap();
-    let key = SigningKey::<DpopProof>::from_pkcs8(Algorithm::Es256, "unused".parse().unwrap(), &pkcs8).unwrap();
+    let key =
+        SigningKey::<DpopProof>::from_pkcs8(Algorithm::Es256, "unused".parse().unwrap(), &pkcs8)
+            .unwrap();
     let jws = Jws::parse(&sign_jwt(&key, &json!({ "jti": "1" })).unwrap()).unwrap();
     assert!(jws.header().is_typ("dpop+jwt"));
     assert_eq!(jws.header().kid(), None);
     let jwk = jws.header().jwk().unwrap().unwrap();
     assert_eq!(jwk.thumbprint(), key.public_jwk().thumbprint());
     let verifying = VerifyingKey::new(&jwk, jws.header().algorithm(), None).unwrap();
-    assert_eq!(jws.verify(&verifying).unwrap().text("jti").unwrap(), Some("1"));
+    assert_eq!(
+        jws.verify(&verifying).unwrap().text("jti").unwrap(),
+        Some("1")
+    );
 }
 
 #[test]
@@ -379,7 +602,11 @@ fn tampering_any_byte_fails() {
             }
             bytes[position] = replacement;
             let changed = String::from_utf8(bytes).unwrap();
-            assert!(verify(&changed, &key.verifying).is_err(), "{position} {}", char::from(replacement));
+            assert!(
+                verify(&changed, &key.verifying).is_err(),
+                "{position} {}",
+                char::from(replacement)
+            );
         }
     }
 }

@@ -1,4 +1,6 @@
-use super::{CertificateAuthority, CertificateRequest, CertificateUsage, PeerCertificate, X509Error};
+use super::{
+    CertificateAuthority, CertificateRequest, CertificateUsage, PeerCertificate, X509Error,
+};
 use crate::random::Random;
 use countersign_base::{Duration, Secret, UnixTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -20,7 +22,10 @@ fn request() -> CertificateRequest {
 }
 
 fn ca_der(authority: &CertificateAuthority) -> Vec<u8> {
-    x509_parser::pem::parse_x509_pem(authority.certificate_pem().as_bytes()).unwrap().1.contents
+    x509_parser::pem::parse_x509_pem(authority.certificate_pem().as_bytes())
+        .unwrap()
+        .1
+        .contents
 }
 
 #[test]
@@ -39,18 +44,31 @@ fn a_certificate_says_what_was_asked() {
     let usage = leaf.extended_key_usage().unwrap().unwrap().value;
     assert!(usage.server_auth && usage.client_auth);
     assert!(!leaf.is_ca() && ca.is_ca());
-    assert_eq!(leaf.subject_alternative_name().unwrap().unwrap().value.general_names.len(), 5);
+    assert_eq!(
+        leaf.subject_alternative_name()
+            .unwrap()
+            .unwrap()
+            .value
+            .general_names
+            .len(),
+        5
+    );
 
     let peer = PeerCertificate::from_der(issued.chain_der[0].clone()).unwrap();
     assert_eq!(peer.dns_sans(), ["localhost", "*.example.test"]);
     assert_eq!(peer.uri_sans(), ["spiffe://demo/billing"]);
-    assert_eq!(peer.thumbprint().as_bytes(), &crate::digest::sha256(&issued.chain_der[0]));
+    assert_eq!(
+        peer.thumbprint().as_bytes(),
+        &crate::digest::sha256(&issued.chain_der[0])
+    );
 }
 
 #[test]
 fn usage_is_not_wider_than_asked() {
     let check = |usage, server: bool, client: bool| {
-        let issued = authority().issue(&CertificateRequest { usage, ..request() }, NOW).unwrap();
+        let issued = authority()
+            .issue(&CertificateRequest { usage, ..request() }, NOW)
+            .unwrap();
         let (_, leaf) = X509Certificate::from_der(&issued.chain_der[0]).unwrap();
         let usage = leaf.extended_key_usage().unwrap().unwrap().value;
         assert_eq!((usage.server_auth, usage.client_auth), (server, client));
@@ -75,7 +93,12 @@ fn serials_differ_and_are_positive() {
 #[test]
 fn a_stored_authority_goes_on() {
     let first = authority();
-    let again = CertificateAuthority::from_pem(first.certificate_pem(), &first.private_key_pem(), &Random::system()).unwrap();
+    let again = CertificateAuthority::from_pem(
+        first.certificate_pem(),
+        &first.private_key_pem(),
+        &Random::system(),
+    )
+    .unwrap();
     assert_eq!(again.certificate_pem(), first.certificate_pem());
     let issued = again.issue(&request(), NOW).unwrap();
     let (_, leaf) = X509Certificate::from_der(&issued.chain_der[0]).unwrap();
@@ -84,30 +107,67 @@ fn a_stored_authority_goes_on() {
     leaf.verify_signature(Some(ca.public_key())).unwrap();
     assert_eq!(leaf.issuer(), ca.subject());
     let other = authority();
-    let refused = |certificate: &str, key: &Secret<String>| CertificateAuthority::from_pem(certificate, key, &Random::system()).unwrap_err();
-    assert_eq!(refused(first.certificate_pem(), &other.private_key_pem()), X509Error::Key);
-    assert_eq!(refused("nonsense", &first.private_key_pem()), X509Error::Certificate);
-    assert_eq!(refused(first.certificate_pem(), &Secret::new("nonsense".to_owned())), X509Error::Key);
+    let refused = |certificate: &str, key: &Secret<String>| {
+        CertificateAuthority::from_pem(certificate, key, &Random::system()).unwrap_err()
+    };
+    assert_eq!(
+        refused(first.certificate_pem(), &other.private_key_pem()),
+        X509Error::Key
+    );
+    assert_eq!(
+        refused("nonsense", &first.private_key_pem()),
+        X509Error::Certificate
+    );
+    assert_eq!(
+        refused(first.certificate_pem(), &Secret::new("nonsense".to_owned())),
+        X509Error::Key
+    );
 }
 
 #[test]
 fn what_a_certificate_cannot_say_is_refused() {
     let authority = authority();
     let refused = |request: CertificateRequest, now| authority.issue(&request, now).unwrap_err();
-    let bad_name = CertificateRequest { dns: vec!["büro.example".to_owned()], ..request() };
-    assert_eq!(refused(bad_name, NOW), X509Error::Name("büro.example".to_owned()));
-    let endless = CertificateRequest { lifetime: Duration::MAX, ..request() };
+    let bad_name = CertificateRequest {
+        dns: vec!["büro.example".to_owned()],
+        ..request()
+    };
+    assert_eq!(
+        refused(bad_name, NOW),
+        X509Error::Name("büro.example".to_owned())
+    );
+    let endless = CertificateRequest {
+        lifetime: Duration::MAX,
+        ..request()
+    };
     assert_eq!(refused(endless, NOW), X509Error::Lifetime);
-    let nothing = CertificateRequest { lifetime: Duration::ZERO, ..request() };
+    let nothing = CertificateRequest {
+        lifetime: Duration::ZERO,
+        ..request()
+    };
     assert_eq!(refused(nothing, NOW), X509Error::Lifetime);
     assert_eq!(refused(request(), UnixTime(-1)), X509Error::Lifetime);
     assert!(authority.issue(&request(), NOW).is_ok());
-    assert!(authority.issue(&CertificateRequest { dns: vec![], ..request() }, UnixTime(0)).is_ok());
+    assert!(
+        authority
+            .issue(
+                &CertificateRequest {
+                    dns: vec![],
+                    ..request()
+                },
+                UnixTime(0)
+            )
+            .is_ok()
+    );
 }
 
 #[test]
 fn what_is_no_certificate_is_refused() {
-    let der = authority().issue(&request(), NOW).unwrap().chain_der.remove(0);
+    let der = authority()
+        .issue(&request(), NOW)
+        .unwrap()
+        .chain_der
+        .remove(0);
     assert!(PeerCertificate::from_der(der.clone()).is_ok());
     assert!(PeerCertificate::from_der([der.as_slice(), &[0]].concat()).is_err());
     assert!(PeerCertificate::from_der(der[..der.len() - 1].to_vec()).is_err());
@@ -118,5 +178,11 @@ fn what_is_no_certificate_is_refused() {
 fn debug_shows_no_key() {
     assert_eq!(format!("{:?}", authority()), "CertificateAuthority");
     let issued = authority().issue(&request(), NOW).unwrap();
-    assert_eq!(format!("{issued:?}"), format!("IssuedCertificate {{ not_after: UnixTime({}), .. }}", NOW.0 + 3600));
+    assert_eq!(
+        format!("{issued:?}"),
+        format!(
+            "IssuedCertificate {{ not_after: UnixTime({}), .. }}",
+            NOW.0 + 3600
+        )
+    );
 }

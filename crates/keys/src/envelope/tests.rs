@@ -1,4 +1,7 @@
-use super::{Aad, EnvelopeKey, KeyId, KeyLookup, KeyVersion, OVERHEAD_BYTES, OpenError, SealError, Sealed, open, rewrap, seal};
+use super::{
+    Aad, EnvelopeKey, KeyId, KeyLookup, KeyVersion, OVERHEAD_BYTES, OpenError, SealError, Sealed,
+    open, rewrap, seal,
+};
 use crate::{DataKey, KekSet};
 use countersign_base::{Secret, Tenant};
 use countersign_crypto::random::Random;
@@ -7,7 +10,10 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 #[derive(Deserialize)]
@@ -48,7 +54,11 @@ struct Keys {
 
 impl KeyLookup for Keys {
     fn find(&self, id: KeyId, version: KeyVersion) -> Result<&EnvelopeKey, OpenError> {
-        match self.keys.iter().find(|key| key.id() == id && key.version() == version) {
+        match self
+            .keys
+            .iter()
+            .find(|key| key.id() == id && key.version() == version)
+        {
             Some(_) if version < self.minimum => Err(OpenError::KeyVersionTooOld { id, version }),
             Some(key) => Ok(key),
             None => Err(OpenError::KeyUnknown { id, version }),
@@ -72,33 +82,70 @@ fn class(error: OpenError) -> &'static str {
 /// The vectors were written by another implementation from the documentation of the format.
 #[test]
 fn vectors() {
-    let file: Vectors = serde_json::from_str(include_str!("../../tests/vectors/envelope.json")).unwrap();
+    let file: Vectors =
+        serde_json::from_str(include_str!("../../tests/vectors/envelope.json")).unwrap();
     let id = KeyId::from_bytes(unhex(&file.key_id).try_into().unwrap());
-    let key = |(version, secret): (&u32, &String)| EnvelopeKey::new(id, KeyVersion(*version), Secret::new(unhex(secret).try_into().unwrap()));
-    let keys = Keys { keys: file.keys.iter().map(key).collect(), minimum: KeyVersion(file.minimum_version) };
+    let key = |(version, secret): (&u32, &String)| {
+        EnvelopeKey::new(
+            id,
+            KeyVersion(*version),
+            Secret::new(unhex(secret).try_into().unwrap()),
+        )
+    };
+    let keys = Keys {
+        keys: file.keys.iter().map(key).collect(),
+        minimum: KeyVersion(file.minimum_version),
+    };
     let mut classes = BTreeMap::new();
     for vector in &file.vectors {
         let tenant: Tenant = vector.place.tenant.parse().unwrap();
-        let (table, column): (&'static str, &'static str) = (vector.place.table.clone().leak(), vector.place.column.clone().leak());
+        let (table, column): (&'static str, &'static str) = (
+            vector.place.table.clone().leak(),
+            vector.place.column.clone().leak(),
+        );
         let aad = Aad::row(&tenant, table, column, &unhex(&vector.place.row));
         let sealed = Sealed::from_bytes(unhex(&vector.sealed));
         *classes.entry(vector.expect.as_str()).or_insert(0) += 1;
         match open(&keys, &aad, &sealed) {
             Ok(plaintext) => {
                 assert_eq!(vector.expect, "opens", "{}", vector.name);
-                assert_eq!(plaintext.expose(), &unhex(vector.plaintext.as_ref().unwrap()), "{}", vector.name);
+                assert_eq!(
+                    plaintext.expose(),
+                    &unhex(vector.plaintext.as_ref().unwrap()),
+                    "{}",
+                    vector.name
+                );
                 // The same salt gives the same bytes.
                 let salt = unhex(vector.salt.as_ref().unwrap());
                 let random = Random::from_fn(move |buffer| buffer.copy_from_slice(&salt));
                 let (_, version) = sealed.key().unwrap();
-                let again = seal(keys.find(id, version).unwrap(), &aad, plaintext.expose(), &random).unwrap();
+                let again = seal(
+                    keys.find(id, version).unwrap(),
+                    &aad,
+                    plaintext.expose(),
+                    &random,
+                )
+                .unwrap();
                 assert!(again == sealed, "{}", vector.name);
             }
             Err(error) => assert_eq!(vector.expect, class(error), "{}", vector.name),
         }
     }
-    let expected = ["authentication", "commitment", "key unknown", "key version too old", "length", "magic", "opens", "suite"];
-    assert_eq!(classes.keys().copied().collect::<Vec<_>>(), expected, "every class has a vector");
+    let expected = [
+        "authentication",
+        "commitment",
+        "key unknown",
+        "key version too old",
+        "length",
+        "magic",
+        "opens",
+        "suite",
+    ];
+    assert_eq!(
+        classes.keys().copied().collect::<Vec<_>>(),
+        expected,
+        "every class has a vector"
+    );
 }
 
 fn place() -> Aad {
@@ -122,7 +169,10 @@ fn contexts_are_canonical() {
     assert_ne!(other("ab", "c", b"d"), other("a", "bc", b"d"));
     assert_ne!(other("ab", "c", b"d"), other("ab", "cd", b""));
     assert_ne!(Aad::installation("a"), Aad::installation("b"));
-    assert_eq!(Aad::installation("ab").as_bytes(), b"\0\0\0\x0cinstallation\0\0\0\x02ab");
+    assert_eq!(
+        Aad::installation("ab").as_bytes(),
+        b"\0\0\0\x0cinstallation\0\0\0\x02ab"
+    );
 }
 
 #[test]
@@ -135,16 +185,27 @@ fn a_lookup_that_gives_another_key_is_caught_by_the_commitment() {
     }
     let random = Random::system();
     let sealed = seal(&DataKey::generate(&random), &place(), b"text", &random).unwrap();
-    assert_eq!(open(&Wrong(DataKey::generate(&random)), &place(), &sealed).map(|_| ()), Err(OpenError::Commitment));
+    assert_eq!(
+        open(&Wrong(DataKey::generate(&random)), &place(), &sealed).map(|_| ()),
+        Err(OpenError::Commitment)
+    );
 }
 
 #[test]
 fn a_plaintext_has_a_greatest_length() {
     let key = DataKey::generate(&Random::system());
-    let sealed = seal(&key, &place(), &vec![0; super::PLAINTEXT_BYTES_MAX + 1], &Random::system());
+    let sealed = seal(
+        &key,
+        &place(),
+        &vec![0; super::PLAINTEXT_BYTES_MAX + 1],
+        &Random::system(),
+    );
     assert_eq!(sealed.map(|_| ()), Err(SealError::TooLong));
     let long = Sealed::from_bytes(vec![0xC5; super::PLAINTEXT_BYTES_MAX + OVERHEAD_BYTES + 1]);
-    assert_eq!(open(&key, &place(), &long).map(|_| ()), Err(OpenError::Length));
+    assert_eq!(
+        open(&key, &place(), &long).map(|_| ()),
+        Err(OpenError::Length)
+    );
 }
 
 #[test]
@@ -171,9 +232,16 @@ fn stored_as_json_it_is_base64url() {
 
 #[test]
 fn debug_shows_no_bytes() {
-    let key = EnvelopeKey::new(KeyId::from_bytes([1; 8]), KeyVersion(2), Secret::new([0; 32]));
+    let key = EnvelopeKey::new(
+        KeyId::from_bytes([1; 8]),
+        KeyVersion(2),
+        Secret::new([0; 32]),
+    );
     assert_eq!(format!("{key:?}"), "EnvelopeKey(0101010101010101 v2)");
-    assert_eq!(format!("{:?} {:?}", place(), Sealed::from_bytes(vec![0; 3])), "Aad Sealed(3 bytes)");
+    assert_eq!(
+        format!("{:?} {:?}", place(), Sealed::from_bytes(vec![0; 3])),
+        "Aad Sealed(3 bytes)"
+    );
 }
 
 proptest! {

@@ -1,4 +1,7 @@
-use super::{NotYet, RotationPolicy, RotationPolicyError, RotationStep, SigningKeyRow, SigningKeyState, apply, plan, plan_on_demand};
+use super::{
+    NotYet, RotationPolicy, RotationPolicyError, RotationStep, SigningKeyRow, SigningKeyState,
+    apply, plan, plan_on_demand,
+};
 use countersign_base::{Duration, Kid, UnixTime};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -10,7 +13,13 @@ fn seconds(count: u64) -> Duration {
 }
 
 fn policy() -> RotationPolicy {
-    RotationPolicy::new(seconds(3600), seconds(86_400), seconds(600), seconds(TOKEN_LIFETIME)).unwrap()
+    RotationPolicy::new(
+        seconds(3600),
+        seconds(86_400),
+        seconds(600),
+        seconds(TOKEN_LIFETIME),
+    )
+    .unwrap()
 }
 
 /// Carries out what is planned until nothing is, as the job of the key ring does.
@@ -21,7 +30,10 @@ struct KeyRing {
 
 impl KeyRing {
     const fn new() -> Self {
-        Self { rows: Vec::new(), made: 0 }
+        Self {
+            rows: Vec::new(),
+            made: 0,
+        }
     }
 
     fn carry_out(&mut self, steps: &[RotationStep], now: UnixTime) {
@@ -44,14 +56,24 @@ impl KeyRing {
     }
 
     fn in_state(&self, state: SigningKeyState) -> Vec<&Kid> {
-        self.rows.iter().filter(|row| row.state == state).map(|row| &row.kid).collect()
+        self.rows
+            .iter()
+            .filter(|row| row.state == state)
+            .map(|row| &row.kid)
+            .collect()
     }
 }
 
 #[test]
 fn a_life() {
     let mut ring = KeyRing::new();
-    let names = |ring: &KeyRing, state| ring.in_state(state).iter().map(|kid| kid.to_string()).collect::<Vec<_>>().join(" ");
+    let names = |ring: &KeyRing, state| {
+        ring.in_state(state)
+            .iter()
+            .map(|kid| kid.to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     ring.settle(&policy(), UnixTime(0));
     assert_eq!(names(&ring, SigningKeyState::Current), "k1");
     assert_eq!(names(&ring, SigningKeyState::Next), "k2");
@@ -72,21 +94,45 @@ fn a_life() {
 fn on_demand_waits_until_verifiers_know_the_next_key() {
     let mut ring = KeyRing::new();
     ring.settle(&policy(), UnixTime(0));
-    assert_eq!(plan_on_demand(&ring.rows, &policy(), UnixTime(3599)), Err(NotYet { at: UnixTime(3600) }));
+    assert_eq!(
+        plan_on_demand(&ring.rows, &policy(), UnixTime(3599)),
+        Err(NotYet { at: UnixTime(3600) })
+    );
     let steps = plan_on_demand(&ring.rows, &policy(), UnixTime(3600)).unwrap();
     assert!(matches!(steps.as_slice(), [RotationStep::Rotate { .. }]));
     ring.carry_out(&steps, UnixTime(3600));
     ring.settle(&policy(), UnixTime(3600));
-    assert_eq!(plan_on_demand(&ring.rows, &policy(), UnixTime(3601)), Err(NotYet { at: UnixTime(7200) }));
-    assert!(matches!(plan_on_demand(&[], &policy(), UnixTime(0)).unwrap().as_slice(), [RotationStep::Establish]));
+    assert_eq!(
+        plan_on_demand(&ring.rows, &policy(), UnixTime(3601)),
+        Err(NotYet { at: UnixTime(7200) })
+    );
+    assert!(matches!(
+        plan_on_demand(&[], &policy(), UnixTime(0))
+            .unwrap()
+            .as_slice(),
+        [RotationStep::Establish]
+    ));
 }
 
 #[test]
 fn times_that_do_not_fit_are_refused() {
-    let check = |ahead, every, retire| RotationPolicy::new(seconds(ahead), seconds(every), seconds(retire), seconds(TOKEN_LIFETIME));
-    assert_eq!(check(3601, 3600, 600), Err(RotationPolicyError::PublishAhead));
+    let check = |ahead, every, retire| {
+        RotationPolicy::new(
+            seconds(ahead),
+            seconds(every),
+            seconds(retire),
+            seconds(TOKEN_LIFETIME),
+        )
+    };
+    assert_eq!(
+        check(3601, 3600, 600),
+        Err(RotationPolicyError::PublishAhead)
+    );
     assert_eq!(check(0, 0, 600), Err(RotationPolicyError::PublishAhead));
-    assert_eq!(check(3600, 3600, 299), Err(RotationPolicyError::RetireAfter));
+    assert_eq!(
+        check(3600, 3600, 299),
+        Err(RotationPolicyError::RetireAfter)
+    );
     assert!(check(3600, 3600, 300).is_ok());
 }
 
@@ -108,12 +154,21 @@ enum Moment {
 
 fn moments() -> impl Strategy<Value = Vec<(Moment, u64)>> {
     let moment = prop_oneof![3 => Just(Moment::Schedule), 1 => Just(Moment::Demand)];
-    proptest::collection::vec((moment, prop_oneof![0u64..20, 0u64..400, 0u64..3000]), 1..120)
+    proptest::collection::vec(
+        (moment, prop_oneof![0u64..20, 0u64..400, 0u64..3000]),
+        1..120,
+    )
 }
 
 fn policies() -> impl Strategy<Value = RotationPolicy> {
     (0u64..200, 1u64..1000, 0u64..300).prop_map(|(ahead, more, retire)| {
-        RotationPolicy::new(seconds(ahead), seconds(ahead + more), seconds(TOKEN_LIFETIME + retire), seconds(TOKEN_LIFETIME)).unwrap()
+        RotationPolicy::new(
+            seconds(ahead),
+            seconds(ahead + more),
+            seconds(TOKEN_LIFETIME + retire),
+            seconds(TOKEN_LIFETIME),
+        )
+        .unwrap()
     })
 }
 

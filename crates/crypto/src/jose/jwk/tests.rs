@@ -28,21 +28,35 @@ fn with(mut key: Value, name: &str, value: Value) -> Value {
 #[test]
 fn rfc7638_thumbprint() {
     let thumbprint = PublicJwk::parse(&rsa()).unwrap().thumbprint();
-    assert_eq!(thumbprint.to_string(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    assert_eq!(
+        thumbprint.to_string(),
+        "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    );
     let text = serde_json::to_string(&thumbprint).unwrap();
     assert_eq!(text, "\"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\"");
-    assert_eq!(serde_json::from_str::<JwkThumbprint>(&text).unwrap(), thumbprint);
+    assert_eq!(
+        serde_json::from_str::<JwkThumbprint>(&text).unwrap(),
+        thumbprint
+    );
     assert!(serde_json::from_str::<JwkThumbprint>("\"NzbL\"").is_err());
 }
 
 /// The thumbprint's canonical form is the required members, sorted, without white space: the same as our JSON of the key.
 #[test]
 fn thumbprint_is_the_hash_of_the_required_members() {
-    for key in [rsa(), ec(), json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })] {
+    for key in [
+        rsa(),
+        ec(),
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }),
+    ] {
         let jwk = PublicJwk::parse(&key).unwrap();
-        let sorted: std::collections::BTreeMap<String, Value> = serde_json::from_value(jwk.to_json()).unwrap();
+        let sorted: std::collections::BTreeMap<String, Value> =
+            serde_json::from_value(jwk.to_json()).unwrap();
         let canonical = serde_json::to_string(&sorted).unwrap();
-        assert_eq!(jwk.thumbprint().as_bytes(), &crate::digest::sha256(canonical.as_bytes()));
+        assert_eq!(
+            jwk.thumbprint().as_bytes(),
+            &crate::digest::sha256(canonical.as_bytes())
+        );
         assert_eq!(PublicJwk::parse(&jwk.to_json()).unwrap(), jwk);
     }
 }
@@ -52,7 +66,11 @@ fn private_members_are_refused() {
     for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         for key in [rsa(), ec()] {
             let refused = PublicJwk::parse(&with(key, name, json!("AQAB")));
-            assert_eq!(refused, Err(JoseError::Key("it holds a private member")), "{name}");
+            assert_eq!(
+                refused,
+                Err(JoseError::Key("it holds a private member")),
+                "{name}"
+            );
         }
     }
     assert!(PublicJwk::parse(&with(rsa(), "unknown", json!("AQAB"))).is_ok());
@@ -66,7 +84,9 @@ fn r35_jwt_12_a67_weak_keys_are_refused() {
         n[0] = first;
         PublicJwk::parse(&json!({ "kty": "RSA", "e": "AQAB", "n": base64url::encode(&n) }))
     };
-    let weak = Err(JoseError::Key("its RSA modulus is not of 2048 to 4096 bits"));
+    let weak = Err(JoseError::Key(
+        "its RSA modulus is not of 2048 to 4096 bits",
+    ));
     assert_eq!(sized(64, 0x80), weak);
     assert_eq!(sized(128, 0x80), weak);
     assert_eq!(sized(255, 0xff), weak);
@@ -74,8 +94,25 @@ fn r35_jwt_12_a67_weak_keys_are_refused() {
     assert_eq!(sized(513, 0x01), weak);
     assert!(sized(256, 0x80).is_ok());
     assert!(sized(512, 0x80).is_ok());
-    for curve in ["P-192", "secp192r1", "P-224", "P-384", "P-521", "secp256k1", "Ed448", "X25519", "p-256", ""] {
-        assert!(matches!(PublicJwk::parse(&with(ec(), "crv", json!(curve))), Err(JoseError::Key(_))), "{curve}");
+    for curve in [
+        "P-192",
+        "secp192r1",
+        "P-224",
+        "P-384",
+        "P-521",
+        "secp256k1",
+        "Ed448",
+        "X25519",
+        "p-256",
+        "",
+    ] {
+        assert!(
+            matches!(
+                PublicJwk::parse(&with(ec(), "crv", json!(curve))),
+                Err(JoseError::Key(_))
+            ),
+            "{curve}"
+        );
     }
     assert!(PublicJwk::parse(&ec()).is_ok());
 }
@@ -84,10 +121,21 @@ fn r35_jwt_12_a67_weak_keys_are_refused() {
 fn forms_that_are_not_canonical_are_refused() {
     let check = |key: Value, name: &str, value: Value| {
         let bad = with(key, name, value);
-        assert!(matches!(PublicJwk::parse(&bad), Err(JoseError::Key(_))), "{bad}");
+        assert!(
+            matches!(PublicJwk::parse(&bad), Err(JoseError::Key(_))),
+            "{bad}"
+        );
     };
-    check(ec(), "x", json!("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU="));
-    check(ec(), "x", json!("AH_NzidwwvRdQYPL7m_bS3tYBzM1e-nvE7rPbjx70VRF"));
+    check(
+        ec(),
+        "x",
+        json!("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU="),
+    );
+    check(
+        ec(),
+        "x",
+        json!("AH_NzidwwvRdQYPL7m_bS3tYBzM1e-nvE7rPbjx70VRF"),
+    );
     check(ec(), "x", json!("f83O"));
     check(ec(), "x", json!(null));
     check(ec(), "kty", json!("OKP"));
@@ -101,13 +149,24 @@ fn forms_that_are_not_canonical_are_refused() {
     check(rsa(), "e", json!("AQAAAAE"));
     check(rsa(), "e", json!(""));
     check(rsa(), "n", json!(format!("AA{RFC7638_N}")));
-    assert!(PublicJwk::parse(&with(with(ec(), "use", json!("sig")), "key_ops", json!(["verify"]))).is_ok());
+    assert!(
+        PublicJwk::parse(&with(
+            with(ec(), "use", json!("sig")),
+            "key_ops",
+            json!(["verify"])
+        ))
+        .is_ok()
+    );
     assert!(PublicJwk::parse(&json!([])).is_err());
 }
 
 #[test]
 fn a_point_off_the_curve_is_no_key() {
-    let jwk = PublicJwk::parse(&with(ec(), "y", json!("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI6a0")));
+    let jwk = PublicJwk::parse(&with(
+        ec(),
+        "y",
+        json!("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI6a0"),
+    ));
     let refused = VerifyingKey::new(&jwk.unwrap(), Algorithm::Es256, None).unwrap_err();
     assert_eq!(refused, JoseError::Key("its numbers are not a key"));
     assert!(VerifyingKey::new(&PublicJwk::parse(&ec()).unwrap(), Algorithm::Es256, None).is_ok());
@@ -115,7 +174,12 @@ fn a_point_off_the_curve_is_no_key() {
 
 #[test]
 fn every_type_fits_its_algorithms_alone() {
-    let fits = |key: Value| Algorithm::ALL.into_iter().filter(|algorithm| PublicJwk::parse(&key).unwrap().fits(*algorithm)).collect::<Vec<_>>();
+    let fits = |key: Value| {
+        Algorithm::ALL
+            .into_iter()
+            .filter(|algorithm| PublicJwk::parse(&key).unwrap().fits(*algorithm))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(fits(rsa()), [Algorithm::Ps256, Algorithm::Rs256]);
     assert_eq!(fits(ec()), [Algorithm::Es256]);
 }
@@ -123,7 +187,12 @@ fn every_type_fits_its_algorithms_alone() {
 #[test]
 fn generated_keys_are_read_back() {
     for algorithm in Algorithm::ALL {
-        let key = SigningKey::<AccessToken>::from_pkcs8(algorithm, "k".parse().unwrap(), &generate_pkcs8(algorithm).unwrap()).unwrap();
+        let key = SigningKey::<AccessToken>::from_pkcs8(
+            algorithm,
+            "k".parse().unwrap(),
+            &generate_pkcs8(algorithm).unwrap(),
+        )
+        .unwrap();
         let published = key.public_jwk().to_published_json(key.kid(), algorithm);
         assert_eq!(PublicJwk::parse(&published).unwrap(), *key.public_jwk());
         assert_eq!(published["alg"], algorithm.name());

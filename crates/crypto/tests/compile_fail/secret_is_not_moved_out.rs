@@ -1,0 +1,6 @@
+use countersign_base::Secret;
+
+fn main() {
+    let secret = Secret::new(String::new());
+    let _: String = secret.0;
+}

@@ -1,0 +1,5 @@
+use countersign_base::Secret;
+
+fn main() {
+    println!("{:?}", Secret::new(String::new()));
+}
