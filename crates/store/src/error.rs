@@ -72,6 +72,9 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// A row is no longer what the change builds on; somebody else was first.
+    #[error("table `{0}` changed meanwhile; nothing was changed, look again")]
+    Superseded(&'static str),
     /// The address of a store is none.
     #[error("`{0}` is no address of a store: expected `sqlite:PATH` or `postgres://...`")]
     Address(String),

@@ -7,22 +7,26 @@
 
 pub mod audit;
 pub mod catalogue;
+mod details;
 mod engine;
 mod error;
 mod outbox;
-//mod record;
-//mod replay;
-//mod spend;
+mod record;
+mod replay;
+mod spend;
 mod store;
 mod sweep;
 pub mod tables;
 mod write;
 
+pub use details::{DetailError, Details, Keks};
 pub use engine::{Connection, StoreOptions, StoreUrl, Transaction};
 pub use error::{Constraint, StoreError};
-//pub use record::{Durability, RecordError, Recorded, Recorder};
-//pub use replay::ReplayMemory;
-//pub use spend::{AssertionReplayed, Judged, Loaded, Loot, Presented, Settled};
+pub use record::{
+    About, Durability, Ending, RecordError, Recordable, Recorded, Recorder, commitment,
+};
+pub use replay::ReplayMemory;
+pub use spend::{AssertionReplayed, Judged, Loaded, Loot, Presented, Settled};
 pub use store::Store;
 pub use sweep::{Sweep, Swept};
 pub use tables::one_time::{AuthorizationCode, HandleHash, NewOneTime, OneTime, RequestUri};

@@ -12,7 +12,8 @@ use crate::tables::{clients, grants, refresh_families, sessions, user_groups, us
 use crate::write::{Write, apply, record_event};
 use crate::{Store, StoreError, Transaction};
 use countersign_audit::Record;
-use countersign_authn::{AuthenticatedClient, Unspent};
+use countersign_authn::Unspent;
+use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::{CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing, Taken};
 use futures_util::future::BoxFuture;
@@ -110,7 +111,6 @@ impl Store {
     /// [`StoreError`] when nothing was committed. The inner error is a replayed assertion; it too leaves nothing behind.
     pub async fn issue<P, E, J>(
         &self,
-        tenant: &Tenant,
         client: Unspent<AuthenticatedClient>,
         presented: Presented,
         now: UnixTime,
@@ -121,11 +121,25 @@ impl Store {
         E: Send + 'static,
         J: FnOnce(AuthenticatedClient, Loaded) -> Judged<P, E> + Send + 'static,
     {
-        let jtis = client.entries().iter().map(|entry| (entry.key, entry.expires)).collect();
+        let jtis = client
+            .entries()
+            .iter()
+            .map(|entry| (entry.key, entry.expires))
+            .collect();
         // The transaction inserts the entries before the judge, to whom this goes, is called.
         let client = countersign_authn::danger::spent(client);
-        let id = client.id().clone();
-        let unit = Issue { tenant: tenant.clone(), client: id, jtis, presented, now, judge: Some((client, judge)) };
+        let (tenant, id) = (client.tenant().clone(), client.id().clone());
+        let request = Request {
+            tenant,
+            client: id,
+            jtis,
+            presented,
+            now,
+        };
+        let unit = Issue {
+            request,
+            judge: Some((client, judge)),
+        };
         let settled = self.run(unit).await?;
         self.outbox_changed();
         Ok(settled)
@@ -135,14 +149,27 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when nothing was committed; the value is as it was.
-    pub async fn spend<K, P, E, J>(&self, tenant: &Tenant, handle: HandleHash<K>, now: UnixTime, judge: J) -> Result<Settled<P, E>, StoreError>
+    pub async fn spend<K, P, E, J>(
+        &self,
+        tenant: &Tenant,
+        handle: HandleHash<K>,
+        now: UnixTime,
+        judge: J,
+    ) -> Result<Settled<P, E>, StoreError>
     where
         K: OneTime,
         P: Send + 'static,
         E: Send + 'static,
         J: FnOnce(Taken<K::Record>) -> Judged<P, E> + Send + 'static,
     {
-        let settled = self.run(Spend { tenant: tenant.clone(), handle, now, judge: Some(judge) }).await?;
+        let settled = self
+            .run(Spend {
+                tenant: tenant.clone(),
+                handle,
+                now,
+                judge: Some(judge),
+            })
+            .await?;
         self.outbox_changed();
         Ok(settled)
     }
@@ -153,17 +180,22 @@ impl Store {
     /// [`StoreError`] when the database failed. The inner error is a replay.
     pub async fn spend_assertion(
         &self,
-        tenant: &Tenant,
         client: Unspent<AuthenticatedClient>,
     ) -> Result<Result<AuthenticatedClient, AssertionReplayed>, StoreError> {
-        let jtis: Vec<_> = client.entries().iter().map(|entry| (entry.key, entry.expires)).collect();
+        let jtis: Vec<_> = client
+            .entries()
+            .iter()
+            .map(|entry| (entry.key, entry.expires))
+            .collect();
         // Handed out below only after the transaction that inserted its entries was committed.
         let client = countersign_authn::danger::spent(client);
         if jtis.is_empty() {
             return Ok(Ok(client));
         }
-        let (tenant, id) = (tenant.clone(), client.id().clone());
-        let spent = self.write(move |tx| Box::pin(async move { spend_jtis(tx, &tenant, &id, &jtis).await })).await?;
+        let (tenant, id) = (client.tenant().clone(), client.id().clone());
+        let spent = self
+            .write(move |tx| Box::pin(async move { spend_jtis(tx, &tenant, &id, &jtis).await }))
+            .await?;
         Ok(spent.map(|()| client))
     }
 }
@@ -184,14 +216,27 @@ async fn spend_jtis(
 }
 
 /// Carries out a judgement: its writes and its event, in the transaction it was made in.
-async fn settle<P, E>(tx: &mut Transaction, tenant: &Tenant, judged: Judged<P, E>, now: UnixTime) -> Result<Settled<P, E>, StoreError> {
+async fn settle<P, E>(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    judged: Judged<P, E>,
+    now: UnixTime,
+) -> Result<Settled<P, E>, StoreError> {
     match judged {
-        Judged::Commit { permit, writes, event } => {
+        Judged::Commit {
+            permit,
+            writes,
+            event,
+        } => {
             apply(tx, tenant, &writes, now).await?;
             record_event(tx, tenant, &event).await?;
             Ok(Settled::Permitted(Recorded::new(permit, event.id)))
         }
-        Judged::CommitRefusal { error, writes, event } => {
+        Judged::CommitRefusal {
+            error,
+            writes,
+            event,
+        } => {
             apply(tx, tenant, &writes, now).await?;
             record_event(tx, tenant, &event).await?;
             Ok(Settled::Refused(Recorded::new(error, event.id)))
@@ -216,7 +261,10 @@ where
 {
     type Output = Settled<P, E>;
 
-    fn run<'t>(&'t mut self, tx: &'t mut Transaction) -> BoxFuture<'t, Result<Self::Output, StoreError>> {
+    fn run<'t>(
+        &'t mut self,
+        tx: &'t mut Transaction,
+    ) -> BoxFuture<'t, Result<Self::Output, StoreError>> {
         Box::pin(async move {
             let taken = one_time::take(tx, &self.tenant, &self.handle, self.now).await?;
             let judge = self.judge.take().ok_or(StoreError::Panicked)?;
@@ -230,12 +278,17 @@ where
 }
 
 struct Issue<J> {
+    request: Request,
+    judge: Option<(AuthenticatedClient, J)>,
+}
+
+/// What a token request takes and depends on.
+struct Request {
     tenant: Tenant,
     client: ClientId,
     jtis: Vec<([u8; 32], UnixTime)>,
     presented: Presented,
     now: UnixTime,
-    judge: Option<(AuthenticatedClient, J)>,
 }
 
 impl<P, E, J> Unit for Issue<J>
@@ -246,14 +299,26 @@ where
 {
     type Output = Result<Settled<P, E>, AssertionReplayed>;
 
-    fn run<'t>(&'t mut self, tx: &'t mut Transaction) -> BoxFuture<'t, Result<Self::Output, StoreError>> {
+    fn run<'t>(
+        &'t mut self,
+        tx: &'t mut Transaction,
+    ) -> BoxFuture<'t, Result<Self::Output, StoreError>> {
         Box::pin(async move {
-            if let Err(replayed) = spend_jtis(tx, &self.tenant, &self.client, &self.jtis).await? {
+            let Request {
+                tenant,
+                client,
+                jtis,
+                now,
+                ..
+            } = &self.request;
+            if let Err(replayed) = spend_jtis(tx, tenant, client, jtis).await? {
                 return Ok(Err(replayed));
             }
-            let loaded = self.load(tx).await?;
+            let loaded = self.request.load(tx).await?;
             let (client, judge) = self.judge.take().ok_or(StoreError::Panicked)?;
-            settle(tx, &self.tenant, judge(client, loaded), self.now).await.map(Ok)
+            settle(tx, tenant, judge(client, loaded), *now)
+                .await
+                .map(Ok)
         })
     }
 
@@ -269,7 +334,7 @@ struct Dependants {
     user: Option<UserId>,
 }
 
-impl<J> Issue<J> {
+impl Request {
     /// Locks and reads in one order everywhere (code, client, person, session, grant, family), so that transactions on PostgreSQL
     /// wait for each other instead of deadlocking.
     async fn load(&self, tx: &mut Transaction) -> Result<Loaded, StoreError> {
@@ -291,18 +356,32 @@ impl<J> Issue<J> {
         if let Presented::RefreshFamily(family) = self.presented {
             taken = Loot::RefreshFamily(refresh_families::lock(tx, tenant, family).await?);
         }
-        Ok(Loaded { taken, standing: Standing { client, user, grant, session } })
+        Ok(Loaded {
+            taken,
+            standing: Standing {
+                client,
+                user,
+                grant,
+                session,
+            },
+        })
     }
 
     async fn take(&self, tx: &mut Transaction) -> Result<(Loot, Dependants), StoreError> {
-        let nobody = Dependants { grant: None, session: None, user: None };
+        let nobody = Dependants {
+            grant: None,
+            session: None,
+            user: None,
+        };
         match &self.presented {
             Presented::Code(handle) => {
                 let taken = one_time::take(tx, &self.tenant, handle, self.now).await?;
                 let dependants = match &taken {
-                    Taken::Fresh(code) | Taken::Spent(code) => {
-                        Dependants { grant: Some(code.grant), session: Some(code.session), user: Some(code.user) }
-                    }
+                    Taken::Fresh(code) | Taken::Spent(code) => Dependants {
+                        grant: Some(code.grant),
+                        session: Some(code.session),
+                        user: Some(code.user),
+                    },
                     Taken::Unknown => nobody,
                 };
                 Ok((Loot::Code(taken), dependants))
@@ -318,13 +397,30 @@ impl<J> Issue<J> {
                 });
                 Ok((Loot::RefreshFamily(None), dependants))
             }
-            Presented::Token { grant, session, user } => Ok((Loot::Nothing, Dependants { grant: *grant, session: *session, user: *user })),
+            Presented::Token {
+                grant,
+                session,
+                user,
+            } => Ok((
+                Loot::Nothing,
+                Dependants {
+                    grant: *grant,
+                    session: *session,
+                    user: *user,
+                },
+            )),
         }
     }
 }
 
-async fn resolve(tx: &mut Transaction, tenant: &Tenant, user: UserId) -> Result<Option<ResolvedUser>, StoreError> {
-    let Some(record) = users::hold(tx, tenant, user).await? else { return Ok(None) };
+async fn resolve(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+) -> Result<Option<ResolvedUser>, StoreError> {
+    let Some(record) = users::hold(tx, tenant, user).await? else {
+        return Ok(None);
+    };
     let groups = user_groups::of_user(tx, tenant, user).await?;
     Ok(Some(ResolvedUser::new(record, &groups)))
 }

@@ -86,18 +86,21 @@ impl Store {
 
     /// Runs `work` as one unit: all of it is durable when this returns, or nothing of it happened.
     ///
-    /// The unit runs to its end even if the returned future is dropped. It must do nothing but database work.
+    /// The unit is sent at once and runs to its end even if the returned future is dropped. It must do nothing but database work.
     ///
     /// # Errors
     /// The unit's own error, or why the transaction could not be committed.
-    pub async fn write<R, F>(&self, work: F) -> Result<R, StoreError>
+    pub fn write<R, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<R, StoreError>> + Send + use<R, F>
     where
         F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<R, StoreError>>
             + Send
             + 'static,
         R: Send + 'static,
     {
-        self.run(Once::new(work)).await
+        self.run(Once::new(work))
     }
 
     /// A change that somebody authorized, with the event that reports it, in one transaction.
@@ -118,26 +121,28 @@ impl Store {
         Ok(id)
     }
 
-    pub(crate) async fn run<U: Unit>(&self, unit: U) -> Result<U::Output, StoreError> {
+    pub(crate) fn run<U: Unit>(
+        &self,
+        unit: U,
+    ) -> BoxFuture<'static, Result<U::Output, StoreError>> {
         match &self.shared.engine {
             Engine::Postgres {
                 pool,
                 permits,
                 runtime,
             } => {
-                let permit = permits
-                    .clone()
-                    .try_acquire_owned()
-                    .map_err(|_| StoreError::Overloaded(POSTGRES_UNITS_MAX))?;
+                let Ok(permit) = permits.clone().try_acquire_owned() else {
+                    return Box::pin(async { Err(StoreError::Overloaded(POSTGRES_UNITS_MAX)) });
+                };
                 let pool = pool.clone();
                 let task = runtime.spawn(async move {
                     let result = run_postgres(&pool, unit).await;
                     drop(permit);
                     result
                 });
-                task.await.unwrap_or(Err(StoreError::Closed))
+                Box::pin(async { task.await.unwrap_or(Err(StoreError::Closed)) })
             }
-            Engine::Sqlite { writer, .. } => writer.run(unit).await,
+            Engine::Sqlite { writer, .. } => Box::pin(writer.run(unit)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a unit changes, as data: a pure `judge` returns a list of these, and the store carries them out in its transaction.
 
+use crate::tables::clients::Removed;
 use crate::tables::event_details::EventDetail;
 use crate::tables::one_time::NewOneTime;
 use crate::tables::revocations::Revoked;
@@ -89,7 +90,10 @@ pub(crate) async fn apply(
                 revocations::add(tx, tenant, &Revoked::Session(*session), now).await?;
             }
             Write::MoveSigningKey(kid, from, to) => {
-                drop(signing_keys::advance(tx, tenant, kid, *from, *to, now).await?)
+                if signing_keys::advance(tx, tenant, kid, *from, *to, now).await? == Removed::Absent
+                {
+                    return Err(StoreError::Superseded("signing_keys"));
+                }
             }
             Write::PutClient(record) => clients::put(tx, tenant, record, now).await?,
             Write::PutConsent(record) => consents::put(tx, tenant, record).await?,
@@ -97,13 +101,17 @@ pub(crate) async fn apply(
             Write::PutTenant(record) => tenants::put(tx, record, now).await?,
             Write::PutUser(record) => users::put(tx, tenant, record, now).await?,
             Write::RemoveClient(client) => {
-                drop(clients::remove(tx, tenant, client).await?);
+                let _met: Removed = clients::remove(tx, tenant, client).await?;
                 revocations::add(tx, tenant, &Revoked::Client(client.clone()), now).await?;
             }
-            Write::RemoveGroup(group) => drop(user_groups::remove(tx, tenant, group).await?),
-            Write::RemoveSigningKey(kid) => drop(signing_keys::remove(tx, tenant, kid).await?),
+            Write::RemoveGroup(group) => {
+                let _met: Removed = user_groups::remove(tx, tenant, group).await?;
+            }
+            Write::RemoveSigningKey(kid) => {
+                let _met: Removed = signing_keys::remove(tx, tenant, kid).await?;
+            }
             Write::RemoveUser(user) => {
-                drop(users::remove(tx, tenant, *user).await?);
+                let _met: Removed = users::remove(tx, tenant, *user).await?;
                 revocations::add(tx, tenant, &Revoked::User(*user), now).await?;
             }
             Write::Revoke(revoked) => revocations::add(tx, tenant, revoked, now).await?,

@@ -33,16 +33,22 @@ impl GroupCommit {
         Self { queue }
     }
 
-    /// Sends the unit and waits until it is durable. Dropping the returned future does not undo the unit.
-    pub(crate) async fn run<U: Unit>(&self, unit: U) -> Result<U::Output, StoreError> {
+    /// Sends the unit, at once, and waits until it is durable. Dropping the returned future does not undo the unit.
+    pub(crate) fn run<U: Unit>(
+        &self,
+        unit: U,
+    ) -> impl Future<Output = Result<U::Output, StoreError>> + Send + use<U> {
         let (waiting, answer) = Waiting::new(unit);
-        self.queue
+        let sent = self
+            .queue
             .try_send(Message::Unit(Box::new(waiting)))
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded(QUEUE_MAX),
-            })?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+            .map_err(drop_message);
+        async move {
+            match sent {
+                Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
+                Err(error) => Err(error),
+            }
+        }
     }
 
     /// Lets what is queued finish, then closes the database.
@@ -51,6 +57,13 @@ impl GroupCommit {
         if self.queue.send(Message::Close(done)).await.is_ok() {
             drop(closed.await);
         }
+    }
+}
+
+fn drop_message(refused: mpsc::error::TrySendError<Message>) -> StoreError {
+    match refused {
+        mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        mpsc::error::TrySendError::Full(_) => StoreError::Overloaded(QUEUE_MAX),
     }
 }
 
@@ -140,3 +153,6 @@ impl Writer {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,3 +120,6 @@ fn noted(migration: &Migration) -> (i64, &'static str, String) {
 fn checksum_of(migration: &Migration) -> String {
     countersign_crypto::digest::sha256_base64url(migration.sql.as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

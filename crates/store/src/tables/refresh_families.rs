@@ -33,7 +33,7 @@ pub async fn add(
 /// Stores the next generation of a family, which the transaction has locked and judged.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] if there is no such family or it is revoked: the judge overlooked it.
+/// [`StoreError::Superseded`] if there is no such family or it is revoked: the judge overlooked it.
 pub(crate) async fn rotate(
     tx: &mut Transaction,
     tenant: &Tenant,
@@ -41,19 +41,12 @@ pub(crate) async fn rotate(
 ) -> Result<(), StoreError> {
     let text = encode("refresh_families", family)?;
     let id = family.id.as_u64().cast_signed();
-    let rotated = tx
-        .execute(
-            &sql::ROTATE,
-            args![tenant.as_str(), id, text, family.expires.0],
-        )
-        .await?;
+    let values = args![tenant.as_str(), id, text, family.expires.0];
+    let rotated = tx.execute(&sql::ROTATE, values).await?;
     if rotated == 1 {
         Ok(())
     } else {
-        Err(StoreError::corrupt(
-            "refresh_families",
-            "a family that is missing or revoked was to be rotated",
-        ))
+        Err(StoreError::Superseded("refresh_families"))
     }
 }
 

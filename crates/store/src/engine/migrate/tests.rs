@@ -1,0 +1,126 @@
+//! What is applied, what is refused, and that a refusal leaves the database as it was.
+
+use super::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE, Migrating, Migration, migrate};
+use crate::StoreError;
+use countersign_base::UnixTime;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, SqliteConnection};
+
+const ONE: Migration = Migration {
+    version: 1,
+    name: "one",
+    sql: "CREATE TABLE a (n BIGINT); INSERT INTO a VALUES (7)",
+};
+const TWO: Migration = Migration {
+    version: 2,
+    name: "two",
+    sql: "ALTER TABLE a ADD COLUMN m BIGINT; UPDATE a SET m = n + 1",
+};
+const BROKEN: Migration = Migration {
+    version: 2,
+    name: "broken",
+    sql: "UPDATE a SET n = 0; SELECT * FROM missing",
+};
+
+async fn memory() -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .in_memory(true)
+        .connect()
+        .await
+        .unwrap()
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    migrations: &[Migration],
+) -> Result<(), StoreError> {
+    migrate(Migrating::Sqlite(connection), migrations, UnixTime(0)).await
+}
+
+async fn n(connection: &mut SqliteConnection) -> i64 {
+    sqlx::query_scalar("SELECT n FROM a")
+        .fetch_one(connection)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn data_survives_the_next_version() {
+    let mut connection = memory().await;
+    run(&mut connection, &[ONE]).await.unwrap();
+    run(&mut connection, &[ONE, TWO]).await.unwrap();
+    run(&mut connection, &[ONE, TWO]).await.unwrap();
+    let m: i64 = sqlx::query_scalar("SELECT m FROM a")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!((n(&mut connection).await, m), (7, 8));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_what_to_do() {
+    let mut connection = memory().await;
+    run(&mut connection, &[ONE, TWO]).await.unwrap();
+    let refused = run(&mut connection, &[ONE]).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        StoreError::NewerSchema { found: 2, known: 1 }
+    ));
+    assert!(
+        refused.to_string().contains("start the newer version"),
+        "{refused}"
+    );
+    assert_eq!(n(&mut connection).await, 7);
+}
+
+#[tokio::test]
+async fn a_changed_migration_is_refused() {
+    let mut connection = memory().await;
+    run(&mut connection, &[ONE]).await.unwrap();
+    let edited = Migration {
+        sql: "CREATE TABLE a (n BIGINT); INSERT INTO a VALUES (8)",
+        ..ONE
+    };
+    assert!(matches!(
+        run(&mut connection, &[edited]).await,
+        Err(StoreError::ChangedMigration { version: 1 })
+    ));
+    run(&mut connection, &[ONE]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_leaves_nothing_behind() {
+    let mut connection = memory().await;
+    run(&mut connection, &[ONE]).await.unwrap();
+    run(&mut connection, &[ONE, BROKEN]).await.unwrap_err();
+    assert_eq!(n(&mut connection).await, 7);
+    run(&mut connection, &[ONE, TWO]).await.unwrap();
+}
+
+#[test]
+fn the_two_folders_hold_the_same_versions_in_order() {
+    let names = |migrations: &[Migration]| {
+        migrations
+            .iter()
+            .map(|m| (m.version, m.name))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(MIGRATIONS_SQLITE), names(MIGRATIONS_POSTGRES));
+    assert!(
+        MIGRATIONS_SQLITE
+            .iter()
+            .zip(1..)
+            .all(|(migration, version)| migration.version == version)
+    );
+    for (sqlite, postgres) in MIGRATIONS_SQLITE.iter().zip(MIGRATIONS_POSTGRES) {
+        let translated = sqlite.sql.replace(" BLOB", " BYTEA").replace(
+            "INTEGER PRIMARY KEY AUTOINCREMENT",
+            "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        );
+        assert_eq!(
+            translated, postgres.sql,
+            "migration {} differs in more than its types",
+            sqlite.version
+        );
+    }
+}
