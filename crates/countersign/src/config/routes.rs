@@ -25,8 +25,8 @@ pub struct RawRoute {
     upstream: Spanned<RouteId>,
     /// The one audience that tokens must have.
     audience: Audience,
-    /// What policies call the thing behind the route; without it, the route itself (`Route::"NAME"`).
-    resource: Option<RawResource>,
+    /// The entity type of the resource in policies.
+    resource: String,
     /// What each method means.
     actions: BTreeMap<String, RawAction>,
     #[serde(default)]
@@ -41,26 +41,7 @@ pub struct RawRoute {
 #[serde(deny_unknown_fields)]
 struct RawAction {
     action: String,
-    #[serde(default)]
-    scopes: BTreeSet<Scope>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawResource {
-    #[serde(rename = "type")]
-    kind: String,
-    /// The parameter of the path that is its id; without it, the whole path.
-    id: Option<String>,
-    /// Parameters that are attributes of the same name, as text.
-    #[serde(default)]
-    attributes: BTreeSet<String>,
-    /// Parameters that are attributes of the same name and name a person.
-    #[serde(default)]
-    users: BTreeSet<String>,
-    /// Attributes that are the same for every request.
-    #[serde(default, rename = "static")]
-    fixed: BTreeMap<String, String>,
+    scope: Option<Scope>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -106,23 +87,8 @@ pub enum Recording {
 pub struct ActionSection {
     /// The action in policies.
     pub action: String,
-    /// The scopes it needs, all of them.
-    pub scopes: BTreeSet<Scope>,
-}
-
-/// What policies call the thing behind a route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResourceSection {
-    /// Its entity type.
-    pub kind: String,
-    /// The parameter of the path that is its id; without it, the whole path.
-    pub id: Option<String>,
-    /// Parameters that are attributes, as text.
-    pub attributes: BTreeSet<String>,
-    /// Parameters that are attributes and name a person.
-    pub users: BTreeSet<String>,
-    /// Attributes that are the same for every request.
-    pub fixed: BTreeMap<String, String>,
+    /// The scope it needs.
+    pub scope: Option<Scope>,
 }
 
 /// One route.
@@ -140,8 +106,8 @@ pub struct RouteSection {
     pub upstream: RouteId,
     /// The one audience that tokens must have.
     pub audience: Audience,
-    /// What policies call the thing behind it.
-    pub resource: Option<ResourceSection>,
+    /// The entity type of the resource.
+    pub resource: String,
     /// What each method means; others are denied.
     pub actions: BTreeMap<String, ActionSection>,
     /// How a caller proves that a token is theirs.
@@ -174,18 +140,9 @@ pub(crate) fn check(
 ) -> Vec<RouteSection> {
     let mut routes: Vec<RouteSection> = Vec::new();
     for route in raw {
-        let Some(tenant) = tenants.find(route.tenant.as_ref(), mistakes) else {
-            continue;
-        };
-        if routes
-            .iter()
-            .any(|earlier| earlier.name == *route.name.get_ref())
-        {
-            mistakes.at(
-                &route.name.span(),
-                format!("the route `{}` stands here twice", route.name.get_ref()),
-                "remove one of them",
-            );
+        let Some(tenant) = tenants.find(route.tenant.as_ref(), mistakes) else { continue };
+        if routes.iter().any(|earlier| earlier.name == *route.name.get_ref()) {
+            mistakes.at(&route.name.span(), format!("the route `{}` stands here twice", route.name.get_ref()), "remove one of them");
             continue;
         }
         check_references(&route, &tenant, upstreams, clients, mistakes);
@@ -202,57 +159,31 @@ fn check_references(
     mistakes: &mut Mistakes<'_>,
 ) {
     if !route.path.get_ref().starts_with('/') {
-        mistakes.at(
-            &route.path.span(),
-            "a path begins with `/`",
-            format!("write `/{}`", route.path.get_ref()),
-        );
+        mistakes.at(&route.path.span(), "a path begins with `/`", format!("write `/{}`", route.path.get_ref()));
     }
     let wanted = route.upstream.get_ref();
     if !upstreams.iter().any(|upstream| upstream.name == *wanted) {
-        let help = nearest(
-            wanted.as_str(),
-            upstreams.iter().map(|upstream| upstream.name.as_str()),
-        );
-        mistakes.at(
-            &route.upstream.span(),
-            format!("no upstream `{wanted}`"),
-            help,
-        );
+        let help = nearest(wanted.as_str(), upstreams.iter().map(|upstream| upstream.name.as_str()));
+        mistakes.at(&route.upstream.span(), format!("no upstream `{wanted}`"), help);
     }
     if let Some(exchange) = &route.exchange {
         let wanted = exchange.client.get_ref();
         let mut known = clients.iter().filter(|client| client.tenant == *tenant);
         if !known.any(|client| client.id == *wanted) {
-            let names = clients
-                .iter()
-                .filter(|client| client.tenant == *tenant)
-                .map(|client| client.id.as_str());
-            mistakes.at(
-                &exchange.client.span(),
-                format!("no client `{wanted}` in tenant `{tenant}`"),
-                nearest(wanted.as_str(), names),
-            );
+            let names = clients.iter().filter(|client| client.tenant == *tenant).map(|client| client.id.as_str());
+            mistakes.at(&exchange.client.span(), format!("no client `{wanted}` in tenant `{tenant}`"), nearest(wanted.as_str(), names));
         }
     }
     if let Some(rate) = &route.rate
         && *rate.requests.get_ref() == 0
     {
-        mistakes.at(
-            &rate.requests.span(),
-            "a rate of no requests closes the route",
-            "remove the route, or allow at least one",
-        );
+        mistakes.at(&rate.requests.span(), "a rate of no requests closes the route", "remove the route, or allow at least one");
     }
 }
 
 fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> RouteSection {
     if route.actions.is_empty() {
-        mistakes.at(
-            &route.name.span(),
-            "a route without actions denies everything",
-            "write `actions.GET = { action = \"read\" }`",
-        );
+        mistakes.at(&route.name.span(), "a route without actions denies everything", "write `actions.GET = { action = \"read\" }`");
     }
     RouteSection {
         name: route.name.into_inner(),
@@ -261,31 +192,15 @@ fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> Rout
         path: route.path.into_inner(),
         upstream: route.upstream.into_inner(),
         audience: route.audience,
-        resource: route.resource.map(|resource| ResourceSection {
-            kind: resource.kind,
-            id: resource.id,
-            attributes: resource.attributes,
-            users: resource.users,
-            fixed: resource.fixed,
-        }),
+        resource: route.resource,
         actions: route
             .actions
             .into_iter()
-            .map(|(method, action)| {
-                (
-                    method.to_ascii_uppercase(),
-                    ActionSection {
-                        action: action.action,
-                        scopes: action.scopes,
-                    },
-                )
-            })
+            .map(|(method, action)| (method.to_ascii_uppercase(), ActionSection { action: action.action, scope: action.scope }))
             .collect(),
         proof: route.proof,
         record: route.record,
-        rate: route
-            .rate
-            .map(|rate| (rate.requests.into_inner(), rate.per.0)),
+        rate: route.rate.map(|rate| (rate.requests.into_inner(), rate.per.0)),
         exchange: route.exchange.map(|exchange| ExchangeSection {
             client: exchange.client.into_inner(),
             audience: exchange.audience,
