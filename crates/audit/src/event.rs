@@ -132,4 +132,4 @@ events! {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -285,4 +285,4 @@ pub(crate) const fn split_point(width: u64) -> u64 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -284,4 +284,4 @@ impl fmt::Debug for NoteSigner {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -116,6 +116,12 @@ impl ResourceRules {
         &self.0.issuers
     }
 
+    /// Whether a request without a credential goes on to policy.
+    #[must_use]
+    pub fn anonymous(&self) -> Anonymous {
+        self.0.anonymous
+    }
+
     /// Whether tokens must be bound.
     #[must_use]
     pub fn binding(&self) -> Binding {

@@ -20,7 +20,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -57,6 +57,8 @@ where
     let listener = listener.into_tokio()?;
     let limits = Arc::new(limits);
     let slots = Arc::new(Semaphore::new(limits.connections_max));
+    // Every connection holds `alive`; when all are gone, `ended` says so.
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -74,11 +76,13 @@ where
             limits: Arc::clone(&limits),
             drain: drain.clone(),
             _slot: slot,
+            _alive: alive.clone(),
         };
         tokio::spawn(task.run(stream, remote, make.clone()));
     }
-    drop(listener);
-    // The connections hold clones of `drain`: whoever began it waits for them.
+    drop((listener, alive));
+    // The drain ends them, at the latest when it closes. The runtime must not end before.
+    ended.recv().await;
     Ok(())
 }
 
@@ -152,6 +156,7 @@ struct Task {
     limits: Arc<Limits>,
     drain: Drain,
     _slot: OwnedSemaphorePermit,
+    _alive: mpsc::Sender<Infallible>,
 }
 
 impl Task {

@@ -152,6 +152,3 @@ pub fn tenant_path(tenant: &Tenant) -> String {
         format!("/t/{tenant}")
     }
 }
-
-#[cfg(test)]
-mod tests;

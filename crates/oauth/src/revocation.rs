@@ -47,6 +47,3 @@ pub fn of_refresh_token(
         at: now,
     })
 }
-
-#[cfg(test)]
-mod tests;

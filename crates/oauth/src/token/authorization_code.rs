@@ -220,6 +220,3 @@ fn redeemed(
     }
     Redeemed { issuance, changes }
 }
-
-#[cfg(test)]
-mod tests;

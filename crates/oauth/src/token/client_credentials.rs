@@ -102,6 +102,3 @@ pub(super) fn registered_audience(
         (None, _, _) => Err(OAuthError::AudienceMissing),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -215,6 +215,3 @@ fn turned(
     });
     Redeemed { issuance, changes }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,7 +13,7 @@ use crate::binding::Binding;
 use crate::change::Standing;
 use crate::client::{ClientRecord, Confidentiality, GrantType};
 use crate::error::OAuthError;
-use crate::issuance::{ExchangedFrom, Issuance, Parts, TokenSubject, UserSubject};
+use crate::issuance::{Issuance, Parts, TokenSubject, UserSubject};
 use crate::parameter;
 use countersign_authn::access_token::Act;
 use countersign_authn::{Actor, Form, SubjectId, VerifiedToken};
@@ -233,10 +233,6 @@ impl TokenExchangeRequest {
             now,
         );
         issuance.actor = Some(actor);
-        issuance.exchanged = Some(ExchangedFrom {
-            scopes: subject.scopes.clone(),
-            audience: subject.audience.clone(),
-        });
         Ok(Redeemed {
             issuance,
             changes: Vec::new(),
@@ -350,6 +346,3 @@ fn token_subject(
         requester.tenant,
     )))
 }
-
-#[cfg(test)]
-mod tests;

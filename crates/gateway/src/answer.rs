@@ -1,0 +1,270 @@
+//! What callers are told: the upstream's answer, or a status, the RFC's challenge, and an id to ask with. Why exactly is in the log alone.
+
+use crate::canonical::TargetError;
+use crate::exchange::ExchangeError;
+use crate::limiter::Quota;
+use crate::pipeline::Tail;
+use crate::routes::NoRoute;
+use crate::upstream::{PassError, PooledBody};
+use bytes::Bytes;
+use countersign_authn::Refusal;
+use countersign_authn::dpop::DPOP_NONCE_HEADER;
+use countersign_authn::{Binding, Challenge};
+use countersign_base::RequestId;
+use countersign_policy::DenialReason;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Why a request was not answered by its upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum Denial {
+    /// The body is larger than the route allows.
+    #[error("body_too_large")]
+    BodyTooLarge,
+    /// The credential, its proof or its scopes.
+    #[error("{0}")]
+    Credential(Refusal),
+    /// The upstream's token.
+    #[error("exchange: {0}")]
+    Exchange(ExchangeError),
+    /// Too many requests at this moment from callers of this kind.
+    #[error("limiter_full")]
+    LimiterFull,
+    /// No route.
+    #[error("{0}")]
+    NoRoute(NoRoute),
+    /// The upstream.
+    #[error("{0}")]
+    Pass(PassError),
+    /// Policy.
+    #[error("{0}")]
+    Policy(DenialReason),
+    /// The caller's bucket is empty.
+    #[error("rate_limited")]
+    RateLimited {
+        /// Seconds until one request would be allowed.
+        retry_after_seconds: u64,
+    },
+    /// The decision could not be recorded: then the doors are closed.
+    #[error("record_unavailable")]
+    Record,
+    /// The target has no canonical form.
+    #[error("{0}")]
+    Target(TargetError),
+}
+
+impl Denial {
+    /// The reason as records name it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BodyTooLarge => "body_too_large",
+            Self::Credential(refusal) => refusal.reason().as_str(),
+            Self::Exchange(ExchangeError::Denied) => "exchange_denied",
+            Self::Exchange(ExchangeError::Unavailable) => "exchange_unavailable",
+            Self::LimiterFull => "limiter_full",
+            Self::NoRoute(NoRoute::Host) => "no_route_host",
+            Self::NoRoute(NoRoute::Method) => "no_route_method",
+            Self::NoRoute(NoRoute::Path) => "no_route_path",
+            Self::Pass(PassError::Body) => "body_broken",
+            Self::Pass(PassError::BodyTooLarge) => "body_too_large",
+            Self::Pass(PassError::Busy) => "upstream_busy",
+            Self::Pass(PassError::Connect(_)) => "upstream_connect",
+            Self::Pass(PassError::Handshake(_)) => "upstream_handshake",
+            Self::Pass(PassError::Http(_)) => "upstream_broke_off",
+            Self::Pass(PassError::Timeout) => "upstream_timeout",
+            Self::Policy(reason) => reason.as_str(),
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Record => "record_unavailable",
+            Self::Target(TargetError::Authority) => "target_authority",
+            Self::Target(TargetError::Control) => "target_control",
+            Self::Target(TargetError::DotSegment) => "target_dot_segment",
+            Self::Target(TargetError::EmptySegment) => "target_empty_segment",
+            Self::Target(TargetError::Escape) => "target_escape",
+            Self::Target(TargetError::Form) => "target_form",
+            Self::Target(TargetError::Separator) => "target_separator",
+            Self::Target(TargetError::TooLong) => "target_too_long",
+            Self::Target(TargetError::TrailingDotOrSpace) => "target_trailing_dot_or_space",
+            Self::Target(TargetError::Utf8) => "target_utf8",
+        }
+    }
+
+    /// The status that the caller sees.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::BodyTooLarge | Self::Pass(PassError::BodyTooLarge) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            Self::Credential(refusal) => refusal.status(),
+            Self::Exchange(ExchangeError::Denied) | Self::Policy(_) => StatusCode::FORBIDDEN,
+            Self::Exchange(ExchangeError::Unavailable)
+            | Self::LimiterFull
+            | Self::Pass(PassError::Busy)
+            | Self::Record => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoRoute(_) => StatusCode::NOT_FOUND,
+            Self::Pass(PassError::Body) | Self::Target(_) => StatusCode::BAD_REQUEST,
+            Self::Pass(PassError::Connect(_) | PassError::Handshake(_) | PassError::Http(_)) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::Pass(PassError::Timeout) => StatusCode::GATEWAY_TIMEOUT,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// The answer: status, challenge, and a body that holds the request's id and nothing else.
+    pub(crate) fn answer(&self, request: RequestId, binding: Binding) -> Response<GatewayBody> {
+        let body = Bytes::from(format!("{{\"request_id\":\"{request}\"}}\n"));
+        let mut response = Response::new(GatewayBody::whole(body));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Self::Credential(refusal) = self {
+            refusal.write_headers(Challenge { binding }, headers);
+        }
+        if let Self::RateLimited {
+            retry_after_seconds,
+        } = self
+        {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+        }
+        response
+    }
+}
+
+/// The fields that every answer of a route with a limit carries.
+pub(crate) struct LimitFields {
+    pub(crate) policy: HeaderValue,
+    pub(crate) quota: Quota,
+}
+
+impl LimitFields {
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        headers.insert(RATE_LIMIT, self.quota.field());
+        headers.insert(RATE_LIMIT_POLICY, self.policy);
+    }
+}
+
+/// Hands out the nonce that the next proof must carry (RFC 9449 §8.2).
+pub(crate) fn write_nonce(headers: &mut HeaderMap, nonce: &str) {
+    crate::headers::set(headers, DPOP_NONCE_HEADER, nonce);
+}
+
+/// The body of an answer.
+pub struct GatewayBody {
+    content: Content,
+    tail: Option<Box<Tail>>,
+    passed_on: u64,
+}
+
+enum Content {
+    Streamed(PooledBody),
+    Whole(Option<Bytes>),
+}
+
+impl GatewayBody {
+    fn whole(bytes: Bytes) -> Self {
+        Self {
+            content: Content::Whole(Some(bytes)),
+            tail: None,
+            passed_on: 0,
+        }
+    }
+
+    /// The upstream's body, with the record of its outcome to be written at its end.
+    pub(crate) fn streamed(body: PooledBody, tail: Box<Tail>) -> Self {
+        Self {
+            content: Content::Streamed(body),
+            tail: Some(tail),
+            passed_on: 0,
+        }
+    }
+}
+
+impl Drop for GatewayBody {
+    /// The end of a body, read to its end or given up, is the end of the request.
+    fn drop(&mut self) {
+        if let Some(tail) = self.tail.take() {
+            tail.finish(self.passed_on);
+        }
+    }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let frame = match &mut this.content {
+            Content::Streamed(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        };
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            this.passed_on = this
+                .passed_on
+                .saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Streamed(body) => body.is_end_stream(),
+            Content::Whole(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Streamed(body) => body.size_hint(),
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_learn_a_status_and_an_id() {
+        let denial = Denial::Policy(DenialReason::QueryInvalid("secret detail".to_owned()));
+        let response = denial.answer(RequestId::from_bytes([7; 16]), Binding::Required);
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        let Content::Whole(Some(body)) = &response.body().content else {
+            panic!("a whole body")
+        };
+        assert_eq!(
+            body.as_ref(),
+            b"{\"request_id\":\"07070707070707070707070707070707\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_limit_says_when_to_come_back() {
+        let response = Denial::RateLimited {
+            retry_after_seconds: 7,
+        }
+        .answer(RequestId::from_bytes([0; 16]), Binding::Any);
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "7");
+    }
+}

@@ -1,0 +1,85 @@
+//! The only function that opens an upstream. It takes the recorded permit, and the request comes out of the permit: nothing else can be
+//! sent on, and no other request than the one that was decided about and recorded.
+
+use crate::headers;
+use crate::request::{Caller, GatewayRequest};
+use crate::routes::CallersToken;
+use crate::upstream::{OutboundBody, PassError, PooledBody, Upstreams};
+use countersign_policy::Permitted;
+use countersign_store::Recorded;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Request, Response, Uri};
+use std::io;
+
+/// The token that goes on to the upstream.
+pub enum UpstreamToken {
+    /// The caller's, if the route passes it on; none otherwise.
+    AsRouted,
+    /// An exchanged one: the value of `Authorization`.
+    Exchanged(HeaderValue),
+}
+
+/// Sends a request that was permitted and recorded to its upstream.
+///
+/// # Errors
+/// When the upstream can't be reached or does not answer, or the caller's body ends early.
+pub async fn forward(
+    recorded: Recorded<Permitted<GatewayRequest>>,
+    upstreams: &Upstreams,
+    token: UpstreamToken,
+) -> Result<Response<PooledBody>, PassError> {
+    let decision = recorded.receipt();
+    let request = recorded.into_target();
+    let pool = upstreams.pool(request.matched.route.upstream);
+    let pool = pool.ok_or_else(|| PassError::Connect(io::ErrorKind::NotFound.into()))?;
+    let mut outbound = outbound(request, token);
+    headers::set(
+        outbound.headers_mut(),
+        headers::DECISION,
+        &decision.to_string(),
+    );
+    let mut response = pool.send(outbound).await?;
+    headers::remove_hop_by_hop(response.headers_mut());
+    Ok(response)
+}
+
+fn outbound(request: GatewayRequest, token: UpstreamToken) -> Request<OutboundBody> {
+    let mut headers = request.headers;
+    headers::remove_untrusted(&mut headers);
+    match (token, request.matched.route.callers_token) {
+        (UpstreamToken::Exchanged(value), CallersToken::PassOn | CallersToken::Remove) => {
+            _ = headers.insert(header::AUTHORIZATION, value)
+        }
+        (UpstreamToken::AsRouted, CallersToken::Remove) => {
+            _ = headers.remove(header::AUTHORIZATION)
+        }
+        (UpstreamToken::AsRouted, CallersToken::PassOn) => {}
+    }
+    headers::set_forwarded(
+        &mut headers,
+        request.connection.remote.ip(),
+        &request.target.authority(),
+    );
+    headers::set(&mut headers, headers::REQUEST_ID, &request.id.to_string());
+    headers::set(
+        &mut headers,
+        headers::TENANT,
+        request.matched.route.tenant.as_str(),
+    );
+    set_identity(&mut headers, &request.caller);
+    let mut outbound = Request::new(OutboundBody::new(request.body));
+    *outbound.method_mut() = request.target.method().clone();
+    *outbound.uri_mut() = Uri::from(request.target.path_and_query().clone());
+    *outbound.headers_mut() = headers;
+    outbound
+}
+
+/// Who the caller is. The fields were removed before, so an anonymous request has none of them.
+fn set_identity(headers: &mut HeaderMap, caller: &Caller) {
+    let Some(subject) = caller.subject() else {
+        return;
+    };
+    headers::set(headers, headers::SUBJECT, &subject.principal().to_string());
+    headers::set(headers, headers::CLIENT, subject.client().as_str());
+    headers::set(headers, headers::SCOPES, &subject.scopes().to_string());
+}

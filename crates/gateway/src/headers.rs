@@ -1,0 +1,151 @@
+//! What stays of a caller's header fields on the way to the upstream, and what the gateway says there itself (HDR-1 to HDR-8).
+//!
+//! Fields that the gateway sets, and fields that upstreams commonly trust, are removed in every spelling: upper and lower case (hyper has
+//! folded that already), dashes, underscores and dots. Fields of one hop end here (RFC 9110 §7.6.1). Nothing that `Connection` names can
+//! remove what the gateway sets, because it sets its own fields afterwards.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::net::IpAddr;
+
+/// The person, client or workload, as the token names them.
+pub const SUBJECT: HeaderName = HeaderName::from_static("countersign-subject");
+/// The client that got the token.
+pub const CLIENT: HeaderName = HeaderName::from_static("countersign-client");
+/// The tenant.
+pub const TENANT: HeaderName = HeaderName::from_static("countersign-tenant");
+/// The scopes of the caller's token.
+pub const SCOPES: HeaderName = HeaderName::from_static("countersign-scopes");
+/// The request's id, in the audit log too.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("countersign-request-id");
+/// The audit event of the decision.
+pub const DECISION: HeaderName = HeaderName::from_static("countersign-decision");
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Beginnings of names that no caller may send on. Names are compared after `_` and `.` became `-`.
+const TRUSTED_PREFIXES: [&str; 10] = [
+    "countersign-",
+    "x-countersign-",
+    "x-forwarded-",
+    "x-original-",
+    "x-rewrite-",
+    "x-auth-",
+    "x-client-cert",
+    "x-ssl-",
+    "client-cert",
+    "x-remote-",
+];
+/// Whole names that no caller may send on.
+const TRUSTED_NAMES: [&str; 18] = [
+    "authenticated-user",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "proxy",
+    "remote-user",
+    "ssl-client-cert",
+    "true-client-ip",
+    "x-authenticated-user",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-real-ip",
+    "x-user",
+    "x-user-id",
+];
+
+/// Removes what no caller may send on, and what belongs to this hop alone.
+pub fn remove_untrusted(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    let untrusted: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_trusted_name(name.as_str()))
+        .cloned()
+        .collect();
+    for name in untrusted {
+        headers.remove(name);
+    }
+    // A proof of possession was made for this gateway and is worthless, or worse, behind it.
+    headers.remove(DPOP);
+    headers.remove(header::EXPECT);
+}
+
+/// Removes the fields of one hop, of a request or an answer: the fixed ones and those that `Connection` names. Framing is written anew by
+/// whoever sends the message on.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(header::CONNECTION);
+    }
+    for name in [
+        header::CONTENT_LENGTH,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HTTP2_SETTINGS,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Whether upstreams may take the field for something that a proxy in front of them said.
+fn is_trusted_name(name: &str) -> bool {
+    // Most names begin with a letter that no trusted one begins with.
+    let first = name.as_bytes().first().copied().unwrap_or(0);
+    if !matches!(first, b'a' | b'c' | b'f' | b'p' | b'r' | b's' | b't' | b'x') {
+        return false;
+    }
+    if name.contains(['_', '.']) {
+        let dashed = name.replace(['_', '.'], "-");
+        return is_trusted_dashed(&dashed);
+    }
+    is_trusted_dashed(name)
+}
+
+fn is_trusted_dashed(name: &str) -> bool {
+    TRUSTED_NAMES.binary_search(&name).is_ok()
+        || TRUSTED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// Says where the request came from: address, host and scheme as this gateway saw them.
+pub(crate) fn set_forwarded(headers: &mut HeaderMap, remote: IpAddr, authority: &str) {
+    set(headers, FORWARDED_FOR, &remote.to_canonical().to_string());
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+    set(headers, FORWARDED_HOST, authority);
+}
+
+/// Sets `name`, or removes it when the text can't stand in a field: a caller's text never becomes half a field.
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    match HeaderValue::from_str(text) {
+        Ok(value) => _ = headers.insert(name, value),
+        Err(_) => _ = headers.remove(name),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+use super::*;
+
+/// Every name that the gateway sets or that upstreams commonly trust.
+const NAMES: [&str; 24] = [
+    "countersign-subject",
+    "countersign-client",
+    "countersign-tenant",
+    "countersign-scopes",
+    "countersign-request-id",
+    "countersign-decision",
+    "x-countersign-anything",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-prefix",
+    "x-forwarded-uri",
+    "x-forwarded-user",
+    "x-forwarded-client-cert",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "remote-user",
+    "x-remote-user",
+    "x-auth-request-user",
+    "x-client-cert",
+    "x-ssl-client-cert",
+    "x-http-method-override",
+];
+
+fn left(fields: &[(&str, &str)]) -> Vec<String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_str(value).unwrap(),
+        );
+    }
+    remove_untrusted(&mut headers);
+    headers
+        .keys()
+        .map(|name| name.as_str().to_owned())
+        .collect()
+}
+
+#[test]
+fn hdr_1_trusted_names_are_removed() {
+    for name in NAMES {
+        assert_eq!(
+            left(&[(name, "evil"), ("accept", "*/*")]),
+            ["accept"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn hdr_2_underscores_and_dots_are_dashes() {
+    for name in NAMES {
+        for spelling in [
+            name.replace('-', "_"),
+            name.replacen('-', "_", 1),
+            name.replace('-', "."),
+        ] {
+            assert_eq!(
+                left(&[(&spelling, "evil"), ("accept", "*/*")]),
+                ["accept"],
+                "{spelling}"
+            );
+        }
+    }
+    assert_eq!(left(&[("request_id", "1")]), ["request_id"]);
+}
+
+#[test]
+fn hdr_3_case_does_not_matter() {
+    for name in NAMES {
+        assert!(
+            left(&[(&name.to_ascii_uppercase(), "evil")]).is_empty(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn hdr_4_and_hdr_5_every_copy_goes() {
+    let fields = [
+        ("x-forwarded-for", "a"),
+        ("x-forwarded-for", "b, c"),
+        ("X_Forwarded_For", "d"),
+        ("accept", "a"),
+        ("accept", "b, c"),
+    ];
+    assert_eq!(left(&fields), ["accept"]);
+}
+
+#[test]
+fn hdr_6_connection_names_fields_of_this_hop() {
+    let fields = [
+        ("connection", "close, X-Own , x-forwarded-for"),
+        ("x-own", "1"),
+        ("x-other", "1"),
+        ("keep-alive", "timeout=5"),
+    ];
+    assert_eq!(left(&fields), ["x-other"]);
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONNECTION,
+        HeaderValue::from_static("x-forwarded-for, countersign-subject"),
+    );
+    remove_untrusted(&mut headers);
+    set_forwarded(&mut headers, "192.0.2.1".parse().unwrap(), "api.example");
+    set(&mut headers, SUBJECT, "abc");
+    assert_eq!(headers.get("x-forwarded-for").unwrap(), "192.0.2.1");
+    assert_eq!(headers.get(SUBJECT).unwrap(), "abc");
+}
+
+#[test]
+fn fields_of_one_hop_and_proofs_end_here() {
+    let hop = [
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authorization",
+        "proxy-authenticate",
+        "proxy-connection",
+        "http2-settings",
+        "content-length",
+        "dpop",
+        "expect",
+    ];
+    for name in hop {
+        assert_eq!(
+            left(&[(name, "1"), ("accept", "*/*")]),
+            ["accept"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn ordinary_fields_pass() {
+    let ordinary = [
+        "accept",
+        "authorization",
+        "cookie",
+        "content-type",
+        "x-request-start",
+        "x-custom",
+        "traceparent",
+        "range",
+        "prefer",
+        "te-x",
+        "client-id",
+        "x-userland",
+    ];
+    for name in ordinary {
+        assert_eq!(left(&[(name, "1")]), [name]);
+    }
+}
+
+#[test]
+fn text_that_is_no_field_value_is_not_set() {
+    let mut headers = HeaderMap::new();
+    set(&mut headers, SUBJECT, "a\r\nevil: 1");
+    assert!(headers.is_empty());
+    set(&mut headers, SUBJECT, "a");
+    assert_eq!(headers.len(), 1);
+}
+
+#[test]
+fn trusted_names_are_sorted() {
+    assert!(TRUSTED_NAMES.is_sorted());
+}

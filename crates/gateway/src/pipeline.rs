@@ -1,0 +1,446 @@
+//! One request through the gateway, step by step in the order that the crate's page lists. Whatever ends it early is recorded and answered
+//! here.
+
+use crate::answer::{Denial, GatewayBody, LimitFields, write_nonce};
+use crate::canonical::CanonicalTarget;
+use crate::exchange::{self, ExchangeRequest};
+use crate::forward::{UpstreamToken, forward};
+use crate::limiter::{Caller as Counted, Verdict as Quotas};
+use crate::planes::Planes;
+use crate::request::{Arrived, Caller, GatewayRequest};
+use crate::routes::{Matched, Route};
+use crate::service::{Core, Generation};
+use crate::upstream::PassError;
+use crate::verdicts::Key;
+use countersign_audit::event::{self, Verdict};
+use countersign_audit::{Code, Text};
+use countersign_authn::{
+    Binding, Demand, Found, NoncePolicy, Proven, ResourceRequest, Subject, TokenDemand, demand,
+    prove,
+};
+use countersign_base::{Conditional, EventId, RequestId, Tenant, UnixTime};
+use countersign_net::{Connection, InboundBody};
+use countersign_policy::{Permitted, decide};
+use countersign_store::{Ending, Recorded, Recorder};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The door that records name.
+pub(crate) const SURFACE: Code = Code::of("gateway");
+
+/// What a request left behind when it ended early: enough for its record and its answer.
+pub(crate) struct Ended {
+    denial: Denial,
+    /// Whether the denial stands in the log already.
+    recorded: Option<EventId>,
+}
+
+impl From<Denial> for Box<Ended> {
+    fn from(denial: Denial) -> Self {
+        Self::new(Ended {
+            denial,
+            recorded: None,
+        })
+    }
+}
+
+type Step<T> = Result<T, Box<Ended>>;
+
+/// What the steps of one request share.
+struct Flow<'a, P> {
+    core: &'a Core<P>,
+    generation: &'a Generation,
+    id: RequestId,
+    now: UnixTime,
+    started: Instant,
+    /// Known from the second step on.
+    route: Option<Arc<Route>>,
+    /// Known once the bucket was asked.
+    limit: Option<LimitFields>,
+}
+
+/// Answers one request.
+pub(crate) async fn answer<P: Planes>(
+    core: &Core<P>,
+    connection: &Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response<GatewayBody> {
+    let generation = core.generation();
+    let mut flow = Flow {
+        core,
+        generation: &generation,
+        id: core.next_request_id(),
+        now: core.planes().clock().now(),
+        started: Instant::now(),
+        route: None,
+        limit: None,
+    };
+    let mut response = match flow.run(connection, request).await {
+        Ok(response) => response,
+        Err(ended) => flow.refuse(connection, &ended),
+    };
+    if let Some(fields) = flow.limit {
+        fields.write(response.headers_mut());
+    }
+    response
+}
+
+impl<P: Planes> Flow<'_, P> {
+    async fn run(
+        &mut self,
+        connection: &Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Step<Response<GatewayBody>> {
+        let (head, body) = request.into_parts();
+        let target =
+            CanonicalTarget::of(&head.method, &head.uri, &head.headers).map_err(Denial::Target)?;
+        let matched = self
+            .generation
+            .routes()
+            .find(&target)
+            .map_err(Denial::NoRoute)?;
+        self.route = Some(Arc::clone(&matched.route));
+        let body = InboundBody::new(
+            body,
+            matched.route.body_bytes_max,
+            self.core.body_idle_timeout(),
+        );
+        if body.announced_too_large() {
+            return Err(Denial::BodyTooLarge.into());
+        }
+        let caller = self
+            .authenticate(connection, &head, &target, &matched)
+            .await?;
+        self.take_from_bucket(connection, &caller, &matched.route)?;
+        let arrived = Arrived {
+            id: self.id,
+            connection: Arc::clone(connection),
+            head,
+            body,
+            at: self.now,
+        };
+        let request = GatewayRequest::new(arrived, target, matched, caller);
+        let recorded = self.permit(request).await?;
+        self.pass_on(recorded).await
+    }
+
+    /// Who sent it: the credential, what it demands, the proof, and its one-time values.
+    async fn authenticate(
+        &self,
+        connection: &Connection,
+        head: &http::request::Parts,
+        target: &CanonicalTarget,
+        matched: &Matched,
+    ) -> Step<Caller> {
+        let target_uri = target.target_uri();
+        let request = ResourceRequest {
+            method: target.method(),
+            target_uri: &target_uri,
+            query: target.query(),
+            headers: &head.headers,
+            peer: match &connection.peer {
+                Conditional::Absent(reason) => Conditional::Absent(*reason),
+                Conditional::Present(certificate) => Conditional::Present(certificate),
+            },
+        };
+        let token = match demand(&request, &matched.route.rules).map_err(Denial::Credential)? {
+            Demand::Anonymous(reason) => return Ok(Caller::Anonymous(reason)),
+            Demand::Token(token) => token,
+        };
+        let subject = self.prove(token).await?;
+        let held = subject
+            .require_scopes(&matched.operation().scopes)
+            .map_err(Denial::Credential)?;
+        Ok(Caller::Subject(subject, held))
+    }
+
+    /// Judges a token with a verdict that is known, or a key that is fetched, and spends its one-time values.
+    async fn prove(&self, token: TokenDemand) -> Step<Subject> {
+        let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
+        let key = Key {
+            verdict: token.cache_key(),
+            generation: planes.key_generation(),
+        };
+        let nonces = planes.nonces().policy(self.now);
+        let Proven { subject, .. } = match verdicts.verified(&key) {
+            Some(verdict) => prove(
+                token,
+                Found::Verdict(verdict),
+                planes.revocations(),
+                nonces,
+                self.now,
+            )
+            .map_err(Denial::Credential)?,
+            None => self.prove_anew(token, key, nonces).await?,
+        };
+        let spent = planes.replay().spend_replay(subject, self.now);
+        Ok(spent.map_err(|replayed| Denial::Credential(replayed.into()))?)
+    }
+
+    async fn prove_anew(
+        &self,
+        token: TokenDemand,
+        key: Key,
+        nonces: NoncePolicy<'_>,
+    ) -> Step<Proven> {
+        let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
+        if let Some(refusal) = verdicts.refused(&key) {
+            return Err(Denial::Credential(refusal).into());
+        }
+        let needed = token.key().map_err(Denial::Credential)?;
+        let answer = planes.key(&needed, self.now).await;
+        match prove(
+            token,
+            Found::Key(needed, answer),
+            planes.revocations(),
+            nonces,
+            self.now,
+        ) {
+            Ok(proven) => {
+                verdicts.keep_verified(key, Arc::clone(&proven.verdict));
+                Ok(proven)
+            }
+            Err(refusal) => {
+                verdicts.keep_refused(key, &refusal);
+                Err(Denial::Credential(refusal).into())
+            }
+        }
+    }
+
+    /// How often: the bucket of the client, or of the address if nobody is known.
+    fn take_from_bucket(
+        &mut self,
+        connection: &Connection,
+        caller: &Caller,
+        route: &Route,
+    ) -> Step<()> {
+        let Some(limit) = &route.rate_limit else {
+            return Ok(());
+        };
+        let counted = match caller.subject() {
+            Some(subject) => Counted::Client {
+                tenant: subject.tenant().as_str(),
+                client: subject.client().as_str(),
+            },
+            None => Counted::Anonymous(connection.remote.ip()),
+        };
+        let quota = match self
+            .core
+            .limiter()
+            .take(route.number, counted, limit, self.core.nanos())
+        {
+            Quotas::Allowed(quota) => quota,
+            Quotas::Exceeded {
+                quota,
+                retry_after_seconds,
+            } => {
+                self.limit = Some(LimitFields {
+                    policy: limit.policy_field(),
+                    quota,
+                });
+                return Err(Denial::RateLimited {
+                    retry_after_seconds,
+                }
+                .into());
+            }
+            Quotas::Full => return Err(Denial::LimiterFull.into()),
+        };
+        self.limit = Some(LimitFields {
+            policy: limit.policy_field(),
+            quota,
+        });
+        Ok(())
+    }
+
+    /// Whether they may, and the record of it.
+    async fn permit(&self, request: GatewayRequest) -> Step<Recorded<Permitted<GatewayRequest>>> {
+        let planes = self.core.planes();
+        let durability = request.matched().route.durability;
+        match decide(&planes.policies(), request) {
+            Ok(permitted) => Ok(planes
+                .recorder()
+                .record(permitted, durability)
+                .await
+                .map_err(|_| Denial::Record)?),
+            Err(denied) => {
+                let denial = Denial::Policy(denied.reason().clone());
+                let recorded = planes
+                    .recorder()
+                    .record_denied(denied)
+                    .map_err(|_| Denial::Record)?;
+                Err(Box::new(Ended {
+                    denial,
+                    recorded: Some(recorded.receipt()),
+                }))
+            }
+        }
+    }
+
+    async fn pass_on(
+        &self,
+        recorded: Recorded<Permitted<GatewayRequest>>,
+    ) -> Step<Response<GatewayBody>> {
+        let mut tail = Box::new(self.tail(&recorded));
+        let token = match self.upstream_token(&recorded).await {
+            Ok(token) => token,
+            Err(error) => return Err(self.failed(*tail, Denial::Exchange(error))),
+        };
+        let exchanged = match &token {
+            UpstreamToken::AsRouted => None,
+            UpstreamToken::Exchanged(_) => exchange_key(&recorded),
+        };
+        match forward(recorded, &self.generation.upstreams, token).await {
+            Ok(response) => {
+                if let Some(key) =
+                    exchanged.filter(|_| response.status() == StatusCode::UNAUTHORIZED)
+                {
+                    self.generation.exchanges().forget(&key);
+                }
+                let (mut head, body) = response.into_parts();
+                tail.status = head.status.as_u16();
+                if let NoncePolicy::Required(nonces) = self.core.planes().nonces().policy(self.now)
+                {
+                    write_nonce(&mut head.headers, nonces.current(self.now).as_str());
+                }
+                Ok(Response::from_parts(
+                    head,
+                    GatewayBody::streamed(body, tail),
+                ))
+            }
+            Err(error) => Err(self.failed(*tail, Denial::Pass(error))),
+        }
+    }
+
+    async fn upstream_token(
+        &self,
+        recorded: &Recorded<Permitted<GatewayRequest>>,
+    ) -> Result<UpstreamToken, exchange::ExchangeError> {
+        let request = recorded.decision().target();
+        let route = &request.matched().route;
+        let Some(spec) = &route.exchange else {
+            return Ok(UpstreamToken::AsRouted);
+        };
+        // An anonymous request has nothing to exchange; its upstream sees no token.
+        let (Some(subject), Some(key)) = (request.caller().subject(), exchange_key(recorded))
+        else {
+            return Ok(UpstreamToken::AsRouted);
+        };
+        let certificate = self
+            .generation
+            .upstreams
+            .pool(route.upstream)
+            .and_then(|pool| pool.spec().certificate());
+        let wanted = ExchangeRequest {
+            subject,
+            tenant: &route.tenant,
+            client: &spec.client,
+            audience: &spec.audience,
+            scopes: &spec.scopes,
+            certificate,
+            request: self.id,
+        };
+        let planes = self.core.planes();
+        self.generation
+            .exchanges()
+            .get(key, self.now, async || planes.exchange(wanted).await)
+            .await
+            .map(UpstreamToken::Exchanged)
+    }
+
+    fn tail(&self, recorded: &Recorded<Permitted<GatewayRequest>>) -> Tail {
+        Tail {
+            recorder: self.core.planes().recorder().clone(),
+            tenant: recorded.decision().target().matched().route.tenant.clone(),
+            request: self.id,
+            receipt: recorded.receipt(),
+            started: self.started,
+            status: StatusCode::BAD_GATEWAY.as_u16(),
+        }
+    }
+
+    /// A permitted request that ended without an answer of its upstream still has an outcome.
+    fn failed(&self, mut tail: Tail, denial: Denial) -> Box<Ended> {
+        if let Denial::Pass(
+            PassError::Connect(_)
+            | PassError::Handshake(_)
+            | PassError::Http(_)
+            | PassError::Timeout,
+        ) = denial
+        {
+            tracing::warn!(reason = denial.code(), "an upstream did not answer");
+        }
+        tail.status = denial.status().as_u16();
+        let recorded = Some(tail.receipt);
+        tail.finish(0);
+        Box::new(Ended { denial, recorded })
+    }
+
+    /// Records a refusal that is not in the log yet, and answers it.
+    fn refuse(&self, connection: &Connection, ended: &Ended) -> Response<GatewayBody> {
+        if ended.recorded.is_none() {
+            let planes = self.core.planes();
+            let mut decision =
+                event::Decision::new(SURFACE, Verdict::Denied, Code::of(ended.denial.code()));
+            let tenant = match &self.route {
+                Some(route) => {
+                    decision.route = Some(route.id.clone());
+                    decision.resource = Text::of(route.id.as_str());
+                    route.tenant.clone()
+                }
+                None => Tenant::default_tenant(),
+            };
+            if planes
+                .recorder()
+                .refused(connection.remote.ip(), &tenant, Some(self.id), decision)
+                .is_err()
+            {
+                // It is refused either way; the log's own failure is reported where it happened.
+                tracing::error!("a refusal could not be recorded");
+            }
+        }
+        let binding = self
+            .route
+            .as_ref()
+            .map_or(Binding::Required, |route| route.rules.binding());
+        ended.denial.answer(self.id, binding)
+    }
+}
+
+fn exchange_key(recorded: &Recorded<Permitted<GatewayRequest>>) -> Option<exchange::Key> {
+    let request = recorded.decision().target();
+    let subject = request.caller().subject()?;
+    Some(exchange::Key {
+        token: subject.token().cache_key(),
+        route: request.matched().route.number,
+    })
+}
+
+/// What is left to do when the last byte of an answer has gone: the record of the outcome.
+pub(crate) struct Tail {
+    recorder: Recorder,
+    tenant: Tenant,
+    request: RequestId,
+    receipt: EventId,
+    started: Instant,
+    status: u16,
+}
+
+impl Tail {
+    pub(crate) fn finish(self, bytes: u64) {
+        let ending = Ending {
+            status: self.status,
+            bytes,
+            took: self.started.elapsed(),
+        };
+        if self
+            .recorder
+            .outcome(&self.tenant, Some(self.request), self.receipt, ending)
+            .is_err()
+        {
+            // The answer has gone out already. The next decision meets the same log and is refused.
+            tracing::error!("an outcome could not be recorded");
+        }
+    }
+}

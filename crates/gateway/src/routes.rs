@@ -1,0 +1,316 @@
+//! Which requests the gateway lets through, to where, and what it asks of the caller.
+//!
+//! A [`RouteSpec`] is what configuration says; [`Routes::build`] checks all of them together and makes the tree that requests are matched
+//! against: one step a segment, however many routes there are. What no route names is denied. Nothing here looks at credentials.
+
+mod spec;
+mod tree;
+
+pub use spec::{
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
+    ResourceSpec, RouteSpec,
+};
+
+use crate::canonical::CanonicalTarget;
+use crate::upstream::UpstreamSpec;
+use countersign_authn::ResourceRules;
+use countersign_base::{Audience, RouteId, Scopes, Tenant};
+use countersign_store::Durability;
+use http::Method;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tree::Node;
+
+/// Why a set of routes can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Two routes answer the same request.
+    #[error(
+        "routes `{first}` and `{second}` both answer {method} `{path}`: change a path, a method or a host of one"
+    )]
+    Conflict {
+        /// The one that stands first.
+        first: RouteId,
+        /// The other.
+        second: RouteId,
+        /// The method.
+        method: Method,
+        /// The template of the second.
+        path: String,
+    },
+    /// Two routes or two upstreams with one name.
+    #[error("`{0}` stands twice: give one of them another name")]
+    Duplicate(RouteId),
+    /// The host of a route is not one that the gateway answers for, or is not a host name.
+    #[error(
+        "route `{route}`: `{host}` is not a host of the gateway: expected one of its names, in lower case and without port"
+    )]
+    Host {
+        /// The route.
+        route: RouteId,
+        /// What it says.
+        host: String,
+    },
+    /// A method is not an HTTP method, or is `CONNECT`, or there is none.
+    #[error(
+        "route `{route}`: expected at least one action, each under an HTTP method other than CONNECT"
+    )]
+    Method {
+        /// The route.
+        route: RouteId,
+    },
+    /// An attribute or id names a parameter that the path does not have.
+    #[error("route `{route}`: no parameter `{parameter}` in its path")]
+    Parameter {
+        /// The route.
+        route: RouteId,
+        /// The name.
+        parameter: String,
+    },
+    /// The path's template.
+    #[error(
+        "route `{route}`: `{path}` is not a path template: expected canonical segments, `{{name}}`, or `{{*name}}` at the end"
+    )]
+    Path {
+        /// The route.
+        route: RouteId,
+        /// What it says.
+        path: String,
+    },
+    /// A limit of nothing, or of no time.
+    #[error("route `{route}`: a rate limit needs at least one request and one second")]
+    RateLimit {
+        /// The route.
+        route: RouteId,
+    },
+    /// The upstream is not among the upstreams.
+    #[error("route `{route}`: no upstream `{upstream}`")]
+    Upstream {
+        /// The route.
+        route: RouteId,
+        /// What it says.
+        upstream: RouteId,
+    },
+}
+
+/// A checked route.
+pub struct Route {
+    /// Its name.
+    pub id: RouteId,
+    /// Whose route it is.
+    pub tenant: Tenant,
+    /// Its position among the routes: the key of its limiter.
+    pub(crate) number: u32,
+    /// What a token must be.
+    pub rules: ResourceRules,
+    /// What its methods mean.
+    pub(crate) operations: Vec<Operation>,
+    /// What policies call the thing behind it.
+    pub resource: ResourceSpec,
+    /// Position of its upstream among the upstreams.
+    pub(crate) upstream: usize,
+    /// The token the upstream gets.
+    pub exchange: Option<ExchangeSpec>,
+    /// What happens to the caller's own token.
+    pub callers_token: CallersToken,
+    /// Its limit a caller.
+    pub rate_limit: Option<crate::limiter::Limit>,
+    /// When its decisions are on disk.
+    pub durability: Durability,
+    /// Bytes of a request's body.
+    pub body_bytes_max: u64,
+    /// Names of the path's parameters, in the order of the path.
+    pub(crate) parameters: Vec<String>,
+}
+
+/// What one method of a route means.
+#[derive(Debug)]
+pub struct Operation {
+    pub(crate) method: Method,
+    /// The action in policies.
+    pub action: String,
+    /// The scopes that a token needs, all of them.
+    pub scopes: Scopes,
+}
+
+/// The route of a request, with the values of its path's parameters.
+pub struct Matched {
+    /// The route.
+    pub route: Arc<Route>,
+    operation: usize,
+    values: Vec<String>,
+}
+
+impl Matched {
+    /// What the request's method means on this route.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the tree stores positions in this very list"
+        )]
+        &self.route.operations[self.operation]
+    }
+
+    /// The decoded value of a parameter.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let position = self
+            .route
+            .parameters
+            .iter()
+            .position(|known| known == name)?;
+        self.values.get(position).map(String::as_str)
+    }
+}
+
+/// Why there is no route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoute {
+    /// The gateway does not answer for this host.
+    #[error("no route: unknown host")]
+    Host,
+    /// The path has routes, but none for the method.
+    #[error("no route for this method")]
+    Method,
+    /// No route has this path.
+    #[error("no route for this path")]
+    Path,
+}
+
+/// All routes, checked together.
+pub struct Routes {
+    hosts: BTreeSet<String>,
+    by_host: HashMap<String, Node>,
+    any_host: Node,
+    routes: Vec<Arc<Route>>,
+    upstreams: Vec<UpstreamSpec>,
+}
+
+impl Routes {
+    /// Checks `specs` and makes the tree. `hosts` are the names that the gateway answers for, without ports.
+    ///
+    /// # Errors
+    /// The first mistake found, see [`RouteError`].
+    pub fn build(
+        specs: Vec<RouteSpec>,
+        upstreams: Vec<UpstreamSpec>,
+        hosts: BTreeSet<String>,
+    ) -> Result<Self, RouteError> {
+        let mut names = BTreeSet::new();
+        if let Some(twice) = upstreams
+            .iter()
+            .find(|upstream| !names.insert(upstream.name.clone()))
+        {
+            return Err(RouteError::Duplicate(twice.name.clone()));
+        }
+        let positions: BTreeMap<RouteId, usize> = upstreams
+            .iter()
+            .enumerate()
+            .map(|(at, spec)| (spec.name.clone(), at))
+            .collect();
+        let mut built = Self {
+            hosts,
+            by_host: HashMap::new(),
+            any_host: Node::default(),
+            routes: Vec::with_capacity(specs.len()),
+            upstreams,
+        };
+        let mut ids = BTreeSet::new();
+        for spec in specs {
+            if !ids.insert(spec.id.clone()) {
+                return Err(RouteError::Duplicate(spec.id));
+            }
+            built.add(spec, &positions)?;
+        }
+        Ok(built)
+    }
+
+    fn add(
+        &mut self,
+        spec: RouteSpec,
+        upstreams: &BTreeMap<RouteId, usize>,
+    ) -> Result<(), RouteError> {
+        let template = tree::Template::parse(&spec.path).ok_or_else(|| RouteError::Path {
+            route: spec.id.clone(),
+            path: spec.path.clone(),
+        })?;
+        let upstream = *upstreams
+            .get(&spec.upstream)
+            .ok_or_else(|| RouteError::Upstream {
+                route: spec.id.clone(),
+                upstream: spec.upstream.clone(),
+            })?;
+        let (hosts, path) = (spec.hosts.clone(), spec.path.clone());
+        if let Some(host) = hosts.iter().find(|host| !self.hosts.contains(*host)) {
+            return Err(RouteError::Host {
+                route: spec.id,
+                host: host.clone(),
+            });
+        }
+        let number = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+        let route = Arc::new(spec.checked(number, upstream, template.parameters())?);
+        self.routes.push(Arc::clone(&route));
+        if hosts.is_empty() {
+            return self.any_host.insert(&template, &route, &path);
+        }
+        hosts.into_iter().try_for_each(|host| {
+            self.by_host
+                .entry(host)
+                .or_default()
+                .insert(&template, &route, &path)
+        })
+    }
+
+    /// The route of a request.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, target: &CanonicalTarget) -> Result<Matched, NoRoute> {
+        if !self.hosts.contains(target.host()) {
+            return Err(NoRoute::Host);
+        }
+        let rest = target.path().strip_prefix('/').ok_or(NoRoute::Path)?;
+        // A host's own routes come first; those of every host stand behind them.
+        let own = self.by_host.get(target.host());
+        let mut missing = NoRoute::Path;
+        for node in own.into_iter().chain([&self.any_host]) {
+            match node.find(rest, target.method()) {
+                Ok(found) => {
+                    return Ok(Matched {
+                        route: found.route,
+                        operation: found.operation,
+                        values: found.values,
+                    });
+                }
+                Err(NoRoute::Method) => missing = NoRoute::Method,
+                Err(NoRoute::Path | NoRoute::Host) => {}
+            }
+        }
+        Err(missing)
+    }
+
+    /// The upstreams, in the order that routes refer to.
+    #[must_use]
+    pub fn upstreams(&self) -> &[UpstreamSpec] {
+        &self.upstreams
+    }
+
+    /// The routes in the order of the configuration.
+    #[must_use]
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// The audiences that its routes ask for.
+    #[must_use]
+    pub fn audiences(&self) -> BTreeSet<Audience> {
+        self.routes
+            .iter()
+            .map(|route| route.rules.audience().clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

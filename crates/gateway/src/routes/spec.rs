@@ -1,0 +1,211 @@
+//! A route as configuration says it.
+
+use super::{Operation, Route, RouteError};
+use crate::limiter::Limit;
+use countersign_authn::ResourceRules;
+use countersign_base::{Audience, ClientId, RouteId, Scopes, Tenant};
+use countersign_store::Durability;
+use http::Method;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A route as configuration says it. No field has an open default.
+#[derive(Clone)]
+pub struct RouteSpec {
+    /// Its name.
+    pub id: RouteId,
+    /// Whose route it is.
+    pub tenant: Tenant,
+    /// Hosts it answers for, in lower case and without port; empty means every host of the gateway.
+    pub hosts: BTreeSet<String>,
+    /// `/orders/{owner}/{order}`; `{*rest}` at the end takes all that follows.
+    pub path: String,
+    /// What each method means, by the method's name; others are denied.
+    pub actions: BTreeMap<String, ActionSpec>,
+    /// The name of the upstream.
+    pub upstream: RouteId,
+    /// What a token must be: audience, issuers, whether it must be bound, and whether it may be absent. A broken token is refused
+    /// either way, and a bound one without its proof (DPOP-23, TOK-12).
+    pub rules: ResourceRules,
+    /// What policies call the thing behind it.
+    pub resource: ResourceSpec,
+    /// The token that the upstream gets.
+    pub exchange: Option<ExchangeSpec>,
+    /// What happens to the caller's own token.
+    pub callers_token: CallersToken,
+    /// Its limit a caller.
+    pub rate_limit: Option<RateLimitSpec>,
+    /// When its decisions are on disk.
+    pub durability: Durability,
+    /// Bytes of a request's body.
+    pub body_bytes_max: u64,
+}
+
+/// What one method means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionSpec {
+    /// The action in policies.
+    pub action: String,
+    /// The scopes that a token needs, all of them.
+    pub scopes: Scopes,
+}
+
+/// What happens to the caller's own token before the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallersToken {
+    /// The upstream sees it; for upstreams that check tokens of this audience themselves. An exchange takes its place.
+    PassOn,
+    /// The upstream never sees it.
+    Remove,
+}
+
+/// What policies call the thing behind a route. Either way it belongs to the route's tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResourceSpec {
+    /// An entity of a type that the schema declares.
+    Entity {
+        /// Its type.
+        kind: String,
+        /// Its id.
+        id: ResourceId,
+        /// Its attributes, beside `tenant`.
+        attributes: BTreeMap<String, AttributeSource>,
+    },
+    /// The route itself: `Route::"NAME"` with its scopes.
+    Route,
+}
+
+/// Where the id of a resource comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResourceId {
+    /// The value of a parameter of the path.
+    Parameter(String),
+    /// The whole canonical path.
+    Path,
+}
+
+/// Where an attribute of a resource comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttributeSource {
+    /// A reference to an entity of type `kind` whose id is the value of a parameter of the path: `User` and the owner's id.
+    Entity {
+        /// The type.
+        kind: String,
+        /// The parameter.
+        parameter: String,
+    },
+    /// The value of a parameter of the path, as a string.
+    Parameter(String),
+    /// The same string for every request.
+    Static(String),
+}
+
+impl ResourceSpec {
+    /// The parameters that it speaks of.
+    fn parameters(&self) -> Vec<&String> {
+        let Self::Entity { id, attributes, .. } = self else {
+            return Vec::new();
+        };
+        let id = match id {
+            ResourceId::Parameter(parameter) => Some(parameter),
+            ResourceId::Path => None,
+        };
+        let of_attributes = attributes.values().filter_map(|source| match source {
+            AttributeSource::Entity { parameter, .. } | AttributeSource::Parameter(parameter) => {
+                Some(parameter)
+            }
+            AttributeSource::Static(_) => None,
+        });
+        id.into_iter().chain(of_attributes).collect()
+    }
+}
+
+/// A token exchange (RFC 8693) before the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeSpec {
+    /// As which client the gateway asks; the actor in the new token.
+    pub client: ClientId,
+    /// The upstream's own audience.
+    pub audience: Audience,
+    /// The scopes of the new token.
+    pub scopes: Scopes,
+}
+
+/// A limit of requests a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitSpec {
+    /// Requests allowed in each window; also how many may come at once.
+    pub requests: u32,
+    /// The window.
+    pub per: Duration,
+}
+
+impl RouteSpec {
+    pub(super) fn checked(
+        self,
+        number: u32,
+        upstream: usize,
+        parameters: Vec<String>,
+    ) -> Result<Route, RouteError> {
+        if let Some(missing) = self
+            .resource
+            .parameters()
+            .into_iter()
+            .find(|parameter| !parameters.contains(parameter))
+        {
+            return Err(RouteError::Parameter {
+                route: self.id,
+                parameter: missing.clone(),
+            });
+        }
+        let rate_limit = match self.rate_limit {
+            Some(limit) => Some(Limit::new(limit).ok_or_else(|| RouteError::RateLimit {
+                route: self.id.clone(),
+            })?),
+            None => None,
+        };
+        let operations = operations(&self.id, self.actions)?;
+        Ok(Route {
+            id: self.id,
+            tenant: self.tenant,
+            number,
+            rules: self.rules,
+            operations,
+            resource: self.resource,
+            upstream,
+            exchange: self.exchange,
+            callers_token: self.callers_token,
+            rate_limit,
+            durability: self.durability,
+            body_bytes_max: self.body_bytes_max,
+            parameters,
+        })
+    }
+}
+
+fn operations(
+    route: &RouteId,
+    actions: BTreeMap<String, ActionSpec>,
+) -> Result<Vec<Operation>, RouteError> {
+    let wrong = || RouteError::Method {
+        route: route.clone(),
+    };
+    if actions.is_empty() {
+        return Err(wrong());
+    }
+    let checked = actions.into_iter().map(|(name, spec)| {
+        // Methods are case-sensitive (RFC 9110 §9.1); in configuration only the usual upper case makes sense.
+        let method = Method::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        let usual = name.bytes().all(|byte| byte.is_ascii_uppercase()) && method != Method::CONNECT;
+        if usual {
+            Ok(Operation {
+                method,
+                action: spec.action,
+                scopes: spec.scopes,
+            })
+        } else {
+            Err(wrong())
+        }
+    });
+    checked.collect()
+}

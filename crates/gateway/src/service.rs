@@ -1,0 +1,239 @@
+//! The gateway as a running thing: what is one a process, what is one a core, and what changes when routes are reloaded.
+
+use crate::exchange::Exchanges;
+use crate::limiter::Limiter;
+use crate::pipeline::answer;
+use crate::planes::Planes;
+use crate::routes::Routes;
+use crate::upstream::Upstreams;
+use crate::verdicts::Verdicts;
+use arc_swap::ArcSwap;
+use countersign_base::RequestId;
+use countersign_net::{
+    DataRuntime, Drain, DrainTrigger, Drained, Limits, Listener, Listeners, ServerTls, Transport,
+};
+use hyper::service::service_fn;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What is one a process: routes, verdicts, limits. Cores share it.
+pub struct Gateway<P> {
+    planes: Arc<P>,
+    routes: ArcSwap<Shared>,
+    verdicts: Verdicts,
+    limiter: Limiter,
+    epoch: Instant,
+}
+
+/// One set of routes and what belongs to it.
+struct Shared {
+    routes: Routes,
+    exchanges: Exchanges,
+}
+
+impl<P: Planes> Gateway<P> {
+    /// A gateway with these routes.
+    #[must_use]
+    pub fn new(planes: Arc<P>, routes: Routes) -> Arc<Self> {
+        Arc::new(Self {
+            planes,
+            routes: ArcSwap::from_pointee(Shared {
+                routes,
+                exchanges: Exchanges::default(),
+            }),
+            verdicts: Verdicts::default(),
+            limiter: Limiter::default(),
+            epoch: Instant::now(),
+        })
+    }
+
+    /// Puts other routes in place. Requests under way end under the routes they began with.
+    pub fn replace_routes(&self, routes: Routes) {
+        self.routes.store(Arc::new(Shared {
+            routes,
+            exchanges: Exchanges::default(),
+        }));
+    }
+
+    /// Serves one listening socket on the runtime that calls this, which must be single-threaded or not share its pools, until `drain`.
+    ///
+    /// # Errors
+    /// When the runtime can't take the socket.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: Listener,
+        options: GatewayOptions,
+        drain: Drain,
+    ) -> io::Result<()> {
+        let core = Arc::new(Core::new(self, options.limits.body_idle_timeout));
+        let make = move |connection: &Arc<countersign_net::Connection>| {
+            let (core, connection) = (Arc::clone(&core), Arc::clone(connection));
+            service_fn(move |request| {
+                let (core, connection) = (Arc::clone(&core), Arc::clone(&connection));
+                async move { Ok::<_, Infallible>(answer(&core, &connection, request).await) }
+            })
+        };
+        countersign_net::serve(
+            listener,
+            Transport::Tls(options.tls),
+            options.limits,
+            make,
+            drain,
+        )
+        .await
+    }
+
+    /// Starts one thread a listening socket, each with its own runtime and pools.
+    ///
+    /// # Errors
+    /// When a thread can't be started.
+    pub fn start(
+        self: Arc<Self>,
+        listeners: Listeners,
+        options: GatewayOptions,
+    ) -> io::Result<RunningGateway> {
+        let address = listeners.address();
+        let (trigger, drain) = Drain::new();
+        let work: Vec<(Listener, Drain)> = listeners
+            .into_sockets()
+            .into_iter()
+            .map(|socket| (socket, drain.clone()))
+            .collect();
+        drop(drain);
+        let runtime = DataRuntime::start("gateway", work, move |_core, (listener, drain)| {
+            let (gateway, options) = (Arc::clone(&self), options.clone());
+            async move {
+                if gateway.serve(listener, options, drain).await.is_err() {
+                    tracing::error!("a listening socket of the gateway could not be served");
+                }
+            }
+        })?;
+        Ok(RunningGateway {
+            address,
+            trigger,
+            runtime,
+        })
+    }
+}
+
+/// What the listener of a gateway needs.
+#[derive(Clone)]
+pub struct GatewayOptions {
+    /// Its certificate, and whether clients may show theirs.
+    pub tls: ServerTls,
+    /// Limits of its connections.
+    pub limits: Limits,
+}
+
+/// A gateway with its threads.
+pub struct RunningGateway {
+    address: SocketAddr,
+    trigger: DrainTrigger,
+    runtime: DataRuntime,
+}
+
+impl RunningGateway {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets requests under way finish up to `deadline`, and ends the threads.
+    pub async fn stop(self, deadline: Duration) -> Drained {
+        let drained = self.trigger.drain(deadline).await;
+        self.runtime.ended().await;
+        drained
+    }
+}
+
+/// What is one a core.
+pub(crate) struct Core<P> {
+    gateway: Arc<Gateway<P>>,
+    current: ArcSwap<Generation>,
+    body_idle_timeout: Duration,
+    id_prefix: [u8; 8],
+    id_next: AtomicU64,
+}
+
+/// Routes with this core's own pools for them.
+pub(crate) struct Generation {
+    shared: Arc<Shared>,
+    pub(crate) upstreams: Upstreams,
+}
+
+impl<P: Planes> Core<P> {
+    fn new(gateway: Arc<Gateway<P>>, body_idle_timeout: Duration) -> Self {
+        let current = ArcSwap::from_pointee(Generation::of(gateway.routes.load_full()));
+        let id_prefix = gateway.planes.random().bytes();
+        Self {
+            gateway,
+            current,
+            body_idle_timeout,
+            id_prefix,
+            id_next: AtomicU64::new(0),
+        }
+    }
+
+    /// The routes of this moment with this core's pools. After a reload the first request makes new pools; the old ones end with the
+    /// requests that use them.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        let current = self.current.load_full();
+        let newest = self.gateway.routes.load();
+        if Arc::ptr_eq(&current.shared, &newest) {
+            return current;
+        }
+        let made = Arc::new(Generation::of(Arc::clone(&newest)));
+        self.current.store(Arc::clone(&made));
+        made
+    }
+
+    /// An id that no other request of this or another start has: eight random bytes of this core, then a count.
+    pub(crate) fn next_request_id(&self) -> RequestId {
+        let mut bytes = [0; 16];
+        let (prefix, count) = bytes.split_at_mut(8);
+        prefix.copy_from_slice(&self.id_prefix);
+        count.copy_from_slice(&self.id_next.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        RequestId::from_bytes(bytes)
+    }
+
+    pub(crate) fn planes(&self) -> &P {
+        &self.gateway.planes
+    }
+
+    pub(crate) fn verdicts(&self) -> &Verdicts {
+        &self.gateway.verdicts
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.gateway.limiter
+    }
+
+    pub(crate) const fn body_idle_timeout(&self) -> Duration {
+        self.body_idle_timeout
+    }
+
+    /// A steady time for limiters: nanoseconds since the gateway was made.
+    pub(crate) fn nanos(&self) -> u64 {
+        u64::try_from(self.gateway.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Generation {
+    fn of(shared: Arc<Shared>) -> Self {
+        let upstreams = Upstreams::new(shared.routes.upstreams());
+        Self { shared, upstreams }
+    }
+
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.shared.routes
+    }
+
+    pub(crate) fn exchanges(&self) -> &Exchanges {
+        &self.shared.exchanges
+    }
+}

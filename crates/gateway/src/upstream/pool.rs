@@ -1,0 +1,341 @@
+//! The connections of one core to one upstream.
+//!
+//! A request first takes a place among those in flight, then a kept connection, else a new one. A kept connection that turns out to be
+//! closed before it took any byte hands the request back, and the next one is tried; a request that may have reached the upstream is
+//! never sent twice.
+
+use super::body::{OutboundBody, PooledBody, Progress, ProgressWatch};
+use super::{
+    ACQUIRE_TIMEOUT, ANSWER_TIMEOUT, CONNECT_TIMEOUT, HTTP2_CONNECTIONS_MAX, IDLE_MAX,
+    IN_FLIGHT_MAX, UpstreamSpec, UpstreamTransport,
+};
+use http::{HeaderValue, Request, Response, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+type Http1 = http1::SendRequest<OutboundBody>;
+type Http2 = http2::SendRequest<OutboundBody>;
+
+/// Why an upstream did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The caller's body broke off or was too slow; the fault is not the upstream's.
+    #[error("the body of the request broke off")]
+    Body,
+    /// The caller sent more than the route allows.
+    #[error("the body of the request is larger than the route allows")]
+    BodyTooLarge,
+    /// Every place among the requests in flight stayed taken.
+    #[error("the upstream has too many requests in flight")]
+    Busy,
+    /// No connection.
+    #[error("the upstream can't be connected to")]
+    Connect(#[source] io::Error),
+    /// The handshake of HTTP.
+    #[error("the upstream does not speak HTTP")]
+    Handshake(#[source] hyper::Error),
+    /// The exchange broke off.
+    #[error("the upstream broke off")]
+    Http(#[source] hyper::Error),
+    /// Too slow.
+    #[error("the upstream did not answer in time")]
+    Timeout,
+}
+
+/// See the module.
+pub(crate) struct Pool(Arc<Inner>);
+
+struct Inner {
+    spec: UpstreamSpec,
+    host: HeaderValue,
+    places: Arc<Semaphore>,
+    idle: Mutex<Vec<Idle>>,
+    http2: Mutex<Vec<Http2>>,
+    next: AtomicUsize,
+    http2_timer: Duration,
+}
+
+struct Idle {
+    sender: Http1,
+    since: Instant,
+}
+
+/// A connection that is in use. Dropped, it closes the connection (HTTP/1.1) or lets go of its stream (HTTP/2).
+pub(crate) struct Lease {
+    pool: Arc<Inner>,
+    connection: Leased,
+    watch: ProgressWatch,
+    _place: OwnedSemaphorePermit,
+}
+
+enum Leased {
+    Http1(Http1),
+    Http2,
+}
+
+enum Connection {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+impl Lease {
+    /// Keeps the connection for the next request, unless the upstream answered before it had read the whole request (FRM-11).
+    pub(crate) fn give_back(self) {
+        let Leased::Http1(sender) = self.connection else {
+            return;
+        };
+        if self.watch.progress() != Progress::Complete || sender.is_closed() {
+            return;
+        }
+        let mut idle = self
+            .pool
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if idle
+            .first()
+            .is_some_and(|oldest| now.duration_since(oldest.since) >= 2 * IDLE_MAX)
+        {
+            idle.retain(|kept| now.duration_since(kept.since) < IDLE_MAX);
+        }
+        idle.push(Idle { sender, since: now });
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(spec: UpstreamSpec) -> Self {
+        Self(Arc::new(Inner {
+            host: spec.host_field(),
+            spec,
+            places: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            idle: Mutex::default(),
+            http2: Mutex::default(),
+            next: AtomicUsize::new(0),
+            http2_timer: Duration::from_secs(20),
+        }))
+    }
+
+    pub(crate) fn spec(&self) -> &UpstreamSpec {
+        &self.0.spec
+    }
+
+    /// Sends `request`, whose URI is path and query alone, and answers with a body that holds on to its connection.
+    pub(crate) async fn send(
+        &self,
+        request: Request<OutboundBody>,
+    ) -> Result<Response<PooledBody>, PassError> {
+        let watch = request.body().watch();
+        let place = self.place().await?;
+        match timeout(ANSWER_TIMEOUT, self.exchange(request)).await {
+            Ok(Ok((response, connection))) => {
+                let lease = Lease {
+                    pool: Arc::clone(&self.0),
+                    connection,
+                    watch,
+                    _place: place,
+                };
+                Ok(response.map(|body| PooledBody::new(body, lease)))
+            }
+            Ok(Err(error)) => Err(blamed(error, &watch)),
+            Err(_elapsed) => Err(PassError::Timeout),
+        }
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, PassError> {
+        let places = Arc::clone(&self.0.places);
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            return Ok(place);
+        }
+        match timeout(ACQUIRE_TIMEOUT, places.acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(PassError::Busy),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        mut request: Request<OutboundBody>,
+    ) -> Result<(Response<Incoming>, Leased), PassError> {
+        while let Some(connection) = self.kept() {
+            match self.try_on(connection, request).await? {
+                Tried::Answered(response, leased) => return Ok((response, leased)),
+                Tried::Unsent(back) => request = *back,
+            }
+        }
+        let connecting = timeout(CONNECT_TIMEOUT, self.connect());
+        let connection = connecting.await.map_err(|_elapsed| PassError::Timeout)??;
+        match self.try_on(connection, request).await? {
+            Tried::Answered(response, leased) => Ok((response, leased)),
+            // A connection that closes before its first request: the upstream does not want us.
+            Tried::Unsent(_) => Err(PassError::Connect(io::ErrorKind::ConnectionAborted.into())),
+        }
+    }
+
+    async fn try_on(
+        &self,
+        connection: Connection,
+        mut request: Request<OutboundBody>,
+    ) -> Result<Tried, PassError> {
+        let unanswered = match connection {
+            Connection::Http1(mut sender) => {
+                if sender.ready().await.is_err() {
+                    return Ok(Tried::Unsent(Box::new(request)));
+                }
+                *request.version_mut() = Version::HTTP_11;
+                request
+                    .headers_mut()
+                    .insert(header::HOST, self.0.host.clone());
+                match sender.try_send_request(request).await {
+                    Ok(response) => return Ok(Tried::Answered(response, Leased::Http1(sender))),
+                    Err(error) => error,
+                }
+            }
+            Connection::Http2(mut sender) => {
+                if sender.ready().await.is_err() {
+                    return Ok(Tried::Unsent(Box::new(request)));
+                }
+                *request.version_mut() = Version::HTTP_2;
+                request.headers_mut().remove(header::HOST);
+                let origin_form = request.uri().clone();
+                *request.uri_mut() = self.absolute(&origin_form);
+                match sender.try_send_request(request).await {
+                    Ok(response) => return Ok(Tried::Answered(response, Leased::Http2)),
+                    Err(mut error) => {
+                        if let Some(mut back) = error.take_message() {
+                            *back.uri_mut() = origin_form;
+                            return Ok(Tried::Unsent(Box::new(back)));
+                        }
+                        return Err(PassError::Http(error.into_error()));
+                    }
+                }
+            }
+        };
+        let mut unanswered = unanswered;
+        match unanswered.take_message() {
+            Some(back) => Ok(Tried::Unsent(Box::new(back))),
+            None => Err(PassError::Http(unanswered.into_error())),
+        }
+    }
+
+    fn absolute(&self, origin_form: &Uri) -> Uri {
+        let mut parts = origin_form.clone().into_parts();
+        parts.scheme = Some(self.0.spec.scheme());
+        parts.authority = Some(self.0.spec.authority.clone());
+        // Scheme, authority and path are all there, so this can't fail.
+        Uri::from_parts(parts).unwrap_or_else(|_| origin_form.clone())
+    }
+
+    fn kept(&self) -> Option<Connection> {
+        if let Some(sender) = self.kept_http2() {
+            return Some(Connection::Http2(sender));
+        }
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(Idle { sender, since }) = idle.pop() {
+            if since.elapsed() >= IDLE_MAX {
+                // The last one given back is the youngest: if it is too old, all are.
+                idle.clear();
+                return None;
+            }
+            if !sender.is_closed() {
+                return Some(Connection::Http1(sender));
+            }
+        }
+        None
+    }
+
+    fn kept_http2(&self) -> Option<Http2> {
+        let mut senders = self.0.http2.lock().unwrap_or_else(PoisonError::into_inner);
+        if senders.is_empty() {
+            return None;
+        }
+        senders.retain(|sender| !sender.is_closed());
+        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let position = turn.checked_rem(senders.len())?;
+        senders.get(position).cloned()
+    }
+
+    async fn connect(&self) -> Result<Connection, PassError> {
+        let spec = &self.0.spec;
+        let stream = TcpStream::connect((spec.host.as_str(), spec.port))
+            .await
+            .map_err(PassError::Connect)?;
+        stream.set_nodelay(true).map_err(PassError::Connect)?;
+        match &spec.transport {
+            UpstreamTransport::Plaintext => http1_on(stream).await,
+            UpstreamTransport::Tls {
+                tls, server_name, ..
+            } => {
+                let stream = tls
+                    .connector()
+                    .connect(server_name.clone(), stream)
+                    .await
+                    .map_err(PassError::Connect)?;
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    self.http2_on(stream).await
+                } else {
+                    http1_on(stream).await
+                }
+            }
+        }
+    }
+
+    async fn http2_on<I>(&self, stream: I) -> Result<Connection, PassError>
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(self.0.http2_timer)
+            .keep_alive_timeout(self.0.http2_timer)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(PassError::Handshake)?;
+        tokio::spawn(async move {
+            // Its errors reach the requests on it.
+            let _ = connection.await;
+        });
+        let mut senders = self.0.http2.lock().unwrap_or_else(PoisonError::into_inner);
+        if senders.len() < HTTP2_CONNECTIONS_MAX {
+            senders.push(sender.clone());
+        }
+        Ok(Connection::Http2(sender))
+    }
+}
+
+enum Tried {
+    Answered(Response<Incoming>, Leased),
+    /// Nothing of it was sent.
+    Unsent(Box<Request<OutboundBody>>),
+}
+
+async fn http1_on<I>(stream: I) -> Result<Connection, PassError>
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(PassError::Handshake)?;
+    tokio::spawn(async move {
+        // Its errors reach the request on it; the end of an idle connection is no event.
+        let _ = connection.await;
+    });
+    Ok(Connection::Http1(sender))
+}
+
+/// An exchange that broke off because of the caller's body is not the upstream's fault.
+fn blamed(error: PassError, watch: &ProgressWatch) -> PassError {
+    match (&error, watch.progress()) {
+        (PassError::Http(_), Progress::TooLarge) => PassError::BodyTooLarge,
+        (PassError::Http(http), Progress::Open) if http.is_user() => PassError::Body,
+        (_, Progress::Complete | Progress::Open | Progress::TooLarge) => error,
+    }
+}

@@ -1,0 +1,204 @@
+//! What is known of tokens that were seen before, one truth a process (`../../../docs/ARCHITECTURE.md`): a signature is verified once.
+//!
+//! The key holds everything that decided the verdict: the whole token, the rules it was judged by, the generation of the key sets. Expiry,
+//! revocation, binding, scope and policy are not part of the verdict and are judged every time. Refusals have a space of their own, so that
+//! junk can't push out good entries. A proof of possession is never kept.
+
+use countersign_authn::{Reason, Refusal, VerdictKey, VerifiedToken};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const SHARDS: usize = 64;
+/// Verified tokens that are kept: those of the last generation and those of the one before.
+pub(crate) const TOKENS_MAX: usize = 32_768;
+/// Refusals that are kept.
+pub(crate) const REFUSALS_MAX: usize = 4_096;
+
+/// A token under the rules and keys that it was judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) verdict: VerdictKey,
+    pub(crate) generation: u64,
+}
+
+/// Verdicts of a process.
+pub(crate) struct Verdicts {
+    verified: Cache<Key, Arc<VerifiedToken>>,
+    refused: Cache<Key, Refusal>,
+}
+
+impl Default for Verdicts {
+    fn default() -> Self {
+        Self {
+            verified: Cache::new(TOKENS_MAX),
+            refused: Cache::new(REFUSALS_MAX),
+        }
+    }
+}
+
+impl Verdicts {
+    pub(crate) fn verified(&self, key: &Key) -> Option<Arc<VerifiedToken>> {
+        self.verified.get(key)
+    }
+
+    pub(crate) fn refused(&self, key: &Key) -> Option<Refusal> {
+        self.refused.get(key)
+    }
+
+    pub(crate) fn keep_verified(&self, key: Key, token: Arc<VerifiedToken>) {
+        self.verified.insert(key, token);
+    }
+
+    /// Keeps a refusal if it would be the same the next time.
+    pub(crate) fn keep_refused(&self, key: Key, refusal: &Refusal) {
+        if is_lasting(refusal.reason()) {
+            self.refused.insert(key, refusal.clone());
+        }
+    }
+}
+
+/// Whether a refusal follows from the token, the rules and the keys alone.
+const fn is_lasting(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ActorsTooMany
+            | Reason::ClaimBroken
+            | Reason::ClaimMissing
+            | Reason::ConfirmationUnknown
+            | Reason::SignatureInvalid
+            | Reason::TypMismatch
+    )
+}
+
+/// A bounded map in two generations: when the young one is full it becomes the old one, and what is not asked for meanwhile goes.
+pub(crate) struct Cache<K, V> {
+    shards: Vec<Mutex<Shard<K, V>>>,
+    hasher: RandomState,
+    shard_max: usize,
+}
+
+struct Shard<K, V> {
+    young: HashMap<u64, (K, V), BuildHasherDefault<Hashed>>,
+    old: HashMap<u64, (K, V), BuildHasherDefault<Hashed>>,
+}
+
+impl<K: std::hash::Hash + Eq, V: Clone> Cache<K, V> {
+    pub(crate) fn new(entries_max: usize) -> Self {
+        let shard = || {
+            Mutex::new(Shard {
+                young: HashMap::default(),
+                old: HashMap::default(),
+            })
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            hasher: RandomState::new(),
+            shard_max: (entries_max / SHARDS / 2).max(1),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
+        let (hash, shard) = self.shard(key)?;
+        shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(hash, key, self.shard_max)
+    }
+
+    /// The value, or a new one; two callers never make two.
+    pub(crate) fn get_or_insert(&self, key: K, make: fn() -> V) -> V {
+        let Some((hash, shard)) = self.shard(&key) else {
+            return make();
+        };
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = shard.get(hash, &key, self.shard_max) {
+            return value;
+        }
+        let value = make();
+        shard.insert(hash, key, value.clone(), self.shard_max);
+        value
+    }
+
+    pub(crate) fn insert(&self, key: K, value: V) {
+        if let Some((hash, shard)) = self.shard(&key) {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).insert(
+                hash,
+                key,
+                value,
+                self.shard_max,
+            );
+        }
+    }
+
+    pub(crate) fn remove(&self, key: &K) {
+        if let Some((hash, shard)) = self.shard(key) {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.young.remove(&hash);
+            shard.old.remove(&hash);
+        }
+    }
+
+    fn shard(&self, key: &K) -> Option<(u64, &Mutex<Shard<K, V>>)> {
+        let hash = self.hasher.hash_one(key);
+        // The map uses the low bits of the hash, the shard the high ones.
+        let position = usize::try_from(hash >> 58).ok()?;
+        Some((hash, self.shards.get(position)?))
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().unwrap())
+            .map(|shard| shard.young.len() + shard.old.len())
+            .sum()
+    }
+}
+
+impl<K: Eq, V: Clone> Shard<K, V> {
+    fn get(&mut self, hash: u64, key: &K, shard_max: usize) -> Option<V> {
+        // Two keys with one hash are told apart by the key itself; the later one has the place.
+        if let Some((kept, value)) = self.young.get(&hash) {
+            return (kept == key).then(|| value.clone());
+        }
+        let (kept, value) = self.old.remove(&hash)?;
+        if kept != *key {
+            return None;
+        }
+        let answer = value.clone();
+        self.insert(hash, kept, value, shard_max);
+        Some(answer)
+    }
+
+    fn insert(&mut self, hash: u64, key: K, value: V, shard_max: usize) {
+        if self.young.len() >= shard_max && !self.young.contains_key(&hash) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(hash, (key, value));
+    }
+}
+
+/// The key is a keyed hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only `u64` keys come here, by `write_u64`.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests;
