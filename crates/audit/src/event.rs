@@ -132,4 +132,4 @@ events! {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

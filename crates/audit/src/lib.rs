@@ -12,6 +12,7 @@ pub mod merkle;
 pub mod note;
 pub mod proof;
 mod record;
+pub mod state;
 mod text;
 pub mod tile;
 pub mod verify;

@@ -285,4 +285,4 @@ pub(crate) const fn split_point(width: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -284,4 +284,4 @@ impl fmt::Debug for NoteSigner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// The version of the record's form that this program writes.
 const VERSION: u32 = 1;
+/// The largest integer that canonical JSON holds exactly; no clock reaches it.
+const INTEGER_MAX: i64 = (1 << 53) - 1;
 
 /// How a record's space is accounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +134,7 @@ impl Serialize for Record {
             map.serialize_entry("request", request)?;
         }
         map.serialize_entry("tenant", self.tenant.as_str())?;
-        map.serialize_entry("time", &self.time)?;
+        map.serialize_entry("time", &self.time.0.clamp(-INTEGER_MAX, INTEGER_MAX))?;
         map.serialize_entry("v", &VERSION)?;
         map.end()
     }

@@ -5,10 +5,12 @@
 
 pub mod authority;
 pub mod directory;
+pub mod fabric;
 pub mod foreign_keys;
+mod jobs;
 pub mod keyring;
 pub mod metrics;
-//mod mint;
+mod mint;
 pub mod passwords;
 pub mod reconcile;
 pub mod revocations;
@@ -18,9 +20,11 @@ pub mod telemetry;
 
 pub use authority::Authority;
 pub use directory::Directory;
+pub use fabric::{Fabric, FabricOptions, Progress, StartError};
 pub use foreign_keys::{ForeignKey, ForeignKeys};
 pub use keyring::{KeyRing, KeyRingError, KeyRingOptions, PublishedKeys, Signer};
 pub use metrics::Metrics;
+pub use mint::{MintError, TokenSet, mint};
 pub use passwords::{PasswordPool, PoolBusy};
 pub use reconcile::{Declared, DeclaredClient, DeclaredUser};
 pub use revocations::RevocationTable;

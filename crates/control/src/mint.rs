@@ -42,12 +42,21 @@ pub enum MintError {
 ///
 /// # Errors
 /// When the tenant has no current key, or aws-lc refuses to sign.
-pub fn mint(issuance: Recorded<Permitted<Issuance>>, keys: &KeyRing, now: UnixTime) -> Result<TokenSet, MintError> {
+pub fn mint(
+    issuance: Recorded<Permitted<Issuance>>,
+    keys: &KeyRing,
+    now: UnixTime,
+) -> Result<TokenSet, MintError> {
     let issuance = issuance.into_target();
     let signer = keys.signer(issuance.tenant()).ok_or(MintError::NoKey)?;
     let access_token = sign_jwt(&signer.access_token, &issuance.access_token_claims())?;
-    let id_token = issuance.id_token_claims().map(|claims| sign_jwt(&signer.id_token, &claims)).transpose()?;
-    let refresh_token = issuance.refresh().map(|order| order.derive(&keys.refresh_key(issuance.tenant())));
+    let id_token = issuance
+        .id_token_claims()
+        .map(|claims| sign_jwt(&signer.id_token, &claims))
+        .transpose()?;
+    let refresh_token = issuance
+        .refresh()
+        .map(|order| order.derive(&keys.refresh_key(issuance.tenant())));
     Ok(TokenSet {
         access_token: Secret::new(access_token),
         token_type: issuance.binding().token_type(),

@@ -11,6 +11,7 @@ use countersign_keys::{Aad, Kek, KekSet, KeyVersion, OpenError, Sealed};
 use countersign_store::tables::keks::{self, KekRow};
 use countersign_store::{HandleHash, OneTime, Store, StoreError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Why the key hierarchy cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +40,7 @@ pub enum SecretsError {
 
 /// The hierarchy, open.
 pub struct Secrets {
-    keks: KekSet,
+    keks: Arc<KekSet>,
     random: Random,
 }
 
@@ -91,15 +92,21 @@ impl Secrets {
             }
         };
         Ok(Self {
-            keks,
+            keks: Arc::new(keks),
             random: random.clone(),
         })
     }
 
     /// The key-encryption keys.
     #[must_use]
-    pub const fn keks(&self) -> &KekSet {
+    pub fn keks(&self) -> &KekSet {
         &self.keks
+    }
+
+    /// The same, as what keeps the queries behind decisions asks for them.
+    #[must_use]
+    pub fn shared_keks(&self) -> Arc<KekSet> {
+        Arc::clone(&self.keks)
     }
 
     /// The source of randomness.
@@ -137,7 +144,7 @@ impl Secrets {
     /// # Errors
     /// When it is too long.
     pub fn seal(&self, name: &'static str, value: &[u8]) -> Result<Sealed, SealError> {
-        envelope::seal(&self.keks, &Aad::installation(name), value, &self.random)
+        envelope::seal(&*self.keks, &Aad::installation(name), value, &self.random)
     }
 
     /// Opens a value of the installation.
@@ -150,7 +157,7 @@ impl Secrets {
         sealed: Vec<u8>,
     ) -> Result<Secret<Vec<u8>>, OpenError> {
         envelope::open(
-            &self.keks,
+            &*self.keks,
             &Aad::installation(name),
             &Sealed::from_bytes(sealed),
         )

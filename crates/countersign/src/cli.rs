@@ -8,8 +8,15 @@ use std::path::PathBuf;
 
 /// One program that secures how systems sign in to each other, what they may do, and the data that passes between them.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Begin with:  countersign demo\nThen:        countersign init my-config && countersign up --config my-config")]
+#[command(
+    name = "countersign",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Begin with:  countersign demo\nThen:        countersign init my-config && countersign up --config my-config"
+)]
 pub struct Cli {
     /// Print JSON alone on standard output; everything else goes to standard error.
     #[arg(long, global = true)]
@@ -36,7 +43,9 @@ pub enum Verb {
     #[command(subcommand)]
     Client(ClientVerb),
     /// Print shell completions
-    #[command(after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign")]
+    #[command(
+        after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign"
+    )]
     Completions {
         /// The shell to complete for.
         shell: clap_complete::Shell,
@@ -48,7 +57,9 @@ pub enum Verb {
     #[command(subcommand)]
     Grant(GrantVerb),
     /// Write a commented starter configuration
-    #[command(after_help = "Example:\n  countersign init my-config && countersign up --config my-config")]
+    #[command(
+        after_help = "Example:\n  countersign init my-config && countersign up --config my-config"
+    )]
     Init {
         /// The directory to make; it must not hold a configuration yet.
         dir: PathBuf,
@@ -60,7 +71,9 @@ pub enum Verb {
     #[command(after_help = "Example:\n  countersign man | man -l -")]
     Man,
     /// Run the whole fabric in one process
-    #[command(after_help = "Examples:\n  countersign up\n  countersign up --config my-config --data /var/lib/countersign\n  countersign up --ephemeral --json")]
+    #[command(
+        after_help = "Examples:\n  countersign up\n  countersign up --config my-config --data /var/lib/countersign\n  countersign up --ephemeral --json"
+    )]
     Up(UpArgs),
     /// Administer people
     #[command(subcommand)]
@@ -138,7 +151,9 @@ pub enum AuditVerb {
 #[derive(Debug, Subcommand)]
 pub enum ClientVerb {
     /// Register a client
-    #[command(after_help = "Example:\n  countersign client add reports --secret --grant client_credentials --scope reports.read --audience https://reports.example.com")]
+    #[command(
+        after_help = "Example:\n  countersign client add reports --secret --grant client_credentials --scope reports.read --audience https://reports.example.com"
+    )]
     Add(ClientAdd),
 }
 
@@ -212,7 +227,9 @@ pub enum KeyVerb {
 #[derive(Debug, Subcommand)]
 pub enum UserVerb {
     /// Add a person
-    #[command(after_help = "Example:\n  countersign user add alice --password-stdin --role owner --attribute region=eu < password.txt")]
+    #[command(
+        after_help = "Example:\n  countersign user add alice --password-stdin --role owner --attribute region=eu < password.txt"
+    )]
     Add(UserAdd),
     /// Disable a person: sessions, grants and tokens end at once
     #[command(after_help = "Example:\n  countersign user disable alice")]
@@ -245,8 +262,10 @@ pub struct UserAdd {
 }
 
 fn parse_grant(text: &str) -> Result<GrantType, String> {
-    crate::config::clients::grant(text)
-        .ok_or_else(|| "expected authorization_code, client_credentials, refresh_token or token_exchange".to_owned())
+    crate::config::clients::grant(text).ok_or_else(|| {
+        "expected authorization_code, client_credentials, refresh_token or token_exchange"
+            .to_owned()
+    })
 }
 
 fn parse_attribute(text: &str) -> Result<(String, String), String> {
@@ -271,8 +290,13 @@ mod tests {
         fn leaves(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
             let path = format!("{path} {}", command.get_name());
             if command.has_subcommands() {
-                command.get_subcommands().for_each(|sub| leaves(sub, &path, missing));
-            } else if !command.get_after_help().is_some_and(|help| help.to_string().contains("Example")) {
+                command
+                    .get_subcommands()
+                    .for_each(|sub| leaves(sub, &path, missing));
+            } else if !command
+                .get_after_help()
+                .is_some_and(|help| help.to_string().contains("Example"))
+            {
                 missing.push(path);
             }
         }

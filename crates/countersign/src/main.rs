@@ -1,3 +1,3 @@
-//! Countersign: how systems sign in to each other, what they may do, and the data that passes between them.
+//! The program `countersign`.
 
 fn main() {}

@@ -137,3 +137,6 @@ pub fn check_asker(client: &ClientRecord) -> Result<(), OAuthError> {
         Confidentiality::Public => Err(OAuthError::PublicClient),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,9 @@
 //!
 //! It is the target of the policy decision: `policy::decide` wraps it, the store records it, and `control::mint` takes the recorded permit.
 
+mod target;
+
+use crate::authorize::is_openid;
 use crate::binding::Binding;
 use crate::claims::{self, IdTokenClaims};
 use crate::client::{ClientRecord, GrantType};
@@ -10,7 +13,8 @@ use crate::tenant::{ClaimRelease, RoleRelease, TenantRecord};
 use crate::user::{AttributeName, ResolvedUser};
 use countersign_authn::access_token::{AccessTokenClaims, Act};
 use countersign_base::{
-    Audience, Bounded, ClientId, GrantId, Issuer, Role, Scopes, SessionId, Tenant, UnixTime, UserId,
+    Audience, Bounded, ClientId, GrantId, GroupName, Issuer, Role, Scopes, SessionId, Tenant,
+    UnixTime, UserId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +24,7 @@ pub struct Issuance {
     pub(crate) tenant: Tenant,
     pub(crate) issuer: Issuer,
     pub(crate) client: ClientId,
-    pub(crate) registered_scopes: Scopes,
-    pub(crate) registered_audiences: BTreeSet<Audience>,
+    pub(crate) registered: Registered,
     pub(crate) grant_type: GrantType,
     pub(crate) grant: GrantId,
     pub(crate) subject: TokenSubject,
@@ -29,11 +32,40 @@ pub struct Issuance {
     pub(crate) audience: Audience,
     pub(crate) binding: Binding,
     pub(crate) actor: Option<Act>,
+    pub(crate) exchanged: Option<ExchangedFrom>,
     pub(crate) token_id: [u8; 16],
     pub(crate) issued: UnixTime,
     pub(crate) expires: UnixTime,
     pub(crate) id_token: Option<IdTokenOrder>,
     pub(crate) refresh: Option<RefreshOrder>,
+}
+
+/// What the client is registered for, as policies see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Registered {
+    scopes: Scopes,
+    audiences: BTreeSet<Audience>,
+    grants: BTreeSet<GrantType>,
+}
+
+impl Registered {
+    /// With `openid` the tenant's own userinfo is registered too.
+    fn of(client: &ClientRecord, tenant: &TenantRecord, granted: &Scopes) -> Self {
+        let mut audiences = client.audiences.clone();
+        audiences.extend(tenant.own_audience().filter(|_| is_openid(granted)));
+        Self {
+            scopes: client.scopes.clone(),
+            audiences,
+            grants: client.grants.clone(),
+        }
+    }
+}
+
+/// The subject token of an exchange, as policies see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExchangedFrom {
+    pub(crate) scopes: Scopes,
+    pub(crate) audience: Audience,
 }
 
 /// Whom an access token is about.
@@ -56,6 +88,8 @@ pub struct UserSubject {
     pub auth_time: UnixTime,
     /// Every role, for policies.
     pub roles: BTreeSet<Role>,
+    /// Every group, for policies.
+    pub groups: BTreeSet<GroupName>,
     /// Every attribute, for policies.
     pub attributes: BTreeMap<AttributeName, Bounded<256>>,
     /// What the audience may see of them.
@@ -81,6 +115,7 @@ impl UserSubject {
             session,
             auth_time,
             roles: person.roles.clone(),
+            groups: person.user.groups.clone(),
             attributes: person.user.attributes.clone(),
             release: tenant.audiences.get(audience).cloned().unwrap_or_default(),
         }
@@ -141,8 +176,7 @@ impl Issuance {
             tenant: tenant.name.clone(),
             issuer: tenant.issuer.clone(),
             client: client.id.clone(),
-            registered_scopes: client.scopes.clone(),
-            registered_audiences: client.audiences.clone(),
+            registered: Registered::of(client, tenant, &scopes),
             grant_type,
             grant,
             subject,
@@ -150,6 +184,7 @@ impl Issuance {
             audience,
             binding,
             actor: None,
+            exchanged: None,
             token_id,
             issued: now,
             expires: now.plus(client.access_token_lifetime()).min(not_after),

@@ -46,5 +46,5 @@ pub use par::PushedRequest;
 pub use refresh::{FamilyId, RefreshFamily, RefreshHandle, RefreshOrder};
 pub use session::{ConsentRecord, Session};
 pub use tenant::TenantRecord;
-pub use token::{Fresh, Redeemed, Refused, Requester, TokenRequest, TokenSet};
+pub use token::{Fresh, Redeemed, Refused, Requester, TokenRequest};
 pub use user::{GroupRecord, ResolvedUser, StoredPassword, UserRecord};

@@ -152,3 +152,6 @@ pub fn tenant_path(tenant: &Tenant) -> String {
         format!("/t/{tenant}")
     }
 }
+
+#[cfg(test)]
+mod tests;

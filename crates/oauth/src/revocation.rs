@@ -47,3 +47,6 @@ pub fn of_refresh_token(
         at: now,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,3 +114,6 @@ fn delay(failures: u32) -> Duration {
         Some(excess) => Duration::from_secs(1 << excess.min(16)).min(DELAY_MAX),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ mod token_exchange;
 pub use authorization_code::AuthorizationCodeRequest;
 pub use client_credentials::ClientCredentialsRequest;
 pub use refresh_token::RefreshTokenRequest;
-pub use token_exchange::{ACCESS_TOKEN_TYPE, PresentedToken, TokenExchangeRequest};
+pub use token_exchange::{ACCESS_TOKEN_TYPE, NotOurs, PresentedSubject, PresentedToken, TokenExchangeRequest};
 
 use crate::binding::Binding;
 use crate::change::{Change, Standing};
@@ -21,7 +21,7 @@ use crate::refresh::{Assurance, FamilyId};
 use crate::tenant::TenantRecord;
 use countersign_authn::Form;
 use countersign_authn::client::AuthenticatedClient;
-use countersign_base::{GrantId, Secret};
+use countersign_base::GrantId;
 use countersign_crypto::random::Random;
 
 /// A token request: one variant a grant, every parameter already of its own type.
@@ -138,24 +138,6 @@ impl From<OAuthError> for Refused {
             changes: Vec::new(),
         }
     }
-}
-
-/// The tokens of a successful response (RFC 6749 §5.1). They are secrets: only the renderer of the response exposes them.
-pub struct TokenSet {
-    /// The access token.
-    pub access_token: Secret<String>,
-    /// `Bearer` or `DPoP`.
-    pub token_type: &'static str,
-    /// Seconds until the access token expires.
-    pub expires_in: u64,
-    /// Its scopes.
-    pub scopes: countersign_base::Scopes,
-    /// The ID token, for an OpenID Connect request.
-    pub id_token: Option<Secret<String>>,
-    /// The refresh token, if the client is registered for them.
-    pub refresh_token: Option<Secret<String>>,
-    /// The `issued_token_type`, for an exchange.
-    pub issued_token_type: Option<&'static str>,
 }
 
 /// The client as it is registered now, if it may use this grant at all.

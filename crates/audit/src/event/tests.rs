@@ -1,1 +1,264 @@
-//! Tests.
+//! One largest example of every kind; the list and the examples must agree.
+
+use super::*;
+use crate::text::{Code, Count, Digest, Names, Text};
+use countersign_base::{
+    ClientId, EventId, GrantId, Kid, RouteId, SessionId, Tenant, UnixMillis, UserId,
+};
+
+const CODE: &str = "a-code-of-sixty-four-characters-which-is-as-long-as-one-may-be!!";
+
+fn client() -> ClientId {
+    "c".repeat(128).parse().unwrap()
+}
+
+fn user() -> UserId {
+    UserId::from_bytes([0xff; 16])
+}
+
+/// Quotes double when they are escaped: the worst that a kept text can be.
+fn text<const N: usize>() -> Text<N> {
+    Text::of(&"\"".repeat(N))
+}
+
+fn token() -> Token {
+    Token {
+        actor: Some(text()),
+        aud: Some(text()),
+        binding: Some(text()),
+        client: Some(client()),
+        commitment: Some(Digest::of(b"")),
+        error: Some(CODE.into()),
+        grant: Some(GrantId::from_u64(u64::MAX)),
+        jti: Some(text()),
+        policies: names(),
+        reason: Some(CODE.into()),
+        scopes: text(),
+        user: Some(user()),
+        ..Token::new(Verdict::Allowed, CODE.into())
+    }
+}
+
+fn names() -> Names {
+    Names::of(std::iter::repeat_n("\"".repeat(32).as_str(), 16))
+}
+
+fn decision() -> Decision {
+    Decision {
+        action: text(),
+        bundle: Some(Digest::of(b"")),
+        client: Some(client()),
+        commitment: Some(Digest::of(b"")),
+        grant: Some(GrantId::from_u64(u64::MAX)),
+        policies: names(),
+        resource: text(),
+        route: Some("r".repeat(64).parse::<RouteId>().unwrap()),
+        user: Some(user()),
+        ..Decision::new(CODE.into(), Verdict::Denied, CODE.into())
+    }
+}
+
+fn sign_in_events() -> Vec<Event> {
+    let (session, grant, scopes) = (
+        SessionId::from_u64(u64::MAX),
+        GrantId::from_u64(u64::MAX),
+        text::<512>(),
+    );
+    let code = || Code::of(CODE);
+    vec![
+        SignIn {
+            client: Some(client()),
+            method: code(),
+            outcome: SignInOutcome::Throttled,
+            reason: Some(code()),
+            session: Some(session),
+            user: Some(user()),
+        }
+        .into(),
+        SignOut {
+            reason: code(),
+            session,
+            user: user(),
+        }
+        .into(),
+        Consent {
+            answer: ConsentAnswer::Granted,
+            client: client(),
+            grant: Some(grant),
+            scopes: scopes.clone(),
+            user: user(),
+        }
+        .into(),
+        AuthorizationRequested {
+            aud: Some(text()),
+            client: client(),
+            method: code(),
+            scopes: scopes.clone(),
+        }
+        .into(),
+        AuthorizationRefused {
+            client: Some(client()),
+            error: code(),
+            reason: code(),
+            user: Some(user()),
+        }
+        .into(),
+        CodeIssued {
+            aud: Some(text()),
+            client: client(),
+            grant,
+            scopes,
+            user: user(),
+        }
+        .into(),
+    ]
+}
+
+/// The largest event of each kind.
+pub(crate) fn examples() -> Vec<Event> {
+    let code = || Code::of(CODE);
+    let by = || Actor::Client(client());
+    let (grant, kid) = (
+        GrantId::from_u64(u64::MAX),
+        "k".repeat(128).parse::<Kid>().unwrap(),
+    );
+    let many = Count::of(u64::MAX);
+    let mut events: Vec<Event> = vec![
+        AdminAction {
+            action: text(),
+            by: by(),
+            decision: Verdict::Allowed,
+            reason: code(),
+            resource: text(),
+        }
+        .into(),
+        ClientAdded {
+            by: by(),
+            client: client(),
+            method: code(),
+        }
+        .into(),
+        ClientAuthentication {
+            client: Some(client()),
+            decision: Verdict::Denied,
+            method: code(),
+            reason: Some(code()),
+        }
+        .into(),
+        ClientChanged {
+            by: by(),
+            change: code(),
+            client: client(),
+        }
+        .into(),
+        ConfigurationApplied {
+            changes: many,
+            configuration: Digest::of(b""),
+            decision: Verdict::Denied,
+            reason: Some(code()),
+        }
+        .into(),
+        decision().into(),
+        GrantRevoked {
+            by: by(),
+            grant,
+            reason: code(),
+        }
+        .into(),
+        Introspected {
+            activity: Activity::Inactive,
+            client: client(),
+            grant: Some(grant),
+            reason: Some(code()),
+        }
+        .into(),
+        KeyCreated {
+            algorithm: code(),
+            kid: kid.clone(),
+            purpose: code(),
+        }
+        .into(),
+        KeyRotated {
+            from: code(),
+            kid,
+            purpose: code(),
+            reason: code(),
+            to: code(),
+        }
+        .into(),
+        Outcome {
+            bytes: many,
+            micros: many,
+            of: EventId::from_bytes([0xff; 16]),
+            status: u16::MAX,
+        }
+        .into(),
+        RefreshReused {
+            client: client(),
+            grant,
+            user: Some(user()),
+        }
+        .into(),
+        RefusalsCounted {
+            count: many,
+            from: UnixMillis(1 << 52),
+            kind: code(),
+            source: Digest::of(b""),
+        }
+        .into(),
+        Started {
+            configuration: Some(Digest::of(b"")),
+            version: text(),
+        }
+        .into(),
+        Stopped { reason: code() }.into(),
+        TenantAdded {
+            by: by(),
+            name: "t".repeat(32).parse::<Tenant>().unwrap(),
+        }
+        .into(),
+        token().into(),
+        UserAdded {
+            by: by(),
+            user: user(),
+        }
+        .into(),
+        UserChanged {
+            by: by(),
+            change: code(),
+            user: user(),
+        }
+        .into(),
+    ];
+    events.extend(sign_in_events());
+    events
+}
+
+#[test]
+fn every_kind_has_an_example() {
+    let mut kinds: Vec<&str> = examples().iter().map(Event::kind).collect();
+    kinds.sort_unstable();
+    let mut listed = Event::KINDS.to_vec();
+    listed.sort_unstable();
+    assert_eq!(kinds, listed);
+}
+
+#[test]
+fn what_changes_rights_has_reserved_space() {
+    use crate::record::Class;
+    let data: Vec<&str> = examples()
+        .iter()
+        .filter(|event| event.class() == Class::Data)
+        .map(Event::kind)
+        .collect();
+    let expected = [
+        "client.authentication",
+        "decision",
+        "introspected",
+        "outcome",
+        "refusals.counted",
+        "authorization.requested",
+        "authorization.refused",
+    ];
+    assert_eq!(data, expected);
+}

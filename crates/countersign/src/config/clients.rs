@@ -1,10 +1,12 @@
 //! `[[clients]]`: applications that ask for tokens. What stands here can't be changed by script.
 
+use super::Tenants;
 use super::error::Mistakes;
 use super::span::{SecretReference, Span};
-use super::Tenants;
 use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
-use countersign_oauth::client::{Application, BindingRule, ConsentRule, GrantType, PushedRequestRule};
+use countersign_oauth::client::{
+    Application, BindingRule, ConsentRule, GrantType, PushedRequestRule,
+};
 use countersign_oauth::redirect::RedirectUri;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -93,12 +95,25 @@ pub struct ClientSection {
     pub refresh_token_lifetime: Option<Span>,
 }
 
-pub(crate) fn check(raw: Vec<RawClient>, tenants: &Tenants<'_>, mistakes: &mut Mistakes<'_>) -> Vec<ClientSection> {
+pub(crate) fn check(
+    raw: Vec<RawClient>,
+    tenants: &Tenants<'_>,
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<ClientSection> {
     let mut clients: Vec<ClientSection> = Vec::new();
     for client in raw {
-        let Some(tenant) = tenants.find(client.tenant.as_ref(), mistakes) else { continue };
-        if clients.iter().any(|earlier| earlier.tenant == tenant && earlier.id == *client.id.get_ref()) {
-            mistakes.at(&client.id.span(), format!("the client `{}` stands here twice", client.id.get_ref()), "remove one of them");
+        let Some(tenant) = tenants.find(client.tenant.as_ref(), mistakes) else {
+            continue;
+        };
+        if clients
+            .iter()
+            .any(|earlier| earlier.tenant == tenant && earlier.id == *client.id.get_ref())
+        {
+            mistakes.at(
+                &client.id.span(),
+                format!("the client `{}` stands here twice", client.id.get_ref()),
+                "remove one of them",
+            );
             continue;
         }
         if let Some(section) = check_one(client, tenant, mistakes) {
@@ -108,20 +123,32 @@ pub(crate) fn check(raw: Vec<RawClient>, tenants: &Tenants<'_>, mistakes: &mut M
     clients
 }
 
-fn check_one(client: RawClient, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> Option<ClientSection> {
+fn check_one(
+    client: RawClient,
+    tenant: Tenant,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<ClientSection> {
     let credential = match (client.secret, client.jwks) {
         (Some(secret), None) => ClientCredential::Secret(secret),
         (None, Some(jwks)) => ClientCredential::Jwks(jwks),
         (None, None) => ClientCredential::Public,
         (Some(_), Some(_)) => {
-            mistakes.at(&client.id.span(), "a client has one way to authenticate, this one two", "keep `jwks` and remove `secret`");
+            mistakes.at(
+                &client.id.span(),
+                "a client has one way to authenticate, this one two",
+                "keep `jwks` and remove `secret`",
+            );
             return None;
         }
     };
     if let Some(lifetime) = &client.access_token_lifetime
         && lifetime.get_ref().0.as_secs() > 3_600
     {
-        mistakes.at(&lifetime.span(), "an access token may live one hour at most", "use minutes, and refresh tokens for the rest");
+        mistakes.at(
+            &lifetime.span(),
+            "an access token may live one hour at most",
+            "use minutes, and refresh tokens for the rest",
+        );
     }
     Some(ClientSection {
         tenant,
@@ -136,7 +163,9 @@ fn check_one(client: RawClient, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> 
         serves: client.serves,
         actors: client.actors,
         binding: client.binding.unwrap_or(BindingRule::Optional),
-        pushed_requests: client.pushed_requests.unwrap_or(PushedRequestRule::Optional),
+        pushed_requests: client
+            .pushed_requests
+            .unwrap_or(PushedRequestRule::Optional),
         consent: client.consent.unwrap_or(ConsentRule::Ask),
         access_token_lifetime: client.access_token_lifetime.map(Spanned::into_inner),
         refresh_token_lifetime: client.refresh_token_lifetime,

@@ -18,7 +18,12 @@ pub struct ConfigError {
 impl ConfigError {
     /// A mistake in `file` as a whole.
     pub(crate) fn in_file(file: &Path, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: None, message: message.into(), help: None }
+        Self {
+            file: file.to_owned(),
+            line: None,
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// What the toml parser refused, with the nearest known key where it knows which keys there are.
@@ -26,10 +31,18 @@ impl ConfigError {
         let message = error.message().to_owned();
         let line = error.span().map(|span| line_of(text, &span));
         let (message, help) = match UnknownKey::parse(&message) {
-            Some(unknown) => (format!("unknown key `{}`", unknown.key), Some(unknown.help())),
+            Some(unknown) => (
+                format!("unknown key `{}`", unknown.key),
+                Some(unknown.help()),
+            ),
             None => (first_line(&message), None),
         };
-        Self { file: file.to_owned(), line, message, help }
+        Self {
+            file: file.to_owned(),
+            line,
+            message,
+            help,
+        }
     }
 
     /// The same mistake with what to do about it.
@@ -77,7 +90,12 @@ pub(crate) struct Mistakes<'a> {
 
 impl Mistakes<'_> {
     /// Notes a mistake at `span`.
-    pub(crate) fn at(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn at(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.found.push(ConfigError {
             file: self.file.to_owned(),
             line: Some(line_of(self.text, span)),
@@ -88,7 +106,11 @@ impl Mistakes<'_> {
 }
 
 fn line_of(text: &str, span: &Range<usize>) -> usize {
-    text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes()
+        .take(span.start)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
 }
 
 fn first_line(message: &str) -> String {
@@ -103,14 +125,20 @@ struct UnknownKey<'a> {
 
 impl<'a> UnknownKey<'a> {
     fn parse(message: &'a str) -> Option<Self> {
-        let rest = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+        let rest = message
+            .strip_prefix("unknown field `")
+            .or_else(|| message.strip_prefix("unknown variant `"))?;
         let (key, rest) = rest.split_once('`')?;
         let known = rest.split('`').skip(1).step_by(2).collect();
         Some(Self { key, known })
     }
 
     fn help(&self) -> String {
-        let near = self.known.iter().map(|known| (distance(self.key, known), *known)).min();
+        let near = self
+            .known
+            .iter()
+            .map(|known| (distance(self.key, known), *known))
+            .min();
         match near {
             Some((distance, known)) if distance <= self.key.len().max(known.len()).div_ceil(2) => {
                 format!("the nearest known key is `{known}`")
@@ -146,7 +174,12 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        for (left, right, edits) in [("issuer", "issuer", 0), ("isuer", "issuer", 1), ("kitten", "sitting", 3), ("", "abc", 3)] {
+        for (left, right, edits) in [
+            ("issuer", "issuer", 0),
+            ("isuer", "issuer", 1),
+            ("kitten", "sitting", 3),
+            ("", "abc", 3),
+        ] {
             assert_eq!(distance(left, right), edits, "{left} to {right}");
         }
     }

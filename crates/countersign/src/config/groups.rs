@@ -1,7 +1,7 @@
 //! `[[groups]]`: names for sets of users; a group gives its roles to its members.
 
-use super::error::Mistakes;
 use super::Tenants;
+use super::error::Mistakes;
 use countersign_base::{GroupName, Role, Tenant};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -29,15 +29,32 @@ pub struct GroupSection {
     pub roles: BTreeSet<Role>,
 }
 
-pub(crate) fn check(raw: Vec<RawGroup>, tenants: &Tenants<'_>, mistakes: &mut Mistakes<'_>) -> Vec<GroupSection> {
+pub(crate) fn check(
+    raw: Vec<RawGroup>,
+    tenants: &Tenants<'_>,
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<GroupSection> {
     let mut groups: Vec<GroupSection> = Vec::new();
     for group in raw {
-        let Some(tenant) = tenants.find(group.tenant.as_ref(), mistakes) else { continue };
-        if groups.iter().any(|earlier| earlier.tenant == tenant && earlier.name == *group.name.get_ref()) {
-            mistakes.at(&group.name.span(), format!("the group `{}` stands here twice", group.name.get_ref()), "remove one of them");
+        let Some(tenant) = tenants.find(group.tenant.as_ref(), mistakes) else {
+            continue;
+        };
+        if groups
+            .iter()
+            .any(|earlier| earlier.tenant == tenant && earlier.name == *group.name.get_ref())
+        {
+            mistakes.at(
+                &group.name.span(),
+                format!("the group `{}` stands here twice", group.name.get_ref()),
+                "remove one of them",
+            );
             continue;
         }
-        groups.push(GroupSection { tenant, name: group.name.into_inner(), roles: group.roles });
+        groups.push(GroupSection {
+            tenant,
+            name: group.name.into_inner(),
+            roles: group.roles,
+        });
     }
     groups
 }

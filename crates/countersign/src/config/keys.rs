@@ -51,7 +51,11 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
     if let Some(algorithms) = &raw.algorithms
         && algorithms.get_ref().is_empty()
     {
-        mistakes.at(&algorithms.span(), "a tenant needs an algorithm to sign with", "write `algorithms = [\"ES256\"]`");
+        mistakes.at(
+            &algorithms.span(),
+            "a tenant needs an algorithm to sign with",
+            "write `algorithms = [\"ES256\"]`",
+        );
     }
     if let Some(retire) = &raw.retire_after
         && retire.get_ref().0 < Duration::from_secs(600)
@@ -64,9 +68,15 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
     }
     KeysSection {
         passphrase: raw.passphrase,
-        algorithms: raw.algorithms.map_or(default.algorithms, Spanned::into_inner),
+        algorithms: raw
+            .algorithms
+            .map_or(default.algorithms, Spanned::into_inner),
         rotate_every: raw.rotate_every.map_or(default.rotate_every, |span| span.0),
-        publish_ahead: raw.publish_ahead.map_or(default.publish_ahead, |span| span.0),
-        retire_after: raw.retire_after.map_or(default.retire_after, |span| span.into_inner().0),
+        publish_ahead: raw
+            .publish_ahead
+            .map_or(default.publish_ahead, |span| span.0),
+        retire_after: raw
+            .retire_after
+            .map_or(default.retire_after, |span| span.into_inner().0),
     }
 }

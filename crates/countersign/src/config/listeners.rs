@@ -59,7 +59,14 @@ impl Listeners {
     #[must_use]
     pub fn ephemeral() -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { identity: any, identity_mtls: any, gateway: any, control: any, telemetry: any, ..Self::default() }
+        Self {
+            identity: any,
+            identity_mtls: any,
+            gateway: any,
+            control: any,
+            telemetry: any,
+            ..Self::default()
+        }
     }
 }
 
@@ -74,7 +81,8 @@ pub(crate) fn check(raw: RawListeners, mistakes: &mut Mistakes<'_>) -> Listeners
             "use 127.0.0.1 and let a collector on this machine read it",
         );
     }
-    let address = |given: Option<Spanned<SocketAddr>>, default| given.map_or(default, Spanned::into_inner);
+    let address =
+        |given: Option<Spanned<SocketAddr>>, default| given.map_or(default, Spanned::into_inner);
     Listeners {
         identity: address(raw.identity, default.identity),
         identity_mtls: address(raw.identity_mtls, default.identity_mtls),

@@ -79,14 +79,24 @@ pub(crate) struct Tenants<'a>(&'a [tenants::TenantSection]);
 
 impl Tenants<'_> {
     /// The named tenant, or the default one where none is named.
-    pub(crate) fn find(&self, named: Option<&Spanned<Tenant>>, mistakes: &mut Mistakes<'_>) -> Option<Tenant> {
-        let Some(named) = named else { return Some(Tenant::default_tenant()) };
+    pub(crate) fn find(
+        &self,
+        named: Option<&Spanned<Tenant>>,
+        mistakes: &mut Mistakes<'_>,
+    ) -> Option<Tenant> {
+        let Some(named) = named else {
+            return Some(Tenant::default_tenant());
+        };
         if self.0.iter().any(|tenant| tenant.name == *named.get_ref()) {
             return Some(named.get_ref().clone());
         }
         let names = self.0.iter().map(|tenant| tenant.name.as_str());
         let help = nearest(named.get_ref().as_str(), names);
-        mistakes.at(&named.span(), format!("no tenant `{}`", named.get_ref()), help);
+        mistakes.at(
+            &named.span(),
+            format!("no tenant `{}`", named.get_ref()),
+            help,
+        );
         None
     }
 }
@@ -96,7 +106,10 @@ pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) ->
     known
         .map(|name| (distance(wanted, name), name))
         .min()
-        .map_or_else(|| "none is declared".to_owned(), |(_, name)| format!("the nearest one declared is `{name}`"))
+        .map_or_else(
+            || "none is declared".to_owned(),
+            |(_, name)| format!("the nearest one declared is `{name}`"),
+        )
 }
 
 /// Reads and checks the configuration in `dir`.
@@ -119,8 +132,13 @@ pub fn load(dir: &Path) -> Result<Config, Vec<ConfigError>> {
 /// # Errors
 /// As [`load`].
 pub fn parse(dir: &Path, path: &Path, text: &str) -> Result<Config, Vec<ConfigError>> {
-    let raw: Raw = toml::from_str(text).map_err(|error| vec![ConfigError::from_toml(path, text, &error)])?;
-    let mut mistakes = Mistakes { file: path, text, found: Vec::new() };
+    let raw: Raw =
+        toml::from_str(text).map_err(|error| vec![ConfigError::from_toml(path, text, &error)])?;
+    let mut mistakes = Mistakes {
+        file: path,
+        text,
+        found: Vec::new(),
+    };
     let config = checked(dir, raw, &mut mistakes);
     let mut found = mistakes.found;
     if found.is_empty() {

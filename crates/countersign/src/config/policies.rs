@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct PoliciesSection {
     /// A directory of `*.cedar` files beside the built-in ones; relative paths start at the configuration directory.
     pub directory: Option<PathBuf>,
+    /// A directory of `*.cedarschema` files that add types and actions to the built-in schema.
+    pub schemas: Option<PathBuf>,
     /// Whether the built-in policies are loaded as well.
     pub built_in: BuiltIn,
 }

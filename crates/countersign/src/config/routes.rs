@@ -25,8 +25,8 @@ pub struct RawRoute {
     upstream: Spanned<RouteId>,
     /// The one audience that tokens must have.
     audience: Audience,
-    /// The entity type of the resource in policies.
-    resource: String,
+    /// What policies call the thing behind the route; without it, the route itself (`Route::"NAME"`).
+    resource: Option<RawResource>,
     /// What each method means.
     actions: BTreeMap<String, RawAction>,
     #[serde(default)]
@@ -41,7 +41,26 @@ pub struct RawRoute {
 #[serde(deny_unknown_fields)]
 struct RawAction {
     action: String,
-    scope: Option<Scope>,
+    #[serde(default)]
+    scopes: BTreeSet<Scope>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawResource {
+    #[serde(rename = "type")]
+    kind: String,
+    /// The parameter of the path that is its id; without it, the whole path.
+    id: Option<String>,
+    /// Parameters that are attributes of the same name, as text.
+    #[serde(default)]
+    attributes: BTreeSet<String>,
+    /// Parameters that are attributes of the same name and name a person.
+    #[serde(default)]
+    users: BTreeSet<String>,
+    /// Attributes that are the same for every request.
+    #[serde(default, rename = "static")]
+    fixed: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -87,8 +106,23 @@ pub enum Recording {
 pub struct ActionSection {
     /// The action in policies.
     pub action: String,
-    /// The scope it needs.
-    pub scope: Option<Scope>,
+    /// The scopes it needs, all of them.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// What policies call the thing behind a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceSection {
+    /// Its entity type.
+    pub kind: String,
+    /// The parameter of the path that is its id; without it, the whole path.
+    pub id: Option<String>,
+    /// Parameters that are attributes, as text.
+    pub attributes: BTreeSet<String>,
+    /// Parameters that are attributes and name a person.
+    pub users: BTreeSet<String>,
+    /// Attributes that are the same for every request.
+    pub fixed: BTreeMap<String, String>,
 }
 
 /// One route.
@@ -106,8 +140,8 @@ pub struct RouteSection {
     pub upstream: RouteId,
     /// The one audience that tokens must have.
     pub audience: Audience,
-    /// The entity type of the resource.
-    pub resource: String,
+    /// What policies call the thing behind it.
+    pub resource: Option<ResourceSection>,
     /// What each method means; others are denied.
     pub actions: BTreeMap<String, ActionSection>,
     /// How a caller proves that a token is theirs.
@@ -140,9 +174,18 @@ pub(crate) fn check(
 ) -> Vec<RouteSection> {
     let mut routes: Vec<RouteSection> = Vec::new();
     for route in raw {
-        let Some(tenant) = tenants.find(route.tenant.as_ref(), mistakes) else { continue };
-        if routes.iter().any(|earlier| earlier.name == *route.name.get_ref()) {
-            mistakes.at(&route.name.span(), format!("the route `{}` stands here twice", route.name.get_ref()), "remove one of them");
+        let Some(tenant) = tenants.find(route.tenant.as_ref(), mistakes) else {
+            continue;
+        };
+        if routes
+            .iter()
+            .any(|earlier| earlier.name == *route.name.get_ref())
+        {
+            mistakes.at(
+                &route.name.span(),
+                format!("the route `{}` stands here twice", route.name.get_ref()),
+                "remove one of them",
+            );
             continue;
         }
         check_references(&route, &tenant, upstreams, clients, mistakes);
@@ -159,31 +202,57 @@ fn check_references(
     mistakes: &mut Mistakes<'_>,
 ) {
     if !route.path.get_ref().starts_with('/') {
-        mistakes.at(&route.path.span(), "a path begins with `/`", format!("write `/{}`", route.path.get_ref()));
+        mistakes.at(
+            &route.path.span(),
+            "a path begins with `/`",
+            format!("write `/{}`", route.path.get_ref()),
+        );
     }
     let wanted = route.upstream.get_ref();
     if !upstreams.iter().any(|upstream| upstream.name == *wanted) {
-        let help = nearest(wanted.as_str(), upstreams.iter().map(|upstream| upstream.name.as_str()));
-        mistakes.at(&route.upstream.span(), format!("no upstream `{wanted}`"), help);
+        let help = nearest(
+            wanted.as_str(),
+            upstreams.iter().map(|upstream| upstream.name.as_str()),
+        );
+        mistakes.at(
+            &route.upstream.span(),
+            format!("no upstream `{wanted}`"),
+            help,
+        );
     }
     if let Some(exchange) = &route.exchange {
         let wanted = exchange.client.get_ref();
         let mut known = clients.iter().filter(|client| client.tenant == *tenant);
         if !known.any(|client| client.id == *wanted) {
-            let names = clients.iter().filter(|client| client.tenant == *tenant).map(|client| client.id.as_str());
-            mistakes.at(&exchange.client.span(), format!("no client `{wanted}` in tenant `{tenant}`"), nearest(wanted.as_str(), names));
+            let names = clients
+                .iter()
+                .filter(|client| client.tenant == *tenant)
+                .map(|client| client.id.as_str());
+            mistakes.at(
+                &exchange.client.span(),
+                format!("no client `{wanted}` in tenant `{tenant}`"),
+                nearest(wanted.as_str(), names),
+            );
         }
     }
     if let Some(rate) = &route.rate
         && *rate.requests.get_ref() == 0
     {
-        mistakes.at(&rate.requests.span(), "a rate of no requests closes the route", "remove the route, or allow at least one");
+        mistakes.at(
+            &rate.requests.span(),
+            "a rate of no requests closes the route",
+            "remove the route, or allow at least one",
+        );
     }
 }
 
 fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> RouteSection {
     if route.actions.is_empty() {
-        mistakes.at(&route.name.span(), "a route without actions denies everything", "write `actions.GET = { action = \"read\" }`");
+        mistakes.at(
+            &route.name.span(),
+            "a route without actions denies everything",
+            "write `actions.GET = { action = \"read\" }`",
+        );
     }
     RouteSection {
         name: route.name.into_inner(),
@@ -192,15 +261,31 @@ fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> Rout
         path: route.path.into_inner(),
         upstream: route.upstream.into_inner(),
         audience: route.audience,
-        resource: route.resource,
+        resource: route.resource.map(|resource| ResourceSection {
+            kind: resource.kind,
+            id: resource.id,
+            attributes: resource.attributes,
+            users: resource.users,
+            fixed: resource.fixed,
+        }),
         actions: route
             .actions
             .into_iter()
-            .map(|(method, action)| (method.to_ascii_uppercase(), ActionSection { action: action.action, scope: action.scope }))
+            .map(|(method, action)| {
+                (
+                    method.to_ascii_uppercase(),
+                    ActionSection {
+                        action: action.action,
+                        scopes: action.scopes,
+                    },
+                )
+            })
             .collect(),
         proof: route.proof,
         record: route.record,
-        rate: route.rate.map(|rate| (rate.requests.into_inner(), rate.per.0)),
+        rate: route
+            .rate
+            .map(|rate| (rate.requests.into_inner(), rate.per.0)),
         exchange: route.exchange.map(|exchange| ExchangeSection {
             client: exchange.client.into_inner(),
             audience: exchange.audience,

@@ -1,8 +1,8 @@
 //! Scalars that configuration writes in its own way: spans of time and references to secrets.
 
 use countersign_base::{Duration, Secret};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,9 @@ pub struct Span(pub Duration);
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse_span(&text).map(Self).ok_or_else(|| de::Error::custom("expected a span of time such as `30s`, `5m`, `12h` or `90d`"))
+        parse_span(&text).map(Self).ok_or_else(|| {
+            de::Error::custom("expected a span of time such as `30s`, `5m`, `12h` or `90d`")
+        })
     }
 }
 
@@ -27,7 +29,10 @@ fn parse_span(text: &str) -> Option<Duration> {
         'd' => 86_400,
         _ => return None,
     };
-    number.checked_mul(seconds).filter(|total| (1..=315_360_000).contains(total)).map(Duration::from_secs)
+    number
+        .checked_mul(seconds)
+        .filter(|total| (1..=315_360_000).contains(total))
+        .map(Duration::from_secs)
 }
 
 /// Where a secret is to be read from. The secret itself never stands in a configuration.
@@ -46,10 +51,13 @@ impl SecretReference {
     /// When the file or variable is not there, is not UTF-8, or is empty. The message names the place, never the content.
     pub fn read(&self, dir: &Path) -> Result<Secret<String>, String> {
         let text = match self {
-            Self::Env(name) => std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))?,
+            Self::Env(name) => std::env::var(name)
+                .map_err(|_| format!("the environment variable `{name}` is not set"))?,
             Self::File(path) => {
                 let path = dir.join(path);
-                std::fs::read_to_string(&path).map_err(|error| format!("`{}` cannot be read: {}", path.display(), error.kind()))?
+                std::fs::read_to_string(&path).map_err(|error| {
+                    format!("`{}` cannot be read: {}", path.display(), error.kind())
+                })?
             }
         };
         let secret = text.strip_suffix('\n').unwrap_or(&text);
@@ -85,6 +93,13 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
         f.write_str("`{ file = \"...\" }` or `{ env = \"...\" }`: a secret never stands in the configuration itself")
     }
 
+    /// Somebody wrote the secret itself: it is refused without being repeated.
+    fn visit_str<E: de::Error>(self, _secret: &str) -> Result<SecretReference, E> {
+        Err(E::custom(
+            "a secret never stands in the configuration itself: write `{ file = \"...\" }` or `{ env = \"...\" }`",
+        ))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretReference, A::Error> {
         let reference = match map.next_entry::<String, String>()? {
             Some((key, value)) if key == "file" => SecretReference::File(PathBuf::from(value)),
@@ -94,7 +109,9 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
         };
         match map.next_entry::<String, String>()? {
             None => Ok(reference),
-            Some(_) => Err(de::Error::custom("expected one of `file` and `env`, not both")),
+            Some(_) => Err(de::Error::custom(
+                "expected one of `file` and `env`, not both",
+            )),
         }
     }
 }
@@ -105,10 +122,24 @@ mod tests {
 
     #[test]
     fn spans_have_one_unit() {
-        for (text, seconds) in [("30s", Some(30)), ("5m", Some(300)), ("2h", Some(7_200)), ("1d", Some(86_400))] {
+        for (text, seconds) in [
+            ("30s", Some(30)),
+            ("5m", Some(300)),
+            ("2h", Some(7_200)),
+            ("1d", Some(86_400)),
+        ] {
             assert_eq!(parse_span(text), seconds.map(Duration::from_secs), "{text}");
         }
-        for text in ["", "5", "m", "-5m", "0s", "5 m", "5min", "99999999999999999999d"] {
+        for text in [
+            "",
+            "5",
+            "m",
+            "-5m",
+            "0s",
+            "5 m",
+            "5min",
+            "99999999999999999999d",
+        ] {
             assert_eq!(parse_span(text), None, "{text}");
         }
     }

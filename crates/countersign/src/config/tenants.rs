@@ -57,15 +57,33 @@ impl TenantSection {
 pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<TenantSection> {
     let mut tenants: Vec<TenantSection> = Vec::new();
     for tenant in raw {
-        if tenants.iter().any(|earlier| earlier.name == *tenant.name.get_ref()) {
-            mistakes.at(&tenant.name.span(), format!("the tenant `{}` stands here twice", tenant.name.get_ref()), "remove one of them");
+        if tenants
+            .iter()
+            .any(|earlier| earlier.name == *tenant.name.get_ref())
+        {
+            mistakes.at(
+                &tenant.name.span(),
+                format!("the tenant `{}` stands here twice", tenant.name.get_ref()),
+                "remove one of them",
+            );
             continue;
         }
         let audiences = releases(tenant.audiences, mistakes);
-        tenants.push(TenantSection { name: tenant.name.into_inner(), issuer: tenant.issuer, audiences });
+        tenants.push(TenantSection {
+            name: tenant.name.into_inner(),
+            issuer: tenant.issuer,
+            audiences,
+        });
     }
     if !tenants.iter().any(|tenant| tenant.name.is_default()) {
-        tenants.insert(0, TenantSection { name: Tenant::default_tenant(), issuer: None, audiences: BTreeMap::new() });
+        tenants.insert(
+            0,
+            TenantSection {
+                name: Tenant::default_tenant(),
+                issuer: None,
+                audiences: BTreeMap::new(),
+            },
+        );
     }
     tenants
 }
@@ -74,10 +92,24 @@ fn releases(raw: Vec<RawRelease>, mistakes: &mut Mistakes<'_>) -> BTreeMap<Audie
     let mut releases = BTreeMap::new();
     for release in raw {
         let span = release.audience.span();
-        let roles = if release.roles.is_empty() { RoleRelease::None } else { RoleRelease::Only(release.roles) };
-        let claims = ClaimRelease { roles, attributes: release.attributes };
-        if releases.insert(release.audience.into_inner(), claims).is_some() {
-            mistakes.at(&span, "this audience stands here twice", "join the two entries");
+        let roles = if release.roles.is_empty() {
+            RoleRelease::None
+        } else {
+            RoleRelease::Only(release.roles)
+        };
+        let claims = ClaimRelease {
+            roles,
+            attributes: release.attributes,
+        };
+        if releases
+            .insert(release.audience.into_inner(), claims)
+            .is_some()
+        {
+            mistakes.at(
+                &span,
+                "this audience stands here twice",
+                "join the two entries",
+            );
         }
     }
     releases

@@ -12,7 +12,7 @@ use url::Url;
 #[serde(deny_unknown_fields)]
 pub struct RawUpstream {
     name: Spanned<RouteId>,
-    url: Spanned<Url>,
+    url: Spanned<String>,
     /// The name its certificate must carry, if it is not the host of the URL.
     server_name: Option<String>,
     /// A file with the certificate authority of its certificate; without it, the local development authority.
@@ -55,14 +55,30 @@ pub struct UpstreamSection {
 pub(crate) fn check(raw: Vec<RawUpstream>, mistakes: &mut Mistakes<'_>) -> Vec<UpstreamSection> {
     let mut upstreams: Vec<UpstreamSection> = Vec::new();
     for upstream in raw {
-        if upstreams.iter().any(|earlier| earlier.name == *upstream.name.get_ref()) {
-            mistakes.at(&upstream.name.span(), format!("the upstream `{}` stands here twice", upstream.name.get_ref()), "remove one of them");
+        if upstreams
+            .iter()
+            .any(|earlier| earlier.name == *upstream.name.get_ref())
+        {
+            mistakes.at(
+                &upstream.name.span(),
+                format!(
+                    "the upstream `{}` stands here twice",
+                    upstream.name.get_ref()
+                ),
+                "remove one of them",
+            );
             continue;
         }
         let span = upstream.url.span();
-        let url = upstream.url.into_inner();
-        let Some(host) = url.host_str().map(str::to_owned) else {
-            mistakes.at(&span, "the URL of an upstream needs a host", "write `https://HOST:PORT`");
+        let Some((url, host)) = Url::parse(upstream.url.get_ref()).ok().and_then(|url| {
+            let host = url.host_str()?.to_owned();
+            Some((url, host))
+        }) else {
+            mistakes.at(
+                &span,
+                "not the URL of an upstream",
+                "write `https://HOST:PORT`",
+            );
             continue;
         };
         match (url.scheme(), &upstream.plain_http_because) {
@@ -73,10 +89,22 @@ pub(crate) fn check(raw: Vec<RawUpstream>, mistakes: &mut Mistakes<'_>) -> Vec<U
                 "plain HTTP to an upstream",
                 "use https; or, on loopback alone, say why not with `plain_http_because = \"...\"`",
             ),
-            _ => mistakes.at(&span, "the URL of an upstream begins with https", "write `https://HOST:PORT`"),
+            _ => mistakes.at(
+                &span,
+                "the URL of an upstream begins with https",
+                "write `https://HOST:PORT`",
+            ),
         }
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-            mistakes.at(&span, "the URL of an upstream holds more than scheme, host and port", "paths come from the route");
+        if url.path() != "/"
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty()
+        {
+            mistakes.at(
+                &span,
+                "the URL of an upstream holds more than scheme, host and port",
+                "paths come from the route",
+            );
         }
         upstreams.push(UpstreamSection {
             name: upstream.name.into_inner(),

@@ -1,9 +1,9 @@
 //! `[[users]]`: people that are declared in the configuration. A password is a reference, hashed at start and never kept.
 
+use super::Tenants;
 use super::error::Mistakes;
 use super::groups::GroupSection;
 use super::span::SecretReference;
-use super::Tenants;
 use countersign_base::{Bounded, GroupName, Role, Tenant, Username};
 use countersign_oauth::user::AttributeName;
 use serde::Deserialize;
@@ -51,13 +51,25 @@ pub(crate) fn check(
 ) -> Vec<UserSection> {
     let mut users: Vec<UserSection> = Vec::new();
     for user in raw {
-        let Some(tenant) = tenants.find(user.tenant.as_ref(), mistakes) else { continue };
-        if users.iter().any(|earlier| earlier.tenant == tenant && earlier.name == *user.name.get_ref()) {
-            mistakes.at(&user.name.span(), format!("the user `{}` stands here twice", user.name.get_ref()), "remove one of them");
+        let Some(tenant) = tenants.find(user.tenant.as_ref(), mistakes) else {
+            continue;
+        };
+        if users
+            .iter()
+            .any(|earlier| earlier.tenant == tenant && earlier.name == *user.name.get_ref())
+        {
+            mistakes.at(
+                &user.name.span(),
+                format!("the user `{}` stands here twice", user.name.get_ref()),
+                "remove one of them",
+            );
             continue;
         }
         for group in &user.groups {
-            if !groups.iter().any(|known| known.tenant == tenant && known.name == *group.get_ref()) {
+            if !groups
+                .iter()
+                .any(|known| known.tenant == tenant && known.name == *group.get_ref())
+            {
                 mistakes.at(
                     &group.span(),
                     format!("no group `{}` in tenant `{tenant}`", group.get_ref()),

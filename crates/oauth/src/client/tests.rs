@@ -18,7 +18,9 @@ fn a_registration_that_could_never_work_or_never_be_safe_is_refused() {
         Err(RegistrationError::PublicServiceClient)
     );
     assert_eq!(
-        broken(|client| client.grants.retain(|grant| *grant != GrantType::AuthorizationCode)),
+        broken(|client| client
+            .grants
+            .retain(|grant| *grant != GrantType::AuthorizationCode)),
         Err(RegistrationError::RefreshWithoutCode)
     );
     assert_eq!(

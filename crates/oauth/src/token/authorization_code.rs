@@ -220,3 +220,6 @@ fn redeemed(
     }
     Redeemed { issuance, changes }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ pub(super) fn registered_audience(
         (None, _, _) => Err(OAuthError::AudienceMissing),
     }
 }
+
+#[cfg(test)]
+mod tests;

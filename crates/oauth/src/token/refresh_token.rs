@@ -215,3 +215,6 @@ fn turned(
     });
     Redeemed { issuance, changes }
 }
+
+#[cfg(test)]
+mod tests;

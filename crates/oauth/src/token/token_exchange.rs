@@ -13,7 +13,7 @@ use crate::binding::Binding;
 use crate::change::Standing;
 use crate::client::{ClientRecord, Confidentiality, GrantType};
 use crate::error::OAuthError;
-use crate::issuance::{Issuance, Parts, TokenSubject, UserSubject};
+use crate::issuance::{ExchangedFrom, Issuance, Parts, TokenSubject, UserSubject};
 use crate::parameter;
 use countersign_authn::access_token::Act;
 use countersign_authn::{Actor, Form, SubjectId, VerifiedToken};
@@ -233,6 +233,10 @@ impl TokenExchangeRequest {
             now,
         );
         issuance.actor = Some(actor);
+        issuance.exchanged = Some(ExchangedFrom {
+            scopes: subject.scopes.clone(),
+            audience: subject.audience.clone(),
+        });
         Ok(Redeemed {
             issuance,
             changes: Vec::new(),
@@ -346,3 +350,6 @@ fn token_subject(
         requester.tenant,
     )))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,51 @@
 //! The handle with which the program writes its audit log.
 
-use super::{AuditOptions, Outbox};
-use countersign_audit::{Origin, Record, VerifierKey};
+use super::disk::{Directories, Disk, RealDisk};
+use super::files::DiskFiles;
+use super::options::WalkAtStart;
+use super::progress::Progress;
+use super::queue::{Awaited, Queue};
+use super::reader::{RecoveryError, recover};
+use super::refusals::{Judged, Refusals};
+use super::sequencer::Sequencer;
+use super::writer::JournalWriter;
+use super::{AuditOptions, Outbox, edge, threads};
+use countersign_audit::verify::{Report, VerifyError};
+use countersign_audit::{Checkpoint, NoteSigner, Origin, Record, VerifierKey};
 use countersign_base::{Clock, EventId};
 use countersign_crypto::signing::{LogCheckpoint, SigningKey};
-use std::path::Path;
-use std::sync::Arc;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use tokio::runtime::Handle;
+
+/// What the handle, the writer and the sequencer share.
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) progress: Progress,
+    refusals: Mutex<Refusals>,
+    clock: Clock,
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    verifier: VerifierKey,
+    walked: OnceLock<Result<Report, VerifyError>>,
+}
+
+impl Shared {
+    /// The counted records of seconds that are over.
+    pub(super) fn owed_refusals(&self) -> Vec<Record> {
+        let now = self.clock.millis();
+        self.refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .owed(now)
+    }
+}
 
 /// A handle of an open audit log. Cloning it is cheap; all clones write the same log.
-#[derive(Debug, Clone)]
-pub struct AuditLog {
-    shared: Arc<()>,
-}
+#[derive(Clone)]
+pub struct AuditLog(Arc<Shared>);
 
 impl AuditLog {
     /// Opens or creates the log of `origin` in `directory/ORIGIN/`, repairs its tail, checks its right edge, and starts the journal's writer and the
@@ -27,8 +61,60 @@ impl AuditLog {
         outbox: Arc<dyn Outbox>,
         options: AuditOptions,
     ) -> Result<(Self, AuditTask), OpenError> {
-        let _ = (directory, origin, signer, clock, outbox, options);
-        todo!()
+        let directory = directory.join(origin.as_str());
+        let disk = Arc::new(RealDisk::open(&directory)?);
+        let signer = NoteSigner::new(origin.clone(), signer)
+            .map_err(|error| OpenError::Key(error.to_string()))?;
+        Self::open_on(disk, &directory, signer, clock, outbox, options)
+    }
+
+    /// As [`Self::open`], on a disk that the caller brings. `directory` is what [`Self::directory`] tells.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        signer: NoteSigner,
+        clock: &Clock,
+        outbox: Arc<dyn Outbox>,
+        options: AuditOptions,
+    ) -> Result<(Self, AuditTask), OpenError> {
+        let Opened {
+            writer,
+            sequencer,
+            waiting_bytes,
+        } = Opened::on(&disk, &signer, options.segment_bytes)?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(&options, waiting_bytes),
+            progress: Progress::new(&options, writer.position(), sequencer.size()),
+            refusals: Mutex::new(Refusals::new(
+                options.random.clone(),
+                options.refusals_per_second,
+            )),
+            clock: clock.clone(),
+            disk,
+            directory: directory.to_owned(),
+            verifier: signer.verifier().clone(),
+            walked: OnceLock::new(),
+        });
+        let runtime = Handle::try_current().ok();
+        let (for_writer, for_sequencer) = (Arc::clone(&shared), Arc::clone(&shared));
+        thread::Builder::new()
+            .name("audit-journal".to_owned())
+            .spawn(move || threads::write_journal(&for_writer, writer))?;
+        thread::Builder::new()
+            .name("audit-sequence".to_owned())
+            .spawn(move || {
+                threads::sequence(&for_sequencer, sequencer, &*outbox, runtime.as_ref())
+            })?;
+        if options.walk_at_start == WalkAtStart::Yes {
+            let for_walk = Arc::clone(&shared);
+            thread::Builder::new()
+                .name("audit-walk".to_owned())
+                .spawn(move || for_walk.walk())?;
+        }
+        Ok((Self(Arc::clone(&shared)), AuditTask(shared)))
     }
 
     /// Records `record` durably: when this answers, the record is on disk behind an `fdatasync` and will be in the log exactly once, whatever happens.
@@ -36,8 +122,12 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot take it: the queue or the journal is full, the disk failed, or the log is closing. Nothing may then go on that needed it.
     pub async fn append_durable(&self, record: Record) -> Result<EventId, AuditUnavailable> {
-        let _ = record;
-        todo!()
+        let ticket = self
+            .0
+            .queue
+            .append(&record.encode(), record.event.class(), Awaited::Yes)?;
+        ticket.durable().await?;
+        Ok(record.id)
     }
 
     /// Takes `record` into the bounded queue; it becomes durable with the next batch. A power cut may lose it.
@@ -45,8 +135,10 @@ impl AuditLog {
     /// # Errors
     /// As [`Self::append_durable`].
     pub fn append_queued(&self, record: Record) -> Result<EventId, AuditUnavailable> {
-        let _ = record;
-        todo!()
+        self.0
+            .queue
+            .append(&record.encode(), record.event.class(), Awaited::No)?;
+        Ok(record.id)
     }
 
     /// Records the refusal of a request that nobody authenticated for: one by one up to the limit per second and `source`, beyond that counted into one
@@ -59,33 +151,129 @@ impl AuditLog {
         source: &str,
         record: Record,
     ) -> Result<RefusalNoted, AuditUnavailable> {
-        let _ = (source, record);
-        todo!()
+        let now = self.0.clock.millis();
+        let (judged, owed) = self
+            .0
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .note(source, &record, now);
+        for counted in owed {
+            self.append_queued(counted)?;
+        }
+        match judged {
+            Judged::Count => Ok(RefusalNoted::Counted),
+            Judged::Record => self.append_queued(record).map(RefusalNoted::Recorded),
+        }
     }
 
-    /// Tells the sequencer that rows were committed to the outbox. Calling it is cheap and never needed for correctness: it looks once a second anyway.
+    /// Tells the sequencer that a row was committed to the outbox. Calling it is cheap and never needed for correctness: it looks once a second anyway.
     pub fn outbox_changed(&self) {
-        todo!()
+        self.0.progress.outbox_changed();
     }
 
     /// Waits until everything appended or committed to the outbox before this call is in the log and covered by a published checkpoint.
     ///
     /// # Errors
-    /// When the log fails before that.
+    /// When the log fails or is closed before that.
     pub async fn published(&self) -> Result<(), AuditUnavailable> {
-        todo!()
+        if let Some(ticket) = self.0.queue.hurry() {
+            ticket.durable().await?;
+        }
+        let request = self.0.progress.request();
+        self.0.progress.reached(request).await
+    }
+
+    /// How the log does: for readiness and metrics.
+    #[must_use]
+    pub fn status(&self) -> AuditStatus {
+        AuditStatus {
+            refuses: self.0.queue.refused(),
+            size: self.0.progress.published().size,
+            backlog_bytes: self.0.queue.backlog(),
+        }
+    }
+
+    /// What the walk through the whole log at start found; `None` while it goes on or if there was none.
+    #[must_use]
+    pub fn walked(&self) -> Option<&Result<Report, VerifyError>> {
+        self.0.walked.get()
     }
 
     /// The key to verify this log with.
     #[must_use]
     pub fn verifier_key(&self) -> &VerifierKey {
-        todo!()
+        &self.0.verifier
     }
 
     /// The directory of this log's files.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        todo!()
+        &self.0.directory
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AuditLog").field(&self.0.directory).finish()
+    }
+}
+
+impl Shared {
+    /// Verifies everything once.
+    fn walk(&self) {
+        let walked = super::inspect::verify_files(&DiskFiles(&*self.disk), &self.verifier, &[]);
+        match &walked {
+            Ok(report) => tracing::info!(records = report.size, "the whole audit log verifies"),
+            Err(error) => tracing::error!(%error, "the audit log does not verify"),
+        }
+        let _ = self.walked.set(walked);
+    }
+}
+
+/// A log that was checked and repaired, before its threads run.
+pub(super) struct Opened {
+    pub(super) writer: JournalWriter,
+    pub(super) sequencer: Sequencer,
+    pub(super) waiting_bytes: u64,
+}
+
+impl Opened {
+    /// Checks the right edge and the tail, repairs the journal's end, and begins a new segment.
+    pub(super) fn on(
+        disk: &Arc<dyn Disk>,
+        signer: &NoteSigner,
+        segment_bytes: u64,
+    ) -> Result<Self, OpenError> {
+        let mut directories = Directories::default();
+        directories.ensure(&**disk, "journal")?;
+        directories.ensure(&**disk, "tile")?;
+        let state = edge::load_state(&**disk, signer)?;
+        let checkpoint = Checkpoint::open(state.checkpoint.as_bytes(), signer.verifier());
+        let checkpoint =
+            checkpoint.map_err(|error| OpenError::Damaged(format!("`state`: {error}")))?;
+        let right_edge = edge::load(&**disk, &checkpoint)?;
+        edge::remove_leftovers(&**disk, checkpoint.size)?;
+        let recovered = recover(disk, state.journal)?;
+        if recovered.torn_bytes > 0 {
+            tracing::warn!(
+                bytes = recovered.torn_bytes,
+                "cut off a batch of the audit journal that was never acknowledged"
+            );
+        }
+        let writer = JournalWriter::begin(Arc::clone(disk), recovered.end, segment_bytes)?;
+        let sequencer = Sequencer::new(
+            Arc::clone(disk),
+            signer.clone(),
+            right_edge,
+            state,
+            recovered.reader,
+        );
+        Ok(Self {
+            writer,
+            sequencer,
+            waiting_bytes: recovered.waiting_bytes,
+        })
     }
 }
 
@@ -98,20 +286,62 @@ pub enum RefusalNoted {
     Recorded(EventId),
 }
 
-/// The threads of an open log. Dropping it stops them without waiting; [`Self::close`] waits.
-#[derive(Debug)]
-#[must_use]
-pub struct AuditTask {
-    _private: (),
+/// How a log does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditStatus {
+    /// Why it refuses records, if it does.
+    pub refuses: Option<AuditUnavailable>,
+    /// Records under the published checkpoint.
+    pub size: u64,
+    /// Bytes of journal that wait to be sequenced.
+    pub backlog_bytes: u64,
 }
+
+/// The threads of an open log. Dropping it lets them finish their work without waiting for it; [`Self::close`] waits.
+#[must_use]
+pub struct AuditTask(Arc<Shared>);
 
 impl AuditTask {
     /// Makes everything appended so far durable, sequences and publishes it, and stops the threads. Later appends are refused.
     ///
     /// # Errors
-    /// When the last batch could not be written.
+    /// When the disk failed before that.
     pub async fn close(self) -> Result<(), AuditUnavailable> {
-        todo!()
+        self.begin_closing();
+        self.0.progress.ended().await;
+        match self.0.queue.refused() {
+            Some(AuditUnavailable::Failed) => Err(AuditUnavailable::Failed),
+            Some(AuditUnavailable::Closing | AuditUnavailable::Full) | None => Ok(()),
+        }
+    }
+
+    fn begin_closing(&self) {
+        let now = self.0.clock.millis();
+        let owed = self
+            .0
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .settle(now);
+        for record in owed {
+            let _ = self
+                .0
+                .queue
+                .append(&record.encode(), record.event.class(), Awaited::No);
+        }
+        self.0.queue.refuse(AuditUnavailable::Closing);
+    }
+}
+
+impl Drop for AuditTask {
+    fn drop(&mut self) {
+        self.begin_closing();
+    }
+}
+
+impl fmt::Debug for AuditTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AuditTask").field(&self.0.directory).finish()
     }
 }
 
@@ -143,4 +373,13 @@ pub enum OpenError {
     /// The key cannot sign checkpoints, or is another than the log's.
     #[error("the audit log's key does not fit: {0}")]
     Key(String),
+}
+
+impl From<RecoveryError> for OpenError {
+    fn from(error: RecoveryError) -> Self {
+        match error {
+            RecoveryError::Damaged { .. } => Self::Damaged(error.to_string()),
+            RecoveryError::Disk(error) => Self::Disk(error),
+        }
+    }
 }

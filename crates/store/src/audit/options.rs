@@ -26,8 +26,19 @@ pub struct AuditOptions {
     pub checkpoint_interval_min: Duration,
     /// Refusals a second of one source that are recorded one by one.
     pub refusals_per_second: u32,
+    /// Whether the whole log is verified in the background once it is open.
+    pub walk_at_start: WalkAtStart,
     /// Randomness for the records that the log writes itself.
     pub random: Random,
+}
+
+/// Whether the whole log is verified in the background once it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalkAtStart {
+    /// Only the right edge and the tail are checked.
+    No,
+    /// Everything is, off the request path; what is found is told in the program's own log and by [`super::AuditLog::walked`].
+    Yes,
 }
 
 impl Default for AuditOptions {
@@ -43,6 +54,7 @@ impl Default for AuditOptions {
             checkpoint_delay: Duration::from_secs(1),
             checkpoint_interval_min: Duration::from_millis(200),
             refusals_per_second: 20,
+            walk_at_start: WalkAtStart::Yes,
             random: Random::system(),
         }
     }

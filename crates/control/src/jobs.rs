@@ -1,0 +1,107 @@
+//! What runs beside the requests: reading revocations, rotating keys, sweeping what expired, refreshing foreign keys.
+//!
+//! A job that fails is logged and tried again at its next turn; what its staleness means is decided where the data is used.
+
+use crate::fabric::Fabric;
+use countersign_base::{Duration, Tenant};
+use countersign_store::Sweep;
+use std::sync::{Arc, Weak};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// The running jobs.
+pub(crate) struct Jobs {
+    end: watch::Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    pub(crate) fn start(fabric: &Arc<Fabric>) -> Self {
+        let (end, ending) = watch::channel(());
+        let tasks = vec![
+            tokio::spawn(every(
+                REVOCATIONS_EVERY,
+                Arc::downgrade(fabric),
+                ending.clone(),
+                revocations,
+            )),
+            tokio::spawn(every(UPKEEP_EVERY, Arc::downgrade(fabric), ending, upkeep)),
+        ];
+        Self { end, tasks }
+    }
+
+    /// Lets the turn that runs finish, and no other begin.
+    pub(crate) async fn stop(self) {
+        drop(self.end);
+        for task in self.tasks {
+            // A job that panicked has ended too.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Runs `job` once an interval, for as long as the fabric is there. The first turn comes after one interval: start has done all of it once.
+async fn every<F>(
+    interval: Duration,
+    fabric: Weak<Fabric>,
+    mut ending: watch::Receiver<()>,
+    job: impl Fn(Arc<Fabric>) -> F,
+) where
+    F: Future<Output = ()>,
+{
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            biased;
+            _ = ending.changed() => return,
+            _ = ticks.tick() => {}
+        }
+        let Some(fabric) = fabric.upgrade() else {
+            return;
+        };
+        job(fabric).await;
+    }
+}
+
+async fn revocations(fabric: Arc<Fabric>) {
+    if fabric
+        .revocations()
+        .refresh(fabric.store(), fabric.now())
+        .await
+        .is_err()
+    {
+        tracing::warn!(event = "revocations_not_read");
+    }
+    fabric
+        .metrics()
+        .revocations
+        .set(i64::try_from(fabric.revocations().len()).unwrap_or(i64::MAX));
+}
+
+async fn upkeep(fabric: Arc<Fabric>) {
+    let tenants: Vec<Tenant> = fabric
+        .directory()
+        .tenants()
+        .iter()
+        .map(|tenant| tenant.name.clone())
+        .collect();
+    if fabric.keys().advance(&tenants, |_| {}).await.is_err() {
+        tracing::warn!(event = "key_rotation_failed");
+    }
+    fabric
+        .metrics()
+        .signing_keys
+        .set(i64::try_from(fabric.keys().len()).unwrap_or(i64::MAX));
+    fabric.foreign_keys().refresh().await;
+    for sweep in Sweep::ALL.iter().copied() {
+        if fabric.store().sweep(sweep, fabric.now()).await.is_err() {
+            tracing::warn!(event = "sweep_failed");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+use super::*;
+
+fn parsed(text: &str) -> Result<Config, Vec<ConfigError>> {
+    parse(Path::new("/nowhere"), Path::new(FILE), text)
+}
+
+#[test]
+fn an_empty_configuration_is_one() {
+    let config = parsed("").unwrap();
+    assert_eq!(
+        config.tenants.len(),
+        1,
+        "the default tenant is always there"
+    );
+    assert_eq!(config.listeners.identity.port(), 8443);
+}
+
+/// Each mistake with what its message must say.
+#[test]
+fn mistakes_name_the_file_the_line_and_the_nearest_key() {
+    let cases = [
+        (
+            "[listener]\n",
+            1,
+            "unknown key `listener`",
+            "nearest known key is `listeners`",
+        ),
+        (
+            "[listeners]\nidentiy = \"127.0.0.1:1\"\n",
+            2,
+            "unknown key `identiy`",
+            "`identity`",
+        ),
+        (
+            "[listeners]\ntelemetry = \"0.0.0.0:9464\"\n",
+            2,
+            "loopback",
+            "127.0.0.1",
+        ),
+        (
+            "[[users]]\nname = \"alice\"\npassword = \"hunter2\"\n",
+            3,
+            "never stands in the configuration",
+            "",
+        ),
+        (
+            "[[users]]\ntenant = \"demo\"\nname = \"alice\"\npassword = { env = \"P\" }\n",
+            2,
+            "no tenant `demo`",
+            "`default`",
+        ),
+        (
+            "[keys]\nretire_after = \"1m\"\n",
+            2,
+            "shorter than tokens live",
+            "10m",
+        ),
+        (
+            "[[upstreams]]\nname = \"a\"\nurl = \"http://10.0.0.1\"\n",
+            3,
+            "plain HTTP",
+            "https",
+        ),
+        (
+            "[[clients]]\nid = \"a\"\ngrants = [\"password\"]\n",
+            3,
+            "no grant `password`",
+            "authorization_code",
+        ),
+        (
+            "[[clients]]\nid = \"a\"\naccess_token_lifetime = \"2h\"\n",
+            3,
+            "one hour",
+            "refresh",
+        ),
+    ];
+    for (text, line, message, help) in cases {
+        let errors = parsed(text).unwrap_err();
+        let error = errors.first().unwrap();
+        let shown = error.to_string();
+        assert_eq!(error.line(), Some(line), "{shown}");
+        assert!(
+            shown.starts_with("countersign.toml:")
+                && shown.contains(message)
+                && shown.contains(help),
+            "{shown}"
+        );
+        assert!(
+            !shown.contains("hunter2"),
+            "a message never repeats a secret: {shown}"
+        );
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let errors = parsed(
+        "[[groups]]\ntenant = \"a\"\nname = \"g\"\n[[groups]]\ntenant = \"b\"\nname = \"g\"\n",
+    )
+    .unwrap_err();
+    assert_eq!(errors.len(), 2);
+}
+
+#[test]
+fn the_exercise_is_a_valid_configuration() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/exercise");
+    let config = load(&dir).unwrap_or_else(|errors| panic!("{errors:?}"));
+    assert_eq!(config.users.len(), 3);
+    assert_eq!(config.clients.len(), 3);
+    assert_eq!(config.routes.len(), 2);
+}

@@ -1,0 +1,4 @@
+//! Countersign as one program: command line, configuration, and the wiring of every part.
+
+pub mod cli;
+pub mod config;

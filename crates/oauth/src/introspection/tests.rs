@@ -1,0 +1,98 @@
+use super::*;
+use crate::binding::Binding;
+use crate::fixture::{ISSUER, NOW, ORDERS, after, app, audience, family, key, portal, session};
+use crate::refresh::RefreshOrder;
+use crate::token::PresentedSubject;
+use countersign_base::Secret;
+use countersign_crypto::mac::MacKey;
+
+fn token() -> PresentedToken {
+    PresentedToken {
+        subject: PresentedSubject::User {
+            id: session().user,
+            session: session().id,
+            auth_time: NOW,
+        },
+        client: "portal".parse().unwrap(),
+        audience: audience(ORDERS),
+        scopes: "orders:read".parse().unwrap(),
+        grant: crate::fixture::grant().id,
+        expires: after(120),
+        binding: key(1),
+        actors: Act::none(),
+    }
+}
+
+fn issuer() -> Issuer {
+    ISSUER.parse().unwrap()
+}
+
+#[test]
+fn int_6_a_resource_learns_of_tokens_for_itself_only() {
+    let mut orders = portal();
+    orders.id = "orders".parse().unwrap();
+    let unconcerned = Introspection::of_access_token(&token(), &issuer(), &orders, NOW);
+    assert_eq!(
+        serde_json::to_value(&unconcerned).unwrap(),
+        serde_json::json!({"active": false})
+    );
+    orders.serves = [audience(ORDERS)].into();
+    let concerned = serde_json::to_value(Introspection::of_access_token(
+        &token(),
+        &issuer(),
+        &orders,
+        NOW,
+    ))
+    .unwrap();
+    assert_eq!(
+        (
+            &concerned["active"],
+            &concerned["aud"],
+            &concerned["token_type"]
+        ),
+        (&true.into(), &ORDERS.into(), &"DPoP".into())
+    );
+    assert!(
+        concerned["cnf"]["jkt"].is_string(),
+        "so that the resource can check the proof (INT-5)"
+    );
+    assert!(
+        Introspection::of_access_token(&token(), &issuer(), &portal(), NOW).is_active(),
+        "its own client"
+    );
+    assert!(
+        !Introspection::of_access_token(&token(), &issuer(), &portal(), after(120)).is_active(),
+        "expired"
+    );
+}
+
+#[test]
+fn int_4_only_the_live_generation_of_a_live_family_is_active() {
+    let mac = MacKey::new(Secret::new([1; 32]));
+    let active = |generation: u32, change: fn(&mut RefreshFamily), asker: &ClientRecord, now| {
+        let mut family = family(Binding::Bearer);
+        change(&mut family);
+        let order = RefreshOrder {
+            family: family.id,
+            generation,
+        };
+        let handle = RefreshHandle::parse(order.derive(&mac).expose(), &mac).unwrap();
+        Introspection::of_refresh_token(handle, &family, &issuer(), asker, now).is_active()
+    };
+    assert!(active(3, |_| (), &portal(), NOW));
+    assert!(!active(2, |_| (), &portal(), NOW));
+    assert!(!active(
+        3,
+        |family| family.revoked = Some(NOW),
+        &portal(),
+        NOW
+    ));
+    assert!(!active(3, |_| (), &portal(), after(8 * 3600)));
+    assert!(!active(3, |_| (), &app(), NOW), "another client");
+}
+
+#[test]
+fn a_public_client_may_not_ask() {
+    assert_eq!(check_asker(&app()), Err(OAuthError::PublicClient));
+    assert_eq!(check_asker(&portal()), Ok(()));
+}

@@ -1,0 +1,115 @@
+//! The question whether a policy permits an issuance: the actions `issue` and `exchange` of the schema.
+
+use super::{Issuance, TokenSubject};
+use crate::binding::Binding;
+use countersign_authn::{AttributeValue, SubjectId};
+use countersign_policy::{Entity, Query, Target, Value, vocabulary};
+use std::collections::BTreeMap;
+
+impl Target for Issuance {
+    fn query(&self) -> Query {
+        let mut context = BTreeMap::from([
+            (
+                "client".to_owned(),
+                vocabulary::client_id(&self.client).into(),
+            ),
+            ("registered".to_owned(), self.registered()),
+            ("scopes".to_owned(), vocabulary::scope_set(&self.scopes)),
+            ("binding".to_owned(), binding(&self.binding).into()),
+            ("time".to_owned(), self.issued.0.into()),
+        ]);
+        let action = match &self.exchanged {
+            None => {
+                context.insert("grant_type".to_owned(), self.grant_type.as_str().into());
+                "issue"
+            }
+            Some(from) => {
+                context.insert(
+                    "subject_scopes".to_owned(),
+                    vocabulary::scope_set(&from.scopes),
+                );
+                context.insert("subject_audience".to_owned(), from.audience.as_str().into());
+                let actors = self
+                    .actor
+                    .iter()
+                    .flat_map(|act| act.actors())
+                    .map(|actor| actor.sub.as_str());
+                context.insert("actors".to_owned(), Value::strings(actors));
+                "exchange"
+            }
+        };
+        Query {
+            principal: self.principal(),
+            action: action.to_owned(),
+            resource: vocabulary::audience(&self.audience, &self.tenant),
+            context,
+            others: vec![vocabulary::client(&self.client, &self.tenant)],
+        }
+    }
+}
+
+impl Issuance {
+    fn principal(&self) -> Entity {
+        match &self.subject {
+            TokenSubject::Client(client) => vocabulary::client(client, &self.tenant),
+            TokenSubject::User(user) => {
+                let text = |value: &countersign_base::Bounded<256>| {
+                    AttributeValue::Text(value.as_str().to_owned())
+                };
+                let attributes = user
+                    .attributes
+                    .iter()
+                    .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+                    .collect();
+                vocabulary::user(
+                    user.id,
+                    &self.tenant,
+                    &user.roles,
+                    &user.groups,
+                    &attributes,
+                )
+            }
+        }
+    }
+
+    /// `Registration` of the schema.
+    fn registered(&self) -> Value {
+        let audiences = || {
+            Value::strings(
+                self.registered
+                    .audiences
+                    .iter()
+                    .map(countersign_base::Audience::as_str),
+            )
+        };
+        Value::Record(BTreeMap::from([
+            (
+                "scopes".to_owned(),
+                vocabulary::scope_set(&self.registered.scopes),
+            ),
+            ("audiences".to_owned(), audiences()),
+            (
+                "grant_types".to_owned(),
+                Value::strings(self.registered.grants.iter().map(|grant| grant.as_str())),
+            ),
+            ("exchange_audiences".to_owned(), audiences()),
+        ]))
+    }
+
+    /// The `sub` of the access token.
+    #[must_use]
+    pub fn subject_id(&self) -> SubjectId {
+        self.subject.id()
+    }
+}
+
+const fn binding(binding: &Binding) -> &'static str {
+    match binding {
+        Binding::Bearer => "none",
+        Binding::Certificate(_) => "certificate",
+        Binding::Dpop(_) => "dpop",
+    }
+}
+
+#[cfg(test)]
+mod tests;

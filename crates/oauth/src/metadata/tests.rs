@@ -1,0 +1,73 @@
+use super::*;
+use crate::fixture::ISSUER;
+
+fn document(issuer: &str, mtls: Option<&str>) -> serde_json::Value {
+    serde_json::to_value(Metadata::new(
+        &issuer.parse().unwrap(),
+        &[Algorithm::Es256],
+        mtls,
+    ))
+    .unwrap()
+}
+
+#[test]
+fn r8_r7_r6_metadata_says_what_is_served() {
+    let document = document(ISSUER, None);
+    assert_eq!(document["issuer"], ISSUER);
+    assert_eq!(document["token_endpoint"], "https://id.example/token");
+    assert_eq!(
+        document["authorization_response_iss_parameter_supported"],
+        true
+    );
+    assert_eq!(
+        document["code_challenge_methods_supported"],
+        serde_json::json!(["S256"])
+    );
+    assert_eq!(
+        document["response_types_supported"],
+        serde_json::json!(["code"])
+    );
+    assert_eq!(document["request_parameter_supported"], false);
+    for (name, value) in document.as_object().unwrap() {
+        assert!(
+            !value.to_string().contains("\"none\"")
+                || name == "prompt_values_supported"
+                || name.ends_with("auth_methods_supported"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn r34_neither_rs256_nor_none_is_offered_for_assertions_and_proofs() {
+    let document = document(ISSUER, None);
+    for name in [
+        "token_endpoint_auth_signing_alg_values_supported",
+        "dpop_signing_alg_values_supported",
+    ] {
+        assert_eq!(
+            document[name],
+            serde_json::json!(["EdDSA", "ES256", "PS256"]),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_aliases_of_a_tenant_keep_its_path() {
+    let document = document(
+        "https://id.example/t/acme",
+        Some("https://mtls.example:8446"),
+    );
+    assert_eq!(
+        document["jwks_uri"],
+        "https://id.example/t/acme/.well-known/jwks.json"
+    );
+    assert_eq!(
+        document["mtls_endpoint_aliases"]["token_endpoint"],
+        "https://mtls.example:8446/t/acme/token"
+    );
+    assert_eq!(document["tls_client_certificate_bound_access_tokens"], true);
+    assert_eq!(tenant_path(&"acme".parse().unwrap()), "/t/acme");
+    assert_eq!(tenant_path(&Tenant::default_tenant()), "");
+}
