@@ -1,1 +1,3 @@
 //! The control surfaces: OpenID Connect endpoints and pages, admin API.
+
+pub mod admin;

@@ -1,0 +1,115 @@
+//! Answers of the admin API: JSON, and one exhaustive match from error to status.
+
+use axum::response::{IntoResponse, Response};
+use countersign_base::{RequestId, UnixTime};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// Why an administrative request was not carried out, as its caller may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminError {
+    /// What is declared in the configuration can't be changed by script.
+    Declared,
+    /// There is one of this name already.
+    Exists,
+    /// The request does not have its form; what was expected.
+    Invalid(String),
+    /// It is too early: the time from which on it is possible.
+    NotYet(UnixTime),
+    /// Policy denies it.
+    Denied,
+    /// The caller is not the administrator.
+    Unauthenticated,
+    /// No such thing.
+    Unknown(&'static str),
+    /// The audit log or the database can't take it now.
+    Unavailable,
+}
+
+impl AdminError {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Declared | Self::Exists | Self::NotYet(_) => StatusCode::CONFLICT,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Denied => StatusCode::FORBIDDEN,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Unknown(_) => StatusCode::NOT_FOUND,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::Declared => "declared_in_configuration",
+            Self::Exists => "exists",
+            Self::Invalid(_) => "invalid_request",
+            Self::NotYet(_) => "not_yet",
+            Self::Denied => "denied",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Unknown(_) => "unknown",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Declared => {
+                "it is declared in the configuration directory; change it there and reload"
+                    .to_owned()
+            }
+            Self::Exists => "there is one of this name already".to_owned(),
+            Self::Invalid(expected) => expected.clone(),
+            Self::NotYet(at) => format!(
+                "verifiers may not know the next key yet; possible from {at} (Unix time) on"
+            ),
+            Self::Denied => "policy denies this".to_owned(),
+            Self::Unauthenticated => {
+                "show the certificate of admin.json; it changes at each start of the server"
+                    .to_owned()
+            }
+            Self::Unknown(kind) => format!("no such {kind}"),
+            Self::Unavailable => {
+                "it can't be recorded or stored at the moment; try again".to_owned()
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    message: String,
+    request_id: RequestId,
+}
+
+/// What a handler gives back, with the request it answers.
+pub(crate) struct Answer<T> {
+    pub(crate) request: RequestId,
+    pub(crate) result: Result<T, AdminError>,
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let (status, body) = match &self.result {
+            Ok(value) => (StatusCode::OK, serde_json::to_vec(value)),
+            Err(error) => {
+                let body = ErrorBody {
+                    error: error.code(),
+                    message: error.message(),
+                    request_id: self.request,
+                };
+                (error.status(), serde_json::to_vec(&body))
+            }
+        };
+        let mut response = Response::new(axum::body::Body::from(body.unwrap_or_default()));
+        *response.status_mut() = status;
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

@@ -1,0 +1,126 @@
+//! Clients.
+
+use super::Admin;
+use super::answer::{AdminError, Answer};
+use super::request::Called;
+use axum::extract::{Path, State};
+use countersign_audit::event::{Actor, ClientAdded};
+use countersign_authn::client::secret_tag;
+use countersign_base::{Audience, ClientId, Scope};
+use countersign_control::reconcile::method;
+use countersign_crypto::jose::JwkSet;
+use countersign_oauth::client::GrantType;
+use countersign_oauth::redirect::RedirectUri;
+use countersign_oauth::{ClientAuthentication, ClientRecord};
+use countersign_store::Write;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The body of `POST .../clients`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Add {
+    id: ClientId,
+    method: Method,
+    /// The public keys, with method `jwks`.
+    jwks: Option<serde_json::Value>,
+    grants: BTreeSet<GrantType>,
+    #[serde(default)]
+    redirect_uris: BTreeSet<RedirectUri>,
+    #[serde(default)]
+    scopes: BTreeSet<Scope>,
+    #[serde(default)]
+    audiences: BTreeSet<Audience>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Method {
+    Jwks,
+    Public,
+    Secret,
+}
+
+/// Its answer: the secret stands here once and nowhere else.
+#[derive(Serialize)]
+pub(crate) struct Added {
+    client_id: ClientId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+}
+
+pub(crate) async fn add(
+    State(admin): State<Admin>,
+    Path(tenant): Path<String>,
+    called: Called,
+) -> Answer<Added> {
+    let request = called.request();
+    Answer {
+        request,
+        result: added(&admin, &tenant, &called).await,
+    }
+}
+
+async fn added(admin: &Admin, tenant: &str, called: &Called) -> Result<Added, AdminError> {
+    let permit = called.permit(admin, tenant, "client", "add").await?;
+    let body: Add = called.body()?;
+    let tenant = permit.tenant().clone();
+    let (authentication, secret) = match (body.method, body.jwks) {
+        (Method::Public, None) => (ClientAuthentication::Public, None),
+        (Method::Jwks, Some(jwks)) => {
+            let text = serde_json::to_vec(&jwks).unwrap_or_default();
+            match JwkSet::parse(&text) {
+                Ok((set, skipped)) if !set.is_empty() && skipped.is_empty() => {}
+                Ok(_) | Err(_) => {
+                    return Err(AdminError::Invalid(
+                        "expected a JWK set of public signing keys, each with `kid` and `alg`"
+                            .to_owned(),
+                    ));
+                }
+            }
+            (ClientAuthentication::Keys { jwks }, None)
+        }
+        (Method::Secret, None) => {
+            let secret = admin.fabric.random().token();
+            let key = admin.fabric.secrets().client_secret_key(&tenant);
+            let tag = secret_tag(&key, &tenant, &body.id, &secret);
+            (
+                ClientAuthentication::Secret {
+                    tag: tag.as_bytes().to_vec(),
+                },
+                Some(secret),
+            )
+        }
+        (Method::Jwks, None) | (Method::Public | Method::Secret, Some(_)) => {
+            return Err(AdminError::Invalid(
+                "expected `jwks` with method `jwks`, and only there".to_owned(),
+            ));
+        }
+    };
+    let mut record = ClientRecord::new(
+        body.id.clone(),
+        tenant.clone(),
+        authentication,
+        permit.now(),
+    );
+    record.grants = body.grants;
+    record.redirect_uris = body.redirect_uris;
+    record.scopes = body.scopes.into_iter().collect();
+    record.audiences = body.audiences;
+    record
+        .check()
+        .map_err(|error| AdminError::Invalid(error.to_string()))?;
+    let event = ClientAdded {
+        by: Actor::LocalAdministrator,
+        client: body.id.clone(),
+        method: method(&record.authentication),
+    };
+    permit
+        .change(vec![Write::AddClient(Box::new(record))], event)
+        .await?;
+    admin.fabric.directory().client_changed(&tenant, &body.id);
+    Ok(Added {
+        client_id: body.id,
+        client_secret: secret.map(|secret| secret.expose().clone()),
+    })
+}

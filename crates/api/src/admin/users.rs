@@ -1,0 +1,133 @@
+//! People.
+
+use super::Admin;
+use super::answer::{AdminError, Answer};
+use super::request::Called;
+use axum::extract::{Path, State};
+use countersign_audit::Code;
+use countersign_audit::event::{Actor, UserAdded, UserChanged};
+use countersign_base::{Bounded, Role, Secret, UserId, Username};
+use countersign_oauth::client::Origin;
+use countersign_oauth::user::AttributeName;
+use countersign_oauth::{StoredPassword, UserRecord};
+use countersign_store::Write;
+use countersign_store::tables::revocations::Revoked;
+use countersign_store::tables::users;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The body of `POST .../users`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Add {
+    username: Username,
+    password: String,
+    #[serde(default)]
+    roles: BTreeSet<Role>,
+    #[serde(default)]
+    attributes: BTreeMap<AttributeName, Bounded<256>>,
+}
+
+/// The body of `POST .../users/disable`. A name is personal data, so it does not stand in the path.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Disable {
+    username: Username,
+}
+
+/// The person, by the id that tokens and records know them by.
+#[derive(Serialize)]
+pub(crate) struct Person {
+    user_id: UserId,
+}
+
+pub(crate) async fn add(
+    State(admin): State<Admin>,
+    Path(tenant): Path<String>,
+    called: Called,
+) -> Answer<Person> {
+    let request = called.request();
+    Answer {
+        request,
+        result: added(&admin, &tenant, &called).await,
+    }
+}
+
+async fn added(admin: &Admin, tenant: &str, called: &Called) -> Result<Person, AdminError> {
+    let permit = called.permit(admin, tenant, "user", "add").await?;
+    let body: Add = called.body()?;
+    let password = Secret::new(body.password);
+    let hash = admin
+        .fabric
+        .passwords()
+        .create(password)
+        .await
+        .map_err(|_| AdminError::Unavailable)?;
+    let hash = hash.map_err(|error| AdminError::Invalid(error.to_string()))?;
+    let id = admin.fabric.random().user_id();
+    let record = UserRecord {
+        id,
+        tenant: permit.tenant().clone(),
+        username: body.username,
+        password: Some(StoredPassword::new(hash.to_string())),
+        roles: body.roles,
+        groups: BTreeSet::new(),
+        attributes: body.attributes,
+        enabled: true,
+        origin: Origin::Script,
+        created: permit.now(),
+    };
+    let event = UserAdded {
+        by: Actor::LocalAdministrator,
+        user: id,
+    };
+    permit
+        .change(vec![Write::AddUser(Box::new(record))], event)
+        .await?;
+    Ok(Person { user_id: id })
+}
+
+pub(crate) async fn disable(
+    State(admin): State<Admin>,
+    Path(tenant): Path<String>,
+    called: Called,
+) -> Answer<Person> {
+    let request = called.request();
+    Answer {
+        request,
+        result: disabled(&admin, &tenant, &called).await,
+    }
+}
+
+async fn disabled(admin: &Admin, tenant: &str, called: &Called) -> Result<Person, AdminError> {
+    let permit = called.permit(admin, tenant, "user", "disable").await?;
+    let body: Disable = called.body()?;
+    let found = {
+        let mut connection = admin
+            .fabric
+            .store()
+            .read()
+            .await
+            .map_err(|_| AdminError::Unavailable)?;
+        users::find_by_name(&mut connection, permit.tenant(), &body.username)
+            .await
+            .map_err(|_| AdminError::Unavailable)?
+    };
+    let mut record = found.ok_or(AdminError::Unknown("user"))?;
+    if record.origin == Origin::Configuration {
+        return Err(AdminError::Declared);
+    }
+    let id = record.id;
+    record.enabled = false;
+    let event = UserChanged {
+        by: Actor::LocalAdministrator,
+        change: Code::of("disabled"),
+        user: id,
+    };
+    let writes = vec![
+        Write::PutUser(Box::new(record)),
+        Write::Revoke(Revoked::User(id)),
+    ];
+    permit.change(writes, event).await?;
+    Ok(Person { user_id: id })
+}
