@@ -20,7 +20,8 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Every sweep. Sessions, grants and families stay for a day: what was revoked or ended is still known as such when it is asked for.
+    /// Every sweep. Grants and families stay for a day: what was revoked is still known as such when it is asked for. Sessions say
+    /// themselves until when they are kept.
     pub const ALL: &[Self] = &[
         Self {
             statement: &assertions::SWEEP,
@@ -48,7 +49,7 @@ impl Sweep {
         },
         Self {
             statement: &sessions::SWEEP,
-            kept: Duration::from_secs(24 * 3600),
+            kept: Duration::ZERO,
         },
         Self {
             statement: &throttle::SWEEP,

@@ -16,7 +16,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// How long a row is kept after its value expired, so that a late second use is still seen for what it is.
-pub const KEPT_AFTER_EXPIRY: Duration = Duration::from_secs(3600);
+pub const KEPT_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3600);
 
 /// A kind of one-time value. The list is closed: see the implementors.
 pub trait OneTime: sealed::Sealed + Send + Sync + 'static {
@@ -70,6 +70,12 @@ impl<K: OneTime> HandleHash<K> {
             hash: *tag.as_bytes(),
             kind: PhantomData,
         }
+    }
+
+    /// The 32 bytes that are stored.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.hash
     }
 }
 

@@ -26,7 +26,7 @@ pub async fn add(
             id,
             session.user.as_bytes(),
             text,
-            session.expires.0,
+            session.kept_until().0,
             ended
         ],
     )
@@ -111,7 +111,11 @@ pub async fn of_user(
             args![tenant.as_str(), user.as_bytes(), now.0, page(limit)],
         )
         .await?;
-    rows.iter().map(record).collect()
+    let sessions: Result<Vec<Session>, StoreError> = rows.iter().map(record).collect();
+    Ok(sessions?
+        .into_iter()
+        .filter(|session| session.is_live(now))
+        .collect())
 }
 
 fn record(row: &Row) -> Result<Session, StoreError> {

@@ -225,7 +225,7 @@ async fn a_dropped_requester_does_not_cancel_its_unit() {
     let (go, may_go) = oneshot::channel::<()>();
     let writer = fixture.writer.clone();
     let unit: Work = Box::new(move |tx| {
-        drop(started.send(()));
+        started.send(()).unwrap();
         held(tx, may_go)
     });
     let requester = tokio::spawn(async move { writer.run(Once::new(unit)).await });

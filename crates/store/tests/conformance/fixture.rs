@@ -1,0 +1,89 @@
+//! A fresh database of either engine, and a second look at the same one.
+
+use countersign_base::UnixTime;
+use countersign_crypto::random::Random;
+use countersign_store::{Store, StoreError, StoreOptions, StoreUrl};
+use sqlx::Connection as _;
+use std::sync::Arc;
+
+pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
+
+#[derive(Clone)]
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    options: StoreOptions,
+    _directory: Option<Arc<tempfile::TempDir>>,
+}
+
+impl Fixture {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(directory.path().join("data").join("state.db"));
+        Self::open(StoreOptions::new(url), Some(Arc::new(directory))).await
+    }
+
+    /// `None`, and a line that says why, if there is no server to test with.
+    pub(crate) async fn postgres() -> Option<Self> {
+        let Ok(server) = std::env::var("COUNTERSIGN_TEST_POSTGRES") else {
+            eprintln!("skipped: COUNTERSIGN_TEST_POSTGRES names no PostgreSQL server");
+            return None;
+        };
+        let schema = format!("test_{}", Random::system().event_id());
+        let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+        sqlx::query(create).execute(&mut connection).await.unwrap();
+        let url = server.parse().unwrap();
+        let options = StoreOptions {
+            url,
+            schema: Some(schema),
+        };
+        Some(Self::open(options, None).await)
+    }
+
+    async fn open(options: StoreOptions, directory: Option<Arc<tempfile::TempDir>>) -> Self {
+        let store = Store::open(&options, NOW).await.unwrap();
+        Self {
+            store,
+            options,
+            _directory: directory,
+        }
+    }
+
+    /// The same database, opened again: what a restart, or another node, sees.
+    pub(crate) async fn opened_again(&self) -> Store {
+        self.reopen().await.unwrap()
+    }
+
+    pub(crate) async fn reopen(&self) -> Result<Store, StoreError> {
+        Store::open(&self.options, NOW).await
+    }
+
+    pub(crate) async fn remove(self) {
+        self.store.close().await;
+        let (StoreUrl::Postgres(server), Some(schema)) = (&self.options.url, &self.options.schema)
+        else {
+            return;
+        };
+        let mut connection = sqlx::PgConnection::connect(server).await.unwrap();
+        let drop = sqlx::AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
+        sqlx::query(drop).execute(&mut connection).await.unwrap();
+    }
+
+    /// Runs a statement of the test itself.
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        match &self.options.url {
+            StoreUrl::Sqlite(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+                sqlx::raw_sql(statement)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+            }
+            StoreUrl::Postgres(_) => {
+                let pool = self.store.pools().1.unwrap();
+                sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+            }
+        }
+    }
+}
