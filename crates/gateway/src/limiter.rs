@@ -99,13 +99,22 @@ pub enum Verdict {
     Full,
 }
 
+/// When a full table is looked through for buckets that are full again: a flood pays for one look a second, not for one a request.
+const SWEEP_INTERVAL_NANOS: u64 = 1_000_000_000;
+
+#[derive(Default)]
+struct Shard {
+    buckets: HashMap<u128, u64>,
+    swept: Option<u64>,
+}
+
 /// The limiter of a process.
 pub struct Limiter {
     // The keys of these two make a caller's 128-bit name unpredictable, so that nobody can aim for another's bucket.
     high: RandomState,
     low: RandomState,
-    clients: Vec<Mutex<HashMap<u128, u64>>>,
-    anonymous: Vec<Mutex<HashMap<u128, u64>>>,
+    clients: Vec<Mutex<Shard>>,
+    anonymous: Vec<Mutex<Shard>>,
 }
 
 impl Default for Limiter {
@@ -133,8 +142,10 @@ impl Limiter {
         let Some(shard) = table.get(shard) else {
             return Verdict::Full;
         };
-        let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        take(&mut buckets, name, limit, now)
+        shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(name, limit, now)
     }
 
     fn name<K: std::hash::Hash>(&self, key: &K) -> u128 {
@@ -142,40 +153,47 @@ impl Limiter {
     }
 }
 
-/// The generic cell rate algorithm: the number is the time at which the bucket will be full again.
-fn take(buckets: &mut HashMap<u128, u64>, name: u128, limit: &Limit, now: u64) -> Verdict {
-    let full_at = match buckets.get(&name) {
-        Some(full_at) => (*full_at).max(now),
-        None => {
-            if buckets.len() >= CALLERS_MAX / SHARDS {
-                buckets.retain(|_, full_at| *full_at > now);
-            }
-            if buckets.len() >= CALLERS_MAX / SHARDS {
-                return Verdict::Full;
-            }
-            now
+impl Shard {
+    /// The generic cell rate algorithm: the number is the time at which the bucket will be full again.
+    fn take(&mut self, name: u128, limit: &Limit, now: u64) -> Verdict {
+        let full_at = match self.buckets.get(&name).copied() {
+            Some(full_at) => full_at.max(now),
+            None if self.has_room(now) => now,
+            None => return Verdict::Full,
+        };
+        let after = full_at.saturating_add(limit.cost_nanos);
+        let debt = after.saturating_sub(now);
+        if debt > limit.window_nanos {
+            let quota = Quota {
+                remaining: 0,
+                reset_seconds: seconds_up(full_at.saturating_sub(now)),
+            };
+            return Verdict::Exceeded {
+                quota,
+                retry_after_seconds: seconds_up(debt - limit.window_nanos),
+            };
         }
-    };
-    let after = full_at.saturating_add(limit.cost_nanos);
-    let debt = after.saturating_sub(now);
-    if debt > limit.window_nanos {
-        let quota = Quota {
-            remaining: 0,
-            reset_seconds: seconds_up(full_at.saturating_sub(now)),
-        };
-        return Verdict::Exceeded {
-            quota,
-            retry_after_seconds: seconds_up(debt - limit.window_nanos),
-        };
+        self.buckets.insert(name, after);
+        let remaining = (limit.window_nanos - debt)
+            .checked_div(limit.cost_nanos)
+            .unwrap_or(0);
+        Verdict::Allowed(Quota {
+            remaining,
+            reset_seconds: seconds_up(debt),
+        })
     }
-    buckets.insert(name, after);
-    let remaining = (limit.window_nanos - debt)
-        .checked_div(limit.cost_nanos)
-        .unwrap_or(0);
-    Verdict::Allowed(Quota {
-        remaining,
-        reset_seconds: seconds_up(debt),
-    })
+
+    fn has_room(&mut self, now: u64) -> bool {
+        let room = |buckets: &HashMap<u128, u64>| buckets.len() < CALLERS_MAX / SHARDS;
+        let due = self
+            .swept
+            .is_none_or(|swept| now.saturating_sub(swept) >= SWEEP_INTERVAL_NANOS);
+        if !room(&self.buckets) && due {
+            self.swept = Some(now);
+            self.buckets.retain(|_, full_at| *full_at > now);
+        }
+        room(&self.buckets)
+    }
 }
 
 const fn seconds_up(nanos: u64) -> u64 {

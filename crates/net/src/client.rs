@@ -319,6 +319,3 @@ fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> ClientError {
         Err(_) => ClientError::BodyTooLarge,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -284,6 +284,3 @@ impl Task {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
