@@ -1,0 +1,145 @@
+//! What the server has acknowledged so far, and which checks held.
+
+use crate::Failed;
+use crate::clients::{Credential, Prover, TokenClient};
+use crate::server::Server;
+use countersign_crypto::random::Random;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// A code that arrived at the redirect URI and was not redeemed.
+#[derive(Clone)]
+pub(crate) struct IssuedCode {
+    pub(crate) code: String,
+    pub(crate) verifier: String,
+    pub(crate) prover: Prover,
+    pub(crate) arrived: Instant,
+}
+
+/// A refresh token whose answer arrived, with the key it is bound to.
+#[derive(Clone)]
+pub(crate) struct Family {
+    pub(crate) current: String,
+    pub(crate) prover: Prover,
+}
+
+/// A request that was accepted and may not be accepted again.
+#[derive(Clone)]
+pub(crate) struct Accepted {
+    pub(crate) form: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) proof: Option<String>,
+}
+
+/// How often one check held and failed.
+#[derive(Default)]
+struct Tally {
+    held: u32,
+    failures: Vec<String>,
+}
+
+/// See the module.
+pub(crate) struct Ledger {
+    pub(crate) issuer: String,
+    pub(crate) batch: TokenClient,
+    pub(crate) random: Random,
+    pub(crate) codes: Mutex<Vec<IssuedCode>>,
+    pub(crate) families: Mutex<Vec<Family>>,
+    pub(crate) accepted: Mutex<Vec<Accepted>>,
+    pub(crate) cookies: Mutex<BTreeMap<String, String>>,
+    tokens: Mutex<u64>,
+    checks: Mutex<BTreeMap<&'static str, Tally>>,
+}
+
+/// The oldest code that a check still expects to work: a code lives sixty seconds.
+const CODE_AGE_MAX: Duration = Duration::from_secs(40);
+
+/// Codes that one check redeems, the newest: more would be too old before their turn.
+const CODES_MAX: usize = 12;
+
+impl Ledger {
+    pub(crate) fn new(server: &Server, secret: &str) -> Result<Self, Failed> {
+        let issuer = server.addresses.identity.clone();
+        let random = Random::system();
+        let credential = Credential::Secret(secret.to_owned());
+        let batch = TokenClient {
+            id: "batch".to_owned(),
+            credential,
+            issuer: issuer.clone(),
+            proof: Some(Prover::new()?),
+            random: random.clone(),
+        };
+        Ok(Self {
+            issuer,
+            batch,
+            random,
+            codes: Mutex::default(),
+            families: Mutex::default(),
+            accepted: Mutex::default(),
+            cookies: Mutex::default(),
+            tokens: Mutex::default(),
+            checks: Mutex::default(),
+        })
+    }
+
+    /// One more answer with tokens arrived.
+    pub(crate) fn token_arrived(&self) {
+        *lock(&self.tokens) += 1;
+    }
+
+    /// How many answers with tokens arrived.
+    pub(crate) fn tokens(&self) -> u64 {
+        *lock(&self.tokens)
+    }
+
+    /// Takes the codes that must still work.
+    pub(crate) fn take_codes(&self) -> Vec<IssuedCode> {
+        let mut codes = std::mem::take(&mut *lock(&self.codes));
+        codes.retain(|code| code.arrived.elapsed() < CODE_AGE_MAX);
+        codes.drain(..codes.len().saturating_sub(CODES_MAX));
+        codes
+    }
+
+    /// Notes one check.
+    pub(crate) fn check(&self, name: &'static str, result: Result<(), Failed>) {
+        let mut checks = lock(&self.checks);
+        let tally = checks.entry(name).or_default();
+        match result {
+            Ok(()) => tally.held += 1,
+            Err(problem) => {
+                println!("FAIL {name}: {problem}");
+                tally.failures.push(problem.to_string());
+            }
+        }
+    }
+
+    /// Prints every check and says whether all held. A check that never ran proves nothing and fails.
+    pub(crate) fn summary(&self, lives: u32) -> bool {
+        let checks = lock(&self.checks);
+        let (mut passed, mut failed) = (0, 0);
+        for name in super::checks::NAMES {
+            let tally = checks.get(name);
+            let (held, failures) = tally.map_or((0, 0), |tally| (tally.held, tally.failures.len()));
+            let holds = held > 0 && failures == 0;
+            println!(
+                "{} {name}: {held} times held, {failures} times not",
+                if holds { "ok  " } else { "FAIL" }
+            );
+            if holds { passed += 1 } else { failed += 1 }
+        }
+        println!(
+            "chaos: {lives} crashes, {} acknowledged token answers",
+            lock(&self.tokens)
+        );
+        println!("chaos: {passed} passed, {failed} failed, 0 skipped");
+        failed == 0
+    }
+}
+
+/// The value behind a lock; a worker that panicked left it as it was.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

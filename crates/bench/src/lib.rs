@@ -1,0 +1,18 @@
+//! Side-by-side measurements and the crash test, on loopback only and bounded in time.
+//!
+//! The headline of a measurement is requests per second of the server's CPU time (user and system, as the operating system counts it), which stays
+//! comparable on a busy machine. `limit` rows say what the same machine does for the unavoidable part of the work alone.
+
+pub mod chaos;
+pub mod clients;
+pub mod cpu;
+pub mod load;
+pub mod page;
+pub mod report;
+pub mod server;
+pub mod suites;
+pub mod upstream;
+pub mod zipf;
+
+/// Why something could not be measured or checked.
+pub type Failed = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,134 @@
+//! `bench/results/SUITE.json`: what a suite measured, in the form that scripts rely on.
+
+use crate::{Failed, cpu};
+use serde::Serialize;
+use std::path::Path;
+
+/// One measured run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// The headline, in the row's unit.
+    pub value: f64,
+    /// Median latency in microseconds.
+    pub p50_us: f64,
+    /// 99th percentile of the latency in microseconds.
+    pub p99_us: f64,
+    /// Resident memory of the server at the end, if there is one.
+    pub rss_mib: Option<f64>,
+}
+
+/// A row: medians over all runs of one case with one subject.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The case of the suite.
+    pub case: String,
+    /// `countersign`, a peer with its version, or `limit`.
+    pub subject: String,
+    /// How many runs the medians are over.
+    pub runs: usize,
+    /// The headline.
+    pub value: Option<f64>,
+    /// What it counts.
+    pub unit: String,
+    /// Median latency.
+    pub p50_us: Option<f64>,
+    /// 99th percentile.
+    pub p99_us: Option<f64>,
+    /// Resident memory.
+    pub rss_mib: Option<f64>,
+    /// Why there is no value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Row {
+    /// The medians of `runs`, or the reason why there are none.
+    #[must_use]
+    pub fn of(case: &str, subject: &str, unit: &str, runs: &Result<Vec<Run>, String>) -> Self {
+        let measured = runs.as_deref().unwrap_or_default();
+        let median_of =
+            |part: fn(&Run) -> Option<f64>| median(measured.iter().filter_map(part).collect());
+        Self {
+            case: case.to_owned(),
+            subject: subject.to_owned(),
+            runs: measured.len(),
+            value: median_of(|run| Some(run.value)),
+            unit: unit.to_owned(),
+            p50_us: median_of(|run| Some(run.p50_us)),
+            p99_us: median_of(|run| Some(run.p99_us)),
+            rss_mib: median_of(|run| run.rss_mib),
+            error: runs.as_ref().err().cloned(),
+        }
+    }
+}
+
+/// A suite's file.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The suite.
+    pub suite: String,
+    /// The processor.
+    pub machine: String,
+    /// Every case with every subject.
+    pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// A report of rows measured on this machine.
+    #[must_use]
+    pub fn new(suite: &str, rows: Vec<Row>) -> Self {
+        Self {
+            suite: suite.to_owned(),
+            machine: cpu::machine(),
+            rows,
+        }
+    }
+
+    /// Writes `bench/results/SUITE.json` below `root`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, root: &Path) -> Result<(), Failed> {
+        let folder = root.join("bench/results");
+        std::fs::create_dir_all(&folder)?;
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        std::fs::write(folder.join(format!("{}.json", self.suite)), text)?;
+        Ok(())
+    }
+}
+
+/// The middle value, rounded to a tenth.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+        .get(values.len() / 2)
+        .map(|value| (value * 10.0).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, Run};
+
+    #[test]
+    fn a_row_is_the_median_or_the_reason() {
+        let run = |value| Run {
+            value,
+            p50_us: 1.0,
+            p99_us: 2.0,
+            rss_mib: None,
+        };
+        let row = Row::of(
+            "a",
+            "b",
+            "req/cpu-s",
+            &Ok(vec![run(3.0), run(1.0), run(2.0)]),
+        );
+        assert_eq!((row.value, row.runs, row.error), (Some(2.0), 3, None));
+        let row = Row::of("a", "b", "req/cpu-s", &Err("not installed".into()));
+        assert_eq!(
+            (row.value, row.error),
+            (None, Some("not installed".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! The suites, one file each, one line each in [`SUITES`].
+
+mod audit;
+mod gateway;
+mod identity;
+mod setting;
+
+use crate::report::{Report, Row, Run};
+use crate::{Failed, page};
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// How long and how often.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Alternating runs of each row.
+    pub runs: usize,
+    /// How long one run takes.
+    pub duration: Duration,
+}
+
+impl Effort {
+    /// What is published: five runs.
+    #[must_use]
+    pub const fn full() -> Self {
+        Self {
+            runs: 5,
+            duration: Duration::from_secs(5),
+        }
+    }
+
+    /// A look: three runs.
+    #[must_use]
+    pub const fn quick() -> Self {
+        Self {
+            runs: 3,
+            duration: Duration::from_secs(2),
+        }
+    }
+}
+
+type Measured<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Failed>> + 'a>>;
+
+struct Suite {
+    name: &'static str,
+    about: &'static str,
+    measure: for<'a> fn(&'a Path, Effort) -> Measured<'a>,
+}
+
+const SUITES: &[Suite] = &[audit::SUITE, gateway::SUITE, identity::SUITE];
+
+/// Measures the named suites, or all, and writes their results and pages below the current directory.
+///
+/// # Errors
+/// When a name is unknown or nothing can be written; a row that cannot be measured is a row with its error.
+pub async fn run(names: &[String], server: &Path, effort: Effort) -> Result<bool, Failed> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| SUITES.iter().all(|suite| suite.name != name.as_str()))
+    {
+        let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+        return Err(format!(
+            "`{unknown}` is not a suite; the suites are {}",
+            known.join(", ")
+        )
+        .into());
+    }
+    let mut whole = true;
+    for suite in SUITES
+        .iter()
+        .filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name))
+    {
+        let report = Report::new(suite.name, (suite.measure)(server, effort).await?);
+        for row in &report.rows {
+            let value = row.value.map_or_else(
+                || row.error.clone().unwrap_or_default(),
+                |value| format!("{value:.0} {}", row.unit),
+            );
+            println!(
+                "{:<10}{:<24}{:<14}{value}  p50 {:.0} us  p99 {:.0} us",
+                suite.name,
+                row.case,
+                row.subject,
+                row.p50_us.unwrap_or(0.0),
+                row.p99_us.unwrap_or(0.0)
+            );
+        }
+        whole &= report.rows.iter().all(|row| row.error.is_none());
+        report.write(Path::new("."))?;
+        page::write(&report, suite.about, Path::new("."))?;
+    }
+    Ok(whole)
+}
+
+/// The rows of a suite while its runs alternate.
+#[derive(Default)]
+struct Columns(Vec<Column>);
+
+struct Column {
+    case: &'static str,
+    subject: &'static str,
+    unit: &'static str,
+    runs: Result<Vec<Run>, String>,
+}
+
+impl Columns {
+    /// Adds one run of one row; the first error of a row is what it ends with.
+    fn add(
+        &mut self,
+        case: &'static str,
+        subject: &'static str,
+        unit: &'static str,
+        run: Result<Run, Failed>,
+    ) {
+        let run = run.map_err(|problem| problem.to_string());
+        let known = self
+            .0
+            .iter_mut()
+            .find(|column| column.case == case && column.subject == subject);
+        match known {
+            None => self.0.push(Column {
+                case,
+                subject,
+                unit,
+                runs: run.map(|run| vec![run]),
+            }),
+            Some(column) => match (&mut column.runs, run) {
+                (Ok(runs), Ok(run)) => runs.push(run),
+                (Ok(_), Err(problem)) => column.runs = Err(problem),
+                (Err(_), _) => {}
+            },
+        }
+    }
+
+    fn rows(self) -> Vec<Row> {
+        self.0
+            .iter()
+            .map(|column| Row::of(column.case, column.subject, column.unit, &column.runs))
+            .collect()
+    }
+}
+
+/// Repeats `work` for `duration` and gives what it did per second of this process's CPU time.
+fn limit<T>(
+    duration: Duration,
+    mut work: impl FnMut() -> Result<T, Failed>,
+) -> Result<Run, Failed> {
+    let (started, before) = (std::time::Instant::now(), crate::cpu::own_time()?);
+    let mut latencies = Vec::new();
+    while started.elapsed() < duration {
+        let one = std::time::Instant::now();
+        let _done = work()?;
+        latencies.push(u32::try_from(one.elapsed().as_micros()).unwrap_or(u32::MAX));
+    }
+    let cpu = crate::cpu::own_time()?.saturating_sub(before);
+    latencies.sort_unstable();
+    let done = f64::from(u32::try_from(latencies.len())?);
+    Ok(Run {
+        value: done / cpu.as_secs_f64().max(0.001),
+        p50_us: crate::load::at(&latencies, 0.5),
+        p99_us: crate::load::at(&latencies, 0.99),
+        rss_mib: None,
+    })
+}

@@ -1,0 +1,97 @@
+//! `gateway`: the full path of a request, with a realistic mix of tokens.
+
+use super::setting::Setting;
+use super::{Columns, Effort, Measured, Suite, limit};
+use crate::Failed;
+use crate::clients::{Caller, Presented, new_key, now};
+use crate::load::drive;
+use crate::report::{Row, Run};
+use crate::zipf::{Dice, Zipf};
+use countersign_crypto::jose::{Jws, sign_jwt};
+use countersign_crypto::signing::{DpopProof, SigningKey};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+pub(super) const SUITE: Suite = Suite {
+    name: "gateway",
+    about: "Requests through the gateway over 16 kept connections (TLS 1.3, HTTP/1.1) to an upstream on loopback, requests per second of the server's CPU time. \
+            `jwt-es256-mixed`: 10,000 ES256 tokens chosen by Zipf's law, one request in a hundred with a token never seen before; verification, scope, policy and a queued audit record. \
+            `dpop`: 100 bound tokens, a fresh proof for each request; `limit` verifies such a proof and does nothing else.",
+    measure: |server, effort| -> Measured<'_> { Box::pin(measure(server, effort)) },
+};
+
+const CONNECTIONS: u64 = 16;
+const MIX: u32 = 10_000;
+const BOUND: usize = 100;
+
+async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
+    let mut columns = Columns::default();
+    let setting = Setting::start(program).await?;
+    let client = setting.with_key("caller").await?;
+    let mix = usize::try_from(MIX)?;
+    // One in a hundred of what a fast gateway could serve in all runs together.
+    let fresh = mix / 2;
+    let tokens = setting.tokens(&client, mix + fresh).await?;
+    let mixed = Presented::Bearer(mixture(tokens, mix));
+    let bound_client = Setting::bound(&client)?;
+    let bound_tokens = setting.tokens(&bound_client, BOUND).await?;
+    let prover = bound_client.proof.ok_or("no key")?;
+    let bound = Presented::Bound(Arc::new(bound_tokens), prover);
+    for _ in 0..effort.runs {
+        columns.add(
+            "jwt-es256-mixed",
+            "countersign",
+            "req/cpu-s",
+            run(&setting, &mixed, effort.duration).await,
+        );
+        columns.add(
+            "dpop",
+            "countersign",
+            "req/cpu-s",
+            run(&setting, &bound, effort.duration).await,
+        );
+        columns.add("dpop", "limit", "req/cpu-s", proof(effort.duration / 4));
+    }
+    setting.server.stop().await?;
+    Ok(columns.rows())
+}
+
+/// The first `mix` tokens by Zipf's law; one time in a hundred the next of the rest, each only once.
+fn mixture(tokens: Vec<String>, mix: usize) -> Arc<dyn Fn(&mut Dice) -> String + Send + Sync> {
+    let (zipf, next) = (Zipf::new(MIX), AtomicUsize::new(mix));
+    Arc::new(move |dice| {
+        let never_seen = (dice.uniform() < 0.01)
+            .then(|| tokens.get(next.fetch_add(1, Ordering::Relaxed)))
+            .flatten();
+        never_seen
+            .or_else(|| tokens.get(zipf.rank(dice.uniform())))
+            .cloned()
+            .unwrap_or_default()
+    })
+}
+
+async fn run(setting: &Setting, presented: &Presented, duration: Duration) -> Result<Run, Failed> {
+    let callers = (0..CONNECTIONS).map(|seed| Caller {
+        presented: presented.clone(),
+        gateway: setting.server.addresses.gateway.clone(),
+        path: "/orders",
+        dice: Dice::new(seed),
+        random: setting.random.clone(),
+    });
+    let before = setting.server.cpu()?;
+    let (served, _) = drive(&setting.gateway()?, callers.collect(), duration).await?;
+    served.run(
+        setting.server.cpu()?.saturating_sub(before),
+        Some(setting.server.resident_mib()?),
+    )
+}
+
+fn proof(duration: Duration) -> Result<Run, Failed> {
+    let key: SigningKey<DpopProof> = new_key("proof")?;
+    let claims = json!({"jti": "0123456789abcdef", "htm": "GET", "htu": "https://localhost:8444/orders", "iat": now(), "ath": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"});
+    let (token, verifier) = (sign_jwt(&key, &claims)?, key.verifying_key()?);
+    limit(duration, || Ok(Jws::parse(&token)?.verify(&verifier)?))
+}
