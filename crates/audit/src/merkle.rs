@@ -216,10 +216,8 @@ impl TileLevels {
     #[must_use]
     pub fn of_leaves(leaves: Vec<Hash>) -> Self {
         let mut levels = vec![leaves];
-        loop {
-            let Some(below) = levels.last() else { break };
-            let full = below.chunks_exact(256);
-            let row: Vec<Hash> = full.map(perfect_root).collect();
+        while let Some(below) = levels.last() {
+            let row: Vec<Hash> = below.chunks_exact(256).map(perfect_root).collect();
             if row.is_empty() {
                 break;
             }

@@ -116,14 +116,18 @@ fn sign_in_events() -> Vec<Event> {
 
 /// The largest event of each kind.
 pub(crate) fn examples() -> Vec<Event> {
+    let mut events = administration_events();
+    events.extend(key_and_lifecycle_events());
+    events.extend(token_events());
+    events.extend(sign_in_events());
+    events
+}
+
+fn administration_events() -> Vec<Event> {
     let code = || Code::of(CODE);
     let by = || Actor::Client(client());
-    let (grant, kid) = (
-        GrantId::from_u64(u64::MAX),
-        "k".repeat(128).parse::<Kid>().unwrap(),
-    );
     let many = Count::of(u64::MAX);
-    let mut events: Vec<Event> = vec![
+    vec![
         AdminAction {
             action: text(),
             by: by(),
@@ -136,13 +140,6 @@ pub(crate) fn examples() -> Vec<Event> {
             by: by(),
             client: client(),
             method: code(),
-        }
-        .into(),
-        ClientAuthentication {
-            client: Some(client()),
-            decision: Verdict::Denied,
-            method: code(),
-            reason: Some(code()),
         }
         .into(),
         ClientChanged {
@@ -158,20 +155,30 @@ pub(crate) fn examples() -> Vec<Event> {
             reason: Some(code()),
         }
         .into(),
-        decision().into(),
-        GrantRevoked {
+        TenantAdded {
             by: by(),
-            grant,
-            reason: code(),
+            name: "t".repeat(32).parse::<Tenant>().unwrap(),
         }
         .into(),
-        Introspected {
-            activity: Activity::Inactive,
-            client: client(),
-            grant: Some(grant),
-            reason: Some(code()),
+        UserAdded {
+            by: by(),
+            user: user(),
         }
         .into(),
+        UserChanged {
+            by: by(),
+            change: code(),
+            user: user(),
+        }
+        .into(),
+    ]
+}
+
+fn key_and_lifecycle_events() -> Vec<Event> {
+    let code = || Code::of(CODE);
+    let kid = "k".repeat(128).parse::<Kid>().unwrap();
+    let many = Count::of(u64::MAX);
+    vec![
         KeyCreated {
             algorithm: code(),
             kid: kid.clone(),
@@ -193,12 +200,6 @@ pub(crate) fn examples() -> Vec<Event> {
             status: u16::MAX,
         }
         .into(),
-        RefreshReused {
-            client: client(),
-            grant,
-            user: Some(user()),
-        }
-        .into(),
         RefusalsCounted {
             count: many,
             from: UnixMillis(1 << 52),
@@ -212,26 +213,42 @@ pub(crate) fn examples() -> Vec<Event> {
         }
         .into(),
         Stopped { reason: code() }.into(),
-        TenantAdded {
-            by: by(),
-            name: "t".repeat(32).parse::<Tenant>().unwrap(),
+    ]
+}
+
+fn token_events() -> Vec<Event> {
+    let code = || Code::of(CODE);
+    let grant = GrantId::from_u64(u64::MAX);
+    vec![
+        ClientAuthentication {
+            client: Some(client()),
+            decision: Verdict::Denied,
+            method: code(),
+            reason: Some(code()),
+        }
+        .into(),
+        decision().into(),
+        GrantRevoked {
+            by: Actor::Client(client()),
+            grant,
+            reason: code(),
+        }
+        .into(),
+        Introspected {
+            activity: Activity::Inactive,
+            client: client(),
+            grant: Some(grant),
+            reason: Some(code()),
+        }
+        .into(),
+        RefreshReused {
+            client: client(),
+            grant,
+            user: Some(user()),
         }
         .into(),
         token().into(),
-        UserAdded {
-            by: by(),
-            user: user(),
-        }
-        .into(),
-        UserChanged {
-            by: by(),
-            change: code(),
-            user: user(),
-        }
-        .into(),
-    ];
-    events.extend(sign_in_events());
-    events
+    ]
 }
 
 #[test]
@@ -246,19 +263,20 @@ fn every_kind_has_an_example() {
 #[test]
 fn what_changes_rights_has_reserved_space() {
     use crate::record::Class;
-    let data: Vec<&str> = examples()
+    let mut data: Vec<&str> = examples()
         .iter()
         .filter(|event| event.class() == Class::Data)
         .map(Event::kind)
         .collect();
+    data.sort_unstable();
     let expected = [
+        "authorization.refused",
+        "authorization.requested",
         "client.authentication",
         "decision",
         "introspected",
         "outcome",
         "refusals.counted",
-        "authorization.requested",
-        "authorization.refused",
     ];
     assert_eq!(data, expected);
 }

@@ -3,25 +3,19 @@
 use super::*;
 use proptest::prelude::*;
 
+/// The reference's leaves are the bytes from some number up to some number.
 pub(crate) fn reference_leaves() -> Vec<Vec<u8>> {
-    let hex = [
-        "",
-        "00",
-        "10",
-        "2021",
-        "3031",
-        "40414243",
-        "5051525354555657",
-        "606162636465666768696a6b6c6d6e6f",
+    let runs: [&[u8]; 8] = [
+        &[],
+        &[0x00],
+        &[0x10],
+        &[0x20, 0x21],
+        &[0x30, 0x31],
+        &[0x40, 0x41, 0x42, 0x43],
+        &[0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57],
+        b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
     ];
-    hex.iter()
-        .map(|text| {
-            (0..text.len())
-                .step_by(2)
-                .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-                .collect()
-        })
-        .collect()
+    runs.iter().map(|run| run.to_vec()).collect()
 }
 
 const REFERENCE_ROOTS: [&str; 9] = [

@@ -59,12 +59,12 @@ fn judge<F: LogFiles>(
         };
         let (part, whole) = (files.read(path)?, files.read(&verified.path())?);
         // A running log removes superseded tiles; one that is gone since it was listed says nothing.
-        if let (Some(part), Some(whole)) = (part, whole) {
-            if !begins_with(tile, &whole, &part) {
-                return Err(VerifyError::Tile {
-                    path: path.to_owned(),
-                });
-            }
+        if let (Some(part), Some(whole)) = (part, whole)
+            && !begins_with(tile, &whole, &part)
+        {
+            return Err(VerifyError::Tile {
+                path: path.to_owned(),
+            });
         }
         stray.superseded += 1;
     }

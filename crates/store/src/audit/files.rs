@@ -4,11 +4,13 @@ use super::disk::{Disk, list_directory};
 use countersign_audit::verify::{FileError, LogFiles};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 /// The files of an open log.
-#[derive(Debug)]
+#[cfg(test)]
 pub(super) struct DiskFiles<'a>(pub(super) &'a dyn Disk);
 
+#[cfg(test)]
 impl LogFiles for DiskFiles<'_> {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
         self.0
@@ -18,6 +20,31 @@ impl LogFiles for DiskFiles<'_> {
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
         self.0
+            .list(path)
+            .map_err(|error| FileError::new(path, &error))
+    }
+}
+
+/// The files of a log for as long as it is open: a reader in the background does not keep its directory locked.
+pub(super) struct OpenDiskFiles(pub(super) Weak<dyn Disk>);
+
+impl OpenDiskFiles {
+    fn disk(&self, path: &str) -> Result<Arc<dyn Disk>, FileError> {
+        self.0
+            .upgrade()
+            .ok_or_else(|| FileError::new(path, &"the log was closed"))
+    }
+}
+
+impl LogFiles for OpenDiskFiles {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
+        self.disk(path)?
+            .read(path)
+            .map_err(|error| FileError::new(path, &error))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
+        self.disk(path)?
             .list(path)
             .map_err(|error| FileError::new(path, &error))
     }

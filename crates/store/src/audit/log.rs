@@ -1,7 +1,7 @@
 //! The handle with which the program writes its audit log.
 
 use super::disk::{Directories, Disk, RealDisk};
-use super::files::DiskFiles;
+use super::files::OpenDiskFiles;
 use super::options::WalkAtStart;
 use super::progress::Progress;
 use super::queue::{Awaited, Queue};
@@ -26,7 +26,6 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
     refusals: Mutex<Refusals>,
     clock: Clock,
-    disk: Arc<dyn Disk>,
     directory: PathBuf,
     verifier: VerifierKey,
     walked: OnceLock<Result<Report, VerifyError>>,
@@ -93,28 +92,23 @@ impl AuditLog {
                 options.refusals_per_second,
             )),
             clock: clock.clone(),
-            disk,
             directory: directory.to_owned(),
             verifier: signer.verifier().clone(),
             walked: OnceLock::new(),
         });
         let runtime = Handle::try_current().ok();
         let (for_writer, for_sequencer) = (Arc::clone(&shared), Arc::clone(&shared));
-        thread::Builder::new()
-            .name("audit-journal".to_owned())
-            .spawn(move || threads::write_journal(&for_writer, writer))?;
-        thread::Builder::new()
-            .name("audit-sequence".to_owned())
-            .spawn(move || {
+        let threads = vec![
+            named("audit-journal").spawn(move || threads::write_journal(&for_writer, writer))?,
+            named("audit-sequence").spawn(move || {
                 threads::sequence(&for_sequencer, sequencer, &*outbox, runtime.as_ref())
-            })?;
+            })?,
+        ];
         if options.walk_at_start == WalkAtStart::Yes {
-            let for_walk = Arc::clone(&shared);
-            thread::Builder::new()
-                .name("audit-walk".to_owned())
-                .spawn(move || for_walk.walk())?;
+            let (for_walk, files) = (Arc::clone(&shared), OpenDiskFiles(Arc::downgrade(&disk)));
+            named("audit-walk").spawn(move || for_walk.walk(&files))?;
         }
-        Ok((Self(Arc::clone(&shared)), AuditTask(shared)))
+        Ok((Self(Arc::clone(&shared)), AuditTask { shared, threads }))
     }
 
     /// Records `record` durably: when this answers, the record is on disk behind an `fdatasync` and will be in the log exactly once, whatever happens.
@@ -181,7 +175,11 @@ impl AuditLog {
             ticket.durable().await?;
         }
         let request = self.0.progress.request();
-        self.0.progress.reached(request).await
+        self.0.progress.reached(request).await?;
+        match self.0.queue.refused() {
+            Some(AuditUnavailable::Failed) => Err(AuditUnavailable::Failed),
+            Some(AuditUnavailable::Closing | AuditUnavailable::Full) | None => Ok(()),
+        }
     }
 
     /// How the log does: for readiness and metrics.
@@ -220,15 +218,29 @@ impl fmt::Debug for AuditLog {
 }
 
 impl Shared {
-    /// Verifies everything once.
-    fn walk(&self) {
-        let walked = super::inspect::verify_files(&DiskFiles(&*self.disk), &self.verifier, &[]);
+    /// The counted records of all seconds, the current one included.
+    fn settle_refusals(&self) -> Vec<Record> {
+        let now = self.clock.millis();
+        self.refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .settle(now)
+    }
+
+    /// Verifies everything once, unless the log is closed meanwhile.
+    fn walk(&self, files: &OpenDiskFiles) {
+        let walked = super::inspect::verify_files(files, &self.verifier, &[]);
         match &walked {
             Ok(report) => tracing::info!(records = report.size, "the whole audit log verifies"),
+            Err(_) if files.0.strong_count() == 0 => return,
             Err(error) => tracing::error!(%error, "the audit log does not verify"),
         }
         let _ = self.walked.set(walked);
     }
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
 }
 
 /// A log that was checked and repaired, before its threads run.
@@ -299,37 +311,40 @@ pub struct AuditStatus {
 
 /// The threads of an open log. Dropping it lets them finish their work without waiting for it; [`Self::close`] waits.
 #[must_use]
-pub struct AuditTask(Arc<Shared>);
+pub struct AuditTask {
+    shared: Arc<Shared>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
 
 impl AuditTask {
     /// Makes everything appended so far durable, sequences and publishes it, and stops the threads. Later appends are refused.
     ///
     /// # Errors
     /// When the disk failed before that.
-    pub async fn close(self) -> Result<(), AuditUnavailable> {
+    pub async fn close(mut self) -> Result<(), AuditUnavailable> {
         self.begin_closing();
-        self.0.progress.ended().await;
-        match self.0.queue.refused() {
+        self.shared.progress.ended().await;
+        // They have said that they ended; what is left of them is to let go of the directory.
+        let panicked = std::mem::take(&mut self.threads)
+            .into_iter()
+            .any(|thread| thread.join().is_err());
+        match self.shared.queue.refused() {
             Some(AuditUnavailable::Failed) => Err(AuditUnavailable::Failed),
+            Some(AuditUnavailable::Closing | AuditUnavailable::Full) | None if panicked => {
+                Err(AuditUnavailable::Failed)
+            }
             Some(AuditUnavailable::Closing | AuditUnavailable::Full) | None => Ok(()),
         }
     }
 
     fn begin_closing(&self) {
-        let now = self.0.clock.millis();
-        let owed = self
-            .0
-            .refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .settle(now);
-        for record in owed {
+        for record in self.shared.settle_refusals() {
             let _ = self
-                .0
+                .shared
                 .queue
                 .append(&record.encode(), record.event.class(), Awaited::No);
         }
-        self.0.queue.refuse(AuditUnavailable::Closing);
+        self.shared.queue.refuse(AuditUnavailable::Closing);
     }
 }
 
@@ -341,7 +356,9 @@ impl Drop for AuditTask {
 
 impl fmt::Debug for AuditTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AuditTask").field(&self.0.directory).finish()
+        f.debug_tuple("AuditTask")
+            .field(&self.shared.directory)
+            .finish()
     }
 }
 
