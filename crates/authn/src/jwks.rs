@@ -81,11 +81,19 @@ struct Held {
     expires: UnixTime,
 }
 
+/// A fetch that is under way.
+struct Flight {
+    ticket: u64,
+    given_up_at: UnixTime,
+    /// The key that somebody missed, where that is why.
+    missing: Option<(Option<Kid>, Algorithm)>,
+}
+
 /// The keys of one issuer.
 pub struct IssuerKeys {
     limits: JwksLimits,
     held: Option<Held>,
-    flight: Option<(u64, UnixTime)>,
+    flight: Option<Flight>,
     tickets: u64,
     generation: u64,
     failures: u32,
@@ -120,6 +128,10 @@ impl IssuerKeys {
         if let Some(key) = find(&held.set, kid, algorithm) {
             return Lookup::Found(key.clone());
         }
+        // Before the list of unknown ones: the fetch under way may be for this very key.
+        if self.flying(now) {
+            return Lookup::Wait;
+        }
         self.unknown.retain(|(_, _, until)| now < *until);
         if self
             .unknown
@@ -128,9 +140,6 @@ impl IssuerKeys {
         {
             return Lookup::Unknown;
         }
-        if self.flying(now) {
-            return Lookup::Wait;
-        }
         let cooling = self
             .unknown_fetch_at
             .is_some_and(|at| now < at.plus(self.limits.unknown_cooldown));
@@ -138,8 +147,7 @@ impl IssuerKeys {
             return Lookup::Unknown;
         }
         self.unknown_fetch_at = Some(now);
-        self.remember_unknown(kid, algorithm, now);
-        Lookup::Fetch(self.begin(now))
+        Lookup::Fetch(self.begin(Some((kid.cloned(), algorithm)), now))
     }
 
     /// A ticket when the set should be refreshed although nobody misses a key: for a background job.
@@ -149,7 +157,7 @@ impl IssuerKeys {
         if fresh || too_early || self.flying(now) {
             None
         } else {
-            Some(self.begin(now))
+            Some(self.begin(None, now))
         }
     }
 
@@ -162,16 +170,20 @@ impl IssuerKeys {
         now: UnixTime,
     ) {
         let FetchTicket(number) = ticket;
-        if self.flight.is_none_or(|(flying, _)| flying != number) {
+        let Some(flight) = self.flight.take_if(|flight| flight.ticket == number) else {
             return;
-        }
-        self.flight = None;
+        };
         match outcome {
             Ok((set, lifetime)) => {
                 let lifetime = lifetime.clamp(self.limits.lifetime_min, self.limits.lifetime_max);
                 let refresh_at = now.plus(lifetime.mul_f64(0.8));
                 self.unknown
                     .retain(|(kid, algorithm, _)| find(&set, kid.as_ref(), *algorithm).is_none());
+                if let Some((kid, algorithm)) = flight.missing
+                    && find(&set, kid.as_ref(), algorithm).is_none()
+                {
+                    self.remember_unknown(kid, algorithm, now);
+                }
                 self.held = Some(Held {
                     set,
                     refresh_at,
@@ -205,28 +217,32 @@ impl IssuerKeys {
         if self.retry_at.is_some_and(|at| now < at) {
             return Lookup::Unavailable;
         }
-        Lookup::Fetch(self.begin(now))
+        Lookup::Fetch(self.begin(None, now))
     }
 
-    fn begin(&mut self, now: UnixTime) -> FetchTicket {
+    fn begin(&mut self, missing: Option<(Option<Kid>, Algorithm)>, now: UnixTime) -> FetchTicket {
         self.tickets += 1;
-        self.flight = Some((self.tickets, now.plus(self.limits.fetch_timeout)));
+        self.flight = Some(Flight {
+            ticket: self.tickets,
+            given_up_at: now.plus(self.limits.fetch_timeout),
+            missing,
+        });
         FetchTicket(self.tickets)
     }
 
     fn flying(&self, now: UnixTime) -> bool {
-        self.flight.is_some_and(|(_, until)| now < until)
+        self.flight
+            .as_ref()
+            .is_some_and(|flight| now < flight.given_up_at)
     }
 
-    fn remember_unknown(&mut self, kid: Option<&Kid>, algorithm: Algorithm, now: UnixTime) {
+    /// Only after a fetch that succeeded: what could not be looked up is not unknown.
+    fn remember_unknown(&mut self, kid: Option<Kid>, algorithm: Algorithm, now: UnixTime) {
         if self.unknown.len() >= self.limits.unknown_max {
             self.unknown.pop_front();
         }
-        self.unknown.push_back((
-            kid.cloned(),
-            algorithm,
-            now.plus(self.limits.unknown_lifetime),
-        ));
+        self.unknown
+            .push_back((kid, algorithm, now.plus(self.limits.unknown_lifetime)));
     }
 }
 

@@ -20,6 +20,8 @@ pub mod client;
 mod credential;
 pub mod danger;
 pub mod dpop;
+#[cfg(test)]
+mod fixtures;
 mod form;
 pub mod jwks;
 pub mod presented;

@@ -268,7 +268,9 @@ impl TokenDemand {
 }
 
 /// The key that a token's signature demands.
-pub struct KeyNeeded {
+pub struct KeyNeeded(Box<Needed>);
+
+struct Needed {
     jws: Unverified<Jws>,
     kid: Option<Kid>,
     algorithm: Algorithm,
@@ -277,80 +279,51 @@ pub struct KeyNeeded {
 }
 
 impl KeyNeeded {
-    /// Reads header and issuer of a token, unverified: they only say which key will verify it.
-    pub(crate) fn of(
-        token: &str,
-        issuers: &[TrustedIssuer],
-        cache_key: VerdictKey,
-    ) -> Result<Self, Refusal> {
-        let jws = Jws::parse(token).map_err(|_| Reason::TokenMalformed)?;
-        let header = jws.header();
-        if !header.is_typ("at+jwt") {
-            return Err(Reason::TypMismatch.into());
-        }
-        let (algorithm, kid) = (header.algorithm(), header.kid().cloned());
-        let claimed = jws.danger_unverified_claims();
-        let issuer = claimed
-            .text("iss")
-            .map_err(|_| Reason::ClaimBroken)?
-            .ok_or(Reason::ClaimMissing)?;
-        let trusted = issuers
-            .iter()
-            .find(|trusted| trusted.issuer.as_str() == issuer);
-        let trusted = trusted.ok_or(Reason::IssuerUnknown)?.clone();
-        if !trusted.algorithms.contains(&algorithm) {
-            return Err(Reason::AlgorithmNotAllowed.into());
-        }
-        Ok(Self {
-            jws,
-            kid,
-            algorithm,
-            trusted,
-            cache_key,
-        })
-    }
-
     /// Whose key.
     #[must_use]
-    pub const fn issuer(&self) -> &Issuer {
-        &self.trusted.issuer
+    pub fn issuer(&self) -> &Issuer {
+        &self.0.trusted.issuer
     }
 
     /// The tenant of that issuer.
     #[must_use]
-    pub const fn tenant(&self) -> &Tenant {
-        &self.trusted.tenant
+    pub fn tenant(&self) -> &Tenant {
+        &self.0.trusted.tenant
     }
 
     /// Which key.
     #[must_use]
-    pub const fn kid(&self) -> Option<&Kid> {
-        self.kid.as_ref()
+    pub fn kid(&self) -> Option<&Kid> {
+        self.0.kid.as_ref()
     }
 
     /// For which algorithm.
     #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.algorithm
     }
 
-    pub(crate) fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
+    fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
         let key = match answer {
             KeyAnswer::Key(key) => key,
             KeyAnswer::Unavailable => return Err(Reason::KeysUnavailable),
             KeyAnswer::Unknown => return Err(Reason::KeyUnknown),
         };
-        let claims = self
-            .jws
-            .verify(&key)
-            .map_err(|_| Reason::SignatureInvalid)?;
-        VerifiedToken::read(&claims, &self.trusted, self.kid, self.cache_key)
+        let Needed {
+            jws,
+            kid,
+            trusted,
+            cache_key,
+            ..
+        } = *self.0;
+        let claims = jws.verify(&key).map_err(|_| Reason::SignatureInvalid)?;
+        VerifiedToken::read(&claims, &trusted, kid, cache_key)
     }
 }
 
 impl fmt::Debug for KeyNeeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyNeeded({}, {:?})", self.trusted.issuer, self.kid)
+        write!(f, "KeyNeeded({}, {:?})", self.issuer(), self.kid())
     }
 }
 
@@ -395,7 +368,7 @@ pub fn prove(
     now: UnixTime,
 ) -> Result<Proven, Refusal> {
     let verdict = match found {
-        Found::Key(needed, _) if needed.cache_key != demand.cache_key() => {
+        Found::Key(needed, _) if needed.0.cache_key != demand.cache_key() => {
             return Err(Reason::VerdictMismatch.into());
         }
         Found::Key(needed, answer) => Arc::new(needed.verify(answer)?),
