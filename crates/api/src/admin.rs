@@ -1,12 +1,11 @@
 //! The admin API (`/admin/v1/*`): what the command line administers with.
 //!
-//! Whoever calls proves the local administrator's key in the TLS handshake; the certificate is made anew at each start and lives a day at most, so there is no
-//! token to steal. Every call is decided by policy and recorded before anything happens.
+//! Whoever calls proves the local administrator's key (`countersign_control::administrator`); key and token are made anew at each start and live a day at
+//! most. Every call is decided by policy and recorded before anything happens, and a change is committed together with the event that reports it.
 //!
-//! Not here: administrators who sign in as people; that needs a console and a terminal login, which do not exist yet.
+//! Not here: administrators who sign in as people, lists for a console, and a description in OpenAPI; none of them exists yet.
 
 mod answer;
-mod authenticate;
 mod clients;
 mod grants;
 mod keys;
@@ -14,18 +13,18 @@ mod request;
 mod users;
 
 pub use answer::AdminError;
-pub use authenticate::AdministratorCredential;
 
 use axum::Router;
 use axum::routing::post;
 use countersign_control::Fabric;
+use countersign_control::administrator::LocalAdministrator;
 use std::sync::Arc;
 
 /// What every handler shares.
 #[derive(Clone)]
 pub(crate) struct Admin {
     fabric: Arc<Fabric>,
-    credential: AdministratorCredential,
+    administrator: Arc<LocalAdministrator>,
 }
 
 /// Every endpoint of the admin API, for the table of authorization cases: method and path template.
@@ -37,8 +36,8 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/admin/v1/tenants/{tenant}/users/disable"),
 ];
 
-/// The admin API. It expects the connection's peer as an extension of each request, as `net::from_tower` puts it there.
-pub fn router(fabric: Arc<Fabric>, credential: AdministratorCredential) -> Router {
+/// The admin API. It expects the connection's address as an extension of each request, as `net::from_tower` puts it there.
+pub fn router(fabric: Arc<Fabric>, administrator: Arc<LocalAdministrator>) -> Router {
     Router::new()
         .route("/admin/v1/tenants/{tenant}/clients", post(clients::add))
         .route(
@@ -52,5 +51,11 @@ pub fn router(fabric: Arc<Fabric>, credential: AdministratorCredential) -> Route
             post(users::disable),
         )
         .fallback(request::unknown)
-        .with_state(Admin { fabric, credential })
+        .with_state(Admin {
+            fabric,
+            administrator,
+        })
 }
+
+#[cfg(test)]
+mod tests;

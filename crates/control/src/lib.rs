@@ -3,6 +3,7 @@
 //!
 //! Not here: anything that answers a request (`api`, `gateway`), and files of configuration (`countersign`).
 
+pub mod administrator;
 pub mod authority;
 pub mod directory;
 pub mod fabric;

@@ -123,7 +123,7 @@ fn parameters_path(data: &Path) -> PathBuf {
 }
 
 /// Reads a file that only its owner may read.
-fn read_private(path: &Path) -> Result<Option<String>, RootError> {
+pub(crate) fn read_private(path: &Path) -> Result<Option<String>, RootError> {
     let failed = |cause| RootError::File {
         path: path.to_owned(),
         cause,

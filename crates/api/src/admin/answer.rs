@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use countersign_base::{RequestId, UnixTime};
+use countersign_control::administrator::NotAdministrator;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ pub enum AdminError {
     /// Policy denies it.
     Denied,
     /// The caller is not the administrator.
-    Unauthenticated,
+    Unauthenticated(NotAdministrator),
     /// No such thing.
     Unknown(&'static str),
     /// The audit log or the database can't take it now.
@@ -32,7 +33,7 @@ impl AdminError {
             Self::Declared | Self::Exists | Self::NotYet(_) => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Denied => StatusCode::FORBIDDEN,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -45,7 +46,7 @@ impl AdminError {
             Self::Invalid(_) => "invalid_request",
             Self::NotYet(_) => "not_yet",
             Self::Denied => "denied",
-            Self::Unauthenticated => "unauthenticated",
+            Self::Unauthenticated(_) => "unauthenticated",
             Self::Unknown(_) => "unknown",
             Self::Unavailable => "unavailable",
         }
@@ -63,8 +64,8 @@ impl AdminError {
                 "verifiers may not know the next key yet; possible from {at} (Unix time) on"
             ),
             Self::Denied => "policy denies this".to_owned(),
-            Self::Unauthenticated => {
-                "show the certificate of admin.json; it changes at each start of the server"
+            Self::Unauthenticated(_) => {
+                "use the credential in admin.json of the data directory; it changes at each start"
                     .to_owned()
             }
             Self::Unknown(kind) => format!("no such {kind}"),
@@ -110,6 +111,11 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Err(AdminError::Unauthenticated(refusal)) = &self.result {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, refusal.challenge());
+        }
         response
     }
 }

@@ -57,13 +57,13 @@ pub(crate) async fn add(
     let request = called.request();
     Answer {
         request,
-        result: added(&admin, &tenant, &called).await,
+        result: added(&admin, &tenant, called).await,
     }
 }
 
-async fn added(admin: &Admin, tenant: &str, called: &Called) -> Result<Added, AdminError> {
-    let permit = called.permit(admin, tenant, "client", "add").await?;
-    let body: Add = called.body()?;
+async fn added(admin: &Admin, tenant: &str, called: Called) -> Result<Added, AdminError> {
+    let (permit, body) = called.permit(admin, tenant, "client", "add").await?;
+    let body: Add = body.json().await?;
     let tenant = permit.tenant().clone();
     let (authentication, secret) = match (body.method, body.jwks) {
         (Method::Public, None) => (ClientAuthentication::Public, None),

@@ -25,7 +25,7 @@ pub(crate) async fn revoke(
     let request = called.request();
     Answer {
         request,
-        result: revoked(&admin, &tenant, &grant, &called).await,
+        result: revoked(&admin, &tenant, &grant, called).await,
     }
 }
 
@@ -33,9 +33,9 @@ async fn revoked(
     admin: &Admin,
     tenant: &str,
     grant: &str,
-    called: &Called,
+    called: Called,
 ) -> Result<Revoked, AdminError> {
-    let permit = called.permit(admin, tenant, "grant", "revoke").await?;
+    let (permit, _body) = called.permit(admin, tenant, "grant", "revoke").await?;
     let id: GrantId = grant.parse().map_err(|_| AdminError::Unknown("grant"))?;
     let found = {
         let mut connection = admin

@@ -22,12 +22,12 @@ pub(crate) async fn rotate(
     let request = called.request();
     Answer {
         request,
-        result: rotated(&admin, &tenant, &called).await,
+        result: rotated(&admin, &tenant, called).await,
     }
 }
 
-async fn rotated(admin: &Admin, tenant: &str, called: &Called) -> Result<Rotated, AdminError> {
-    let permit = called.permit(admin, tenant, "key", "rotate").await?;
+async fn rotated(admin: &Admin, tenant: &str, called: Called) -> Result<Rotated, AdminError> {
+    let (permit, _body) = called.permit(admin, tenant, "key", "rotate").await?;
     match admin.fabric.keys().rotate(permit.tenant()).await {
         Ok(kids) => Ok(Rotated { kids }),
         Err(KeyRingError::NotYet(not_yet)) => Err(AdminError::NotYet(not_yet.at)),

@@ -2,16 +2,17 @@
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
-use super::authenticate::Administrator;
-use axum::extract::{FromRequest, Request, State};
-use bytes::Bytes;
+use axum::body::Body;
+use axum::extract::{FromRequest, OriginalUri, Request, State};
 use countersign_audit::event::{Actor, AdminAction, Verdict};
 use countersign_audit::{Code, Event, Text};
-use countersign_base::{Conditional, NoTls, RequestId, Tenant, UnixTime};
-use countersign_net::Peer;
+use countersign_base::{RequestId, Tenant, UnixTime};
+use countersign_control::administrator::{AdminCall, Administrator, NotAdministrator};
 use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
 use countersign_store::{About, Durability, Recordable, Recorded, StoreError, Write};
+use http::request::Parts;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Bytes of a request's body.
@@ -97,34 +98,44 @@ impl Permit<'_> {
     }
 }
 
-/// What a handler is called with: who, from where, and the body.
+/// What a handler is called with. Its body is not read before the caller is known.
 pub(crate) struct Called {
     request: RequestId,
-    peer: Peer,
     from: IpAddr,
-    body: Bytes,
+    parts: Parts,
+    body: Body,
 }
 
 impl FromRequest<Admin> for Called {
-    type Rejection = Answer<()>;
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Answer<()>> {
-        let id = admin.fabric.random().request_id();
-        let peer = request.extensions().get::<Peer>().cloned();
-        let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
-        let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
-        let body = body.map_err(|_| Answer {
-            request: id,
-            result: Err(AdminError::Invalid(
-                "expected a body of at most 64 KiB".to_owned(),
-            )),
-        })?;
+    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Infallible> {
+        let (parts, body) = request.into_parts();
+        let from = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
         Ok(Self {
-            request: id,
-            // Whoever wires the router without the connection gets nobody, never an administrator.
-            peer: peer.unwrap_or(Conditional::Absent(NoTls::NoCertificate)),
+            request: admin.fabric.random().request_id(),
             from: from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            parts,
             body,
+        })
+    }
+}
+
+/// The body of a request that is permitted.
+pub(crate) struct Unread(Body);
+
+impl Unread {
+    /// Reads it as `T`.
+    pub(crate) async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, AdminError> {
+        let bytes = axum::body::to_bytes(self.0, BODY_BYTES_MAX)
+            .await
+            .map_err(|_| AdminError::Invalid("expected a body of at most 64 KiB".to_owned()))?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            // Position and expectation, never the text: a body may hold a password.
+            let (line, column) = (error.line(), error.column());
+            AdminError::Invalid(format!(
+                "the body is not what this endpoint takes (line {line}, column {column})"
+            ))
         })
     }
 }
@@ -134,51 +145,25 @@ impl Called {
         self.request
     }
 
-    /// The body as `T`.
-    pub(crate) fn body<T: serde::de::DeserializeOwned>(&self) -> Result<T, AdminError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            // Position and expectation, never the text: a body may hold a password.
-            let (line, column) = (error.line(), error.column());
-            AdminError::Invalid(format!(
-                "the body is not what this endpoint takes (line {line}, column {column})"
-            ))
-        })
-    }
-
     /// Authenticates, decides and records; the permit is what a handler acts with.
     pub(crate) async fn permit<'a>(
-        &self,
+        self,
         admin: &'a Admin,
         tenant: &str,
         area: &'static str,
         operation: &'static str,
-    ) -> Result<Permit<'a>, AdminError> {
+    ) -> Result<(Permit<'a>, Unread), AdminError> {
         let fabric = &admin.fabric;
         let now = fabric.now();
-        let known = tenant
+        let tenant = tenant
             .parse::<Tenant>()
             .ok()
             .filter(|tenant| fabric.directory().tenant(tenant).is_some());
-        let administrator = match admin.credential.authenticate(&self.peer, now) {
-            Ok(administrator) => administrator,
-            Err(refusal) => {
-                let event = AdminAction {
-                    action: Text::of(&format!("{area}.{operation}")),
-                    by: Actor::Anonymous,
-                    decision: Verdict::Denied,
-                    reason: Code::of(refusal.as_str()),
-                    resource: Text::of("Administration"),
-                };
-                let tenant = known.unwrap_or_else(Tenant::default_tenant);
-                // The answer is the same whether or not the refusal could be recorded: no.
-                let _ = fabric
-                    .recorder()
-                    .refused(self.from, &tenant, Some(self.request), event);
-                fabric.metrics().decided("admin", "refused");
-                return Err(AdminError::Unauthenticated);
-            }
-        };
-        let tenant = known.ok_or(AdminError::Unknown("tenant"))?;
+        let administrator = self.authenticate(admin, now).map_err(|refusal| {
+            self.refused(admin, tenant.as_ref(), area, operation, refusal);
+            AdminError::Unauthenticated(refusal)
+        })?;
+        let tenant = tenant.ok_or(AdminError::Unknown("tenant"))?;
         let target = AdminRequest {
             _administrator: administrator,
             tenant,
@@ -193,32 +178,70 @@ impl Called {
                 let permitted = fabric
                     .recorder()
                     .record(permitted, Durability::Durable)
-                    .await;
-                Ok(Permit {
-                    admin,
-                    permitted: permitted.map_err(|_| AdminError::Unavailable)?,
-                })
+                    .await
+                    .map_err(|_| AdminError::Unavailable)?;
+                Ok((Permit { admin, permitted }, Unread(self.body)))
             }
             Err(denied) => {
                 fabric.metrics().decided("admin", "denied");
+                // The answer is the same whether or not the denial could be recorded: no.
                 let _ = fabric.recorder().record_denied(denied);
                 Err(AdminError::Denied)
             }
         }
     }
+
+    fn authenticate(
+        &self,
+        admin: &Admin,
+        now: UnixTime,
+    ) -> Result<Administrator, NotAdministrator> {
+        let uri = match self.parts.extensions.get::<OriginalUri>() {
+            Some(OriginalUri(uri)) => uri,
+            None => &self.parts.uri,
+        };
+        let call = AdminCall {
+            method: &self.parts.method,
+            path: uri.path(),
+            headers: &self.parts.headers,
+        };
+        admin
+            .administrator
+            .authenticate(&call, admin.fabric.replay(), now)
+    }
+
+    fn refused(
+        &self,
+        admin: &Admin,
+        tenant: Option<&Tenant>,
+        area: &'static str,
+        operation: &'static str,
+        refusal: NotAdministrator,
+    ) {
+        let event = AdminAction {
+            action: Text::of(&format!("{area}.{operation}")),
+            by: Actor::Anonymous,
+            decision: Verdict::Denied,
+            reason: Code::of(refusal.as_str()),
+            resource: Text::of("Administration"),
+        };
+        let tenant = tenant.cloned().unwrap_or_else(Tenant::default_tenant);
+        // As above: the answer does not depend on it.
+        let _ = admin
+            .fabric
+            .recorder()
+            .refused(self.from, &tenant, Some(self.request), event);
+        admin.fabric.metrics().decided("admin", "refused");
+    }
 }
 
 /// A path that is no endpoint: authenticated like any other, so that strangers learn nothing of what there is.
 pub(crate) async fn unknown(State(admin): State<Admin>, called: Called) -> Answer<()> {
-    let result = match called
-        .permit(&admin, Tenant::default_tenant().as_str(), "api", "unknown")
+    let request = called.request();
+    let default = Tenant::default_tenant();
+    let result = called
+        .permit(&admin, default.as_str(), "api", "unknown")
         .await
-    {
-        Ok(_permit) => Err(AdminError::Unknown("endpoint")),
-        Err(error) => Err(error),
-    };
-    Answer {
-        request: called.request(),
-        result,
-    }
+        .and_then(|_permitted| Err(AdminError::Unknown("endpoint")));
+    Answer { request, result }
 }

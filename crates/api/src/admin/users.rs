@@ -49,13 +49,13 @@ pub(crate) async fn add(
     let request = called.request();
     Answer {
         request,
-        result: added(&admin, &tenant, &called).await,
+        result: added(&admin, &tenant, called).await,
     }
 }
 
-async fn added(admin: &Admin, tenant: &str, called: &Called) -> Result<Person, AdminError> {
-    let permit = called.permit(admin, tenant, "user", "add").await?;
-    let body: Add = called.body()?;
+async fn added(admin: &Admin, tenant: &str, called: Called) -> Result<Person, AdminError> {
+    let (permit, body) = called.permit(admin, tenant, "user", "add").await?;
+    let body: Add = body.json().await?;
     let password = Secret::new(body.password);
     let hash = admin
         .fabric
@@ -95,13 +95,13 @@ pub(crate) async fn disable(
     let request = called.request();
     Answer {
         request,
-        result: disabled(&admin, &tenant, &called).await,
+        result: disabled(&admin, &tenant, called).await,
     }
 }
 
-async fn disabled(admin: &Admin, tenant: &str, called: &Called) -> Result<Person, AdminError> {
-    let permit = called.permit(admin, tenant, "user", "disable").await?;
-    let body: Disable = called.body()?;
+async fn disabled(admin: &Admin, tenant: &str, called: Called) -> Result<Person, AdminError> {
+    let (permit, body) = called.permit(admin, tenant, "user", "disable").await?;
+    let body: Disable = body.json().await?;
     let found = {
         let mut connection = admin
             .fabric
