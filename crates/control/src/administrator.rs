@@ -8,10 +8,10 @@
 
 use crate::root::{self, RootError, replace_file};
 use arc_swap::ArcSwap;
+use countersign_authn::NoncePolicy;
 use countersign_authn::access_token::TokenHash;
 use countersign_authn::dpop::{self, DpopReason, ProofUse};
 use countersign_authn::replay::Replayed;
-use countersign_authn::NoncePolicy;
 use countersign_base::{Clock, Conditional, Duration, Kid, Secret, UnixTime};
 use countersign_crypto::base64url;
 use countersign_crypto::jose::{Algorithm, JoseError, JwkThumbprint, sign_jwt};
