@@ -279,6 +279,39 @@ struct Needed {
 }
 
 impl KeyNeeded {
+    /// Reads header and issuer of a token, unverified: they only say which key will verify it.
+    pub(crate) fn of(
+        token: &str,
+        issuers: &[TrustedIssuer],
+        cache_key: VerdictKey,
+    ) -> Result<Self, Refusal> {
+        let jws = Jws::parse(token).map_err(|_| Reason::TokenMalformed)?;
+        let header = jws.header();
+        if !header.is_typ("at+jwt") {
+            return Err(Reason::TypMismatch.into());
+        }
+        let (algorithm, kid) = (header.algorithm(), header.kid().cloned());
+        let claimed = jws.danger_unverified_claims();
+        let issuer = claimed
+            .text("iss")
+            .map_err(|_| Reason::ClaimBroken)?
+            .ok_or(Reason::ClaimMissing)?;
+        let trusted = issuers
+            .iter()
+            .find(|trusted| trusted.issuer.as_str() == issuer);
+        let trusted = trusted.ok_or(Reason::IssuerUnknown)?.clone();
+        if !trusted.algorithms.contains(&algorithm) {
+            return Err(Reason::AlgorithmNotAllowed.into());
+        }
+        Ok(Self(Box::new(Needed {
+            jws,
+            kid,
+            algorithm,
+            trusted,
+            cache_key,
+        })))
+    }
+
     /// Whose key.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
@@ -303,7 +336,7 @@ impl KeyNeeded {
         self.0.algorithm
     }
 
-    fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
+    pub(crate) fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
         let key = match answer {
             KeyAnswer::Key(key) => key,
             KeyAnswer::Unavailable => return Err(Reason::KeysUnavailable),
