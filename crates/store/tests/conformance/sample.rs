@@ -225,7 +225,9 @@ impl AssertingClient {
         let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
         let form = format!("client_assertion={assertion}&client_assertion_type={kind}");
         let mut jwk = self.key.public_jwk().to_json();
-        jwk["kid"] = json!("key-1");
+        jwk.as_object_mut()
+            .unwrap()
+            .insert("kid".to_owned(), json!("key-1"));
         let set = json!({ "keys": [jwk] });
         let (keys, _) = JwkSet::parse(set.to_string().as_bytes()).unwrap();
         prove(&Form::parse(form.as_bytes()).unwrap(), Method::Keys(keys))

@@ -519,5 +519,8 @@ async fn the_outbox_gives_until_it_is_emptied(fixture: Fixture) {
         .await
         .unwrap();
     let next = store.peek(10).await.unwrap();
-    assert!(next.iter().all(|row| row.id > rest[0].id));
+    assert!(
+        next.iter()
+            .all(|row| rest.iter().all(|removed| row.id > removed.id))
+    );
 }
