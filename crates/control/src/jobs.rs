@@ -4,7 +4,8 @@
 
 use crate::fabric::Fabric;
 use countersign_base::{Duration, Tenant};
-use countersign_store::Sweep;
+use countersign_store::Store;
+use countersign_store::audit::AuditLog;
 use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,7 +30,17 @@ impl Jobs {
                 ending.clone(),
                 revocations,
             )),
-            tokio::spawn(every(UPKEEP_EVERY, Arc::downgrade(fabric), ending, upkeep)),
+            tokio::spawn(every(
+                UPKEEP_EVERY,
+                Arc::downgrade(fabric),
+                ending.clone(),
+                upkeep,
+            )),
+            tokio::spawn(wake_sequencer(
+                fabric.store().clone(),
+                fabric.audit().clone(),
+                ending,
+            )),
         ];
         Self { end, tasks }
     }
@@ -40,6 +51,17 @@ impl Jobs {
         for task in self.tasks {
             // A job that panicked has ended too.
             let _ = task.await;
+        }
+    }
+}
+
+/// Tells the audit log when a transaction put an event into the outbox, so that it is in the log at once and not at the next look.
+async fn wake_sequencer(store: Store, audit: AuditLog, mut ending: watch::Receiver<()>) {
+    loop {
+        tokio::select! {
+            biased;
+            _ = ending.changed() => return,
+            () = store.outbox_waits() => audit.outbox_changed(),
         }
     }
 }
@@ -99,9 +121,7 @@ async fn upkeep(fabric: Arc<Fabric>) {
         .signing_keys
         .set(i64::try_from(fabric.keys().len()).unwrap_or(i64::MAX));
     fabric.foreign_keys().refresh().await;
-    for sweep in Sweep::ALL.iter().copied() {
-        if fabric.store().sweep(sweep, fabric.now()).await.is_err() {
-            tracing::warn!(event = "sweep_failed");
-        }
+    if fabric.store().sweep_all(fabric.now()).await.is_err() {
+        tracing::warn!(event = "sweep_failed");
     }
 }

@@ -14,7 +14,7 @@ use countersign_keys::hierarchy::{DataKey, KekSet};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Queries that may wait to be sealed.
 const QUEUE_MAX: usize = 4096;
@@ -31,7 +31,7 @@ pub type Keks = Arc<dyn Fn() -> Arc<KekSet> + Send + Sync>;
 /// A handle on the keeper of queries. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Details {
-    queue: mpsc::Sender<Query>,
+    queue: mpsc::Sender<Message>,
     shared: Arc<Shared>,
 }
 
@@ -42,6 +42,11 @@ struct Shared {
     clock: Clock,
     retention: Duration,
     keys: Mutex<HashMap<(Tenant, UserId), Arc<DataKey>>>,
+}
+
+enum Message {
+    Query(Query),
+    Settled(oneshot::Sender<()>),
 }
 
 struct Query {
@@ -102,14 +107,22 @@ impl Details {
         text: String,
     ) -> bool {
         self.queue
-            .try_send(Query {
+            .try_send(Message::Query(Query {
                 tenant: tenant.clone(),
                 user,
                 event,
                 salt,
                 text,
-            })
+            }))
             .is_ok()
+    }
+
+    /// Waits until every query handed over before is stored or given up.
+    pub async fn settled(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.queue.send(Message::Settled(answer)).await.is_ok() {
+            let _ended = answered.await;
+        }
     }
 
     /// The salt and the canonical JSON of the query behind an event.
@@ -178,12 +191,22 @@ fn key_aad(tenant: &Tenant, user: UserId) -> Aad {
     Aad::row(tenant, "subject_keys", "wrapped", user.as_bytes())
 }
 
-async fn keep(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Query>) {
-    let mut batch = Vec::new();
-    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+async fn keep(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Message>) {
+    let mut messages = Vec::new();
+    while waiting.recv_many(&mut messages, BATCH_MAX).await > 0 {
+        let (mut batch, mut asked) = (Vec::new(), Vec::new());
+        for message in messages.drain(..) {
+            match message {
+                Message::Query(query) => batch.push(query),
+                Message::Settled(answer) => asked.push(answer),
+            }
+        }
         let count = batch.len();
-        if let Err(error) = shared.store_batch(std::mem::take(&mut batch)).await {
+        if let Err(error) = shared.store_batch(batch).await {
             tracing::warn!(count, %error, "queries behind recorded decisions could not be kept; their records stand");
+        }
+        for answer in asked {
+            let _nobody_waits = answer.send(());
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -192,6 +215,9 @@ async fn keep(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Query>) {
 impl Shared {
     async fn store_batch(&self, batch: Vec<Query>) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(batch.len());
+        if batch.is_empty() {
+            return Ok(());
+        }
         for query in batch {
             if let Some(sealed) = self.seal(&query).await? {
                 let expires = self.clock.now().plus(self.retention);

@@ -351,3 +351,6 @@ struct Decided<'a> {
 pub fn commitment(salt: &[u8; 16], canonical_query: &str) -> Digest {
     Digest::from_bytes(sha256_parts(&[salt, canonical_query.as_bytes()]))
 }
+
+#[cfg(test)]
+mod tests;

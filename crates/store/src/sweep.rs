@@ -12,6 +12,11 @@ use countersign_base::{Duration, UnixTime};
 /// Rows that one unit deletes.
 const ROWS_MAX: i64 = 500;
 
+/// Steps that one round takes in one table: with the rows of a step, 250,000 rows.
+const STEPS_MAX: u32 = 500;
+/// The pause after a step that left something.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A table that is swept, and how long its rows stay after they expired.
 #[derive(Debug, Clone, Copy)]
 pub struct Sweep {
@@ -74,6 +79,23 @@ pub enum Swept {
 }
 
 impl Store {
+    /// Sweeps every table until it is clean, or until this round has done its share; the rest is for the next round.
+    ///
+    /// # Errors
+    /// When the database failed; what was deleted before stays deleted.
+    pub async fn sweep_all(&self, now: UnixTime) -> Result<(), StoreError> {
+        for sweep in Sweep::ALL.iter().copied() {
+            for _ in 0..STEPS_MAX {
+                if self.sweep(sweep, now).await? == Swept::Clean {
+                    break;
+                }
+                // Other units have their turn first.
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(())
+    }
+
     /// One step of one sweep: deletes a bounded number of rows. A job calls it for each of [`Sweep::ALL`], again while it answers
     /// [`Swept::More`], and pauses in between.
     ///
