@@ -3,9 +3,12 @@
 //! Not here: how a client proves that it is itself (`authn`) and dynamic registration, which does not exist.
 
 use crate::redirect::RedirectUri;
+use countersign_authn::client::{ClientState, Method, Registration};
 use countersign_base::{
     Audience, Bounded, ClientId, Duration, Scopes, Tenant, UnixTime, UserId, limits,
 };
+use countersign_crypto::jose::JwkSet;
+use countersign_crypto::mac::Tag;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -119,6 +122,30 @@ impl ClientRecord {
         }
     }
 
+    /// What `authn` judges the client's authentication by. Keys that cannot be read are none: nothing verifies under them.
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        let method = match &self.authentication {
+            ClientAuthentication::Keys { jwks } => Method::Keys(key_set(jwks)),
+            ClientAuthentication::Public => Method::Public,
+            ClientAuthentication::Secret { tag } => match <[u8; 32]>::try_from(tag.as_slice()) {
+                Ok(tag) => Method::Secret(Tag::from_bytes(tag)),
+                Err(_) => Method::Keys(JwkSet::from_keys(Vec::new())),
+            },
+        };
+        let state = if self.enabled {
+            ClientState::Enabled
+        } else {
+            ClientState::Disabled
+        };
+        Registration {
+            id: self.id.clone(),
+            tenant: self.tenant.clone(),
+            method,
+            state,
+        }
+    }
+
     /// Checks the registration as a whole (R3, R4, A5): what each field's own type cannot see.
     ///
     /// # Errors
@@ -144,6 +171,13 @@ impl ClientRecord {
             return Err(RegistrationError::RefreshWithoutCode);
         }
         Ok(())
+    }
+}
+
+fn key_set(jwks: &serde_json::Value) -> JwkSet {
+    match JwkSet::parse(jwks.to_string().as_bytes()) {
+        Ok((keys, _skipped)) => keys,
+        Err(_) => JwkSet::from_keys(Vec::new()),
     }
 }
 

@@ -7,6 +7,8 @@ use countersign_base::{Duration, UnixTime};
 
 /// Failures that cost nothing.
 const FREE_ATTEMPTS: u32 = 5;
+/// Failures of one source address that cost nothing.
+const FREE_ATTEMPTS_OF_MANY: u32 = 50;
 /// The longest wait.
 const DELAY_MAX: Duration = Duration::from_secs(300);
 /// A counter that was quiet for this long starts again.
@@ -60,6 +62,15 @@ impl SignInThrottle {
     /// # Errors
     /// Too many before it.
     pub fn begin(&mut self, key: &[u8; 32], now: UnixTime) -> Result<Attempt, TooManyAttempts> {
+        self.begin_after(FREE_ATTEMPTS, key, now)
+    }
+
+    fn begin_after(
+        &mut self,
+        free: u32,
+        key: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<Attempt, TooManyAttempts> {
         let index = self.index(key);
         let Some(slot) = self.slots.get_mut(index) else {
             return Err(TooManyAttempts { after: DELAY_MAX });
@@ -67,8 +78,8 @@ impl SignInThrottle {
         if now >= slot.last.plus(FORGET_AFTER) {
             slot.failures = 0;
         }
-        let ready = slot.last.plus(delay(slot.failures));
-        if slot.failures >= FREE_ATTEMPTS && now < ready {
+        let ready = slot.last.plus(delay(slot.failures, free));
+        if slot.failures >= free && now < ready {
             return Err(TooManyAttempts {
                 after: ready.since(now),
             });
@@ -80,6 +91,18 @@ impl SignInThrottle {
             slot: index,
             before,
         })
+    }
+
+    /// Counts an attempt of a source that many people may share: it may fail ten times as often before it has to wait.
+    ///
+    /// # Errors
+    /// Too many before it.
+    pub fn begin_of_many(
+        &mut self,
+        key: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<Attempt, TooManyAttempts> {
+        self.begin_after(FREE_ATTEMPTS_OF_MANY, key, now)
     }
 
     /// The attempt was right: the counter starts again.
@@ -108,8 +131,8 @@ impl SignInThrottle {
 }
 
 /// One second after the free attempts, doubled by each failure, up to the longest.
-fn delay(failures: u32) -> Duration {
-    match failures.checked_sub(FREE_ATTEMPTS) {
+fn delay(failures: u32, free: u32) -> Duration {
+    match failures.checked_sub(free) {
         None => Duration::ZERO,
         Some(excess) => Duration::from_secs(1 << excess.min(16)).min(DELAY_MAX),
     }

@@ -10,7 +10,9 @@ mod token_exchange;
 pub use authorization_code::AuthorizationCodeRequest;
 pub use client_credentials::ClientCredentialsRequest;
 pub use refresh_token::RefreshTokenRequest;
-pub use token_exchange::{ACCESS_TOKEN_TYPE, NotOurs, PresentedSubject, PresentedToken, TokenExchangeRequest};
+pub use token_exchange::{
+    ACCESS_TOKEN_TYPE, NotOurs, PresentedSubject, PresentedToken, TokenExchangeRequest,
+};
 
 use crate::binding::Binding;
 use crate::change::{Change, Standing};

@@ -328,15 +328,18 @@ impl Recorder {
         }
     }
 
-    /// Commits to the query, and hands it to be sealed. A query that cannot be kept has no commitment either.
     fn commit(&self, about: &About, event: EventId, query: &Query) -> Option<Digest> {
+        self.keep_query(&about.tenant, about.user, event, query)
+    }
+
+    /// Commits to the query behind an event, and hands it to be sealed. A query that cannot be kept has no commitment either.
+    #[must_use]
+    pub fn keep_query(&self, tenant: &Tenant, user: Option<UserId>, event: EventId, query: &Query) -> Option<Digest> {
         let details = self.details.as_ref()?;
         let salt: [u8; 16] = self.random.bytes();
         let text = query.canonical_json();
         let commitment = commitment(&salt, &text);
-        details
-            .offer(&about.tenant, about.user, event, salt, text)
-            .then_some(commitment)
+        details.offer(tenant, user, event, salt, text).then_some(commitment)
     }
 }
 

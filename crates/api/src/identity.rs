@@ -1,0 +1,82 @@
+//! The authorization server's endpoints: one registry, one file an endpoint.
+//!
+//! Handlers are thin: they read a request into the protocol's types, let `oauth` judge it inside the store's transaction, and render. Every answer passes
+//! [`answer`]; every outcome that is a security event is in the audit log before it is told.
+//!
+//! Not here: the protocol's rules (`oauth`), signatures (`control::mint`), listeners (`net`).
+
+mod answer;
+mod authorize;
+mod body;
+mod call;
+mod client;
+mod consent;
+mod cookies;
+mod dispatch;
+mod introspect;
+mod logout;
+mod metadata;
+mod par;
+mod presented;
+mod record;
+mod revoke;
+mod sign_in;
+mod ticket;
+mod token;
+mod userinfo;
+
+pub use dispatch::{Credential, ENDPOINTS, Endpoint};
+
+use crate::pages;
+use axum::Router;
+use countersign_control::Fabric;
+use countersign_oauth::throttle::SignInThrottle;
+use std::sync::{Arc, Mutex};
+
+/// Counters of failed sign-ins, for usernames and for sources each: 16 bytes a counter.
+const THROTTLE_SLOTS: usize = 65_536;
+
+/// What differs from listener to listener.
+#[derive(Debug, Clone)]
+pub struct IdentityOptions {
+    /// Which door this router stands behind.
+    pub door: Door,
+    /// Scheme and authority of the listener that asks for client certificates (`https://localhost:8446`), for metadata.
+    pub mtls_origin: Option<String>,
+}
+
+/// A listener of the authorization server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The one that browsers use: it never asks for a certificate.
+    Browser,
+    /// The one that asks clients for certificates (RFC 8705 §5).
+    MutualTls,
+}
+
+/// What every call shares.
+pub(crate) struct Identity {
+    pub(crate) fabric: Arc<Fabric>,
+    pub(crate) options: IdentityOptions,
+    pub(crate) by_username: Mutex<SignInThrottle>,
+    pub(crate) by_source: Mutex<SignInThrottle>,
+}
+
+/// The router of one listener.
+pub fn router(fabric: Arc<Fabric>, options: IdentityOptions) -> Router {
+    let identity = Arc::new(Identity {
+        fabric,
+        options,
+        by_username: Mutex::new(SignInThrottle::new(THROTTLE_SLOTS)),
+        by_source: Mutex::new(SignInThrottle::new(THROTTLE_SLOTS)),
+    });
+    Router::new()
+        .route(pages::STYLE_PATH, axum::routing::get(pages::style))
+        .fallback(dispatch::dispatch)
+        .with_state(identity)
+}
+
+/// An answer without content.
+pub(crate) fn plain(status: http::StatusCode) -> axum::response::Response {
+    answer::with_type(status, "text/plain", Vec::new())
+}

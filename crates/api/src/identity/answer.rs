@@ -1,0 +1,324 @@
+//! From an outcome to the wire: one exhaustive match from each error to its RFC's status, code and headers.
+//!
+//! The caller's text says what they can correct; the log's reason never leaves. Every answer carries the request's number.
+
+use super::Identity;
+use crate::pages;
+use axum::body::Body;
+use axum::response::Response;
+use countersign_authn::client::ClientRefusal;
+use countersign_authn::dpop::{DPOP_NONCE_HEADER, DpopRefusal};
+use countersign_authn::{Challenge, NoncePolicy, Refusal};
+use countersign_base::{Duration, RequestId};
+use countersign_oauth::authorize::PageError;
+use countersign_oauth::{ErrorCode, OAuthError};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use serde::Serialize;
+
+/// Why a call has no good answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The body broke off, came too slowly, or is larger than a form may be.
+    BodyUnreadable,
+    /// Client authentication.
+    Client(ClientRefusal),
+    /// A proof of possession at the authorization server.
+    Dpop(DpopRefusal),
+    /// A method that the endpoint does not answer.
+    MethodNotAllowed(&'static [Method]),
+    /// No such endpoint or tenant.
+    NotFound,
+    /// The protocol's refusal.
+    OAuth(OAuthError),
+    /// A page for the person in front of the browser.
+    Page(PageError),
+    /// A refusal of a resource that takes access tokens.
+    Resource(Box<Refusal>),
+    /// Too many attempts, and when to try again.
+    Throttled(Duration),
+    /// The store, the log or a pool cannot serve now.
+    Unavailable,
+}
+
+impl From<OAuthError> for Failure {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<PageError> for Failure {
+    fn from(error: PageError) -> Self {
+        Self::Page(error)
+    }
+}
+
+impl From<ClientRefusal> for Failure {
+    fn from(refusal: ClientRefusal) -> Self {
+        Self::Client(refusal)
+    }
+}
+
+impl From<DpopRefusal> for Failure {
+    fn from(refusal: DpopRefusal) -> Self {
+        Self::Dpop(refusal)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Resource(Box::new(refusal))
+    }
+}
+
+impl From<countersign_store::StoreError> for Failure {
+    fn from(error: countersign_store::StoreError) -> Self {
+        tracing::warn!(event = "store_failed", %error);
+        Self::Unavailable
+    }
+}
+
+impl From<countersign_store::RecordError> for Failure {
+    fn from(_: countersign_store::RecordError) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// What a client reads of an error (RFC 6749 §5.2).
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    error_description: &'a str,
+    request_id: RequestId,
+}
+
+/// Adds what every answer carries, or renders why there is none.
+pub(super) fn finish(
+    identity: &Identity,
+    id: RequestId,
+    outcome: Result<Response, Failure>,
+) -> Response {
+    let mut response = outcome.unwrap_or_else(|failure| render(id, failure));
+    let now = identity.fabric.now();
+    let headers = response.headers_mut();
+    default(headers, header::CACHE_CONTROL, "no-store");
+    default(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(headers, header::REFERRER_POLICY, "no-referrer");
+    default(
+        headers,
+        header::STRICT_TRANSPORT_SECURITY,
+        "max-age=31536000",
+    );
+    default(
+        headers,
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    );
+    default(headers, header::X_FRAME_OPTIONS, "DENY");
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
+    if let NoncePolicy::Required(nonces) = identity.fabric.nonces().policy(now)
+        && !headers.contains_key(DPOP_NONCE_HEADER)
+        && let Ok(nonce) = HeaderValue::from_str(nonces.current(now).as_str())
+    {
+        headers.insert(DPOP_NONCE_HEADER, nonce);
+    }
+    response
+}
+
+fn default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers
+        .entry(name)
+        .or_insert(HeaderValue::from_static(value));
+}
+
+fn render(id: RequestId, failure: Failure) -> Response {
+    match failure {
+        Failure::BodyUnreadable => error(
+            id,
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "the body could not be read",
+        ),
+        Failure::Client(refusal) => {
+            let mut response = error(
+                id,
+                refusal.status(),
+                refusal.error(),
+                "client authentication failed",
+            );
+            if let Some(challenge) = refusal.challenge() {
+                response.headers_mut().insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static(challenge),
+                );
+            }
+            response
+        }
+        Failure::Dpop(refusal) => {
+            let mut response = error(
+                id,
+                StatusCode::BAD_REQUEST,
+                refusal.error(),
+                "the DPoP proof is not valid",
+            );
+            if let Some(nonce) = refusal
+                .nonce()
+                .and_then(|nonce| HeaderValue::from_str(nonce.as_str()).ok())
+            {
+                response.headers_mut().insert(DPOP_NONCE_HEADER, nonce);
+            }
+            response
+        }
+        Failure::MethodNotAllowed(methods) => {
+            let mut response = error(
+                id,
+                StatusCode::METHOD_NOT_ALLOWED,
+                "invalid_request",
+                "this endpoint does not answer this method",
+            );
+            let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
+                response.headers_mut().insert(header::ALLOW, value);
+            }
+            response
+        }
+        Failure::NotFound => pages::error(
+            id,
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "There is nothing at this address.",
+        ),
+        Failure::OAuth(refused) => error(
+            id,
+            status(refused),
+            refused.code().as_str(),
+            refused.description(),
+        ),
+        Failure::Page(refused) => pages::error(
+            id,
+            page_status(refused),
+            "This did not work",
+            refused.advice(),
+        ),
+        Failure::Resource(refusal) => resource(id, &refusal),
+        Failure::Throttled(after) => throttled(id, after),
+        Failure::Unavailable => error(
+            id,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            "try again later",
+        ),
+    }
+}
+
+/// The status of each code (RFC 6749 §5.2, RFC 9126 §2.3).
+const fn status(refused: OAuthError) -> StatusCode {
+    match refused.code() {
+        ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::AccessDenied
+        | ErrorCode::ConsentRequired
+        | ErrorCode::InvalidDpopProof
+        | ErrorCode::InvalidGrant
+        | ErrorCode::InvalidRequest
+        | ErrorCode::InvalidRequestUri
+        | ErrorCode::InvalidScope
+        | ErrorCode::InvalidTarget
+        | ErrorCode::LoginRequired
+        | ErrorCode::RequestNotSupported
+        | ErrorCode::UnauthorizedClient
+        | ErrorCode::UnsupportedGrantType
+        | ErrorCode::UnsupportedResponseType => StatusCode::BAD_REQUEST,
+    }
+}
+
+const fn page_status(refused: PageError) -> StatusCode {
+    match refused {
+        PageError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        PageError::ForeignForm => StatusCode::FORBIDDEN,
+        PageError::ClientUnknown
+        | PageError::InteractionOver
+        | PageError::Malformed
+        | PageError::RedirectUri
+        | PageError::RequestUri(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// RFC 6750 §3: the challenge says what is wrong, the body repeats it for people.
+fn resource(id: RequestId, refusal: &Refusal) -> Response {
+    let code = refusal.error().unwrap_or("invalid_token");
+    let mut response = error(
+        id,
+        refusal.status(),
+        code,
+        "the access token is not valid here",
+    );
+    refusal.write_headers(
+        Challenge {
+            binding: countersign_authn::Binding::Any,
+        },
+        response.headers_mut(),
+    );
+    response
+}
+
+fn throttled(id: RequestId, after: Duration) -> Response {
+    let mut response = pages::error(
+        id,
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many attempts",
+        "There were too many attempts to sign in. Wait a little, then try again.",
+    );
+    response.headers_mut().insert(
+        header::RETRY_AFTER,
+        HeaderValue::from(after.as_secs().max(1)),
+    );
+    response
+}
+
+fn error(id: RequestId, status: StatusCode, code: &str, description: &str) -> Response {
+    json(
+        status,
+        &ErrorBody {
+            error: code,
+            error_description: description,
+            request_id: id,
+        },
+    )
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => with_type(status, "application/json", body),
+        Err(_) => with_type(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Vec::new()),
+    }
+}
+
+/// An answer of some media type.
+pub(crate) fn with_type(
+    status: StatusCode,
+    media_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// A redirect after which the browser asks with GET and without the form (R11).
+pub(super) fn see_other(location: &str) -> Result<Response, Failure> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let value = HeaderValue::from_str(location).map_err(|_| Failure::Page(PageError::Malformed))?;
+    response.headers_mut().insert(header::LOCATION, value);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

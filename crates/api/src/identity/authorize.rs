@@ -1,0 +1,426 @@
+//! `/authorize` (RFC 6749 §3.1): from a browser's arrival to a page, an error or a code. No CORS, no framing (R10).
+//!
+//! Each visit asks `oauth::authorize::next_step` again; a page's answer only adds a session or a consent, and cannot skip a step.
+
+use super::Identity;
+use super::answer::{Failure, see_other};
+use super::body;
+use super::call::Call;
+use super::cookies;
+use super::par::requested;
+use super::record;
+use super::ticket::{self, Browser, Known, Source, Step, Ticket};
+use crate::pages::{self, ConsentPage, SignInPage};
+use axum::response::Response;
+use countersign_audit::Text;
+use countersign_audit::event::CodeIssued;
+use countersign_authn::Form;
+use countersign_base::ClientId;
+use countersign_oauth::authorize::{
+    Approved, Beginning, NextStep, PageError, ReturnAddress, StaleRequest, Via, next_step,
+};
+use countersign_oauth::par::request_handle;
+use countersign_oauth::{
+    AuthorizationRequest, ClientRecord, ConsentRecord, OAuthError, PushedRequest, Session, Taken,
+};
+use countersign_store::tables::{consents, one_time};
+use countersign_store::{AuthorizationCode, Judged, NewOneTime, RequestUri, Settled, Write};
+use http::Method;
+use std::sync::Arc;
+
+/// A browser arrives with a request.
+pub(super) async fn begin(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
+    let form = if call.parts.method == Method::POST {
+        body::form(&mut call)
+            .await
+            .map_err(|_| PageError::Malformed)?
+    } else {
+        body::query(&call).map_err(|_| PageError::Malformed)?
+    };
+    let found = find(&identity, &call, &form).await;
+    let (client, request, source) = match found {
+        Ok(found) => found,
+        Err(refusal) => return refuse(&identity, &call, &form, refusal),
+    };
+    let session = cookies::session(&identity, &call).await?;
+    let beginning = Beginning {
+        at: identity.fabric.now(),
+        session: session.as_ref().map(|session| session.id),
+    };
+    let ticket = Ticket {
+        client: client.id.clone(),
+        source,
+        beginning,
+        session: None,
+    };
+    if matches!(ticket.source, Source::Here(_)) {
+        record::happened(&identity, &call, requested(&request, "query")).await?;
+    }
+    proceed(&identity, &call, &client, request, ticket, session).await
+}
+
+/// A browser comes back from signing in.
+pub(super) async fn resume(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    let form = body::query(&call).map_err(|_| PageError::Malformed)?;
+    let ticket: Ticket = ticket::open(&identity, &call, Step::Resume, form.get("ticket"))?;
+    let (client, request) = reopen(&identity, &call, &ticket).await?;
+    let session = cookies::session(&identity, &call).await?;
+    proceed(&identity, &call, &client, request, ticket, session).await
+}
+
+/// Why an arriving request goes nowhere.
+enum Refusal {
+    Page(PageError),
+    Redirect(Box<ReturnAddress>, OAuthError),
+}
+
+impl From<PageError> for Refusal {
+    fn from(error: PageError) -> Self {
+        Self::Page(error)
+    }
+}
+
+async fn find(
+    identity: &Identity,
+    call: &Call,
+    form: &Form,
+) -> Result<(Arc<ClientRecord>, AuthorizationRequest, Source), Refusal> {
+    let client = registered(
+        identity,
+        call,
+        form.get("client_id").and_then(|id| id.parse().ok()),
+    )
+    .await?;
+    if let Some(request_uri) = form.get("request_uri") {
+        let handle = request_handle(request_uri).map_err(PageError::RequestUri)?;
+        let pushed = pushed(identity, call, handle).await?;
+        let request = pushed
+            .begin(&client.id, identity.fabric.now())
+            .map_err(PageError::RequestUri)?
+            .clone();
+        check_standing(call, &client, &request)?;
+        return Ok((client, request, Source::Pushed(handle.to_owned())));
+    }
+    let address = ReturnAddress::find(form, &client, &call.tenant.issuer)?;
+    match AuthorizationRequest::parse(form, &client, &address, &call.tenant, Via::Browser) {
+        Ok(request) => Ok((client, request.clone(), Source::Here(Box::new(request)))),
+        Err(error) => Err(Refusal::Redirect(Box::new(address), error)),
+    }
+}
+
+async fn registered(
+    identity: &Identity,
+    call: &Call,
+    id: Option<ClientId>,
+) -> Result<Arc<ClientRecord>, PageError> {
+    let id = id.ok_or(PageError::ClientUnknown)?;
+    let client = identity
+        .fabric
+        .directory()
+        .client(&call.tenant.name, &id)
+        .await
+        .map_err(|_| PageError::Unavailable)?;
+    client
+        .filter(|client| client.enabled)
+        .ok_or(PageError::ClientUnknown)
+}
+
+async fn pushed(
+    identity: &Identity,
+    call: &Call,
+    handle: &str,
+) -> Result<PushedRequest, PageError> {
+    let fabric = &identity.fabric;
+    let hash = fabric
+        .secrets()
+        .handle::<RequestUri>(&call.tenant.name, handle);
+    let mut connection = fabric
+        .store()
+        .read()
+        .await
+        .map_err(|_| PageError::Unavailable)?;
+    match one_time::find(&mut connection, &call.tenant.name, &hash, fabric.now())
+        .await
+        .map_err(|_| PageError::Unavailable)?
+    {
+        Taken::Fresh(pushed) => Ok(pushed),
+        Taken::Spent(_) => Err(PageError::RequestUri(OAuthError::RequestUriReused)),
+        Taken::Unknown => Err(PageError::RequestUri(OAuthError::RequestUriUnknown)),
+    }
+}
+
+fn check_standing(
+    call: &Call,
+    client: &ClientRecord,
+    request: &AuthorizationRequest,
+) -> Result<(), Refusal> {
+    match request.still_allowed(client, &call.tenant) {
+        Ok(()) => Ok(()),
+        Err(StaleRequest::Address) => Err(PageError::RedirectUri.into()),
+        Err(StaleRequest::Parameters(error)) => Err(Refusal::Redirect(
+            Box::new(ReturnAddress::of(request, &call.tenant.issuer)),
+            error,
+        )),
+    }
+}
+
+fn refuse(
+    identity: &Identity,
+    call: &Call,
+    form: &Form,
+    refusal: Refusal,
+) -> Result<Response, Failure> {
+    match refusal {
+        Refusal::Page(error) => {
+            let reason = match error {
+                PageError::RequestUri(error) => error.reason(),
+                PageError::ClientUnknown => "client_unknown",
+                PageError::ForeignForm => "foreign_form",
+                PageError::InteractionOver => "interaction_over",
+                PageError::Malformed => "malformed",
+                PageError::RedirectUri => "redirect_uri",
+                PageError::Unavailable => "unavailable",
+            };
+            record::authorization_refused(identity, call, None, "error_page", reason)?;
+            Err(error.into())
+        }
+        Refusal::Redirect(address, error) => {
+            let client = form.get("client_id").and_then(|id| id.parse().ok());
+            record::authorization_refused(
+                identity,
+                call,
+                client,
+                error.code().as_str(),
+                error.reason(),
+            )?;
+            see_other(&address.error(error).location())
+        }
+    }
+}
+
+/// The client and request of a ticket, as they stand now.
+pub(super) async fn reopen(
+    identity: &Identity,
+    call: &Call,
+    ticket: &Ticket,
+) -> Result<(Arc<ClientRecord>, AuthorizationRequest), Failure> {
+    ticket.check_age(identity.fabric.now())?;
+    let client = registered(identity, call, Some(ticket.client.clone())).await?;
+    let request = match &ticket.source {
+        Source::Here(request) => (**request).clone(),
+        Source::Pushed(handle) => {
+            let pushed = pushed(identity, call, handle).await?;
+            if pushed.client != client.id {
+                return Err(PageError::RequestUri(OAuthError::RequestUriOfAnotherClient).into());
+            }
+            pushed.request
+        }
+    };
+    if request.still_allowed(&client, &call.tenant).is_err() {
+        return Err(PageError::InteractionOver.into());
+    }
+    Ok((client, request))
+}
+
+/// Asks what comes next and answers it.
+async fn proceed(
+    identity: &Identity,
+    call: &Call,
+    client: &ClientRecord,
+    request: AuthorizationRequest,
+    ticket: Ticket,
+    session: Option<Session>,
+) -> Result<Response, Failure> {
+    let remembered = match &session {
+        Some(session) => remembered(identity, call, session, client).await?,
+        None => None,
+    };
+    let step = next_step(
+        &request,
+        client,
+        session.as_ref(),
+        remembered.as_ref(),
+        ticket.beginning,
+        identity.fabric.now(),
+    );
+    match step {
+        NextStep::Approved(approved) => {
+            issue(identity, call, &request, &ticket, approved, None).await
+        }
+        NextStep::AskConsent(question) => {
+            let ticket = Ticket {
+                session: session.map(|session| session.id),
+                ..ticket
+            };
+            let browser = Browser::of(identity, call);
+            let sealed = ticket::seal(identity, call, &browser.value, Step::Consent, &ticket)?;
+            let page = ConsentPage {
+                client: client.name.as_str(),
+                client_id: client.id.as_str(),
+                host: pages::host_of(request.redirect_uri.as_str()),
+                scopes: question
+                    .scopes()
+                    .iter()
+                    .map(|scope| pages::explain(scope.as_str()))
+                    .collect(),
+                audiences: question
+                    .audiences()
+                    .iter()
+                    .filter(|audience| audience.as_str() != call.tenant.issuer.as_str())
+                    .map(|audience| audience.as_str())
+                    .collect(),
+                hours: client.refresh_token_lifetime().as_secs().div_ceil(3600),
+                action: call.path_of("/consent"),
+                ticket: &sealed,
+            };
+            shown(
+                call,
+                &browser,
+                pages::render(&page, &pages::origin_of(request.redirect_uri.as_str())),
+            )
+        }
+        NextStep::SignIn(_) => sign_in_page(identity, call, client, &request, &ticket, None),
+        NextStep::Refuse(error) => {
+            record::authorization_refused(
+                identity,
+                call,
+                Some(client.id.clone()),
+                error.code().as_str(),
+                error.reason(),
+            )?;
+            see_other(
+                &ReturnAddress::of(&request, &call.tenant.issuer)
+                    .error(error)
+                    .location(),
+            )
+        }
+    }
+}
+
+/// The page that asks who they are; `problem` says what was wrong with the last answer.
+pub(super) fn sign_in_page(
+    identity: &Identity,
+    call: &Call,
+    client: &ClientRecord,
+    request: &AuthorizationRequest,
+    ticket: &Ticket,
+    problem: Option<&str>,
+) -> Result<Response, Failure> {
+    let browser = Browser::of(identity, call);
+    let sealed = ticket::seal(identity, call, &browser.value, Step::SignIn, ticket)?;
+    let page = SignInPage {
+        client: client.name.as_str(),
+        action: call.path_of("/sign-in"),
+        ticket: &sealed,
+        problem,
+    };
+    shown(
+        call,
+        &browser,
+        pages::render(&page, &pages::origin_of(request.redirect_uri.as_str())),
+    )
+}
+
+fn shown(call: &Call, browser: &Browser, mut response: Response) -> Result<Response, Failure> {
+    if browser.known == Known::New {
+        cookies::name_browser(&mut response, &call.tenant.name, &browser.value)?;
+    }
+    Ok(response)
+}
+
+pub(super) async fn remembered(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+    client: &ClientRecord,
+) -> Result<Option<ConsentRecord>, Failure> {
+    let mut connection = identity.fabric.store().read().await?;
+    Ok(consents::find(&mut connection, &call.tenant.name, session.user, &client.id).await?)
+}
+
+/// Makes the code, spends the pushed request and remembers the consent in one transaction, then sends the browser back.
+pub(super) async fn issue(
+    identity: &Identity,
+    call: &Call,
+    request: &AuthorizationRequest,
+    ticket: &Ticket,
+    approved: Approved,
+    consent: Option<ConsentRecord>,
+) -> Result<Response, Failure> {
+    let fabric = &identity.fabric;
+    let (now, code) = (fabric.now(), fabric.random().token());
+    let record = approved.code(fabric.random().grant_id(), now);
+    let event = CodeIssued {
+        aud: record
+            .audiences
+            .first()
+            .map(|audience| Text::of(audience.as_str())),
+        client: record.client.clone(),
+        grant: record.grant,
+        scopes: Text::of(&record.scopes.to_string()),
+        user: record.user,
+    };
+    let event = fabric
+        .recorder()
+        .about_event(&call.tenant.name, Some(call.id), event);
+    let hash = fabric
+        .secrets()
+        .handle::<AuthorizationCode>(&call.tenant.name, code.expose());
+    let mut writes = vec![Write::AddOneTime(NewOneTime::new::<AuthorizationCode>(
+        &hash,
+        &record,
+        record.expires,
+    )?)];
+    writes.extend(consent.map(|consent| Write::PutConsent(Box::new(consent))));
+    match &ticket.source {
+        Source::Here(_) => drop(
+            fabric
+                .store()
+                .change(&call.tenant.name, writes, event, now)
+                .await?,
+        ),
+        Source::Pushed(handle) => {
+            let handle = fabric
+                .secrets()
+                .handle::<RequestUri>(&call.tenant.name, handle);
+            let judge = move |taken: Taken<PushedRequest>| match taken {
+                Taken::Fresh(_) => Judged::Commit {
+                    permit: (),
+                    writes,
+                    event,
+                },
+                Taken::Spent(_) => Judged::Refuse {
+                    error: OAuthError::RequestUriReused,
+                },
+                Taken::Unknown => Judged::Refuse {
+                    error: OAuthError::RequestUriUnknown,
+                },
+            };
+            match fabric
+                .store()
+                .spend::<RequestUri, (), OAuthError, _>(&call.tenant.name, handle, now, judge)
+                .await?
+            {
+                Settled::Permitted(_) => {}
+                Settled::Refused(refused) => {
+                    return Err(PageError::RequestUri(refused.into_decision()).into());
+                }
+                Settled::RefusedUnrecorded(error) => {
+                    record::authorization_refused(
+                        identity,
+                        call,
+                        Some(ticket.client.clone()),
+                        "error_page",
+                        error.reason(),
+                    )?;
+                    return Err(PageError::RequestUri(error).into());
+                }
+            }
+        }
+    }
+    see_other(
+        &ReturnAddress::of(request, &call.tenant.issuer)
+            .code(code)
+            .location(),
+    )
+}

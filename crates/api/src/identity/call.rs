@@ -1,0 +1,83 @@
+//! One request on its way through a handler: what dispatch found out before the handler was chosen.
+
+use super::{Door, Identity};
+use axum::body::Body;
+use axum::extract::Request;
+use countersign_base::{Conditional, NoTls, RequestId};
+use countersign_crypto::x509::PeerCertificate;
+use countersign_oauth::TenantRecord;
+use countersign_oauth::metadata::tenant_path;
+use http::HeaderMap;
+use http::request::Parts;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+/// A request, its tenant and its number.
+pub(crate) struct Call {
+    pub(crate) id: RequestId,
+    pub(crate) tenant: Arc<TenantRecord>,
+    pub(crate) path: &'static str,
+    pub(crate) parts: Parts,
+    /// Behind a lock only so that a call can be shared between threads; nobody waits for it.
+    pub(crate) body: Mutex<Body>,
+}
+
+impl Call {
+    pub(super) fn new(
+        id: RequestId,
+        tenant: Arc<TenantRecord>,
+        path: &'static str,
+        request: Request,
+    ) -> Self {
+        let (parts, body) = request.into_parts();
+        Self {
+            id,
+            tenant,
+            path,
+            parts,
+            body: Mutex::new(body),
+        }
+    }
+
+    pub(crate) const fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// Where the connection came from. A listener that says nothing is taken for one source.
+    pub(crate) fn source(&self) -> IpAddr {
+        self.parts
+            .extensions
+            .get::<SocketAddr>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip)
+    }
+
+    /// The certificate that the peer proved to hold.
+    pub(crate) fn peer(&self) -> Conditional<&PeerCertificate, NoTls> {
+        match self
+            .parts
+            .extensions
+            .get::<Conditional<PeerCertificate, NoTls>>()
+        {
+            None => Conditional::Absent(NoTls::NoCertificate),
+            Some(Conditional::Absent(reason)) => Conditional::Absent(*reason),
+            Some(Conditional::Present(certificate)) => Conditional::Present(certificate),
+        }
+    }
+
+    /// The address of this request as its sender knows it, for proofs (RFC 9449 §4.2): made of the issuer and never of the `Host` header.
+    pub(crate) fn target_uri(&self, identity: &Identity) -> String {
+        match (identity.options.door, &identity.options.mtls_origin) {
+            (Door::MutualTls, Some(origin)) => {
+                format!("{origin}{}{}", tenant_path(&self.tenant.name), self.path)
+            }
+            (Door::MutualTls, None) | (Door::Browser, _) => {
+                format!("{}{}", self.tenant.issuer, self.path)
+            }
+        }
+    }
+
+    /// The path of another endpoint of the same tenant.
+    pub(crate) fn path_of(&self, endpoint: &str) -> String {
+        format!("{}{endpoint}", tenant_path(&self.tenant.name))
+    }
+}

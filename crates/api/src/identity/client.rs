@@ -1,0 +1,102 @@
+//! Who calls, and with which key: client authentication and proof of possession at the endpoints that clients use.
+
+use super::Identity;
+use super::answer::Failure;
+use super::call::Call;
+use super::record;
+use countersign_authn::client::{self, AuthenticatedClient, ClientRules};
+use countersign_authn::dpop::{self, ProofUse};
+use countersign_authn::{Form, Unspent};
+use countersign_base::Conditional;
+use countersign_oauth::{Binding, ClientRecord, OAuthError};
+use std::sync::Arc;
+
+/// A client whose credential holds, its one-time values still to be spent.
+pub(super) struct Caller {
+    pub(super) unspent: Unspent<AuthenticatedClient>,
+    pub(super) record: Arc<ClientRecord>,
+}
+
+/// Authenticates the client of a call.
+pub(super) async fn authenticate(
+    identity: &Identity,
+    call: &Call,
+    form: &Form,
+) -> Result<Caller, Failure> {
+    let fabric = &identity.fabric;
+    let demand = match client::demand(call.headers(), form) {
+        Ok(demand) => demand,
+        Err(refusal) => {
+            record::client_refused(identity, call, None, "unknown", refusal.reason().as_str())?;
+            return Err(refusal.into());
+        }
+    };
+    let method = demand.method().name();
+    let record = fabric
+        .directory()
+        .client(&call.tenant.name, demand.client_id())
+        .await?;
+    let registration = record.as_ref().map(|record| record.registration());
+    let rules = ClientRules {
+        audience: &call.tenant.issuer,
+        secrets: &fabric.secrets().client_secret_key(&call.tenant.name),
+    };
+    match (
+        client::prove(demand, registration.as_ref(), &rules, fabric.now()),
+        record,
+    ) {
+        (Ok(unspent), Some(record)) => Ok(Caller { unspent, record }),
+        (Ok(_), None) => Err(OAuthError::ClientUnauthenticated.into()),
+        (Err(refusal), record) => {
+            let known = record.as_ref().map(|record| record.id.clone());
+            record::client_refused(identity, call, known, method, refusal.reason().as_str())?;
+            Err(refusal.into())
+        }
+    }
+}
+
+/// Authenticates a client and spends its assertion, at an endpoint whose own transaction does not.
+pub(super) async fn authenticate_and_spend(
+    identity: &Identity,
+    call: &Call,
+    form: &Form,
+) -> Result<(AuthenticatedClient, Arc<ClientRecord>), Failure> {
+    let Caller { unspent, record } = authenticate(identity, call, form).await?;
+    match identity.fabric.store().spend_assertion(unspent).await? {
+        Ok(client) => Ok((client, record)),
+        Err(_replayed) => {
+            record::client_refused(
+                identity,
+                call,
+                Some(record.id.clone()),
+                "private_key_jwt",
+                "assertion_replayed",
+            )?;
+            Err(OAuthError::ClientUnauthenticated.into())
+        }
+    }
+}
+
+/// The key that the call proves: by a DPoP proof, or by the certificate of its connection.
+pub(super) fn binding(identity: &Identity, call: &Call) -> Result<Binding, Failure> {
+    let fabric = &identity.fabric;
+    match dpop::demand(
+        call.headers(),
+        &call.parts.method,
+        &call.target_uri(identity),
+    )? {
+        Conditional::Present(proof) => {
+            let now = fabric.now();
+            let unspent = dpop::prove(proof, ProofUse::AtServer, fabric.nonces().policy(now), now)?;
+            let key = fabric
+                .replay()
+                .spend_replay(unspent, now)
+                .map_err(|_| OAuthError::DpopProofRefused)?;
+            Ok(Binding::Dpop(key.thumbprint().clone()))
+        }
+        Conditional::Absent(_) => Ok(match call.peer() {
+            Conditional::Present(certificate) => Binding::Certificate(certificate.thumbprint()),
+            Conditional::Absent(_) => Binding::Bearer,
+        }),
+    }
+}

@@ -1,0 +1,74 @@
+//! `/consent`: a person's answer to what a client asks for.
+
+use super::Identity;
+use super::answer::{Failure, see_other};
+use super::authorize;
+use super::body;
+use super::call::Call;
+use super::cookies;
+use super::record;
+use super::ticket::{self, Step, Ticket};
+use axum::response::Response;
+use countersign_audit::Text;
+use countersign_audit::event::{Consent, ConsentAnswer};
+use countersign_oauth::OAuthError;
+use countersign_oauth::authorize::{NextStep, PageError, ReturnAddress, next_step};
+use std::sync::Arc;
+
+pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
+    let form = body::form(&mut call)
+        .await
+        .map_err(|_| PageError::Malformed)?;
+    let ticket: Ticket = match ticket::open(&identity, &call, Step::Consent, form.get("ticket")) {
+        Ok(ticket) => ticket,
+        Err(error) => {
+            record::authorization_refused(&identity, &call, None, "error_page", "foreign_form")?;
+            return Err(error.into());
+        }
+    };
+    let (client, request) = authorize::reopen(&identity, &call, &ticket).await?;
+    let session = cookies::session(&identity, &call).await?;
+    // The page was made for one person; another one who signed in meanwhile has not read it.
+    let session = session
+        .filter(|session| ticket.session == Some(session.id))
+        .ok_or(PageError::InteractionOver)?;
+    let now = identity.fabric.now();
+    let event = |answer| Consent {
+        answer,
+        client: client.id.clone(),
+        grant: None,
+        scopes: Text::of(&request.scopes.to_string()),
+        user: session.user,
+    };
+    match form.get("answer") {
+        Some("allow") => {}
+        Some("deny") => {
+            record::happened(&identity, &call, event(ConsentAnswer::Denied)).await?;
+            return see_other(
+                &ReturnAddress::of(&request, &call.tenant.issuer)
+                    .error(OAuthError::ConsentDenied)
+                    .location(),
+            );
+        }
+        Some(_) | None => return Err(PageError::Malformed.into()),
+    }
+    let remembered = authorize::remembered(&identity, &call, &session, &client).await?;
+    match next_step(
+        &request,
+        &client,
+        Some(&session),
+        remembered.as_ref(),
+        ticket.beginning,
+        now,
+    ) {
+        NextStep::AskConsent(question) => {
+            record::happened(&identity, &call, event(ConsentAnswer::Granted)).await?;
+            let (approved, consent) = question.allow(now);
+            authorize::issue(&identity, &call, &request, &ticket, approved, Some(consent)).await
+        }
+        NextStep::Approved(approved) => {
+            authorize::issue(&identity, &call, &request, &ticket, approved, None).await
+        }
+        NextStep::SignIn(_) | NextStep::Refuse(_) => Err(PageError::InteractionOver.into()),
+    }
+}

@@ -1,0 +1,204 @@
+//! From a path to its endpoint: the registry that `authz_matrix` walks.
+//!
+//! The default tenant's endpoints stand at the root, every other's below `/t/NAME`; metadata is also found by path insertion (RFC 8414 §3.1).
+
+use super::answer::{Failure, finish};
+use super::call::Call;
+use super::{
+    Identity, authorize, consent, introspect, logout, metadata, par, revoke, sign_in, token,
+    userinfo,
+};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use countersign_base::Tenant;
+use futures_util::future::BoxFuture;
+use http::Method;
+use std::sync::Arc;
+
+type Handler = fn(Arc<Identity>, Call) -> BoxFuture<'static, Result<Response, Failure>>;
+
+/// One endpoint.
+pub struct Endpoint {
+    /// Its path below the tenant's.
+    pub path: &'static str,
+    /// The methods it answers.
+    pub methods: &'static [Method],
+    /// What a caller must show.
+    pub credential: Credential,
+    handler: Handler,
+}
+
+/// What an endpoint demands of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of this tenant for its own audience.
+    AccessToken,
+    /// A form that this program made for this browser.
+    BrowserForm,
+    /// A client's authentication; a public client's name will do.
+    Client,
+    /// A confidential client's authentication.
+    ConfidentialClient,
+    /// Nothing: the answer is public, or a page that asks.
+    Nothing,
+}
+
+/// Every endpoint. A new one needs a row in the authorization matrix.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        path: "/.well-known/openid-configuration",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        handler: |i, c| Box::pin(metadata::document(i, c)),
+    },
+    Endpoint {
+        path: "/.well-known/oauth-authorization-server",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        handler: |i, c| Box::pin(metadata::document(i, c)),
+    },
+    Endpoint {
+        path: "/.well-known/jwks.json",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        handler: |i, c| Box::pin(metadata::keys(i, c)),
+    },
+    Endpoint {
+        path: "/authorize",
+        methods: &[Method::GET, Method::POST],
+        credential: Credential::Nothing,
+        handler: |i, c| Box::pin(authorize::begin(i, c)),
+    },
+    Endpoint {
+        path: "/authorize/resume",
+        methods: &[Method::GET],
+        credential: Credential::BrowserForm,
+        handler: |i, c| Box::pin(authorize::resume(i, c)),
+    },
+    Endpoint {
+        path: "/consent",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        handler: |i, c| Box::pin(consent::answer(i, c)),
+    },
+    Endpoint {
+        path: "/introspect",
+        methods: &[Method::POST],
+        credential: Credential::ConfidentialClient,
+        handler: |i, c| Box::pin(introspect::introspect(i, c)),
+    },
+    Endpoint {
+        path: "/logout",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        handler: |i, c| Box::pin(logout::page(i, c)),
+    },
+    Endpoint {
+        path: "/logout/confirm",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        handler: |i, c| Box::pin(logout::sign_out(i, c)),
+    },
+    Endpoint {
+        path: "/par",
+        methods: &[Method::POST],
+        credential: Credential::Client,
+        handler: |i, c| Box::pin(par::push(i, c)),
+    },
+    Endpoint {
+        path: "/revoke",
+        methods: &[Method::POST],
+        credential: Credential::Client,
+        handler: |i, c| Box::pin(revoke::revoke(i, c)),
+    },
+    Endpoint {
+        path: "/sign-in",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        handler: |i, c| Box::pin(sign_in::sign_in(i, c)),
+    },
+    Endpoint {
+        path: "/token",
+        methods: &[Method::POST],
+        credential: Credential::Client,
+        handler: |i, c| Box::pin(token::token(i, c)),
+    },
+    Endpoint {
+        path: "/userinfo",
+        methods: &[Method::GET, Method::POST],
+        credential: Credential::AccessToken,
+        handler: |i, c| Box::pin(userinfo::userinfo(i, c)),
+    },
+];
+
+/// Answers one request.
+pub(super) async fn dispatch(State(identity): State<Arc<Identity>>, request: Request) -> Response {
+    let id = identity.fabric.random().request_id();
+    let outcome = match find(&identity, request) {
+        Ok((endpoint, request, tenant)) => {
+            let call = Call::new(id, tenant, endpoint.path, request);
+            (endpoint.handler)(Arc::clone(&identity), call).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let response = finish(&identity, id, outcome);
+    identity
+        .fabric
+        .metrics()
+        .answered("identity", response.status().as_u16());
+    response
+}
+
+type Found = (
+    &'static Endpoint,
+    Request,
+    Arc<countersign_oauth::TenantRecord>,
+);
+
+fn find(identity: &Identity, request: Request) -> Result<Found, Failure> {
+    let (name, path) = split(request.uri().path()).ok_or(Failure::NotFound)?;
+    let tenant = identity
+        .fabric
+        .directory()
+        .tenant(&name)
+        .ok_or(Failure::NotFound)?;
+    let endpoint = ENDPOINTS
+        .iter()
+        .find(|endpoint| path == endpoint.path)
+        .ok_or(Failure::NotFound)?;
+    if !endpoint.methods.contains(request.method()) {
+        return Err(Failure::MethodNotAllowed(endpoint.methods));
+    }
+    Ok((endpoint, request, tenant))
+}
+
+/// The tenant that a path names, and the path below it. `/t/default` names nobody: one tenant has one address.
+fn split(path: &str) -> Option<(Tenant, String)> {
+    for well_known in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ] {
+        if let Some(name) = path
+            .strip_prefix(well_known)
+            .and_then(|rest| rest.strip_prefix("/t/"))
+        {
+            return Some((named(name)?, well_known.to_owned()));
+        }
+    }
+    match path.strip_prefix("/t/") {
+        None => Some((Tenant::default_tenant(), path.to_owned())),
+        Some(rest) => {
+            let (name, below) = rest.split_once('/')?;
+            Some((named(name)?, format!("/{below}")))
+        }
+    }
+}
+
+fn named(name: &str) -> Option<Tenant> {
+    name.parse()
+        .ok()
+        .filter(|tenant: &Tenant| !tenant.is_default())
+}
+
+#[cfg(test)]
+mod tests;

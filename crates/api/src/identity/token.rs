@@ -1,0 +1,373 @@
+//! `/token` (RFC 6749 §3.2): parse, authenticate, spend and judge in one transaction, mint after its commit.
+
+use super::Identity;
+use super::answer::{Failure, json};
+use super::body;
+use super::call::Call;
+use super::client::{self, Caller};
+use super::presented;
+use super::record::{self, CallFacts};
+use axum::response::Response;
+use countersign_audit::event::{self, GrantRevoked, RefreshReused};
+use countersign_audit::{Code, Record};
+use countersign_authn::client::AuthenticatedClient;
+use countersign_base::{ClientId, Secret, UnixTime};
+use countersign_control::{TokenSet, mint};
+use countersign_oauth::token::{PresentedSubject, PresentedToken};
+use countersign_oauth::{
+    Binding, Change, Fresh, Issuance, OAuthError, Redeemed, RefreshHandle, Refused, Requester,
+    RevocationReason, TenantRecord, TokenRequest,
+};
+use countersign_policy::{Permitted, PolicySet, decide};
+use countersign_store::{AuthorizationCode, Judged, Loaded, Loot, Presented, Recorder, Settled};
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use serde::Serialize;
+use std::sync::Arc;
+
+pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
+    let form = match body::form(&mut call).await {
+        Ok(form) => form,
+        Err(failure) => return refuse(&identity, &call, None, "unknown", failure),
+    };
+    let Caller { unspent, record } = client::authenticate(&identity, &call, &form).await?;
+    let who = Some(record.id.clone());
+    let request = match TokenRequest::parse(&form) {
+        Ok(request) => request,
+        Err(error) => return refuse(&identity, &call, who, "unknown", error.into()),
+    };
+    let grant_type = request.grant_type().as_str();
+    let binding = match client::binding(&identity, &call) {
+        Ok(binding) => binding,
+        Err(failure) => return refuse(&identity, &call, who, grant_type, failure),
+    };
+    let shown = match Shown::of(&identity, &call, &request) {
+        Ok(shown) => shown,
+        Err(error) => return refuse(&identity, &call, who, grant_type, error.into()),
+    };
+    let fabric = &identity.fabric;
+    let (now, presented) = (fabric.now(), shown.presented(&identity, &call, &request));
+    let judge = Judge {
+        request,
+        shown,
+        binding,
+        tenant: Arc::clone(&call.tenant),
+        policies: fabric.policies(),
+        recorder: fabric.recorder().clone(),
+        facts: CallFacts::from(&call),
+        fresh: Fresh::draw(fabric.random()),
+        now,
+    };
+    let settled = fabric
+        .store()
+        .issue(unspent, presented, now, move |client, loaded| {
+            judge.judge(&client, loaded)
+        })
+        .await?;
+    match settled {
+        Err(_replayed) => {
+            record::client_refused(
+                &identity,
+                &call,
+                who,
+                "private_key_jwt",
+                "assertion_replayed",
+            )?;
+            Err(OAuthError::ClientUnauthenticated.into())
+        }
+        Ok(Settled::Permitted(permit)) => {
+            let tokens = mint(permit, fabric.keys(), now).map_err(|error| {
+                tracing::error!(event = "mint_failed", %error);
+                Failure::Unavailable
+            })?;
+            fabric.metrics().minted(grant_type);
+            Ok(answer(&tokens))
+        }
+        Ok(Settled::Refused(error)) => {
+            fabric.revocations().refresh(fabric.store(), now).await?;
+            Err(error.into_decision().into())
+        }
+        Ok(Settled::RefusedUnrecorded(error)) => {
+            refuse(&identity, &call, who, grant_type, error.into())
+        }
+    }
+}
+
+/// Records a refusal that no transaction recorded, then answers it.
+fn refuse(
+    identity: &Identity,
+    call: &Call,
+    client: Option<ClientId>,
+    grant_type: &'static str,
+    failure: Failure,
+) -> Result<Response, Failure> {
+    let error = match &failure {
+        Failure::OAuth(error) => *error,
+        Failure::Dpop(_) => OAuthError::DpopProofRefused,
+        _ => OAuthError::ParameterMalformed("body"),
+    };
+    record::refused(
+        identity,
+        call,
+        record::token_refused(client, grant_type, error),
+    )?;
+    Err(failure)
+}
+
+/// What a request shows besides its parameters, verified before the transaction.
+enum Shown {
+    Nothing,
+    Refresh(RefreshHandle),
+    Exchange {
+        subject: Box<PresentedToken>,
+        actor: Option<Box<PresentedToken>>,
+    },
+}
+
+impl Shown {
+    fn of(identity: &Identity, call: &Call, request: &TokenRequest) -> Result<Self, OAuthError> {
+        match request {
+            TokenRequest::AuthorizationCode(_) | TokenRequest::ClientCredentials(_) => {
+                Ok(Self::Nothing)
+            }
+            TokenRequest::RefreshToken(request) => {
+                let key = identity.fabric.keys().refresh_key(&call.tenant.name);
+                RefreshHandle::parse(request.token.expose(), &key)
+                    .map(Self::Refresh)
+                    .map_err(|_| OAuthError::RefreshUnknown)
+            }
+            TokenRequest::TokenExchange(request) => {
+                let verify = |token: &Secret<String>| {
+                    presented::access_token(identity, call, token.expose())
+                };
+                let subject =
+                    verify(&request.subject_token).map_err(|_| OAuthError::SubjectTokenRefused)?;
+                let actor = request
+                    .actor_token
+                    .as_ref()
+                    .map(verify)
+                    .transpose()
+                    .map_err(|_| OAuthError::ActorTokenRefused)?;
+                Ok(Self::Exchange {
+                    subject: Box::new(subject),
+                    actor: actor.map(Box::new),
+                })
+            }
+        }
+    }
+
+    /// What the transaction takes or reads again for it.
+    fn presented(&self, identity: &Identity, call: &Call, request: &TokenRequest) -> Presented {
+        match (self, request) {
+            (Self::Nothing, TokenRequest::AuthorizationCode(request)) => Presented::Code(
+                identity
+                    .fabric
+                    .secrets()
+                    .handle::<AuthorizationCode>(&call.tenant.name, request.code.expose()),
+            ),
+            (Self::Refresh(handle), _) => Presented::RefreshFamily(handle.family()),
+            (Self::Exchange { subject, .. }, _) => match &subject.subject {
+                PresentedSubject::Client(_) => Presented::Token {
+                    grant: None,
+                    session: None,
+                    user: None,
+                },
+                PresentedSubject::User { id, session, .. } => Presented::Token {
+                    grant: Some(subject.grant),
+                    session: Some(*session),
+                    user: Some(*id),
+                },
+            },
+            (Self::Nothing, _) => Presented::Nothing,
+        }
+    }
+}
+
+/// Everything that judging needs and that is not in the transaction.
+struct Judge {
+    request: TokenRequest,
+    shown: Shown,
+    binding: Binding,
+    tenant: Arc<TenantRecord>,
+    policies: Arc<PolicySet>,
+    recorder: Recorder,
+    facts: CallFacts,
+    fresh: Fresh,
+    now: UnixTime,
+}
+
+impl Judge {
+    fn judge(
+        self,
+        client: &AuthenticatedClient,
+        loaded: Loaded,
+    ) -> Judged<Permitted<Issuance>, OAuthError> {
+        let person = loaded.standing.user.as_ref().map(|person| person.user.id);
+        match self.redeem(client, loaded) {
+            Ok(Redeemed { issuance, changes }) => match decide(&self.policies, issuance) {
+                Ok(permit) => {
+                    let event = record::token_decided(
+                        &self.recorder,
+                        &self.facts,
+                        permit.target(),
+                        permit.decision(),
+                        permit.query(),
+                        None,
+                    );
+                    Judged::Commit {
+                        permit,
+                        writes: changes.into_iter().map(Into::into).collect(),
+                        event,
+                    }
+                }
+                Err(denied) => {
+                    let reason = Some(denied.reason().as_str());
+                    let event = record::token_decided(
+                        &self.recorder,
+                        &self.facts,
+                        denied.target(),
+                        denied.decision(),
+                        denied.query(),
+                        reason,
+                    );
+                    Judged::CommitRefusal {
+                        error: OAuthError::PolicyDenied,
+                        writes: Vec::new(),
+                        event,
+                    }
+                }
+            },
+            Err(Refused { error, changes }) => match revocation(&changes) {
+                None => Judged::Refuse { error },
+                Some((grant, reason)) => {
+                    let event = self.revoked(client, grant, reason, person);
+                    Judged::CommitRefusal {
+                        error,
+                        writes: changes.into_iter().map(Into::into).collect(),
+                        event,
+                    }
+                }
+            },
+        }
+    }
+
+    fn redeem(&self, client: &AuthenticatedClient, loaded: Loaded) -> Result<Redeemed, Refused> {
+        let Loaded { taken, standing } = loaded;
+        let requester = Requester {
+            client,
+            binding: &self.binding,
+            tenant: &self.tenant,
+        };
+        match (&self.request, &self.shown, taken) {
+            (TokenRequest::AuthorizationCode(request), _, Loot::Code(taken)) => {
+                request.redeem(taken, &standing, &requester, self.fresh, self.now)
+            }
+            (TokenRequest::ClientCredentials(request), _, _) => {
+                request.redeem(&standing, &requester, self.fresh, self.now)
+            }
+            (
+                TokenRequest::RefreshToken(request),
+                Shown::Refresh(handle),
+                Loot::RefreshFamily(family),
+            ) => request.redeem(*handle, family, &standing, &requester, self.fresh, self.now),
+            (TokenRequest::TokenExchange(request), Shown::Exchange { subject, actor }, _) => {
+                request.redeem(
+                    subject,
+                    actor.as_deref(),
+                    &standing,
+                    &requester,
+                    self.fresh,
+                    self.now,
+                )
+            }
+            // What was shown and what was taken always fit the request; if they ever did not, nothing is issued.
+            (TokenRequest::AuthorizationCode(_), _, _) => Err(OAuthError::CodeUnknown.into()),
+            (TokenRequest::RefreshToken(_), _, _) => Err(OAuthError::RefreshUnknown.into()),
+            (TokenRequest::TokenExchange(_), _, _) => Err(OAuthError::SubjectTokenRefused.into()),
+        }
+    }
+
+    fn revoked(
+        &self,
+        client: &AuthenticatedClient,
+        grant: countersign_base::GrantId,
+        reason: RevocationReason,
+        user: Option<countersign_base::UserId>,
+    ) -> Record {
+        let event: countersign_audit::Event = match reason {
+            RevocationReason::RefreshReused => RefreshReused {
+                client: client.id().clone(),
+                grant,
+                user,
+            }
+            .into(),
+            RevocationReason::CodeReused => GrantRevoked {
+                by: event::Actor::Client(client.id().clone()),
+                grant,
+                reason: Code::of("code_replayed"),
+            }
+            .into(),
+            RevocationReason::ClientRevoked | RevocationReason::AdministratorRevoked => {
+                GrantRevoked {
+                    by: event::Actor::Client(client.id().clone()),
+                    grant,
+                    reason: Code::of("requested"),
+                }
+                .into()
+            }
+        };
+        self.recorder
+            .about_event(&self.facts.tenant, Some(self.facts.request), event)
+    }
+}
+
+fn revocation(changes: &[Change]) -> Option<(countersign_base::GrantId, RevocationReason)> {
+    changes.iter().find_map(|change| match change {
+        Change::GrantRevoked {
+            grant,
+            reason,
+            at: _,
+        } => Some((*grant, *reason)),
+        Change::FamilyRotated(_) | Change::FamilyStarted(_) | Change::GrantCreated(_) => None,
+    })
+}
+
+/// RFC 6749 §5.1. The only place where minted tokens are exposed.
+#[derive(Serialize)]
+struct TokenResponse<'a> {
+    access_token: &'a str,
+    token_type: &'a str,
+    expires_in: u64,
+    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'a str>,
+}
+
+fn answer(tokens: &TokenSet) -> Response {
+    let mut response = json(
+        StatusCode::OK,
+        &TokenResponse {
+            access_token: tokens.access_token.expose(),
+            token_type: tokens.token_type,
+            expires_in: tokens.expires_in,
+            scope: tokens.scopes.to_string(),
+            refresh_token: tokens
+                .refresh_token
+                .as_ref()
+                .map(|token| token.expose().as_str()),
+            id_token: tokens
+                .id_token
+                .as_ref()
+                .map(|token| token.expose().as_str()),
+            issued_token_type: tokens.issued_token_type,
+        },
+    );
+    response
+        .headers_mut()
+        .insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}

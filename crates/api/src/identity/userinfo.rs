@@ -1,0 +1,107 @@
+//! `/userinfo` (OpenID Connect Core §5.3): a protected resource of this server, with its issuer identifier as audience.
+
+use super::Identity;
+use super::answer::{Failure, json};
+use super::call::Call;
+use super::record;
+use axum::response::Response;
+use countersign_audit::event::{Decision, Verdict};
+use countersign_audit::{Code, Text};
+use countersign_authn::{
+    Anonymous, Binding, Demand, Found, KeyAnswer, Reason, Refusal, ResourceRequest, ResourceRules,
+    Subject, TrustedIssuer, demand, prove,
+};
+use countersign_base::{Scope, Scopes};
+use countersign_oauth::userinfo::UserInfo;
+use countersign_store::tables::users;
+use http::StatusCode;
+use std::sync::Arc;
+
+const SURFACE: Code = Code::of("userinfo");
+
+pub(super) async fn userinfo(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    let subject = match prove_caller(&identity, &call) {
+        Ok(subject) => subject,
+        Err(refusal) => {
+            record::refused(
+                &identity,
+                &call,
+                Decision::new(
+                    SURFACE,
+                    Verdict::Denied,
+                    Code::of(refusal.reason().as_str()),
+                ),
+            )?;
+            return Err(refusal.into());
+        }
+    };
+    let user = match subject.user() {
+        Some(user) => {
+            let mut connection = identity.fabric.store().read().await?;
+            users::find(&mut connection, &call.tenant.name, user)
+                .await?
+                .filter(|user| user.enabled)
+        }
+        None => None,
+    };
+    let Some(user) = user else {
+        record::refused(
+            &identity,
+            &call,
+            Decision::new(SURFACE, Verdict::Denied, Code::of("no_such_person")),
+        )?;
+        return Err(Refusal::from(Reason::Revoked).into());
+    };
+    let mut event = Decision::new(SURFACE, Verdict::Allowed, Code::of("own_claims"));
+    event.action = Text::of("userinfo");
+    event.client = Some(subject.client().clone());
+    event.grant = subject.grant();
+    event.user = Some(user.id);
+    record::happened(&identity, &call, event).await?;
+    Ok(json(StatusCode::OK, &UserInfo::of(&user, subject.scopes())))
+}
+
+fn prove_caller(identity: &Identity, call: &Call) -> Result<Subject, Refusal> {
+    let fabric = &identity.fabric;
+    let audience = call.tenant.own_audience().ok_or(Reason::AudienceMismatch)?;
+    let issuer = TrustedIssuer {
+        issuer: call.tenant.issuer.clone(),
+        tenant: call.tenant.name.clone(),
+        algorithms: fabric.keys().algorithms().to_vec(),
+    };
+    let rules = ResourceRules::new(audience, vec![issuer], Binding::Any, Anonymous::Refused);
+    let target_uri = call.target_uri(identity);
+    let request = ResourceRequest {
+        method: &call.parts.method,
+        target_uri: &target_uri,
+        query: call.parts.uri.query(),
+        headers: call.headers(),
+        peer: call.peer(),
+    };
+    let token = match demand(&request, &rules)? {
+        Demand::Token(token) => token,
+        Demand::Anonymous(_) => return Err(Reason::NoCredential.into()),
+    };
+    let needed = token.key()?;
+    let published = fabric.keys().jwks(&call.tenant.name);
+    let key = published
+        .as_ref()
+        .zip(needed.kid())
+        .and_then(|(keys, kid)| keys.set.find(kid, needed.algorithm()));
+    let answer = key.map_or(KeyAnswer::Unknown, |key| KeyAnswer::Key(key.clone()));
+    let now = fabric.now();
+    let proven = prove(
+        token,
+        Found::Key(needed, answer),
+        fabric.revocations(),
+        fabric.nonces().policy(now),
+        now,
+    )?;
+    let subject = fabric.replay().spend_replay(proven.subject, now)?;
+    let _held = subject.require_scopes(&openid())?;
+    Ok(subject)
+}
+
+fn openid() -> Scopes {
+    "openid".parse::<Scope>().into_iter().collect()
+}

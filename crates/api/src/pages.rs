@@ -1,0 +1,160 @@
+//! The pages that people meet: sign-in, consent, sign-out and errors. They work without JavaScript, in light and dark, on narrow screens.
+//!
+//! Every value is escaped by the templates (askama); a strict content security policy stands behind that.
+
+use askama::Template;
+use axum::response::Response;
+use countersign_base::RequestId;
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use url::Url;
+
+/// Where the style sheet is.
+pub(crate) const STYLE_PATH: &str = "/assets/pages.css";
+const STYLE: &str = include_str!("../templates/pages.css");
+
+/// Asks for username and password.
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+pub(crate) struct SignInPage<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) action: String,
+    pub(crate) ticket: &'a str,
+    pub(crate) problem: Option<&'a str>,
+}
+
+/// Asks whether a client may have what it asks for.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub(crate) struct ConsentPage<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) host: String,
+    pub(crate) scopes: Vec<Explained<'a>>,
+    pub(crate) audiences: Vec<&'a str>,
+    pub(crate) hours: u64,
+    pub(crate) action: String,
+    pub(crate) ticket: &'a str,
+}
+
+/// A scope in words.
+pub(crate) struct Explained<'a> {
+    pub(crate) scope: &'a str,
+    pub(crate) words: &'static str,
+}
+
+/// Asks whether to sign out.
+#[derive(Template)]
+#[template(path = "sign_out.html")]
+pub(crate) struct SignOutPage<'a> {
+    pub(crate) action: String,
+    pub(crate) ticket: &'a str,
+}
+
+/// Nobody is signed in.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub(crate) struct SignedOutPage {}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    heading: &'a str,
+    advice: &'a str,
+    request_id: String,
+}
+
+/// A page whose forms may lead on to `form_target`, the origin of the client's redirect URI, or nowhere else if it is empty.
+pub(crate) fn render(page: &impl Template, form_target: &str) -> Response {
+    respond(StatusCode::OK, page, form_target)
+}
+
+/// A page that says what went wrong and what to do.
+pub(crate) fn error(id: RequestId, status: StatusCode, heading: &str, advice: &str) -> Response {
+    respond(
+        status,
+        &ErrorPage {
+            heading,
+            advice,
+            request_id: id.to_string(),
+        },
+        "",
+    )
+}
+
+fn respond(status: StatusCode, page: &impl Template, form_target: &str) -> Response {
+    let Ok(html) = page.render() else {
+        return crate::identity::plain(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut response = Response::new(html.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' {form_target}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    let strictest = HeaderValue::from_static(
+        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_str(policy.trim()).unwrap_or(strictest),
+    );
+    response
+}
+
+/// The style sheet.
+pub(crate) async fn style() -> Response {
+    let mut response = Response::new(STYLE.into());
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/css; charset=utf-8"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=3600"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// What a redirect URI contributes to `form-action`: browsers check it against the redirect that follows a form too.
+pub(crate) fn origin_of(redirect_uri: &str) -> String {
+    match Url::parse(redirect_uri) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
+        Ok(url) => format!("{}:", url.scheme()),
+        Err(_) => String::new(),
+    }
+}
+
+/// Where the answer goes, in words.
+pub(crate) fn host_of(redirect_uri: &str) -> String {
+    match Url::parse(redirect_uri) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => {
+            url.host_str().unwrap_or_default().to_owned()
+        }
+        Ok(url) => format!("an application on this device ({})", url.scheme()),
+        Err(_) => String::new(),
+    }
+}
+
+/// The scopes whose meaning is ours, in words; others speak for themselves.
+pub(crate) fn explain(scope: &str) -> Explained<'_> {
+    let words = match scope {
+        "openid" => "know that it is you who signed in",
+        "profile" => "see your username",
+        "offline_access" => "keep access while you are away",
+        _ => "",
+    };
+    Explained { scope, words }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+use super::*;
+
+#[test]
+fn a50_a55_markup_in_a_value_is_escaped() {
+    let evil = "<script>alert(1)</script>\"'";
+    let page = ErrorPage {
+        heading: "x",
+        advice: evil,
+        request_id: evil.to_owned(),
+    }
+    .render()
+    .unwrap();
+    assert!(!page.contains("<script"), "{page}");
+    let page = SignInPage {
+        client: evil,
+        action: "/sign-in".to_owned(),
+        ticket: evil,
+        problem: Some(evil),
+    }
+    .render()
+    .unwrap();
+    assert!(!page.contains("<script"), "{page}");
+    assert!(page.contains("&#60;script&#62;") || page.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn labels_and_buttons_are_those_of_the_contract() {
+    let page = SignInPage {
+        client: "Portal",
+        action: "/sign-in".to_owned(),
+        ticket: "t",
+        problem: None,
+    }
+    .render()
+    .unwrap();
+    for text in [
+        "<label for=\"username\">Username</label>",
+        "<label for=\"password\">Password</label>",
+        ">Sign in</button>",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let page = ConsentPage {
+        client: "Portal",
+        client_id: "portal",
+        host: "portal.example".to_owned(),
+        scopes: vec![explain("openid"), explain("orders:read")],
+        audiences: vec!["https://orders.example"],
+        hours: 8,
+        action: "/consent".to_owned(),
+        ticket: "t",
+    };
+    let page = page.render().unwrap();
+    for text in [
+        ">Allow</button>",
+        ">Deny</button>",
+        "orders:read",
+        "https://orders.example",
+        "portal.example",
+        "8 hours",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let page = SignOutPage {
+        action: "/logout/confirm".to_owned(),
+        ticket: "t",
+    }
+    .render()
+    .unwrap();
+    assert!(page.contains(">Sign out</button>"));
+}
+
+#[test]
+fn pages_have_no_script_and_may_not_be_framed() {
+    let response = render(&SignedOutPage {}, "");
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+        .to_str()
+        .unwrap();
+    assert!(
+        policy.starts_with("default-src 'none';")
+            && policy.contains("frame-ancestors 'none'")
+            && !policy.contains("script")
+    );
+    let response = render(&SignedOutPage {}, &origin_of("https://app.example/cb?x"));
+    assert!(
+        response.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap()
+            .contains("form-action 'self' https://app.example;")
+    );
+    assert_eq!(origin_of("com.example.app:/cb"), "com.example.app:");
+}
