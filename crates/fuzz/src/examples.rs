@@ -102,6 +102,48 @@ fn texts() -> Vec<Example> {
             "seed",
             "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c",
         ),
+        text(
+            "token-request",
+            "authorization-code",
+            "grant_type=authorization_code&code=6esc_11ACC5bwc014ltc14eY22c&redirect_uri=https%3A%2F%2Fportal.example%2Fcallback&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        ),
+        text(
+            "token-request",
+            "client-credentials",
+            "grant_type=client_credentials&scope=orders%3Aread&resource=https%3A%2F%2Forders.example",
+        ),
+        text(
+            "token-request",
+            "refresh-token",
+            "grant_type=refresh_token&refresh_token=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        ),
+        text(
+            "token-request",
+            "token-exchange",
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=a.b.c&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&resource=https%3A%2F%2Forders.example",
+        ),
+        text(
+            "authorization-request",
+            "seed",
+            "response_type=code&client_id=portal&redirect_uri=https%3A%2F%2Fportal.example%2Fcallback&scope=openid+orders%3Aread&resource=https%3A%2F%2Forders.example&state=s&nonce=n&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+        ),
+        text("canonical-path", "seed", "/orders/4711/items"),
+        text("canonical-path", "escaped", "/orders/%7Ea/caf%C3%A9"),
+        text(
+            "configuration",
+            "listeners",
+            "[listeners]\nidentity = \"127.0.0.1:8443\"\n",
+        ),
+        text(
+            "configuration",
+            "route",
+            "[[upstreams]]\nname = \"orders\"\nurl = \"https://localhost:9000\"\n\n[[routes]]\nname = \"orders\"\npath = \"/orders/{id}\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\nresource = \"order\"\nactions.GET = { action = \"read\", scope = \"orders:read\" }\n",
+        ),
+        text(
+            "policy",
+            "seed",
+            "@id(\"everything\")\npermit (principal, action, resource);\n",
+        ),
     ]
 }
 

@@ -80,7 +80,7 @@ fn run(options: &Options) -> Result<usize, String> {
     println!("seed {}", options.seed);
     // Panics are caught and counted; their texts would drown the report.
     std::panic::set_hook(Box::new(|_| ()));
-    let keep = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fuzz");
+    let keep = Path::new("target/fuzz").to_path_buf();
     let share = options.minutes.max(0.0) * 60.0
         / f64::from(u32::try_from(options.targets.len()).unwrap_or(u32::MAX));
     let mut broken = 0;

@@ -3,7 +3,9 @@
 mod audit;
 mod authn;
 mod base;
+mod configuration;
 mod crypto;
+mod gateway;
 pub(crate) mod keys;
 pub(crate) mod oauth;
 #[cfg(test)]
@@ -150,5 +152,35 @@ pub const TARGETS: &[Target] = &[
         about: "a request URI of a pushed request",
         run: oauth::request_uri,
         words: oauth::URI_WORDS,
+    },
+    Target {
+        name: "token-request",
+        about: "a token request",
+        run: oauth::token_request,
+        words: authn::FORM_WORDS,
+    },
+    Target {
+        name: "authorization-request",
+        about: "an authorization request",
+        run: oauth::authorization_request,
+        words: authn::FORM_WORDS,
+    },
+    Target {
+        name: "canonical-path",
+        about: "the gateway's canonical path",
+        run: gateway::path,
+        words: gateway::PATH_WORDS,
+    },
+    Target {
+        name: "policy",
+        about: "a Cedar policy against the schema",
+        run: configuration::policy,
+        words: configuration::POLICY_WORDS,
+    },
+    Target {
+        name: "configuration",
+        about: "countersign.toml",
+        run: configuration::configuration,
+        words: configuration::WORDS,
     },
 ];

@@ -277,6 +277,10 @@ pub fn canonical_path(path: &str) -> Result<String, TargetError> {
             (false, _) => push_canonical_segment(&mut text, segment)?,
         }
     }
+    // Escaping makes a path longer; the limit is on what goes on as well as on what came.
+    if text.len() > TARGET_BYTES_MAX {
+        return Err(TargetError::TooLong);
+    }
     Ok(text)
 }
 

@@ -1,6 +1,6 @@
 //! What must hold after each restart, and of the log at the end.
 
-use super::ledger::{Ledger, lock};
+use super::ledger::{Ledger, Standing, lock};
 use super::session::Session;
 use super::workers::{redeem, redemption, rotate};
 use crate::Failed;
@@ -73,6 +73,7 @@ pub(crate) async fn after_restart(server: &Server, ledger: &Ledger) -> Result<()
         );
     }
     let mut families = std::mem::take(&mut *lock(&ledger.families));
+    families.retain(|family| family.standing == Standing::Acknowledged);
     for family in &mut families {
         ledger.check(
             "an acknowledged refresh token works after the restart",

@@ -22,6 +22,16 @@ pub(crate) struct IssuedCode {
 pub(crate) struct Family {
     pub(crate) current: String,
     pub(crate) prover: Prover,
+    pub(crate) standing: Standing,
+}
+
+/// Whether the last answer about a family arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its token is what the server acknowledged last.
+    Acknowledged,
+    /// A refresh is on its way: its token may have been rotated without our knowing.
+    InFlight,
 }
 
 /// A request that was accepted and may not be accepted again.

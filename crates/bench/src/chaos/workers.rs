@@ -1,7 +1,7 @@
 //! The load: sign-ins, redemptions, refreshes and client credentials, each noting what was acknowledged.
 
 use super::Signal;
-use super::ledger::{Family, IssuedCode, Ledger, lock};
+use super::ledger::{Family, IssuedCode, Ledger, Standing, lock};
 use super::session::Session;
 use crate::Failed;
 use crate::clients::{AUDIENCE, Credential, REDIRECT_FORM, SCOPE, escape};
@@ -99,6 +99,7 @@ pub(crate) async fn redeem(
     Ok(Family {
         current,
         prover: code.prover,
+        standing: Standing::Acknowledged,
     })
 }
 
@@ -132,12 +133,14 @@ pub(crate) async fn rotate(
         "grant_type=refresh_token&client_id=phone&refresh_token={}",
         escape(&family.current)
     );
+    family.standing = Standing::InFlight;
     let (answer, _) = session
         .post("/token", &form, None, &mut family.prover)
         .await?;
     family.current = answer
         .text("refresh_token")
         .ok_or_else(|| answer.problem())?;
+    family.standing = Standing::Acknowledged;
     ledger.token_arrived();
     Ok(())
 }

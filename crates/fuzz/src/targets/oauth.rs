@@ -1,12 +1,17 @@
 //! Values of the authorization server's requests.
 
 use crate::Verdict;
-use countersign_base::Secret;
+use countersign_authn::Form;
+use countersign_base::{Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
-use countersign_oauth::RefreshHandle;
+use countersign_oauth::authorize::{ReturnAddress, Via};
 use countersign_oauth::par::request_handle;
 use countersign_oauth::pkce::{CodeChallenge, CodeVerifier};
 use countersign_oauth::redirect::RedirectUri;
+use countersign_oauth::{
+    AuthorizationRequest, ClientAuthentication, ClientRecord, GrantType, RefreshHandle,
+    TenantRecord, TokenRequest,
+};
 
 /// Fragments of addresses.
 pub(crate) const URI_WORDS: &[&str] = &[
@@ -71,4 +76,61 @@ pub(crate) fn request_uri(input: &[u8]) -> Verdict {
         return Verdict::Refused;
     };
     Verdict::of(&request_handle(text))
+}
+
+/// A token request's form, after it was read as a form.
+pub(crate) fn token_request(input: &[u8]) -> Verdict {
+    let Ok(form) = Form::parse(input) else {
+        return Verdict::Refused;
+    };
+    let parsed = TokenRequest::parse(&form);
+    if let Ok(request) = &parsed {
+        assert_eq!(
+            form.get("grant_type"),
+            Some(request.grant_type().as_str()),
+            "never another grant than the one named"
+        );
+    }
+    Verdict::of(&parsed)
+}
+
+/// An authorization request of a registered client.
+pub(crate) fn authorization_request(input: &[u8]) -> Verdict {
+    let Ok(form) = Form::parse(input) else {
+        return Verdict::Refused;
+    };
+    let Some((client, tenant)) = registration() else {
+        return Verdict::Refused;
+    };
+    let Ok(address) = ReturnAddress::find(&form, &client, &tenant.issuer) else {
+        return Verdict::Refused;
+    };
+    let parsed = AuthorizationRequest::parse(&form, &client, &address, &tenant, Via::Browser);
+    if let Err(error) = &parsed {
+        // Whatever is wrong goes back to a registered address.
+        let _code = error.to_string();
+    }
+    Verdict::of(&parsed)
+}
+
+fn registration() -> Option<(ClientRecord, TenantRecord)> {
+    let tenant = TenantRecord::new(
+        Tenant::default_tenant(),
+        "https://localhost:8443".parse().ok()?,
+    );
+    let mut client = ClientRecord::new(
+        "portal".parse().ok()?,
+        Tenant::default_tenant(),
+        ClientAuthentication::Public,
+        UnixTime(0),
+    );
+    client.grants.insert(GrantType::AuthorizationCode);
+    client
+        .redirect_uris
+        .insert("https://portal.example/callback".parse().ok()?);
+    client.scopes = "openid orders:read".parse().ok()?;
+    client
+        .audiences
+        .insert("https://orders.example".parse().ok()?);
+    Some((client, tenant))
 }
