@@ -15,7 +15,7 @@ mod users;
 pub use answer::AdminError;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use countersign_control::Fabric;
 use countersign_control::administrator::LocalAdministrator;
 use std::sync::Arc;
@@ -27,30 +27,31 @@ pub(crate) struct Admin {
     administrator: Arc<LocalAdministrator>,
 }
 
-/// Every endpoint of the admin API, for the table of authorization cases: method and path template.
-pub const ENDPOINTS: &[(&str, &str)] = &[
-    ("POST", "/admin/v1/tenants/{tenant}/clients"),
-    ("POST", "/admin/v1/tenants/{tenant}/grants/{grant}/revoke"),
-    ("POST", "/admin/v1/tenants/{tenant}/keys/rotate"),
-    ("POST", "/admin/v1/tenants/{tenant}/users"),
-    ("POST", "/admin/v1/tenants/{tenant}/users/disable"),
+/// The endpoints: a path, and what a `POST` to it does. The table of authorization cases in the tests holds a row for each.
+const ENDPOINTS: &[(&str, fn() -> MethodRouter<Admin>)] = &[
+    ("/admin/v1/tenants/{tenant}/clients", || post(clients::add)),
+    ("/admin/v1/tenants/{tenant}/grants/{grant}/revoke", || {
+        post(grants::revoke)
+    }),
+    ("/admin/v1/tenants/{tenant}/keys/rotate", || {
+        post(keys::rotate)
+    }),
+    ("/admin/v1/tenants/{tenant}/users", || post(users::add)),
+    ("/admin/v1/tenants/{tenant}/users/disable", || {
+        post(users::disable)
+    }),
 ];
 
 /// The admin API. It expects the connection's address as an extension of each request, as `net::from_tower` puts it there.
 pub fn router(fabric: Arc<Fabric>, administrator: Arc<LocalAdministrator>) -> Router {
-    Router::new()
-        .route("/admin/v1/tenants/{tenant}/clients", post(clients::add))
-        .route(
-            "/admin/v1/tenants/{tenant}/grants/{grant}/revoke",
-            post(grants::revoke),
-        )
-        .route("/admin/v1/tenants/{tenant}/keys/rotate", post(keys::rotate))
-        .route("/admin/v1/tenants/{tenant}/users", post(users::add))
-        .route(
-            "/admin/v1/tenants/{tenant}/users/disable",
-            post(users::disable),
-        )
+    let endpoints = ENDPOINTS
+        .iter()
+        .fold(Router::new(), |router, (path, endpoint)| {
+            router.route(path, endpoint())
+        });
+    endpoints
         .fallback(request::unknown)
+        .method_not_allowed_fallback(request::unknown)
         .with_state(Admin {
             fabric,
             administrator,

@@ -4,8 +4,10 @@
 
 mod certificates;
 mod clock;
+mod fabric;
 pub mod random;
 
 pub use certificates::TestAuthority;
 pub use clock::{FakeClock, system_clock};
+pub use fabric::{TestFabric, tenant};
 pub use random::seeded;

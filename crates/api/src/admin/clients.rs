@@ -3,7 +3,7 @@
 use super::Admin;
 use super::answer::{AdminError, Answer};
 use super::request::Called;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use countersign_audit::event::{Actor, ClientAdded};
 use countersign_authn::client::secret_tag;
 use countersign_base::{Audience, ClientId, Scope};
@@ -49,20 +49,16 @@ pub(crate) struct Added {
     client_secret: Option<String>,
 }
 
-pub(crate) async fn add(
-    State(admin): State<Admin>,
-    Path(tenant): Path<String>,
-    called: Called,
-) -> Answer<Added> {
+pub(crate) async fn add(State(admin): State<Admin>, called: Called) -> Answer<Added> {
     let request = called.request();
     Answer {
         request,
-        result: added(&admin, &tenant, called).await,
+        result: added(&admin, called).await,
     }
 }
 
-async fn added(admin: &Admin, tenant: &str, called: Called) -> Result<Added, AdminError> {
-    let (permit, body) = called.permit(admin, tenant, "client", "add").await?;
+async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
+    let (permit, body) = called.permit(admin, "client", "add").await?;
     let body: Add = body.json().await?;
     let tenant = permit.tenant().clone();
     let (authentication, secret) = match (body.method, body.jwks) {

@@ -3,7 +3,7 @@
 use super::Admin;
 use super::answer::{AdminError, Answer};
 use super::request::Called;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use countersign_audit::Code;
 use countersign_audit::event::{Actor, GrantRevoked};
 use countersign_base::GrantId;
@@ -17,26 +17,18 @@ pub(crate) struct Revoked {
     grant_id: GrantId,
 }
 
-pub(crate) async fn revoke(
-    State(admin): State<Admin>,
-    Path((tenant, grant)): Path<(String, String)>,
-    called: Called,
-) -> Answer<Revoked> {
+pub(crate) async fn revoke(State(admin): State<Admin>, called: Called) -> Answer<Revoked> {
     let request = called.request();
     Answer {
         request,
-        result: revoked(&admin, &tenant, &grant, called).await,
+        result: revoked(&admin, called).await,
     }
 }
 
-async fn revoked(
-    admin: &Admin,
-    tenant: &str,
-    grant: &str,
-    called: Called,
-) -> Result<Revoked, AdminError> {
-    let (permit, _body) = called.permit(admin, tenant, "grant", "revoke").await?;
-    let id: GrantId = grant.parse().map_err(|_| AdminError::Unknown("grant"))?;
+async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
+    let named = called.named::<GrantId>("grant");
+    let (permit, _body) = called.permit(admin, "grant", "revoke").await?;
+    let id = named.ok_or(AdminError::Unknown("grant"))?;
     let found = {
         let mut connection = admin
             .fabric

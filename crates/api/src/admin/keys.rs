@@ -3,7 +3,7 @@
 use super::Admin;
 use super::answer::{AdminError, Answer};
 use super::request::Called;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use countersign_base::Kid;
 use countersign_control::KeyRingError;
 use serde::Serialize;
@@ -14,20 +14,16 @@ pub(crate) struct Rotated {
     kids: Vec<Kid>,
 }
 
-pub(crate) async fn rotate(
-    State(admin): State<Admin>,
-    Path(tenant): Path<String>,
-    called: Called,
-) -> Answer<Rotated> {
+pub(crate) async fn rotate(State(admin): State<Admin>, called: Called) -> Answer<Rotated> {
     let request = called.request();
     Answer {
         request,
-        result: rotated(&admin, &tenant, called).await,
+        result: rotated(&admin, called).await,
     }
 }
 
-async fn rotated(admin: &Admin, tenant: &str, called: Called) -> Result<Rotated, AdminError> {
-    let (permit, _body) = called.permit(admin, tenant, "key", "rotate").await?;
+async fn rotated(admin: &Admin, called: Called) -> Result<Rotated, AdminError> {
+    let (permit, _body) = called.permit(admin, "key", "rotate").await?;
     match admin.fabric.keys().rotate(permit.tenant()).await {
         Ok(kids) => Ok(Rotated { kids }),
         Err(KeyRingError::NotYet(not_yet)) => Err(AdminError::NotYet(not_yet.at)),

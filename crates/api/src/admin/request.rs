@@ -3,7 +3,7 @@
 use super::Admin;
 use super::answer::{AdminError, Answer};
 use axum::body::Body;
-use axum::extract::{FromRequest, OriginalUri, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request, State};
 use countersign_audit::event::{Actor, AdminAction, Verdict};
 use countersign_audit::{Code, Event, Text};
 use countersign_base::{RequestId, Tenant, UnixTime};
@@ -14,6 +14,7 @@ use http::request::Parts;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -102,6 +103,8 @@ impl Permit<'_> {
 pub(crate) struct Called {
     request: RequestId,
     from: IpAddr,
+    /// What the path names: `tenant`, `grant`. A path that cannot be read names nothing.
+    named: BTreeMap<String, String>,
     parts: Parts,
     body: Body,
 }
@@ -110,11 +113,13 @@ impl FromRequest<Admin> for Called {
     type Rejection = Infallible;
 
     async fn from_request(request: Request, admin: &Admin) -> Result<Self, Infallible> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let named = Path::from_request_parts(&mut parts, admin).await;
         let from = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
         Ok(Self {
             request: admin.fabric.random().request_id(),
             from: from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            named: named.map(|Path(named)| named).unwrap_or_default(),
             parts,
             body,
         })
@@ -145,20 +150,32 @@ impl Called {
         self.request
     }
 
-    /// Authenticates, decides and records; the permit is what a handler acts with.
+    /// What the path names so, if it has the form of a `T`.
+    pub(crate) fn named<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.named.get(name)?.parse().ok()
+    }
+
+    /// Authenticates, decides and records, in the tenant that the path names; the permit is what a handler acts with.
     pub(crate) async fn permit<'a>(
         self,
         admin: &'a Admin,
-        tenant: &str,
+        area: &'static str,
+        operation: &'static str,
+    ) -> Result<(Permit<'a>, Unread), AdminError> {
+        let tenant = self.named("tenant");
+        self.permit_in(tenant, admin, area, operation).await
+    }
+
+    async fn permit_in<'a>(
+        self,
+        tenant: Option<Tenant>,
+        admin: &'a Admin,
         area: &'static str,
         operation: &'static str,
     ) -> Result<(Permit<'a>, Unread), AdminError> {
         let fabric = &admin.fabric;
         let now = fabric.now();
-        let tenant = tenant
-            .parse::<Tenant>()
-            .ok()
-            .filter(|tenant| fabric.directory().tenant(tenant).is_some());
+        let tenant = tenant.filter(|tenant| fabric.directory().tenant(tenant).is_some());
         let administrator = self.authenticate(admin, now).map_err(|refusal| {
             self.refused(admin, tenant.as_ref(), area, operation, refusal);
             AdminError::Unauthenticated(refusal)
@@ -238,9 +255,8 @@ impl Called {
 /// A path that is no endpoint: authenticated like any other, so that strangers learn nothing of what there is.
 pub(crate) async fn unknown(State(admin): State<Admin>, called: Called) -> Answer<()> {
     let request = called.request();
-    let default = Tenant::default_tenant();
     let result = called
-        .permit(&admin, default.as_str(), "api", "unknown")
+        .permit_in(Some(Tenant::default_tenant()), &admin, "api", "unknown")
         .await
         .and_then(|_permitted| Err(AdminError::Unknown("endpoint")));
     Answer { request, result }

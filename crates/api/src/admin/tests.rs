@@ -1,1 +1,537 @@
-//! What the admin API answers to whom.
+//! What the admin API answers to whom: the table of authorization cases, and what each endpoint does for the administrator.
+
+use super::{ENDPOINTS, router};
+use axum::Router;
+use axum::body::Body;
+use countersign_base::{Duration, GrantId, Secret, SessionId, Tenant, UserId};
+use countersign_control::administrator::{AdministratorKey, LIFETIME, LocalAdministrator};
+use countersign_control::{Declared, DeclaredClient, DeclaredUser};
+use countersign_crypto::random::Random;
+use countersign_oauth::client::Origin;
+use countersign_oauth::{
+    Change, ClientAuthentication, ClientRecord, GrantRecord, TenantRecord, UserRecord,
+};
+use countersign_store::tables::{clients, grants, users};
+use countersign_testkit::{TestFabric, tenant};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+const GRANT: GrantId = GrantId::from_u64(0x00c0_ffee);
+
+/// A valid request for each endpoint: the template, the path in a tenant, and the body.
+const CASES: &[(&str, fn(&str) -> (String, Value))] = &[
+    ("/admin/v1/tenants/{tenant}/clients", |tenant| {
+        let body = json!({
+            "id": "reports", "method": "secret", "grants": ["client_credentials"],
+            "scopes": ["reports.read"], "audiences": ["https://reports.example"],
+        });
+        (format!("/admin/v1/tenants/{tenant}/clients"), body)
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/grants/{grant}/revoke",
+        |tenant| {
+            (
+                format!("/admin/v1/tenants/{tenant}/grants/{GRANT}/revoke"),
+                Value::Null,
+            )
+        },
+    ),
+    ("/admin/v1/tenants/{tenant}/keys/rotate", |tenant| {
+        (
+            format!("/admin/v1/tenants/{tenant}/keys/rotate"),
+            Value::Null,
+        )
+    }),
+    ("/admin/v1/tenants/{tenant}/users", |tenant| {
+        let body = json!({ "username": "alice", "password": "correct horse battery", "roles": ["owner"], "attributes": { "region": "eu" } });
+        (format!("/admin/v1/tenants/{tenant}/users"), body)
+    }),
+    ("/admin/v1/tenants/{tenant}/users/disable", |tenant| {
+        (
+            format!("/admin/v1/tenants/{tenant}/users/disable"),
+            json!({ "username": "erin" }),
+        )
+    }),
+];
+
+struct Setting {
+    test: TestFabric,
+    administrator: Arc<LocalAdministrator>,
+    router: Router,
+    key: AdministratorKey,
+}
+
+async fn setting() -> Setting {
+    setting_with(&countersign_policy::defaults::POLICIES).await
+}
+
+async fn setting_with(policies: &[(&str, &str)]) -> Setting {
+    let test = TestFabric::with_policies(declared(), policies)
+        .await
+        .unwrap();
+    let now = test.fabric.now();
+    let control = "https://localhost:8445".parse().unwrap();
+    let administrator =
+        LocalAdministrator::issue(test.data.path(), control, Random::system(), now).unwrap();
+    let administrator = Arc::new(administrator);
+    let key = AdministratorKey::read(test.data.path(), now).unwrap();
+    let router = router(Arc::clone(&test.fabric), Arc::clone(&administrator));
+    // Far enough from the start that the first keys may be followed.
+    test.clock.advance(Duration::from_secs(7200));
+    let setting = Setting {
+        administrator,
+        router,
+        key,
+        test,
+    };
+    setting.prepare().await;
+    setting
+}
+
+fn declared() -> Declared {
+    let record =
+        |name: &str, issuer: &str| TenantRecord::new(tenant(name), issuer.parse().unwrap());
+    let mut client = ClientRecord::new(
+        "declared".parse().unwrap(),
+        tenant("default"),
+        ClientAuthentication::Public,
+        countersign_base::UnixTime(0),
+    );
+    client.origin = Origin::Configuration;
+    Declared {
+        tenants: vec![
+            record("default", "https://id.example"),
+            record("other", "https://id.example/t/other"),
+        ],
+        groups: Vec::new(),
+        users: vec![DeclaredUser {
+            record: person("dora", Origin::Configuration),
+            password: Secret::new("declared password".to_owned()),
+        }],
+        clients: vec![DeclaredClient {
+            record: client,
+            secret: None,
+        }],
+    }
+}
+
+fn person(name: &str, origin: Origin) -> UserRecord {
+    UserRecord {
+        id: UserId::from_bytes([7; 16]),
+        tenant: tenant("default"),
+        username: name.parse().unwrap(),
+        password: None,
+        roles: BTreeSet::new(),
+        groups: BTreeSet::new(),
+        attributes: Default::default(),
+        enabled: true,
+        origin,
+        created: countersign_base::UnixTime(0),
+    }
+}
+
+impl Setting {
+    /// A grant and a person made by script, in the default tenant alone.
+    async fn prepare(&self) {
+        let now = self.test.fabric.now();
+        let grant = GrantRecord {
+            id: GRANT,
+            tenant: tenant("default"),
+            client: "declared".parse().unwrap(),
+            user: UserId::from_bytes([9; 16]),
+            session: SessionId::from_u64(1),
+            scopes: "read".parse().unwrap(),
+            audiences: Vec::new(),
+            auth_time: now,
+            created: now,
+            expires: now.plus(Duration::from_secs(3600)),
+            revoked: None,
+        };
+        let mut erin = person("erin", Origin::Script);
+        erin.id = UserId::from_bytes([9; 16]);
+        let writes = vec![
+            Change::GrantCreated(grant).into(),
+            countersign_store::Write::AddUser(Box::new(erin)),
+        ];
+        let event = countersign_audit::event::UserAdded {
+            by: countersign_audit::event::Actor::System,
+            user: UserId::from_bytes([9; 16]),
+        };
+        let fabric = &self.test.fabric;
+        let record = fabric
+            .recorder()
+            .about_event(&tenant("default"), None, event);
+        fabric
+            .store()
+            .change(&tenant("default"), writes, record, now)
+            .await
+            .unwrap();
+    }
+
+    fn proven(&self, path: &str) -> HeaderMap {
+        self.key
+            .prove(
+                &Method::POST,
+                path,
+                &Random::system(),
+                self.test.fabric.now(),
+            )
+            .unwrap()
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: &Value) -> Answered {
+        let mut request = Request::new(Body::from(body.to_string()));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap();
+        *request.headers_mut() = headers;
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answered {
+            status: head.status,
+            headers: head.headers,
+            body: serde_json::from_slice(&bytes).unwrap(),
+        }
+    }
+
+    async fn post(&self, path: &str, headers: HeaderMap, body: &Value) -> Answered {
+        self.send(Method::POST, path, headers, body).await
+    }
+
+    async fn administer(&self, path: &str, body: &Value) -> Answered {
+        self.post(path, self.proven(path), body).await
+    }
+}
+
+#[derive(Debug)]
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answered {
+    /// A refusal: status and code, with a request id and nothing else.
+    fn refused(&self, status: StatusCode, code: &str) {
+        assert_eq!(
+            (self.status, self.body["error"].as_str()),
+            (status, Some(code)),
+            "{self:?}"
+        );
+        assert_eq!(self.body["request_id"].as_str().unwrap().len(), 32);
+        assert_eq!(self.body.as_object().unwrap().len(), 3);
+        assert_eq!(self.headers["cache-control"], "no-store");
+    }
+}
+
+#[test]
+fn authz_matrix_has_a_row_for_every_endpoint() {
+    let endpoints: Vec<&str> = ENDPOINTS.iter().map(|(path, _)| *path).collect();
+    let cases: Vec<&str> = CASES.iter().map(|(path, _)| *path).collect();
+    assert_eq!(endpoints, cases);
+}
+
+/// Every endpoint with every flawed credential; then with the good one, which succeeds.
+#[tokio::test]
+async fn authz_matrix_of_the_admin_api() {
+    let setting = setting().await;
+    let elsewhere = self::setting().await;
+    for (template, case) in CASES {
+        let (path, body) = case("default");
+        let unauthenticated = |answered: Answered, error: &str| {
+            answered.refused(StatusCode::UNAUTHORIZED, "unauthenticated");
+            let challenge = answered.headers["www-authenticate"].to_str().unwrap();
+            assert!(
+                challenge.starts_with("DPoP ") && challenge.contains(error),
+                "{template}: {challenge}"
+            );
+        };
+        let none = setting.post(&path, HeaderMap::new(), &body).await;
+        unauthenticated(none, "algs=");
+
+        let mut bad = setting.proven(&path);
+        bad.insert(
+            "authorization",
+            HeaderValue::from_static("DPoP AAAAAAAAAAAA"),
+        );
+        unauthenticated(setting.post(&path, bad, &body).await, "invalid_token");
+
+        let foreign = elsewhere.proven(&path);
+        unauthenticated(setting.post(&path, foreign, &body).await, "invalid_token");
+
+        let mut wrong_key = setting.proven(&path);
+        wrong_key.insert("dpop", elsewhere.proven(&path).remove("dpop").unwrap());
+        unauthenticated(setting.post(&path, wrong_key, &body).await, "invalid_token");
+
+        let mut bearer = setting.proven(&path);
+        bearer.remove("dpop");
+        unauthenticated(
+            setting.post(&path, bearer, &body).await,
+            "invalid_dpop_proof",
+        );
+
+        let another_address = setting.proven("/admin/v1/tenants/other/users");
+        unauthenticated(
+            setting.post(&path, another_address, &body).await,
+            "invalid_dpop_proof",
+        );
+
+        for missing in ["nobody", "UPPER", "%ff"] {
+            let (path, body) = case(missing);
+            let answered = setting.administer(&path, &body).await;
+            answered.refused(StatusCode::NOT_FOUND, "unknown");
+        }
+
+        let headers = setting.proven(&path);
+        let allowed = setting.post(&path, headers.clone(), &body).await;
+        assert_eq!(allowed.status, StatusCode::OK, "{template}: {allowed:?}");
+        let replayed = setting.post(&path, headers, &body).await;
+        unauthenticated(replayed, "invalid_dpop_proof");
+    }
+}
+
+#[tokio::test]
+async fn authz_matrix_ends_with_the_credentials_day() {
+    let setting = setting().await;
+    setting
+        .test
+        .clock
+        .advance(LIFETIME - Duration::from_secs(7201));
+    let (path, body) = CASES[3].1("default");
+    assert_eq!(
+        setting.administer(&path, &body).await.status,
+        StatusCode::OK,
+        "one second before its end"
+    );
+    setting.test.clock.advance(Duration::from_secs(1));
+    for (_, case) in CASES {
+        let (path, body) = case("default");
+        let answered = setting.administer(&path, &body).await;
+        answered.refused(StatusCode::UNAUTHORIZED, "unauthenticated");
+    }
+    setting
+        .administrator
+        .renew(setting.test.fabric.now())
+        .unwrap();
+    let key = AdministratorKey::read(setting.test.data.path(), setting.test.fabric.now()).unwrap();
+    let (path, body) = CASES[4].1("default");
+    let headers = key
+        .prove(
+            &Method::POST,
+            &path,
+            &Random::system(),
+            setting.test.fabric.now(),
+        )
+        .unwrap();
+    assert_eq!(
+        setting.post(&path, headers, &body).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn authz_matrix_asks_policy_about_everything() {
+    let without: Vec<(&str, &str)> = countersign_policy::defaults::POLICIES
+        .into_iter()
+        .filter(|(name, _)| *name != "administration.cedar")
+        .collect();
+    let setting = setting_with(&without).await;
+    for (_, case) in CASES {
+        let (path, body) = case("default");
+        setting
+            .administer(&path, &body)
+            .await
+            .refused(StatusCode::FORBIDDEN, "denied");
+    }
+}
+
+#[tokio::test]
+async fn strangers_learn_nothing_of_what_there_is() {
+    let setting = setting().await;
+    let body = Value::Null;
+    for (method, path) in [
+        (Method::POST, "/admin/v1/nothing"),
+        (Method::GET, "/admin/v1/tenants/default/users"),
+        (Method::GET, "/"),
+    ] {
+        let answered = setting
+            .send(method.clone(), path, HeaderMap::new(), &body)
+            .await;
+        answered.refused(StatusCode::UNAUTHORIZED, "unauthenticated");
+        let headers = setting
+            .key
+            .prove(&method, path, &Random::system(), setting.test.fabric.now())
+            .unwrap();
+        let answered = setting.send(method, path, headers, &body).await;
+        answered.refused(StatusCode::NOT_FOUND, "unknown");
+    }
+}
+
+#[tokio::test]
+async fn tenants_do_not_see_each_other() {
+    let setting = setting().await;
+    let (path, body) = CASES[1].1("other");
+    setting
+        .administer(&path, &body)
+        .await
+        .refused(StatusCode::NOT_FOUND, "unknown");
+    let (path, body) = CASES[4].1("other");
+    setting
+        .administer(&path, &body)
+        .await
+        .refused(StatusCode::NOT_FOUND, "unknown");
+    let (path, body) = CASES[3].1("other");
+    assert_eq!(
+        setting.administer(&path, &body).await.status,
+        StatusCode::OK
+    );
+    let mut connection = setting.test.fabric.store().read().await.unwrap();
+    let alice = "alice".parse().unwrap();
+    for (name, expected) in [("default", false), ("other", true)] {
+        let found = users::find_by_name(&mut connection, &tenant(name), &alice)
+            .await
+            .unwrap();
+        assert_eq!(found.is_some(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_declared_is_not_changed_by_script() {
+    let setting = setting().await;
+    let path = "/admin/v1/tenants/default/users/disable";
+    let dora = json!({ "username": "dora" });
+    setting
+        .administer(path, &dora)
+        .await
+        .refused(StatusCode::CONFLICT, "declared_in_configuration");
+    let erin = json!({ "username": "erin" });
+    assert_eq!(setting.administer(path, &erin).await.status, StatusCode::OK);
+    for (path, body) in [
+        (
+            "/admin/v1/tenants/default/clients",
+            json!({ "id": "declared", "method": "secret", "grants": ["client_credentials"] }),
+        ),
+        (
+            "/admin/v1/tenants/default/users",
+            json!({ "username": "dora", "password": "correct horse battery" }),
+        ),
+    ] {
+        setting
+            .administer(path, &body)
+            .await
+            .refused(StatusCode::CONFLICT, "exists");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_body_is_refused_without_being_repeated() {
+    let setting = setting().await;
+    let keys = json!({ "keys": [{ "kty": "oct", "kid": "a", "alg": "HS256", "k": "hunter2" }] });
+    for (path, body) in [
+        (
+            "/admin/v1/tenants/default/users",
+            json!({ "username": "zoe", "password": 17 }),
+        ),
+        (
+            "/admin/v1/tenants/default/users",
+            json!({ "username": "zoe hunter2", "password": "correct horse battery" }),
+        ),
+        (
+            "/admin/v1/tenants/default/users",
+            json!({ "username": "zoe", "password": "correct horse battery", "hunter2": 1 }),
+        ),
+        (
+            "/admin/v1/tenants/default/clients",
+            json!({ "id": "c", "method": "public", "grants": ["client_credentials"] }),
+        ),
+        (
+            "/admin/v1/tenants/default/clients",
+            json!({ "id": "c", "method": "jwks", "grants": ["client_credentials"], "jwks": keys }),
+        ),
+        (
+            "/admin/v1/tenants/default/clients",
+            json!({ "id": "c", "method": "secret", "grants": ["password"] }),
+        ),
+        (
+            "/admin/v1/tenants/default/users",
+            json!({ "username": "zoe", "password": "x".repeat(70_000) }),
+        ),
+    ] {
+        let answered = setting.administer(path, &body).await;
+        answered.refused(StatusCode::BAD_REQUEST, "invalid_request");
+        assert!(
+            !answered.body.to_string().contains("hunter2"),
+            "{answered:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn changes_are_made_and_recorded() {
+    let setting = setting().await;
+    let before = setting.test.fabric.keys().jwks(&tenant("default")).unwrap();
+    let mut answers = Vec::new();
+    for (_, case) in CASES {
+        let (path, body) = case("default");
+        answers.push(setting.administer(&path, &body).await.body);
+    }
+    let secret = answers[0]["client_secret"].as_str().unwrap().to_owned();
+    assert_eq!(secret.len(), 43, "256 bits, shown once");
+    let fabric = &setting.test.fabric;
+    let mut connection = fabric.store().read().await.unwrap();
+    let default = Tenant::default_tenant();
+    let id = "reports".parse().unwrap();
+    let client = clients::find(&mut connection, &default, &id).await.unwrap();
+    let client = client.unwrap();
+    assert_eq!(client.origin, Origin::Script);
+    assert_eq!(client.scopes.to_string(), "reports.read");
+    let grant = grants::find(&mut connection, &default, GRANT)
+        .await
+        .unwrap();
+    assert!(grant.unwrap().revoked.is_some());
+    let erin = users::find_by_name(&mut connection, &default, &"erin".parse().unwrap()).await;
+    assert!(!erin.unwrap().unwrap().enabled);
+    drop(connection);
+    assert_ne!(
+        fabric.keys().jwks(&default).unwrap().generation,
+        before.generation
+    );
+    use countersign_authn::{RevocationId, Revocations};
+    assert!(
+        fabric
+            .revocations()
+            .not_before(RevocationId::Grant(GRANT))
+            .is_some(),
+        "this node denies at once"
+    );
+
+    let data = setting.test.stop().await;
+    let log = countersign_store::audit::find_logs(&data.path().join("audit")).unwrap();
+    let (records, _) = countersign_store::audit::tail(&log[0], 0).unwrap();
+    let kinds: Vec<&str> = records
+        .iter()
+        .map(|(_, record)| record.event.kind())
+        .collect();
+    for kind in [
+        "client.added",
+        "grant.revoked",
+        "key.rotated",
+        "user.added",
+        "user.changed",
+    ] {
+        assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
+    }
+    let decisions = kinds.iter().filter(|kind| **kind == "decision").count();
+    assert_eq!(decisions, CASES.len(), "each was decided and recorded");
+    let text: String = records
+        .iter()
+        .map(|(_, record)| serde_json::to_string(record).unwrap())
+        .collect();
+    for absent in ["alice", "erin", "correct horse", secret.as_str()] {
+        assert!(!text.contains(absent), "`{absent}` is in the log");
+    }
+}

@@ -3,7 +3,7 @@
 use super::Admin;
 use super::answer::{AdminError, Answer};
 use super::request::Called;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use countersign_audit::Code;
 use countersign_audit::event::{Actor, UserAdded, UserChanged};
 use countersign_base::{Bounded, Role, Secret, UserId, Username};
@@ -41,20 +41,16 @@ pub(crate) struct Person {
     user_id: UserId,
 }
 
-pub(crate) async fn add(
-    State(admin): State<Admin>,
-    Path(tenant): Path<String>,
-    called: Called,
-) -> Answer<Person> {
+pub(crate) async fn add(State(admin): State<Admin>, called: Called) -> Answer<Person> {
     let request = called.request();
     Answer {
         request,
-        result: added(&admin, &tenant, called).await,
+        result: added(&admin, called).await,
     }
 }
 
-async fn added(admin: &Admin, tenant: &str, called: Called) -> Result<Person, AdminError> {
-    let (permit, body) = called.permit(admin, tenant, "user", "add").await?;
+async fn added(admin: &Admin, called: Called) -> Result<Person, AdminError> {
+    let (permit, body) = called.permit(admin, "user", "add").await?;
     let body: Add = body.json().await?;
     let password = Secret::new(body.password);
     let hash = admin
@@ -87,20 +83,16 @@ async fn added(admin: &Admin, tenant: &str, called: Called) -> Result<Person, Ad
     Ok(Person { user_id: id })
 }
 
-pub(crate) async fn disable(
-    State(admin): State<Admin>,
-    Path(tenant): Path<String>,
-    called: Called,
-) -> Answer<Person> {
+pub(crate) async fn disable(State(admin): State<Admin>, called: Called) -> Answer<Person> {
     let request = called.request();
     Answer {
         request,
-        result: disabled(&admin, &tenant, called).await,
+        result: disabled(&admin, called).await,
     }
 }
 
-async fn disabled(admin: &Admin, tenant: &str, called: Called) -> Result<Person, AdminError> {
-    let (permit, body) = called.permit(admin, tenant, "user", "disable").await?;
+async fn disabled(admin: &Admin, called: Called) -> Result<Person, AdminError> {
+    let (permit, body) = called.permit(admin, "user", "disable").await?;
     let body: Disable = body.json().await?;
     let found = {
         let mut connection = admin
