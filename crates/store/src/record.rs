@@ -19,7 +19,7 @@ use std::net::IpAddr;
 /// A decision that is recorded. Only this crate makes one: after the audit log took the record, or after the transaction that holds
 /// it was committed.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// fn forge<T>(permitted: countersign_policy::Permitted<T>, of: countersign_store::Recorded<()>) -> T {
 ///     countersign_store::Recorded { decision: permitted, receipt: of.receipt() }.into_target()
 /// }

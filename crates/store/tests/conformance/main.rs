@@ -10,6 +10,7 @@
 )]
 
 mod assertions;
+mod crash;
 mod fixture;
 mod one_time;
 mod refresh;
