@@ -82,10 +82,12 @@ impl JournalReader {
         batch: &mut Batch,
     ) -> io::Result<()> {
         let mut at = 0;
-        while let Some(frame) = bytes.get(at..).and_then(Frame::read) {
-            if self.position.sequence >= durable.sequence || batch.records.len() >= records_max {
-                return Ok(());
-            }
+        let wanted = |reader: &Self, batch: &Batch| {
+            reader.position.sequence < durable.sequence && batch.records.len() < records_max
+        };
+        while wanted(self, batch)
+            && let Some(frame) = bytes.get(at..).and_then(Frame::read)
+        {
             if frame.before != self.position {
                 return Err(io::Error::new(
                     ErrorKind::InvalidData,
@@ -290,3 +292,6 @@ impl Walk<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
