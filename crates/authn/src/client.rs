@@ -70,6 +70,8 @@ pub struct ClientRules<'a> {
 pub enum AuthenticatedBy {
     /// By a secret in the header `Authorization`.
     ClientSecretBasic,
+    /// By the operator's configuration: the gateway of this process acts as the client that a route names. No request can be this.
+    Configured,
     /// Not at all: it is public, and its name is all it has.
     None,
     /// By a signed assertion.
@@ -82,6 +84,7 @@ impl AuthenticatedBy {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
+            Self::Configured => "configured",
             Self::None => "none",
             Self::PrivateKeyJwt => "private_key_jwt",
         }
@@ -120,7 +123,9 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn is_confidential(&self) -> bool {
         match self.method {
-            AuthenticatedBy::ClientSecretBasic | AuthenticatedBy::PrivateKeyJwt => true,
+            AuthenticatedBy::ClientSecretBasic
+            | AuthenticatedBy::Configured
+            | AuthenticatedBy::PrivateKeyJwt => true,
             AuthenticatedBy::None => false,
         }
     }
@@ -264,6 +269,12 @@ pub fn prove(
             entries,
         )),
     }
+}
+
+/// See [`crate::danger::configured_client`].
+pub(crate) const fn configured(tenant: Tenant, id: ClientId) -> Unspent<AuthenticatedClient> {
+    let method = AuthenticatedBy::Configured;
+    Unspent::new(AuthenticatedClient { id, tenant, method }, Vec::new())
 }
 
 #[cfg(test)]

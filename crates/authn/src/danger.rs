@@ -1,9 +1,17 @@
 //! What would be an error nearly everywhere. `cargo xtask tidy` holds the list of callers.
 
 use crate::Unspent;
+use crate::client::AuthenticatedClient;
+use countersign_base::{ClientId, Tenant};
 
 /// Opens a credential whose one-time values the caller has just spent: the replay memory, or the store inside the transaction that
 /// inserted them.
 pub fn spent<T>(unspent: Unspent<T>) -> T {
     unspent.value
+}
+
+/// Lets the process itself act as a client that its operator configured for that: the exchange before an upstream, and nothing else. The
+/// registration is judged in the transaction that issues, like that of any client.
+pub fn configured_client(tenant: Tenant, id: ClientId) -> Unspent<AuthenticatedClient> {
+    crate::client::configured(tenant, id)
 }

@@ -6,12 +6,13 @@
 pub mod administrator;
 pub mod authority;
 pub mod directory;
+pub mod exchange;
 pub mod fabric;
 pub mod foreign_keys;
 mod jobs;
 pub mod keyring;
 pub mod metrics;
-mod mint;
+pub mod mint;
 pub mod passwords;
 pub mod reconcile;
 pub mod revocations;

@@ -1,3 +1,9 @@
 //! The program `countersign`.
 
-fn main() {}
+use clap::Parser;
+use countersign::cli::Cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    countersign::verb::run(Cli::parse())
+}

@@ -1,0 +1,461 @@
+//! The whole fabric in one process: sockets first, so that issuers can name their port; then the fabric; then the surfaces; then ready.
+//!
+//! Not here: what a command line prints, and what a signal does; see [`crate::verb`].
+
+mod declared;
+mod planes;
+mod routes;
+mod telemetry;
+
+pub use planes::LocalPlanes;
+
+use crate::config::Config;
+use crate::config::error::ConfigError;
+use crate::config::listeners::Listeners as Addresses;
+use axum::Router;
+use countersign_api::admin;
+use countersign_api::identity::{self, Door, IdentityOptions};
+use countersign_audit::Code;
+use countersign_base::{Clock, Duration, UnixMillis};
+use countersign_control::administrator::{AdministratorError, LocalAdministrator};
+use countersign_control::fabric::{FabricOptions, Progress, StartError};
+use countersign_control::{Fabric, KeyRingOptions, RootSource};
+use countersign_crypto::Random;
+use countersign_crypto::digest::sha256;
+use countersign_crypto::password::Cost;
+use countersign_crypto::x509::X509Error;
+use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
+use countersign_keys::RotationPolicy;
+use countersign_net::client::ClientOptions;
+use countersign_net::tls::Alpn;
+use countersign_net::{
+    ClientCertificates, Drain, DrainTrigger, EgressPolicy, HttpClient, Limits, Listener, Listeners,
+    ServerTls, TlsClient, TlsError, TlsIdentity, Transport, TrustRoots, from_tower, runtime, serve,
+};
+use countersign_store::{StoreOptions, StoreUrl};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How long requests under way may take once the process was told to end.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a process is started with.
+pub struct Options {
+    /// The checked configuration.
+    pub config: Config,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The database, if not the configuration's.
+    pub store: Option<StoreUrl>,
+    /// What passwords cost to hash.
+    pub password_cost: Cost,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Who hears of progress.
+    pub progress: Box<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// Why the process did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A listener's address.
+    #[error("`{surface}` cannot listen on {address}: {cause}")]
+    Bind {
+        /// Which listener.
+        surface: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+    /// An address that no URL can be made of.
+    #[error("the control API has no address")]
+    Address,
+    /// The administrator's credential.
+    #[error(transparent)]
+    Administrator(#[from] AdministratorError),
+    /// A certificate cannot be made.
+    #[error(transparent)]
+    Certificate(#[from] X509Error),
+    /// The configuration.
+    #[error("the configuration is refused:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<ConfigError>),
+    /// The fabric.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The gateway's threads.
+    #[error("the gateway cannot start: {0}")]
+    Threads(io::Error),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Where the surfaces are, once they listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Identity, for browsers.
+    pub identity: SocketAddr,
+    /// Identity, for clients with certificates.
+    pub identity_mtls: SocketAddr,
+    /// The gateway.
+    pub gateway: SocketAddr,
+    /// The control API.
+    pub control: SocketAddr,
+    /// Metrics and health.
+    pub telemetry: SocketAddr,
+}
+
+struct Sockets {
+    identity: Listener,
+    identity_mtls: Listener,
+    gateway: Listeners,
+    control: Listener,
+    telemetry: Listener,
+}
+
+impl Sockets {
+    fn bind(addresses: &Addresses) -> Result<Self, RunError> {
+        let one = |surface, address| {
+            Listener::bind(address).map_err(|cause| RunError::Bind {
+                surface,
+                address,
+                cause,
+            })
+        };
+        let gateway = Listeners::bind(addresses.gateway, runtime::cores());
+        Ok(Self {
+            identity: one("identity", addresses.identity)?,
+            identity_mtls: one("identity_mtls", addresses.identity_mtls)?,
+            gateway: gateway.map_err(|cause| RunError::Bind {
+                surface: "gateway",
+                address: addresses.gateway,
+                cause,
+            })?,
+            control: one("control", addresses.control)?,
+            telemetry: one("telemetry", addresses.telemetry)?,
+        })
+    }
+
+    fn bound(&self) -> Bound {
+        Bound {
+            identity: self.identity.address(),
+            identity_mtls: self.identity_mtls.address(),
+            gateway: self.gateway.address(),
+            control: self.control.address(),
+            telemetry: self.telemetry.address(),
+        }
+    }
+}
+
+/// A running process.
+pub struct Running {
+    bound: Bound,
+    fabric: Arc<Fabric>,
+    gateway: Arc<Gateway<LocalPlanes>>,
+    running_gateway: RunningGateway,
+    drain: DrainTrigger,
+    _administrator: Arc<LocalAdministrator>,
+    tls: Vec<ServerTls>,
+    base: String,
+    names: Vec<String>,
+}
+
+/// Starts everything; when this returns, every listener answers.
+///
+/// # Errors
+/// When a part does not start. What it made durable is taken up by the next start.
+pub async fn run(options: Options) -> Result<Running, RunError> {
+    let Options {
+        config,
+        data,
+        store,
+        password_cost,
+        clock,
+        random,
+        progress,
+    } = options;
+    let sockets = Sockets::bind(&config.listeners)?;
+    let bound = sockets.bound();
+    let base = config
+        .listeners
+        .issuer_base
+        .clone()
+        .unwrap_or_else(|| format!("https://localhost:{}", bound.identity.port()));
+    let fabric_options = fabric_options(
+        &config,
+        data,
+        store,
+        password_cost,
+        clock,
+        random,
+        progress,
+        &base,
+    )?;
+    let fabric = Fabric::start(fabric_options).await?;
+    let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())?;
+    let issued = fabric
+        .authority()
+        .server(&config.listeners.names, fabric.now())?;
+    let listener_identity = TlsIdentity::from_issued(&issued)?;
+    let browsers = ServerTls::new(&listener_identity, ClientCertificates::None)?;
+    let machines = || {
+        ServerTls::new(
+            &listener_identity,
+            ClientCertificates::Optional(roots.clone()),
+        )
+    };
+    let (mtls, control_tls, gateway_tls) = (machines()?, machines()?, machines()?);
+
+    let built = routes::build(&config, &fabric, &base, &roots).map_err(RunError::Config)?;
+    let planes = Arc::new(LocalPlanes::new(Arc::clone(&fabric)));
+    let gateway = Gateway::new(planes, built);
+    let options = GatewayOptions {
+        tls: gateway_tls.clone(),
+        limits: Limits::default(),
+    };
+    let running_gateway = Arc::clone(&gateway)
+        .start(sockets.gateway, options)
+        .map_err(RunError::Threads)?;
+
+    let control_url = format!("https://localhost:{}", bound.control.port());
+    let control_url = url::Url::parse(&control_url).map_err(|_| RunError::Address)?;
+    let administrator = LocalAdministrator::issue(
+        fabric.data(),
+        control_url,
+        fabric.random().clone(),
+        fabric.now(),
+    )?;
+    let administrator = Arc::new(administrator);
+    tokio::spawn(administrator.keep(fabric.clock().clone()));
+
+    let (trigger, drain) = Drain::new();
+    let mtls_origin = Some(format!("https://localhost:{}", bound.identity_mtls.port()));
+    let door = |door| {
+        let mtls_origin = mtls_origin.clone();
+        identity::router(Arc::clone(&fabric), IdentityOptions { door, mtls_origin })
+    };
+    spawn(
+        sockets.identity,
+        Transport::Tls(browsers.clone()),
+        door(Door::Browser),
+        &drain,
+    );
+    spawn(
+        sockets.identity_mtls,
+        Transport::Tls(mtls.clone()),
+        door(Door::MutualTls),
+        &drain,
+    );
+    spawn(
+        sockets.control,
+        Transport::Tls(control_tls.clone()),
+        admin::router(Arc::clone(&fabric), Arc::clone(&administrator)),
+        &drain,
+    );
+    spawn(
+        sockets.telemetry,
+        Transport::Plaintext,
+        telemetry::router(Arc::clone(&fabric)),
+        &drain,
+    );
+    drop(drain);
+    tracing::info!(event = "fabric_ready", address = %bound.identity);
+    let names = config.listeners.names;
+    let tls = vec![browsers, mtls, control_tls, gateway_tls];
+    Ok(Running {
+        bound,
+        fabric,
+        gateway,
+        running_gateway,
+        drain: trigger,
+        _administrator: administrator,
+        tls,
+        base,
+        names,
+    })
+}
+
+/// Serves a router on the runtime of this task.
+fn spawn(listener: Listener, transport: Transport, router: Router, drain: &Drain) {
+    let limits = Limits::default();
+    let make = from_tower(router, &limits);
+    let drain = drain.clone();
+    tokio::spawn(async move {
+        if serve(listener, transport, limits, make, drain)
+            .await
+            .is_err()
+        {
+            tracing::error!(event = "listener_failed");
+        }
+    });
+}
+
+/// The machine's own clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Clock::from_fn(|| {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of one value, named where it is built"
+)]
+fn fabric_options(
+    config: &Config,
+    data: PathBuf,
+    store: Option<StoreUrl>,
+    password_cost: Cost,
+    clock: Clock,
+    random: Random,
+    progress: Box<dyn Fn(Progress) + Send + Sync>,
+    base: &str,
+) -> Result<FabricOptions, RunError> {
+    let refused = |error: ConfigError| RunError::Config(vec![error]);
+    let whole = |message: String| {
+        refused(ConfigError::in_file(
+            &config.dir.join(crate::config::FILE),
+            message,
+        ))
+    };
+    let url = match (store, &config.store.postgres) {
+        (Some(url), _) => url,
+        (None, Some(reference)) => {
+            let secret = reference.read(&config.dir).map_err(whole)?;
+            StoreUrl::Postgres(secret.expose().clone())
+        }
+        (None, None) => StoreUrl::Sqlite(data.join("state.db")),
+    };
+    let root = match &config.keys.passphrase {
+        Some(reference) => RootSource::Passphrase(reference.read(&config.dir).map_err(whole)?),
+        None => RootSource::File,
+    };
+    let keys = &config.keys;
+    // An hour is the longest an access token may live; the leeway of verifiers comes on top.
+    let token_lifetime_max = Duration::from_secs(600);
+    let policy = RotationPolicy::new(
+        keys.publish_ahead,
+        keys.rotate_every,
+        keys.retire_after,
+        token_lifetime_max,
+    );
+    Ok(FabricOptions {
+        store: StoreOptions::new(url),
+        root,
+        origin: config.audit.origin().parse().map_err(|_| whole("`audit.origin` is not the name of a log: expected something like `example.com/log`".to_owned()))?,
+        keys: KeyRingOptions { policy: policy.map_err(|error| whole(error.to_string()))?, algorithms: keys.algorithms.clone() },
+        policies: declared::policies(config).map_err(refused)?,
+        passphrase_cost: Cost::passphrase(),
+        password_cost,
+        password_threads: 2,
+        declared: declared::declared(config, base, clock.now()).map_err(RunError::Config)?,
+        configuration: configuration_digest(config),
+        details_for: config.audit.details_for.map_or(Duration::from_secs(30 * 86_400), |span| span.0),
+        http: HttpClient::new(outbound_tls()?, EgressPolicy::public_only(), ClientOptions::default()),
+        foreign: Vec::new(),
+        nonces: countersign_authn::dpop::NonceUse::AfterStart,
+        data,
+        clock,
+        random,
+        progress,
+    })
+}
+
+/// No foreign issuer can be configured yet, so nothing outside is trusted: an authority that nobody has the key of.
+fn outbound_tls() -> Result<TlsClient, RunError> {
+    let nobody = countersign_crypto::x509::CertificateAuthority::generate(
+        "nobody",
+        &Random::system(),
+        system_clock().now(),
+    )?;
+    let roots = TrustRoots::from_pem(nobody.certificate_pem().as_bytes())?;
+    Ok(TlsClient::new(&roots, None, Alpn::Http1)?)
+}
+
+/// A digest by which records tell one configuration from another.
+fn configuration_digest(config: &Config) -> [u8; 32] {
+    sha256(format!("{config:?}").as_bytes())
+}
+
+impl Running {
+    /// Where the surfaces are.
+    #[must_use]
+    pub const fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// What they share.
+    #[must_use]
+    pub const fn fabric(&self) -> &Arc<Fabric> {
+        &self.fabric
+    }
+
+    /// What issuers begin with.
+    #[must_use]
+    pub fn issuer_base(&self) -> &str {
+        &self.base
+    }
+
+    /// Applies another configuration: people, clients, policies, routes, certificates. Addresses, store and root key need a new start.
+    ///
+    /// # Errors
+    /// When the new configuration is refused; then all of the old one stays.
+    pub async fn reload(&self, config: &Config) -> Result<u64, RunError> {
+        // Everything is built before anything is replaced.
+        let policies = declared::policies(config).map_err(|error| RunError::Config(vec![error]))?;
+        let declared =
+            declared::declared(config, &self.base, self.fabric.now()).map_err(RunError::Config)?;
+        let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
+        let routes =
+            routes::build(config, &self.fabric, &self.base, &roots).map_err(RunError::Config)?;
+        let changes = self
+            .fabric
+            .reconcile(declared, configuration_digest(config))
+            .await
+            .map_err(StartError::from)?;
+        self.fabric.replace_policies(policies);
+        self.gateway.replace_routes(routes);
+        self.renew_certificates()?;
+        Ok(changes)
+    }
+
+    /// Puts fresh certificates before every listener; standing connections are not touched.
+    ///
+    /// # Errors
+    /// When none can be made; the old ones stay.
+    pub fn renew_certificates(&self) -> Result<(), RunError> {
+        let issued = self
+            .fabric
+            .authority()
+            .server(&self.names, self.fabric.now())?;
+        let identity = TlsIdentity::from_issued(&issued)?;
+        self.tls.iter().for_each(|tls| tls.replace(&identity));
+        Ok(())
+    }
+
+    /// Takes no more connections, lets requests under way finish, writes the last record, and closes everything.
+    pub async fn stop(self, reason: Code) {
+        let Self {
+            fabric,
+            gateway,
+            running_gateway,
+            drain,
+            ..
+        } = self;
+        let (_data, _control) = tokio::join!(
+            running_gateway.stop(DRAIN_DEADLINE),
+            drain.drain(DRAIN_DEADLINE)
+        );
+        drop(gateway);
+        fabric.stop(reason).await;
+    }
+}

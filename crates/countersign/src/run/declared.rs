@@ -1,0 +1,231 @@
+//! From a checked configuration to what the fabric reconciles and decides by: secrets read, JWK sets parsed, policies loaded.
+
+use crate::config::clients::{ClientCredential, ClientSection};
+use crate::config::error::ConfigError;
+use crate::config::policies::BuiltIn;
+use crate::config::users::UserSection;
+use crate::config::{Config, FILE};
+use countersign_base::{UnixTime, UserId};
+use countersign_control::{Declared, DeclaredClient, DeclaredUser};
+use countersign_crypto::jose::JwkSet;
+use countersign_oauth::client::Origin;
+use countersign_oauth::{
+    ClientAuthentication, ClientRecord, GroupRecord, TenantRecord, UserRecord,
+};
+use countersign_policy::{PolicySet, defaults};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Everything that the configuration declares.
+///
+/// # Errors
+/// Every secret that cannot be read, every key set that cannot be used, every registration that contradicts itself.
+pub(super) fn declared(
+    config: &Config,
+    base: &str,
+    now: UnixTime,
+) -> Result<Declared, Vec<ConfigError>> {
+    let file = config.dir.join(FILE);
+    let mut errors = Vec::new();
+    let mut declared = Declared::default();
+    for tenant in &config.tenants {
+        match tenant.issuer(base) {
+            Ok(issuer) => {
+                let mut record = TenantRecord::new(tenant.name.clone(), issuer);
+                record.audiences = tenant.audiences.clone();
+                declared.tenants.push(record);
+            }
+            Err(error) => errors.push(ConfigError::in_file(
+                &file,
+                format!("tenant `{}`: {error}", tenant.name),
+            )),
+        }
+    }
+    for group in &config.groups {
+        let (tenant, name, roles) = (
+            group.tenant.clone(),
+            group.name.clone(),
+            group.roles.clone(),
+        );
+        declared.groups.push(GroupRecord {
+            tenant,
+            name,
+            roles,
+            origin: Origin::Configuration,
+        });
+    }
+    for user in &config.users {
+        match declared_user(config, user, now) {
+            Ok(user) => declared.users.push(user),
+            // The user is named by its place in the list: the name is personal data and this text may be logged by a supervisor.
+            Err(message) => errors.push(ConfigError::in_file(&file, message)),
+        }
+    }
+    for client in &config.clients {
+        match declared_client(config, client, now) {
+            Ok(client) => declared.clients.push(client),
+            Err(message) => errors.push(ConfigError::in_file(
+                &file,
+                format!("client `{}`: {message}", client.id),
+            )),
+        }
+    }
+    if errors.is_empty() {
+        Ok(declared)
+    } else {
+        Err(errors)
+    }
+}
+
+fn declared_user(
+    config: &Config,
+    user: &UserSection,
+    now: UnixTime,
+) -> Result<DeclaredUser, String> {
+    let password = user.password.read(&config.dir)?;
+    let record = UserRecord {
+        // Filled in when the person is added.
+        id: UserId::from_bytes([0; 16]),
+        tenant: user.tenant.clone(),
+        username: user.name.clone(),
+        password: None,
+        roles: user.roles.clone(),
+        groups: user.groups.clone(),
+        attributes: user.attributes.clone(),
+        enabled: true,
+        origin: Origin::Configuration,
+        created: now,
+    };
+    Ok(DeclaredUser { record, password })
+}
+
+fn declared_client(
+    config: &Config,
+    client: &ClientSection,
+    now: UnixTime,
+) -> Result<DeclaredClient, String> {
+    let (authentication, secret) = match &client.credential {
+        ClientCredential::Public => (ClientAuthentication::Public, None),
+        ClientCredential::Jwks(path) => (
+            ClientAuthentication::Keys {
+                jwks: read_jwks(&config.dir.join(path))?,
+            },
+            None,
+        ),
+        // The tag is filled in where the key of tags is.
+        ClientCredential::Secret(reference) => (
+            ClientAuthentication::Secret { tag: Vec::new() },
+            Some(reference.read(&config.dir)?),
+        ),
+    };
+    let mut record = ClientRecord::new(
+        client.id.clone(),
+        client.tenant.clone(),
+        authentication,
+        now,
+    );
+    if let Some(name) = &client.name {
+        record.name = name.clone();
+    }
+    record.application = client.application;
+    record.grants = client.grants.clone();
+    record.redirect_uris = client.redirect_uris.clone();
+    record.scopes = client.scopes.iter().cloned().collect();
+    record.audiences = client.audiences.clone();
+    record.serves = client.serves.clone();
+    record.actors = client.actors.clone();
+    record.binding = client.binding;
+    record.pushed_requests = client.pushed_requests;
+    record.consent = client.consent;
+    if let Some(lifetime) = client.access_token_lifetime {
+        record.access_token_lifetime = u32::try_from(lifetime.0.as_secs()).unwrap_or(u32::MAX);
+    }
+    if let Some(lifetime) = client.refresh_token_lifetime {
+        record.refresh_token_lifetime = u32::try_from(lifetime.0.as_secs()).unwrap_or(u32::MAX);
+    }
+    record.origin = Origin::Configuration;
+    record.check().map_err(|error| error.to_string())?;
+    Ok(DeclaredClient { record, secret })
+}
+
+fn read_jwks(path: &Path) -> Result<serde_json::Value, String> {
+    let text = fs::read(path)
+        .map_err(|error| format!("`{}` cannot be read: {}", path.display(), error.kind()))?;
+    let unusable = |reason: String| {
+        format!(
+            "`{}` is not a JWK set of public keys: {reason}",
+            path.display()
+        )
+    };
+    let (set, skipped) = JwkSet::parse(&text).map_err(|error| unusable(error.to_string()))?;
+    if let Some(skipped) = skipped.first() {
+        return Err(unusable(format!(
+            "key {}: {}",
+            skipped.position + 1,
+            skipped.reason
+        )));
+    }
+    if set.is_empty() {
+        return Err(unusable("it is empty".to_owned()));
+    }
+    serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
+}
+
+/// The policies and the schema that the configuration names.
+///
+/// # Errors
+/// When a file cannot be read, or a policy does not fit the schema.
+pub(super) fn policies(config: &Config) -> Result<PolicySet, ConfigError> {
+    let section = &config.policies;
+    let mut schema = defaults::SCHEMA.to_owned();
+    for (path, text) in files(config, section.schemas.as_deref(), "cedarschema")? {
+        schema.push_str(&format!("\n// {}\n{text}", path.display()));
+    }
+    let mut sources: Vec<(String, String)> = match section.built_in {
+        BuiltIn::Keep => defaults::POLICIES
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect(),
+        BuiltIn::Replace => Vec::new(),
+    };
+    for (path, text) in files(config, section.directory.as_deref(), "cedar")? {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        // A file with the name of a built-in one takes its place.
+        sources.retain(|(known, _)| *known != name);
+        sources.push((name, text));
+    }
+    PolicySet::load(&schema, &sources).map_err(|error| {
+        let place = section
+            .directory
+            .as_deref()
+            .map_or_else(|| config.dir.join(FILE), |dir| config.dir.join(dir));
+        ConfigError::in_file(&place, error.to_string())
+    })
+}
+
+fn files(
+    config: &Config,
+    dir: Option<&Path>,
+    extension: &str,
+) -> Result<Vec<(PathBuf, String)>, ConfigError> {
+    let Some(dir) = dir else {
+        return Ok(Vec::new());
+    };
+    let dir = config.dir.join(dir);
+    let unreadable = |path: &Path, error: &std::io::Error| {
+        ConfigError::in_file(path, format!("cannot be read: {}", error.kind()))
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&dir).map_err(|error| unreadable(&dir, &error))? {
+        let path = entry.map_err(|error| unreadable(&dir, &error))?.path();
+        if path.extension().is_some_and(|found| found == extension) {
+            let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+            found.push((path, text));
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,103 @@
+//! The control plane as the gateway of the same process sees it: no network in between.
+
+use countersign_authn::dpop::Nonces;
+use countersign_authn::{KeyAnswer, KeyNeeded, Revocations};
+use countersign_base::{Clock, UnixTime};
+use countersign_control::{Fabric, ForeignKey};
+use countersign_crypto::random::Random;
+use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes};
+use countersign_policy::PolicySet;
+use countersign_store::{Recorder, ReplayMemory};
+use std::sync::Arc;
+
+/// The fabric of this process.
+pub struct LocalPlanes {
+    fabric: Arc<Fabric>,
+}
+
+impl LocalPlanes {
+    /// The planes of `fabric`.
+    #[must_use]
+    pub const fn new(fabric: Arc<Fabric>) -> Self {
+        Self { fabric }
+    }
+}
+
+impl Planes for LocalPlanes {
+    fn clock(&self) -> &Clock {
+        self.fabric.clock()
+    }
+
+    fn random(&self) -> &Random {
+        self.fabric.random()
+    }
+
+    fn policies(&self) -> Arc<PolicySet> {
+        self.fabric.policies()
+    }
+
+    fn revocations(&self) -> &dyn Revocations {
+        self.fabric.revocations()
+    }
+
+    fn replay(&self) -> &ReplayMemory {
+        self.fabric.replay()
+    }
+
+    fn nonces(&self) -> &Nonces {
+        self.fabric.nonces()
+    }
+
+    fn recorder(&self) -> &Recorder {
+        self.fabric.recorder()
+    }
+
+    fn key_generation(&self) -> u64 {
+        self.fabric.keys().generation()
+    }
+
+    async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {
+        // A tenant's own issuer is answered from the ring; nobody fetches over the network what this process holds.
+        if let Some(tenant) = self.fabric.directory().by_issuer(needed.issuer()) {
+            let Some(published) = self.fabric.keys().jwks(&tenant.name) else {
+                return KeyAnswer::Unavailable;
+            };
+            let key = needed
+                .kid()
+                .and_then(|kid| published.set.find(kid, needed.algorithm()));
+            return key.cloned().map_or(KeyAnswer::Unknown, KeyAnswer::Key);
+        }
+        match self
+            .fabric
+            .foreign_keys()
+            .find(needed.issuer(), needed.kid(), needed.algorithm())
+            .await
+        {
+            ForeignKey::Found(key) => KeyAnswer::Key(key),
+            ForeignKey::Unavailable => KeyAnswer::Unavailable,
+            ForeignKey::Unknown => KeyAnswer::Unknown,
+        }
+    }
+
+    async fn exchange(&self, request: ExchangeRequest<'_>) -> Result<Exchanged, ExchangeError> {
+        let asked = countersign_control::exchange::Asked {
+            subject: request.subject,
+            tenant: request.tenant,
+            client: request.client,
+            audience: request.audience,
+            scopes: request.scopes,
+            certificate: request.certificate,
+            request: request.request,
+        };
+        match countersign_control::exchange::local(&self.fabric, asked).await {
+            Ok(exchanged) => Ok(Exchanged {
+                token: exchanged.token,
+                expires: exchanged.expires,
+            }),
+            Err(countersign_control::exchange::LocalError::Denied) => Err(ExchangeError::Denied),
+            Err(countersign_control::exchange::LocalError::Unavailable) => {
+                Err(ExchangeError::Unavailable)
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! From the configuration's routes and upstreams to the gateway's.
+
+use crate::config::error::ConfigError;
+use crate::config::routes::{ExchangeSection, Proof, Recording, ResourceSection, RouteSection};
+use crate::config::upstreams::{GatewayIdentity, UpstreamSection};
+use crate::config::{Config, FILE};
+use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
+use countersign_base::Duration;
+use countersign_control::Fabric;
+use countersign_crypto::jose::Algorithm;
+use countersign_crypto::x509::{CertificateThumbprint, PeerCertificate};
+use countersign_gateway::routes::{
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
+    ResourceSpec,
+};
+use countersign_gateway::{RouteSpec, Routes, UpstreamSpec, UpstreamTls};
+use countersign_net::tls::Alpn;
+use countersign_net::{TlsClient, TlsIdentity, TrustRoots};
+use countersign_store::Durability;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+/// Bytes of a request's body through the gateway.
+const BODY_BYTES_MAX: u64 = 1024 * 1024;
+/// How long the gateway's own client certificate lives; a reload or a new start renews it.
+const GATEWAY_CERTIFICATE_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
+/// Who the gateway is to upstreams that ask for a certificate.
+const GATEWAY_URI: &str = "urn:countersign:gateway";
+
+/// The gateway's routes.
+///
+/// # Errors
+/// What the configuration's own check cannot see: an upstream's authority that cannot be read, routes that answer the same request.
+pub(super) fn build(
+    config: &Config,
+    fabric: &Fabric,
+    base: &str,
+    roots: &TrustRoots,
+) -> Result<Routes, Vec<ConfigError>> {
+    let file = config.dir.join(FILE);
+    let failed = |message: String| vec![ConfigError::in_file(&file, message)];
+    let own = OwnIdentity::issue(fabric).map_err(failed)?;
+    let upstreams = config
+        .upstreams
+        .iter()
+        .map(|section| upstream(config, section, roots, &own));
+    let upstreams = upstreams
+        .collect::<Result<Vec<_>, String>>()
+        .map_err(failed)?;
+    let specs = config
+        .routes
+        .iter()
+        .map(|section| route(config, section, base));
+    let specs = specs.collect::<Result<Vec<_>, String>>().map_err(failed)?;
+    let mut hosts = BTreeSet::from([
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "[::1]".to_owned(),
+    ]);
+    hosts.extend(
+        config
+            .listeners
+            .names
+            .iter()
+            .map(|name| name.to_ascii_lowercase()),
+    );
+    Routes::build(specs, upstreams, hosts).map_err(|error| failed(error.to_string()))
+}
+
+struct OwnIdentity {
+    tls: TlsIdentity,
+    thumbprint: CertificateThumbprint,
+}
+
+impl OwnIdentity {
+    fn issue(fabric: &Fabric) -> Result<Self, String> {
+        let issued =
+            fabric
+                .authority()
+                .client(GATEWAY_URI, GATEWAY_CERTIFICATE_LIFETIME, fabric.now());
+        let issued = issued.map_err(|error| error.to_string())?;
+        let leaf = issued.chain_der.first().cloned().unwrap_or_default();
+        let thumbprint = PeerCertificate::from_der(leaf)
+            .map_err(|error| error.to_string())?
+            .thumbprint();
+        let tls = TlsIdentity::from_issued(&issued).map_err(|error| error.to_string())?;
+        Ok(Self { tls, thumbprint })
+    }
+}
+
+fn upstream(
+    config: &Config,
+    section: &UpstreamSection,
+    local: &TrustRoots,
+    own: &OwnIdentity,
+) -> Result<UpstreamSpec, String> {
+    let roots = match &section.ca {
+        None => local.clone(),
+        Some(path) => {
+            let path = config.dir.join(path);
+            let pem = fs::read(&path).map_err(|error| {
+                format!("`{}` cannot be read: {}", path.display(), error.kind())
+            })?;
+            TrustRoots::from_pem(&pem).map_err(|error| format!("`{}`: {error}", path.display()))?
+        }
+    };
+    let (identity, certificate) = match section.identity {
+        GatewayIdentity::Certificate => (Some(&own.tls), Some(own.thumbprint.clone())),
+        GatewayIdentity::None => (None, None),
+    };
+    let client =
+        TlsClient::new(&roots, identity, Alpn::Http2OrHttp1).map_err(|error| error.to_string())?;
+    let tls = UpstreamTls {
+        client,
+        certificate,
+    };
+    UpstreamSpec::new(
+        section.name.clone(),
+        &section.url,
+        &section.server_name,
+        tls,
+    )
+    .map_err(|error| error.to_string())
+}
+
+fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpec, String> {
+    let tenant = config
+        .tenants
+        .iter()
+        .find(|tenant| tenant.name == section.tenant);
+    let tenant = tenant
+        .ok_or_else(|| format!("route `{}`: no tenant `{}`", section.name, section.tenant))?;
+    let issuer = tenant.issuer(base).map_err(|error| error.to_string())?;
+    let trusted = TrustedIssuer {
+        issuer,
+        tenant: tenant.name.clone(),
+        algorithms: Algorithm::ALL.to_vec(),
+    };
+    let binding = match section.proof {
+        Proof::Any => Binding::Any,
+        Proof::Bound => Binding::Required,
+    };
+    let actions = section.actions.iter().map(|(method, action)| {
+        let scopes = action.scopes.iter().cloned().collect();
+        (
+            method.clone(),
+            ActionSpec {
+                action: action.action.clone(),
+                scopes,
+            },
+        )
+    });
+    Ok(RouteSpec {
+        id: section.name.clone(),
+        tenant: section.tenant.clone(),
+        hosts: section
+            .hosts
+            .iter()
+            .map(|host| host.to_ascii_lowercase())
+            .collect(),
+        path: section.path.clone(),
+        actions: actions.collect(),
+        upstream: section.upstream.clone(),
+        rules: ResourceRules::new(
+            section.audience.clone(),
+            vec![trusted],
+            binding,
+            Anonymous::Refused,
+        ),
+        resource: resource(section.resource.as_ref()),
+        exchange: section.exchange.as_ref().map(exchange),
+        callers_token: CallersToken::Remove,
+        rate_limit: section
+            .rate
+            .map(|(requests, per)| RateLimitSpec { requests, per }),
+        durability: match section.record {
+            Recording::Durable => Durability::Durable,
+            Recording::Queued => Durability::Queued,
+        },
+        body_bytes_max: BODY_BYTES_MAX,
+    })
+}
+
+fn exchange(section: &ExchangeSection) -> ExchangeSpec {
+    let scopes = section.scopes.iter().cloned().collect();
+    ExchangeSpec {
+        client: section.client.clone(),
+        audience: section.audience.clone(),
+        scopes,
+    }
+}
+
+fn resource(section: Option<&ResourceSection>) -> ResourceSpec {
+    let Some(section) = section else {
+        return ResourceSpec::Route;
+    };
+    let text = section
+        .attributes
+        .iter()
+        .map(|name| (name.clone(), AttributeSource::Parameter(name.clone())));
+    let people = section.users.iter().map(|name| {
+        let source = AttributeSource::Entity {
+            kind: "User".to_owned(),
+            parameter: name.clone(),
+        };
+        (name.clone(), source)
+    });
+    let fixed = section
+        .fixed
+        .iter()
+        .map(|(name, value)| (name.clone(), AttributeSource::Static(value.clone())));
+    ResourceSpec::Entity {
+        kind: section.kind.clone(),
+        id: section
+            .id
+            .clone()
+            .map_or(ResourceId::Path, ResourceId::Parameter),
+        attributes: text.chain(people).chain(fixed).collect(),
+    }
+}

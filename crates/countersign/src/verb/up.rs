@@ -1,0 +1,189 @@
+//! `countersign up`: everything in one process, until it is told to end.
+
+use super::{Ended, Output, runtime, say_config_errors, say_run_error};
+use crate::cli::UpArgs;
+use crate::config::error::ConfigError;
+use crate::config::listeners::Listeners;
+use crate::config::telemetry::{LogFormat, LogLevel};
+use crate::config::{self, Config};
+use crate::run::{self, Options, Running, system_clock};
+use countersign_audit::Code;
+use countersign_control::fabric::Progress;
+use countersign_control::telemetry::{self, Format};
+use countersign_crypto::Random;
+use countersign_crypto::password::Cost;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+
+pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
+    let config = match load(args) {
+        Ok(config) => config,
+        Err(errors) => return say_config_errors(&errors),
+    };
+    let store = match args.store.as_deref().map(str::parse).transpose() {
+        Ok(store) => store,
+        Err(error) => {
+            eprintln!("error: `--store`: {error}");
+            return Ended::Usage;
+        }
+    };
+    install_log(&config);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads: {error}");
+            return Ended::Failed;
+        }
+    };
+    runtime.block_on(async {
+        let options = Options {
+            config,
+            data: args.data.clone(),
+            store,
+            password_cost: Cost::owasp(),
+            clock: system_clock(),
+            random: Random::system(),
+            progress: Box::new(say_progress),
+        };
+        match run::run(options).await {
+            Ok(running) => {
+                say_ready(&running, output);
+                serve(running, args).await
+            }
+            Err(error) => say_run_error(&error),
+        }
+    })
+}
+
+fn load(args: &UpArgs) -> Result<Config, Vec<ConfigError>> {
+    let mut config = match &args.config {
+        Some(dir) => config::load(dir)?,
+        None => config::parse(Path::new("."), Path::new(config::FILE), "")?,
+    };
+    if args.ephemeral {
+        let ephemeral = Listeners::ephemeral();
+        config.listeners = Listeners {
+            names: config.listeners.names,
+            issuer_base: config.listeners.issuer_base,
+            ..ephemeral
+        };
+    }
+    Ok(config)
+}
+
+fn install_log(config: &Config) {
+    let level = match config.telemetry.level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+    };
+    let format = match config.telemetry.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+    };
+    telemetry::install(level, format);
+}
+
+fn say_progress(progress: Progress) {
+    match progress {
+        Progress::MakingKey(tenant) => eprintln!("  making a signing key for tenant {tenant}"),
+        Progress::StoreOpened | Progress::LogOpened | Progress::Reconciled(_) => {}
+    }
+}
+
+fn say_ready(running: &Running, output: Output) {
+    let addresses = Addresses::of(running);
+    match output {
+        Output::Json => println!("{}", addresses.json()),
+        Output::Text => print!("{}", addresses.table()),
+    }
+}
+
+/// What `up` tells once it is ready.
+pub(crate) struct Addresses(Vec<(&'static str, String)>);
+
+impl Addresses {
+    pub(crate) fn of(running: &Running) -> Self {
+        let bound = running.bound();
+        let https = |port: u16| format!("https://localhost:{port}");
+        let data = std::path::absolute(running.fabric().data())
+            .unwrap_or_else(|_| running.fabric().data().to_owned());
+        Self(vec![
+            ("identity", https(bound.identity.port())),
+            ("identity_mtls", https(bound.identity_mtls.port())),
+            ("gateway", https(bound.gateway.port())),
+            ("control", https(bound.control.port())),
+            (
+                "telemetry",
+                format!("http://127.0.0.1:{}", bound.telemetry.port()),
+            ),
+            ("ca", data.join("ca.pem").display().to_string()),
+            ("data", data.display().to_string()),
+        ])
+    }
+
+    fn json(&self) -> String {
+        let object = self
+            .0
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(value.as_str())));
+        serde_json::Value::Object(object.collect()).to_string()
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let lines = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("  {name:<14} {value}\n"));
+        format!("countersign is ready\n\n{}\n", lines.collect::<String>())
+    }
+}
+
+/// Waits for signals: SIGHUP reloads, SIGTERM and SIGINT drain and end.
+async fn serve(running: Running, args: &UpArgs) -> Ended {
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    ) else {
+        eprintln!("error: signals can't be received");
+        return Ended::Failed;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&running, args).await,
+        }
+    }
+    eprintln!("  draining");
+    running.stop(Code::of("signal")).await;
+    Ended::Done
+}
+
+/// Takes another configuration up, or keeps the old one whole.
+async fn reload(running: &Running, args: &UpArgs) {
+    let loaded = load(args);
+    let result = match &loaded {
+        Ok(config) => running
+            .reload(config)
+            .await
+            .map_err(|error| _ = say_run_error(&error)),
+        Err(errors) => {
+            say_config_errors(errors);
+            Err(())
+        }
+    };
+    match result {
+        Ok(changes) => {
+            tracing::info!(event = "configuration_reloaded", count = changes);
+            eprintln!("  reloaded: {changes} changes");
+        }
+        Err(()) => {
+            tracing::warn!(event = "reload_refused");
+            eprintln!("  the reload is refused; the configuration before it stays");
+        }
+    }
+}
