@@ -1,20 +1,17 @@
 //! The table `audit_outbox` as the sequencer of the audit log sees it.
 
+use crate::Store;
 use crate::audit::{Outbox, OutboxError, OutboxFuture, OutboxRow};
 use crate::tables::audit_outbox;
-use crate::{Store, StoreError};
 
 impl Outbox for Store {
     fn peek(&self, limit: usize) -> OutboxFuture<'_, Vec<OutboxRow>> {
         Box::pin(async move {
             let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-            let read = async {
-                let mut connection = self.read().await?;
-                audit_outbox::oldest(&mut connection, limit).await
-            };
-            let rows = read
+            let rows = self
+                .outbox(limit)
                 .await
-                .map_err(|error: StoreError| OutboxError::new(&error))?;
+                .map_err(|error| OutboxError::new(&error))?;
             Ok(rows
                 .into_iter()
                 .map(|row| OutboxRow {

@@ -334,12 +334,20 @@ impl Recorder {
 
     /// Commits to the query behind an event, and hands it to be sealed. A query that cannot be kept has no commitment either.
     #[must_use]
-    pub fn keep_query(&self, tenant: &Tenant, user: Option<UserId>, event: EventId, query: &Query) -> Option<Digest> {
+    pub fn keep_query(
+        &self,
+        tenant: &Tenant,
+        user: Option<UserId>,
+        event: EventId,
+        query: &Query,
+    ) -> Option<Digest> {
         let details = self.details.as_ref()?;
         let salt: [u8; 16] = self.random.bytes();
         let text = query.canonical_json();
         let commitment = commitment(&salt, &text);
-        details.offer(tenant, user, event, salt, text).then_some(commitment)
+        details
+            .offer(tenant, user, event, salt, text)
+            .then_some(commitment)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::engine::{
     Connection, GroupCommit, Once, StoreOptions, StoreUrl, Transaction, Unit, open_postgres,
     open_sqlite, run_postgres,
 };
+use crate::tables::audit_outbox::{self, Waiting};
 use crate::write::{Write, apply, record_event};
 use countersign_audit::Record;
 use countersign_base::{EventId, Tenant, UnixTime};
@@ -13,7 +14,7 @@ use sqlx::{PgPool, SqlitePool};
 use std::fmt;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 /// Units that may wait for PostgreSQL; one more is refused.
 const POSTGRES_UNITS_MAX: usize = 1024;
@@ -34,6 +35,8 @@ enum Engine {
         pool: PgPool,
         permits: Arc<Semaphore>,
         runtime: Handle,
+        /// The session that holds the lease of the outbox, while this node has it.
+        lease: Mutex<Option<Connection>>,
     },
     Sqlite {
         writer: GroupCommit,
@@ -56,6 +59,7 @@ impl Store {
                     pool,
                     permits: Arc::new(Semaphore::new(POSTGRES_UNITS_MAX)),
                     runtime: Handle::current(),
+                    lease: Mutex::new(None),
                 }
             }
             StoreUrl::Sqlite(path) => {
@@ -130,6 +134,7 @@ impl Store {
                 pool,
                 permits,
                 runtime,
+                ..
             } => {
                 let Ok(permit) = permits.clone().try_acquire_owned() else {
                     return Box::pin(async { Err(StoreError::Overloaded(POSTGRES_UNITS_MAX)) });
@@ -146,6 +151,34 @@ impl Store {
         }
     }
 
+    /// Reads the oldest rows of the outbox, if it is this node that takes them into its log.
+    ///
+    /// Of several nodes on one PostgreSQL one does, for as long as its session lives: the lease is a lock of that session, so that it
+    /// ends with the node and needs no clock. A SQLite file has one process.
+    pub(crate) async fn outbox(&self, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+        match &self.shared.engine {
+            Engine::Postgres { pool, lease, .. } => {
+                let mut lease = lease.lock().await;
+                let mut held = match lease.take() {
+                    Some(held) => held,
+                    None => {
+                        let mut session =
+                            Connection::postgres_owned(pool.acquire().await?.detach());
+                        if !audit_outbox::lease(&mut session).await? {
+                            return Ok(Vec::new());
+                        }
+                        session
+                    }
+                };
+                // Read over the session that holds the lease: if it broke, the lease is gone and nothing is read.
+                let rows = audit_outbox::oldest(&mut held, limit).await?;
+                *lease = Some(held);
+                Ok(rows)
+            }
+            Engine::Sqlite { .. } => audit_outbox::oldest(&mut self.read().await?, limit).await,
+        }
+    }
+
     /// Wakes whoever waits in [`Store::outbox_waits`].
     pub(crate) fn outbox_changed(&self) {
         self.shared.outbox_changed.notify_one();
@@ -159,7 +192,11 @@ impl Store {
     /// Lets queued units finish, then closes the database. Later units are refused.
     pub async fn close(&self) {
         match &self.shared.engine {
-            Engine::Postgres { pool, .. } => pool.close().await,
+            Engine::Postgres { pool, lease, .. } => {
+                // The session ends, and with it the lease.
+                drop(lease.lock().await.take());
+                pool.close().await;
+            }
             Engine::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;

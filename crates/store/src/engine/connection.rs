@@ -5,7 +5,7 @@ use crate::catalogue::Statement;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Postgres, Row as _, Sqlite, SqliteConnection, Type};
+use sqlx::{Decode, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection, Type};
 use std::ops::{Deref, DerefMut};
 
 /// A connection that can read. Table functions that only read take one; those that write take a [`Transaction`].
@@ -16,6 +16,7 @@ pub struct Connection {
 }
 
 enum Link {
+    PostgresOwned(PgConnection),
     PostgresPooled(PoolConnection<Postgres>),
     PostgresTransaction(sqlx::Transaction<'static, Postgres>),
     SqlitePooled(PoolConnection<Sqlite>),
@@ -125,6 +126,10 @@ macro_rules! query {
 macro_rules! run {
     ($link:expr, $statement:expr, $values:expr, $method:ident, $sqlite:expr, $postgres:expr) => {
         match $link {
+            Link::PostgresOwned(link) => query!($statement.postgres, $values)
+                .$method(link)
+                .await
+                .map($postgres),
             Link::PostgresPooled(link) => query!($statement.postgres, $values)
                 .$method(&mut **link)
                 .await
@@ -149,6 +154,14 @@ impl Connection {
     pub(crate) const fn sqlite_reader(link: PoolConnection<Sqlite>) -> Self {
         Self {
             link: Link::SqlitePooled(link),
+            failed: false,
+        }
+    }
+
+    /// A connection of its own: what its session holds ends with it.
+    pub(crate) const fn postgres_owned(link: PgConnection) -> Self {
+        Self {
+            link: Link::PostgresOwned(link),
             failed: false,
         }
     }
@@ -255,6 +268,7 @@ impl Transaction {
             Link::PostgresTransaction(link) => {
                 sqlx::query(command).execute(&mut **link).await.map(drop)
             }
+            Link::PostgresOwned(link) => sqlx::query(command).execute(link).await.map(drop),
             Link::PostgresPooled(link) => sqlx::query(command).execute(&mut **link).await.map(drop),
         }
     }
@@ -273,7 +287,10 @@ impl Transaction {
     pub(crate) async fn commit_postgres(self) -> Result<(), sqlx::Error> {
         match self.0.link {
             Link::PostgresTransaction(link) => link.commit().await,
-            Link::PostgresPooled(_) | Link::SqlitePooled(_) | Link::SqliteWriter(_) => Ok(()),
+            Link::PostgresOwned(_)
+            | Link::PostgresPooled(_)
+            | Link::SqlitePooled(_)
+            | Link::SqliteWriter(_) => Ok(()),
         }
     }
 
@@ -281,9 +298,10 @@ impl Transaction {
     pub(crate) async fn close_sqlite(self) -> Result<(), sqlx::Error> {
         match self.0.link {
             Link::SqliteWriter(link) => sqlx::Connection::close(link).await,
-            Link::PostgresPooled(_) | Link::PostgresTransaction(_) | Link::SqlitePooled(_) => {
-                Ok(())
-            }
+            Link::PostgresOwned(_)
+            | Link::PostgresPooled(_)
+            | Link::PostgresTransaction(_)
+            | Link::SqlitePooled(_) => Ok(()),
         }
     }
 }

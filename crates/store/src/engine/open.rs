@@ -149,6 +149,10 @@ pub(crate) async fn open_postgres(
         ("statement_timeout", "30000"),
         ("idle_in_transaction_session_timeout", "60000"),
         ("default_transaction_isolation", "read committed"),
+        // A node that vanished gives its lease back within a minute and a half.
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "6"),
     ];
     settings.extend(schema.map(|schema| ("search_path", schema)));
     let options = options.options(settings).disable_statement_logging();

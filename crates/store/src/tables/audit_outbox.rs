@@ -1,7 +1,7 @@
 //! Audit records written in the transaction of what they describe, until the sequencer has taken them into the log.
 
 use super::bytes;
-use crate::catalogue::audit_outbox as sql;
+use crate::catalogue::{Reach, Statement, audit_outbox as sql};
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{EventId, Tenant};
@@ -28,6 +28,21 @@ pub async fn add(
         .await
         .map(drop)
 }
+
+/// Takes the lease of the outbox for the session of `connection`, on PostgreSQL; `false` if another session holds it.
+pub(crate) async fn lease(connection: &mut Connection) -> Result<bool, StoreError> {
+    let row = connection.fetch_optional(&LEASE, args![]).await?;
+    row.map_or(Ok(false), |row| row.get(0))
+}
+
+/// Not in the catalogue: SQLite knows no such lock and needs none. The number is "countsgn" in ASCII.
+static LEASE: Statement = Statement {
+    table: "audit_outbox",
+    name: "LEASE",
+    reach: Reach::AllTenants,
+    postgres: "SELECT pg_try_advisory_lock(hashtextextended(current_schema(), 7165064744912774254))",
+    sqlite: "SELECT FALSE",
+};
 
 /// Up to `limit` waiting records, oldest first, across tenants. Reading takes nothing away.
 pub async fn oldest(connection: &mut Connection, limit: u32) -> Result<Vec<Waiting>, StoreError> {

@@ -12,6 +12,7 @@
 mod assertions;
 mod crash;
 mod fixture;
+mod nodes;
 mod one_time;
 mod refresh;
 mod reopening;
