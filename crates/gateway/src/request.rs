@@ -4,10 +4,10 @@ use crate::canonical::CanonicalTarget;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
 use countersign_audit::Text;
-use countersign_authn::access_token::Confirmation;
-use countersign_authn::{AnonymousReason, AttributeValue, ScopesHeld, Subject, SubjectId};
+use countersign_authn::{Anonymous, AnonymousReason, ScopesHeld, Subject};
 use countersign_base::{RequestId, UnixTime};
 use countersign_net::{Connection, InboundBody};
+use countersign_policy::vocabulary::{self, RequestContext, RouteAccess};
 use countersign_policy::{Entity, EntityId, Query, Target, Value};
 use countersign_store::{About, Recordable};
 use http::{HeaderMap, request};
@@ -152,141 +152,64 @@ impl Recordable for GatewayRequest {
 
 impl GatewayRequest {
     fn principal(&self) -> Entity {
-        let Some(subject) = self.caller.subject() else {
-            let id = EntityId::new("Anonymous", "anonymous");
-            return Entity::new(id).attribute("tenant", tenant(self.matched.route.tenant.as_str()));
-        };
-        let (id, issuer) = match subject.principal() {
-            SubjectId::User(user) => (EntityId::new("User", user.to_string()), None),
-            SubjectId::Client(client) => (EntityId::new("Client", client.as_str()), None),
-            SubjectId::External(external) => (
-                EntityId::new("External", external.as_str()),
-                Some(subject.issuer().as_str()),
-            ),
-        };
-        let mut entity = Entity::new(id).attribute("tenant", tenant(subject.tenant().as_str()));
-        if let Some(issuer) = issuer {
-            entity = entity.attribute("issuer", issuer);
+        match self.caller.subject() {
+            Some(subject) => vocabulary::principal(subject),
+            None => vocabulary::anonymous(&self.matched.route.tenant),
         }
-        for role in subject.roles() {
-            entity = entity.parent(EntityId::new("Role", role.as_str()));
-        }
-        for (name, value) in subject.attributes() {
-            entity = entity.tag(name, text(value));
-        }
-        entity
     }
 
     fn resource(&self) -> Entity {
         let route = &self.matched.route;
-        let (id, attributes) = match &route.resource {
+        let (kind, id, attributes) = match &route.resource {
             ResourceSpec::Route => return self.route_entity(),
             ResourceSpec::Entity {
                 kind,
                 id,
                 attributes,
-            } => {
-                let id = match id {
-                    ResourceId::Path => self.target.path().to_owned(),
-                    ResourceId::Parameter(name) => self.parameter(name),
-                };
-                (EntityId::new(kind, id), attributes)
-            }
+            } => (kind, id, attributes),
         };
-        let mut entity = Entity::new(id).attribute("tenant", tenant(route.tenant.as_str()));
-        for (name, source) in attributes {
+        let id = match id {
+            ResourceId::Path => self.target.path(),
+            ResourceId::Parameter(name) => self.parameter(name),
+        };
+        let entity = vocabulary::resource(kind, id, &route.tenant);
+        attributes.iter().fold(entity, |entity, (name, source)| {
             let value = match source {
                 AttributeSource::Entity { kind, parameter } => {
                     Value::Entity(EntityId::new(kind, self.parameter(parameter)))
                 }
-                AttributeSource::Parameter(parameter) => Value::String(self.parameter(parameter)),
-                AttributeSource::Static(text) => Value::String(text.clone()),
+                AttributeSource::Parameter(parameter) => self.parameter(parameter).into(),
+                AttributeSource::Static(text) => text.as_str().into(),
             };
-            entity = entity.attribute(name, value);
-        }
-        entity
+            entity.attribute(name, value)
+        })
     }
 
     fn route_entity(&self) -> Entity {
         let route = &self.matched.route;
-        let anonymous = route.rules.anonymous() == countersign_authn::Anonymous::Allowed;
-        Entity::new(EntityId::new("Route", route.id.as_str()))
-            .attribute("tenant", tenant(route.tenant.as_str()))
-            .attribute(
-                "scopes",
-                Value::strings(
-                    self.matched
-                        .operation()
-                        .scopes
-                        .iter()
-                        .map(|scope| scope.as_str()),
-                ),
-            )
-            .attribute("anonymous", anonymous)
+        let access = match route.rules.anonymous() {
+            Anonymous::Allowed => RouteAccess::Anonymous,
+            Anonymous::Refused => RouteAccess::Authenticated,
+        };
+        let scopes = &self.matched.operation().scopes;
+        vocabulary::route(&route.id, &route.tenant, scopes, access)
     }
 
     /// Routes are checked when they are built: whatever they name exists.
-    fn parameter(&self, name: &str) -> String {
-        self.matched.parameter(name).unwrap_or_default().to_owned()
+    fn parameter(&self, name: &str) -> &str {
+        self.matched.parameter(name).unwrap_or_default()
     }
 
     fn context(&self) -> BTreeMap<String, Value> {
-        let mut context = BTreeMap::new();
-        let mut put = |name: &str, value: Value| context.insert(name.to_owned(), value);
-        put("route", self.matched.route.id.as_str().into());
-        put("method", self.target.method().as_str().into());
-        put("host", self.target.host().into());
-        put("path", self.target.path().into());
-        put("time", self.at.0.into());
-        put("source", self.connection.remote.ip().to_canonical().into());
-        let Some(subject) = self.caller.subject() else {
-            put("scopes", Value::Set([].into()));
-            put("actors", Value::Set([].into()));
-            put("binding", "none".into());
-            return context;
+        let context = RequestContext {
+            route: &self.matched.route.id,
+            method: self.target.method().as_str(),
+            host: self.target.host(),
+            path: self.target.path(),
+            subject: self.caller.subject(),
+            source: Some(self.connection.remote.ip().to_canonical()),
+            now: self.at,
         };
-        put(
-            "scopes",
-            Value::strings(subject.scopes().iter().map(|scope| scope.as_str())),
-        );
-        put(
-            "actors",
-            Value::strings(subject.actors().iter().map(|actor| actor.sub.as_str())),
-        );
-        let binding = match subject.binding() {
-            None => "none",
-            Some(Confirmation::Dpop(_)) => "dpop",
-            Some(Confirmation::Certificate(_)) => "certificate",
-        };
-        put("binding", binding.into());
-        put(
-            "client",
-            Value::Entity(EntityId::new("Client", subject.client().as_str())),
-        );
-        if let Some(acr) = subject.acr() {
-            put("acr", acr.into());
-        }
-        if let Some(auth_time) = subject.auth_time() {
-            put("auth_time", auth_time.0.into());
-        }
-        context
-    }
-}
-
-fn tenant(name: &str) -> Value {
-    Value::Entity(EntityId::new("Tenant", name))
-}
-
-/// Tags are strings: lists are written with a comma between their members.
-fn text(value: &AttributeValue) -> String {
-    match value {
-        AttributeValue::Bool(value) => value.to_string(),
-        AttributeValue::Long(number) => number.to_string(),
-        AttributeValue::Text(text) => text.clone(),
-        AttributeValue::Texts(texts) => texts
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(","),
+        context.to_context()
     }
 }

@@ -1,0 +1,21 @@
+//! The gateway as callers and upstreams meet it: real listeners, real TLS, a fake upstream on loopback, a real audit log.
+//!
+//! Tests are named after the attacks and requirements that they hold off. Each refusal has a twin without the flaw that passes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "helpers of tests fail a test by panicking"
+)]
+
+mod credentials;
+mod exchange;
+mod forwarding;
+mod framing;
+mod headers;
+mod limits;
+mod paths;
+mod policy;
+mod upstream;
+mod world;

@@ -1,0 +1,97 @@
+//! An upstream that remembers what it was sent. It asks for our client certificate.
+
+use bytes::Bytes;
+use countersign_base::Conditional;
+use countersign_net::{ClientCertificates, Connection, Drain, DrainTrigger, Limits, Listener, ServerTls, TlsIdentity, Transport, TrustRoots};
+use countersign_testkit::TestAuthority;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// One request as the upstream saw it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: Method,
+    pub target: String,
+    pub version: Version,
+    pub headers: HeaderMap,
+    pub body: Result<Bytes, String>,
+    /// The URIs of the client certificate.
+    pub peer: Vec<String>,
+    /// The port that the connection came from: which connection it was.
+    pub port: u16,
+}
+
+/// The upstream.
+pub struct FakeUpstream {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    _trigger: DrainTrigger,
+}
+
+impl FakeUpstream {
+    /// Starts it on the runtime of the test, with mTLS.
+    pub fn start(authority: &TestAuthority) -> Self {
+        let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes()).unwrap();
+        let identity = TlsIdentity::from_issued(&authority.server()).unwrap();
+        let tls = ServerTls::new(&identity, ClientCertificates::Required(roots)).unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.address();
+        let (trigger, drain) = Drain::new();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let remembered = Arc::clone(&seen);
+        let make = move |connection: &Arc<Connection>| {
+            let (connection, seen) = (Arc::clone(connection), Arc::clone(&remembered));
+            service_fn(move |request| answer(Arc::clone(&connection), Arc::clone(&seen), request))
+        };
+        tokio::spawn(countersign_net::serve(listener, Transport::Tls(tls), Limits::default(), make, drain));
+        Self { address, seen, _trigger: trigger }
+    }
+
+    /// What it saw since the last call.
+    pub fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+
+    /// The one request it saw since the last call.
+    #[track_caller]
+    pub fn take_one(&self) -> Seen {
+        let mut seen = self.take();
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        seen.remove(0)
+    }
+}
+
+async fn answer(connection: Arc<Connection>, seen: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    // A path that asks for it is answered before the body is read.
+    let early = head.uri.path().ends_with("/early");
+    let status = match head.uri.path().rsplit('/').next() {
+        Some("unauthorized") => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::OK,
+    };
+    let body = if early { Ok(Bytes::new()) } else { body.collect().await.map(|body| body.to_bytes()).map_err(|error| error.to_string()) };
+    let length = body.as_ref().map(Bytes::len).unwrap_or_default();
+    let peer = match &connection.peer {
+        Conditional::Absent(_) => Vec::new(),
+        Conditional::Present(certificate) => certificate.uri_sans().to_vec(),
+    };
+    seen.lock().unwrap().push(Seen {
+        method: head.method,
+        target: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        version: head.version,
+        headers: head.headers,
+        body,
+        peer,
+        port: connection.remote.port(),
+    });
+    let mut response = Response::new(Full::new(Bytes::from(format!("upstream read {length}"))));
+    *response.status_mut() = status;
+    response.headers_mut().insert("keep-alive", "timeout=5".parse().unwrap());
+    response.headers_mut().insert("x-from-upstream", "yes".parse().unwrap());
+    Ok(response)
+}
