@@ -17,7 +17,10 @@ async fn the_upstream_sees_our_certificate() {
     assert_eq!(world.get("/things/a", &fields).await.status, StatusCode::OK);
     assert_eq!(world.upstream.take_one().peer, ["spiffe://example/gateway"]);
     // Without one, this upstream takes no connection.
-    assert_eq!(world.get("/nameless/a", &fields).await.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(
+        world.get("/nameless/a", &fields).await.status,
+        StatusCode::BAD_GATEWAY
+    );
     assert!(world.upstream.take().is_empty());
     world.stop().await;
 }
@@ -27,22 +30,62 @@ async fn every_version_on_both_sides() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
     let tls = TlsClient::new(&roots(&world.authority), None, Alpn::Http2OrHttp1).unwrap();
-    let stream = tokio::net::TcpStream::connect(("127.0.0.1", world.port())).await.unwrap();
-    let stream = tls.connector().connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", world.port()))
+        .await
+        .unwrap();
+    let stream = tls
+        .connector()
+        .connect("localhost".try_into().unwrap(), stream)
+        .await
+        .unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_ref()));
-    let (mut http2, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let (mut http2, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
     tokio::spawn(connection);
-    for (path, version) in [("/things/a?b=c", Version::HTTP_11), ("/http2/a?b=c", Version::HTTP_2)] {
-        let over_http1 = world.send(&world.client(None), Method::POST, path, &[("authorization", &bearer)], Bytes::from_static(b"abc")).await;
+    for (path, version) in [
+        ("/things/a?b=c", Version::HTTP_11),
+        ("/http2/a?b=c", Version::HTTP_2),
+    ] {
+        let over_http1 = world
+            .send(
+                &world.client(None),
+                Method::POST,
+                path,
+                &[("authorization", &bearer)],
+                Bytes::from_static(b"abc"),
+            )
+            .await;
         assert_eq!(over_http1.body.as_ref(), b"upstream read 3");
-        let request = Request::post(world.url(path)).header(header::AUTHORIZATION, &bearer).body(Full::new(Bytes::from_static(b"abcd"))).unwrap();
+        let request = Request::post(world.url(path))
+            .header(header::AUTHORIZATION, &bearer)
+            .body(Full::new(Bytes::from_static(b"abcd")))
+            .unwrap();
         let over_http2 = http2.send_request(request).await.unwrap();
         assert_eq!(over_http2.status(), StatusCode::OK);
-        assert_eq!(over_http2.into_body().collect().await.unwrap().to_bytes().as_ref(), b"upstream read 4");
+        assert_eq!(
+            over_http2
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+                .as_ref(),
+            b"upstream read 4"
+        );
         for (seen, length) in world.upstream.take().into_iter().zip([3, 4]) {
-            assert_eq!((seen.version, seen.target.as_str(), seen.body.unwrap().len()), (version, path, length));
+            assert_eq!(
+                (seen.version, seen.target.as_str(), seen.body.unwrap().len()),
+                (version, path, length)
+            );
             let host = format!("localhost:{}", world.upstream.address.port());
-            assert_eq!(seen.headers.get(header::HOST).is_none_or(|value| value == host.as_str()), true);
+            assert_eq!(
+                seen.headers
+                    .get(header::HOST)
+                    .is_none_or(|value| value == host.as_str()),
+                true
+            );
         }
     }
     world.stop().await;
@@ -55,9 +98,26 @@ async fn upstream_connections_are_used_again() {
     let client = world.client(None);
     for path in ["/things/a", "/http2/a"] {
         for _ in 0..10 {
-            assert_eq!(world.send(&client, Method::GET, path, &[("authorization", &bearer)], Bytes::new()).await.status, StatusCode::OK);
+            assert_eq!(
+                world
+                    .send(
+                        &client,
+                        Method::GET,
+                        path,
+                        &[("authorization", &bearer)],
+                        Bytes::new()
+                    )
+                    .await
+                    .status,
+                StatusCode::OK
+            );
         }
-        let connections: BTreeSet<u16> = world.upstream.take().into_iter().map(|seen| seen.port).collect();
+        let connections: BTreeSet<u16> = world
+            .upstream
+            .take()
+            .into_iter()
+            .map(|seen| seen.port)
+            .collect();
         assert_eq!(connections.len(), 1, "{path}");
     }
     world.stop().await;
@@ -69,7 +129,11 @@ async fn an_upstream_that_is_gone_is_502_with_an_outcome() {
     let bearer = world.bearer(|_| {});
     let answer = world.get("/gone/a", &[("authorization", &bearer)]).await;
     assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
-    assert!(String::from_utf8(answer.body.to_vec()).unwrap().contains("request_id"));
+    assert!(
+        String::from_utf8(answer.body.to_vec())
+            .unwrap()
+            .contains("request_id")
+    );
     World::assert_logged(&world.log_text().await, "\"status\":502");
     world.stop().await;
 }
@@ -78,7 +142,15 @@ async fn an_upstream_that_is_gone_is_502_with_an_outcome() {
 async fn the_answer_to_head_has_no_body() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
-    let answer = world.send(&world.client(None), Method::HEAD, "/things/a", &[("authorization", &bearer)], Bytes::new()).await;
+    let answer = world
+        .send(
+            &world.client(None),
+            Method::HEAD,
+            "/things/a",
+            &[("authorization", &bearer)],
+            Bytes::new(),
+        )
+        .await;
     assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0));
     assert_eq!(world.upstream.take_one().method, Method::HEAD);
     world.stop().await;

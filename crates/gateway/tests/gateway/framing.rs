@@ -4,12 +4,29 @@ use crate::world::World;
 use http::Method;
 
 /// Sends a head and bytes after it on one connection, and says which statuses came back and what the upstream saw.
-async fn exchange(world: &World, fields: &str, rest: &str) -> (Vec<u16>, Vec<(Method, String, usize)>) {
+async fn exchange(
+    world: &World,
+    fields: &str,
+    rest: &str,
+) -> (Vec<u16>, Vec<(Method, String, usize)>) {
     let bearer = world.bearer(|_| {});
-    let bytes = format!("POST /things/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\n{fields}\r\n{rest}", world.port());
+    let bytes = format!(
+        "POST /things/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\n{fields}\r\n{rest}",
+        world.port()
+    );
     let answer = world.raw(bytes.as_bytes()).await;
-    let statuses = answer.split("HTTP/1.").skip(1).filter_map(|part| part.split(' ').nth(1)?.parse().ok()).collect();
-    let seen = world.upstream.take().into_iter().map(|seen| (seen.method, seen.target, seen.body.map_or(0, |body| body.len())));
+    let statuses = answer
+        .split("HTTP/1.")
+        .skip(1)
+        .filter_map(|part| part.split(' ').nth(1)?.parse().ok())
+        .collect();
+    let seen = world.upstream.take().into_iter().map(|seen| {
+        (
+            seen.method,
+            seen.target,
+            seen.body.map_or(0, |body| body.len()),
+        )
+    });
     (statuses, seen.collect())
 }
 
@@ -20,10 +37,18 @@ async fn frm_1_frm_2_both_lengths_are_one_request_and_the_end() {
     let world = World::start();
     let post = |length| (Method::POST, "/things/a".to_owned(), length);
     let chunked = format!("0\r\n\r\n{SMUGGLED}");
-    let both = format!("Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", chunked.len());
+    let both = format!(
+        "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n",
+        chunked.len()
+    );
     let (statuses, seen) = exchange(&world, &both, &chunked).await;
     assert_eq!((statuses, seen), (vec![200], vec![post(0)]));
-    let (statuses, seen) = exchange(&world, "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", &format!("3\r\nabc\r\n0\r\n\r\n{SMUGGLED}")).await;
+    let (statuses, seen) = exchange(
+        &world,
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+        &format!("3\r\nabc\r\n0\r\n\r\n{SMUGGLED}"),
+    )
+    .await;
     assert_eq!((statuses, seen), (vec![200], vec![post(3)]));
     world.stop().await;
 }
@@ -47,24 +72,44 @@ async fn frm_3_to_frm_5_and_frm_8_lengths_that_are_no_lengths_are_refused() {
         let (statuses, seen) = exchange(&world, fields, &format!("abc{SMUGGLED}")).await;
         assert_eq!((statuses, seen), (vec![400], vec![]), "{fields}");
     }
-    let (statuses, seen) = exchange(&world, "Content-Length: 3\r\nConnection: close\r\n", "abc").await;
-    assert_eq!((statuses, seen), (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)]));
+    let (statuses, seen) =
+        exchange(&world, "Content-Length: 3\r\nConnection: close\r\n", "abc").await;
+    assert_eq!(
+        (statuses, seen),
+        (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)])
+    );
     world.stop().await;
 }
 
 #[tokio::test]
 async fn frm_4_equal_lengths_are_one_length() {
     let world = World::start();
-    let (statuses, seen) = exchange(&world, "Content-Length: 3\r\nContent-Length: 3\r\nConnection: close\r\n", "abc").await;
-    assert_eq!((statuses, seen), (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)]));
+    let (statuses, seen) = exchange(
+        &world,
+        "Content-Length: 3\r\nContent-Length: 3\r\nConnection: close\r\n",
+        "abc",
+    )
+    .await;
+    assert_eq!(
+        (statuses, seen),
+        (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)])
+    );
     world.stop().await;
 }
 
 #[tokio::test]
 async fn frm_6_chunk_extensions_do_not_pass() {
     let world = World::start();
-    let (statuses, seen) = exchange(&world, "Transfer-Encoding: chunked\r\nConnection: close\r\n", "3;evil=1\r\nabc\r\n0\r\n\r\n").await;
-    assert_eq!((statuses, seen), (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)]));
+    let (statuses, seen) = exchange(
+        &world,
+        "Transfer-Encoding: chunked\r\nConnection: close\r\n",
+        "3;evil=1\r\nabc\r\n0\r\n\r\n",
+    )
+    .await;
+    assert_eq!(
+        (statuses, seen),
+        (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)])
+    );
     world.stop().await;
 }
 
@@ -72,9 +117,17 @@ async fn frm_6_chunk_extensions_do_not_pass() {
 async fn frm_9_http_1_0_has_no_transfer_encoding() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
-    let head = format!("Host: localhost:{}\r\nAuthorization: {bearer}\r\n", world.port());
-    let bad = format!("POST /things/a HTTP/1.0\r\n{head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-    assert!(world.raw(bad.as_bytes()).await.starts_with("HTTP/1.0 400") || world.upstream.take().is_empty());
+    let head = format!(
+        "Host: localhost:{}\r\nAuthorization: {bearer}\r\n",
+        world.port()
+    );
+    let bad = format!(
+        "POST /things/a HTTP/1.0\r\n{head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    );
+    assert!(
+        world.raw(bad.as_bytes()).await.starts_with("HTTP/1.0 400")
+            || world.upstream.take().is_empty()
+    );
     let good = format!("POST /things/a HTTP/1.0\r\n{head}Content-Length: 3\r\n\r\nabc");
     assert!(world.raw(good.as_bytes()).await.contains(" 200 "));
     assert_eq!(world.upstream.take_one().body.unwrap().as_ref(), b"abc");
@@ -84,11 +137,30 @@ async fn frm_9_http_1_0_has_no_transfer_encoding() {
 #[tokio::test]
 async fn frm_10_an_upgrade_is_not_passed_on() {
     let world = World::start();
-    let (statuses, seen) = exchange(&world, "Connection: upgrade, close\r\nUpgrade: websocket\r\nContent-Length: 0\r\n", SMUGGLED).await;
+    let (statuses, seen) = exchange(
+        &world,
+        "Connection: upgrade, close\r\nUpgrade: websocket\r\nContent-Length: 0\r\n",
+        SMUGGLED,
+    )
+    .await;
     assert_eq!(statuses.first(), Some(&200), "{seen:?}");
-    assert_eq!(seen.iter().filter(|(_, target, _)| target == "/things/smuggled").count(), 0);
+    assert_eq!(
+        seen.iter()
+            .filter(|(_, target, _)| target == "/things/smuggled")
+            .count(),
+        0
+    );
     let bearer = world.bearer(|_| {});
-    assert_eq!(world.get("/things/a", &[("authorization", &bearer), ("upgrade", "websocket")]).await.status, 200);
+    assert_eq!(
+        world
+            .get(
+                "/things/a",
+                &[("authorization", &bearer), ("upgrade", "websocket")]
+            )
+            .await
+            .status,
+        200
+    );
     assert!(!world.upstream.take_one().headers.contains_key("upgrade"));
     world.stop().await;
 }
@@ -98,10 +170,21 @@ async fn frm_11_g23_an_early_refusal_never_reads_the_body_as_a_request() {
     let world = World::start();
     for target in ["/nowhere", "/things/a;b", "/admin/a"] {
         let bearer = world.bearer(|_| {});
-        let head = format!("POST {target} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\n", world.port());
-        let bytes = format!("{head}Content-Length: {}\r\n\r\n{SMUGGLED}GET /things/b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", SMUGGLED.len());
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\n",
+            world.port()
+        );
+        let bytes = format!(
+            "{head}Content-Length: {}\r\n\r\n{SMUGGLED}GET /things/b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            SMUGGLED.len()
+        );
         world.raw(bytes.as_bytes()).await;
-        let smuggled = world.upstream.take().into_iter().filter(|seen| seen.target.contains("smuggled")).count();
+        let smuggled = world
+            .upstream
+            .take()
+            .into_iter()
+            .filter(|seen| seen.target.contains("smuggled"))
+            .count();
         assert_eq!(smuggled, 0, "{target}");
         assert!(!world.log_text().await.contains("smuggled"));
     }
@@ -115,11 +198,24 @@ async fn frm_11_a_connection_with_an_unread_body_is_not_used_again() {
     let fields = [("authorization", bearer.as_str())];
     let client = world.client(None);
     for _ in 0..3 {
-        let early = world.send(&client, Method::POST, "/things/early", &fields, vec![b'x'; 900].into()).await;
+        let early = world
+            .send(
+                &client,
+                Method::POST,
+                "/things/early",
+                &fields,
+                vec![b'x'; 900].into(),
+            )
+            .await;
         assert_eq!(early.status, 200);
         assert_eq!(world.get("/things/after", &fields).await.status, 200);
     }
-    let targets: Vec<String> = world.upstream.take().into_iter().map(|seen| seen.target).collect();
+    let targets: Vec<String> = world
+        .upstream
+        .take()
+        .into_iter()
+        .map(|seen| seen.target)
+        .collect();
     assert_eq!(targets, ["/things/early", "/things/after"].repeat(3));
     world.stop().await;
 }

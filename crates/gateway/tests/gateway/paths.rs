@@ -39,7 +39,14 @@ async fn path_1_to_path_12_ambiguous_targets_never_reach_an_upstream() {
         refused(&world, target, "/things/a").await;
     }
     let text = world.log_text().await;
-    for reason in ["target_dot_segment", "target_separator", "target_empty_segment", "target_control", "target_escape", "target_utf8"] {
+    for reason in [
+        "target_dot_segment",
+        "target_separator",
+        "target_empty_segment",
+        "target_control",
+        "target_escape",
+        "target_utf8",
+    ] {
         World::assert_logged(&text, reason);
     }
     world.stop().await;
@@ -50,9 +57,19 @@ async fn g5_a_path_through_an_open_route_does_not_reach_a_closed_one() {
     let world = World::start();
     assert_eq!(world.get("/open/a", &[]).await.status, 200);
     world.upstream.take_one();
-    let head = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    for target in ["/open/../things/a", "/open/%2e%2e/things/a", "/open/..%2fthings/a"] {
-        assert_eq!(status(&world.raw(head(target).as_bytes()).await), 400, "{target}");
+    let head = |target: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    };
+    for target in [
+        "/open/../things/a",
+        "/open/%2e%2e/things/a",
+        "/open/..%2fthings/a",
+    ] {
+        assert_eq!(
+            status(&world.raw(head(target).as_bytes()).await),
+            400,
+            "{target}"
+        );
     }
     assert!(world.upstream.take().is_empty());
     world.stop().await;
@@ -65,17 +82,28 @@ async fn path_13_absolute_form_and_path_14_differing_hosts() {
     let send = |target: String, host: String| {
         let (world, bearer) = (&world, &bearer);
         async move {
-            let head = format!("GET {target} HTTP/1.1\r\n{host}Authorization: {bearer}\r\nConnection: close\r\n\r\n");
+            let head = format!(
+                "GET {target} HTTP/1.1\r\n{host}Authorization: {bearer}\r\nConnection: close\r\n\r\n"
+            );
             status(&world.raw(head.as_bytes()).await)
         }
     };
     let here = format!("Host: localhost:{}\r\n", world.port());
     assert_eq!(send(world.url("/things/a"), here.clone()).await, 200);
     assert_eq!(world.upstream.take_one().target, "/things/a");
-    assert_eq!(send(world.url("/things/a"), "Host: other.example\r\n".to_owned()).await, 400);
-    assert_eq!(send("/things/a".to_owned(), format!("{here}{here}")).await, 400);
+    assert_eq!(
+        send(world.url("/things/a"), "Host: other.example\r\n".to_owned()).await,
+        400
+    );
+    assert_eq!(
+        send("/things/a".to_owned(), format!("{here}{here}")).await,
+        400
+    );
     assert_eq!(send("/things/a".to_owned(), String::new()).await, 400);
-    assert_eq!(send("/things/a".to_owned(), "Host: evil.example\r\n".to_owned()).await, 404);
+    assert_eq!(
+        send("/things/a".to_owned(), "Host: evil.example\r\n".to_owned()).await,
+        404
+    );
     assert_eq!(send("*".to_owned(), here.clone()).await, 400);
     assert_eq!(send("/things/a".to_owned(), here).await, 200);
     world.stop().await;
@@ -102,7 +130,15 @@ async fn no_route_is_denied_and_recorded() {
     let bearer = world.bearer(|_| {});
     let fields = [("authorization", bearer.as_str())];
     assert_eq!(world.get("/nowhere", &fields).await.status, 404);
-    let delete = world.send(&world.client(None), Method::DELETE, "/things/a", &fields, Default::default()).await;
+    let delete = world
+        .send(
+            &world.client(None),
+            Method::DELETE,
+            "/things/a",
+            &fields,
+            Default::default(),
+        )
+        .await;
     assert_eq!(delete.status, 404);
     assert_eq!(world.get("/things/a", &fields).await.status, 200);
     let text = world.log_text().await;
@@ -117,7 +153,18 @@ async fn reloaded_routes_count_from_the_next_request_on() {
     let bearer = world.bearer(|_| {});
     let fields = [("authorization", bearer.as_str())];
     let client = world.client(None);
-    let get = async || world.send(&client, Method::GET, "/things/a", &fields, Default::default()).await.status;
+    let get = async || {
+        world
+            .send(
+                &client,
+                Method::GET,
+                "/things/a",
+                &fields,
+                Default::default(),
+            )
+            .await
+            .status
+    };
     assert_eq!(get().await, 200);
     world.reload(|specs| specs.retain(|spec| spec.id.as_str() != "things"));
     assert_eq!(get().await, 404);

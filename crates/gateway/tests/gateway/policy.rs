@@ -10,7 +10,9 @@ async fn only_the_owner_in_the_region_reads_an_order() {
     let bob = world.bearer(|claims| claims["sub"] = BOB.into());
     let far = world.bearer(|claims| claims["attrs"]["region"] = "us".into());
     let path = |owner: &str, region: &str| format!("/regions/{region}/customers/{owner}/orders/7");
-    let get = async |bearer: &str, path: String| world.get(&path, &[("authorization", bearer)]).await.status;
+    let get = async |bearer: &str, path: String| {
+        world.get(&path, &[("authorization", bearer)]).await.status
+    };
     assert_eq!(get(&alice, path(ALICE, "eu")).await, StatusCode::OK);
     assert_eq!(get(&bob, path(ALICE, "eu")).await, StatusCode::FORBIDDEN);
     assert_eq!(get(&alice, path(BOB, "eu")).await, StatusCode::FORBIDDEN);
@@ -28,7 +30,10 @@ async fn a_policy_that_fails_to_evaluate_denies() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
     let path = format!("/broken/eu/{ALICE}/7");
-    assert_eq!(world.get(&path, &[("authorization", &bearer)]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        world.get(&path, &[("authorization", &bearer)]).await.status,
+        StatusCode::FORBIDDEN
+    );
     assert!(world.upstream.take().is_empty());
     World::assert_logged(&world.log_text().await, "policy_failed");
     world.stop().await;
@@ -39,9 +44,23 @@ async fn an_outcome_follows_its_decision() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
     let answer = world.get("/things/a", &[("authorization", &bearer)]).await;
-    let decision = world.upstream.take_one().headers.get("countersign-decision").unwrap().to_str().unwrap().to_owned();
+    let decision = world
+        .upstream
+        .take_one()
+        .headers
+        .get("countersign-decision")
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
     let text = world.log_text().await;
-    assert!(text.contains(&format!("\"of\":\"{decision}\",\"status\":200")), "{text}");
-    assert!(text.contains(&format!("\"bytes\":{}", answer.body.len())), "{text}");
+    assert!(
+        text.contains(&format!("\"of\":\"{decision}\",\"status\":200")),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("\"bytes\":{}", answer.body.len())),
+        "{text}"
+    );
     world.stop().await;
 }

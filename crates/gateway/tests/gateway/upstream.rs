@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use countersign_base::Conditional;
-use countersign_net::{ClientCertificates, Connection, Drain, DrainTrigger, Limits, Listener, ServerTls, TlsIdentity, Transport, TrustRoots};
+use countersign_net::{
+    ClientCertificates, Connection, Drain, DrainTrigger, Limits, Listener, ServerTls, TlsIdentity,
+    Transport, TrustRoots,
+};
 use countersign_testkit::TestAuthority;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
@@ -48,8 +51,18 @@ impl FakeUpstream {
             let (connection, seen) = (Arc::clone(connection), Arc::clone(&remembered));
             service_fn(move |request| answer(Arc::clone(&connection), Arc::clone(&seen), request))
         };
-        tokio::spawn(countersign_net::serve(listener, Transport::Tls(tls), Limits::default(), make, drain));
-        Self { address, seen, _trigger: trigger }
+        tokio::spawn(countersign_net::serve(
+            listener,
+            Transport::Tls(tls),
+            Limits::default(),
+            make,
+            drain,
+        ));
+        Self {
+            address,
+            seen,
+            _trigger: trigger,
+        }
     }
 
     /// What it saw since the last call.
@@ -66,7 +79,11 @@ impl FakeUpstream {
     }
 }
 
-async fn answer(connection: Arc<Connection>, seen: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    connection: Arc<Connection>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     // A path that asks for it is answered before the body is read.
     let early = head.uri.path().ends_with("/early");
@@ -74,7 +91,14 @@ async fn answer(connection: Arc<Connection>, seen: Arc<Mutex<Vec<Seen>>>, reques
         Some("unauthorized") => StatusCode::UNAUTHORIZED,
         _ => StatusCode::OK,
     };
-    let body = if early { Ok(Bytes::new()) } else { body.collect().await.map(|body| body.to_bytes()).map_err(|error| error.to_string()) };
+    let body = if early {
+        Ok(Bytes::new())
+    } else {
+        body.collect()
+            .await
+            .map(|body| body.to_bytes())
+            .map_err(|error| error.to_string())
+    };
     let length = body.as_ref().map(Bytes::len).unwrap_or_default();
     let peer = match &connection.peer {
         Conditional::Absent(_) => Vec::new(),
@@ -82,7 +106,11 @@ async fn answer(connection: Arc<Connection>, seen: Arc<Mutex<Vec<Seen>>>, reques
     };
     seen.lock().unwrap().push(Seen {
         method: head.method,
-        target: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        target: head
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         version: head.version,
         headers: head.headers,
         body,
@@ -91,7 +119,11 @@ async fn answer(connection: Arc<Connection>, seen: Arc<Mutex<Vec<Seen>>>, reques
     });
     let mut response = Response::new(Full::new(Bytes::from(format!("upstream read {length}"))));
     *response.status_mut() = status;
-    response.headers_mut().insert("keep-alive", "timeout=5".parse().unwrap());
-    response.headers_mut().insert("x-from-upstream", "yes".parse().unwrap());
+    response
+        .headers_mut()
+        .insert("keep-alive", "timeout=5".parse().unwrap());
+    response
+        .headers_mut()
+        .insert("x-from-upstream", "yes".parse().unwrap());
     Ok(response)
 }

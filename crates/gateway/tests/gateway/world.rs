@@ -4,20 +4,30 @@ use crate::upstream::FakeUpstream;
 use bytes::Bytes;
 use countersign_authn::dpop::{NonceUse, Nonces};
 use countersign_authn::replay::ReplayLimits;
-use countersign_authn::{Anonymous, Binding, Freshness, KeyAnswer, KeyNeeded, ResourceRules, RevocationId, Revocations, TrustedIssuer};
+use countersign_authn::{
+    Anonymous, Binding, Freshness, KeyAnswer, KeyNeeded, ResourceRules, RevocationId, Revocations,
+    TrustedIssuer,
+};
 use countersign_base::{Clock, GrantId, Kid, RouteId, Secret, Tenant, UnixTime};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
-use countersign_crypto::signing::{AccessToken, DpopProof, LogCheckpoint, SigningKey, generate_pkcs8};
-use countersign_gateway::routes::{
-    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId, ResourceSpec, RouteSpec, Routes,
+use countersign_crypto::signing::{
+    AccessToken, DpopProof, LogCheckpoint, SigningKey, generate_pkcs8,
 };
-use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway, UpstreamSpec, UpstreamTls};
+use countersign_gateway::routes::{
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
+    ResourceSpec, RouteSpec, Routes,
+};
+use countersign_gateway::{
+    ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
+    UpstreamSpec, UpstreamTls,
+};
 use countersign_net::tls::Alpn;
 use countersign_net::{
-    ClientCertificates, ClientOptions, ClientResponse, EgressPolicy, HttpClient, Limits, Listeners, ServerTls, TlsClient, TlsIdentity, TrustRoots,
+    ClientCertificates, ClientOptions, ClientResponse, EgressPolicy, HttpClient, Limits, Listeners,
+    ServerTls, TlsClient, TlsIdentity, TrustRoots,
 };
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
@@ -84,13 +94,19 @@ pub struct RevokedGrants {
 impl Revocations for RevokedGrants {
     fn not_before(&self, id: RevocationId<'_>) -> Option<UnixTime> {
         match id {
-            RevocationId::Grant(grant) if self.grants.lock().unwrap().contains(&grant) => Some(UnixTime(i64::MAX)),
+            RevocationId::Grant(grant) if self.grants.lock().unwrap().contains(&grant) => {
+                Some(UnixTime(i64::MAX))
+            }
             _ => None,
         }
     }
 
     fn freshness(&self, _now: UnixTime) -> Freshness {
-        if self.stale.lock().unwrap().is_some() { Freshness::Stale } else { Freshness::Current }
+        if self.stale.lock().unwrap().is_some() {
+            Freshness::Stale
+        } else {
+            Freshness::Current
+        }
     }
 }
 
@@ -129,7 +145,9 @@ impl Planes for TestPlanes {
 
     async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {
         self.fetches.fetch_add(1, Ordering::SeqCst);
-        let found = self.keys.iter().find(|(issuer, key)| issuer == needed.issuer().as_str() && needed.kid() == Some(key.kid()));
+        let found = self.keys.iter().find(|(issuer, key)| {
+            issuer == needed.issuer().as_str() && needed.kid() == Some(key.kid())
+        });
         match found {
             Some((_, key)) => KeyAnswer::Key(key.verifying_key().unwrap()),
             None => KeyAnswer::Unknown,
@@ -141,9 +159,19 @@ impl Planes for TestPlanes {
         if let Some(error) = *self.exchange_fails.lock().unwrap() {
             return Err(error);
         }
-        let binding = request.certificate.map(|thumbprint| thumbprint.to_string()).unwrap_or_default();
-        let token = format!("exchanged.{number}.{}.{}", request.audience.as_str().len(), binding.len());
-        Ok(Exchanged { token: Secret::new(token), expires: self.clock.now().plus(Duration::from_secs(300)) })
+        let binding = request
+            .certificate
+            .map(|thumbprint| thumbprint.to_string())
+            .unwrap_or_default();
+        let token = format!(
+            "exchanged.{number}.{}.{}",
+            request.audience.as_str().len(),
+            binding.len()
+        );
+        Ok(Exchanged {
+            token: Secret::new(token),
+            expires: self.clock.now().plus(Duration::from_secs(300)),
+        })
     }
 }
 
@@ -178,8 +206,17 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let started = system_clock().now().minus(Duration::from_secs(3_600));
-        let audit = AuditOptions { refusals_per_second: 10_000, ..AuditOptions::default() };
-        Self { cores: 1, nonce_use: NonceUse::AfterStart, started, limits: Limits::default(), audit }
+        let audit = AuditOptions {
+            refusals_per_second: 10_000,
+            ..AuditOptions::default()
+        };
+        Self {
+            cores: 1,
+            nonce_use: NonceUse::AfterStart,
+            started,
+            limits: Limits::default(),
+            audit,
+        }
     }
 }
 
@@ -197,8 +234,15 @@ impl World {
             let pkcs8 = generate_pkcs8(Algorithm::EdDsa).unwrap();
             SigningKey::from_pkcs8(Algorithm::EdDsa, "log".parse().unwrap(), &pkcs8).unwrap()
         };
-        let (log, task) =
-            AuditLog::open(directory.path(), &"test.example/log".parse().unwrap(), log_key, &clock, Arc::new(NoOutbox), setup.audit).unwrap();
+        let (log, task) = AuditLog::open(
+            directory.path(),
+            &"test.example/log".parse().unwrap(),
+            log_key,
+            &clock,
+            Arc::new(NoOutbox),
+            setup.audit,
+        )
+        .unwrap();
         let random = Random::system();
         let (issuer, foreign) = (key("issuer-1"), key("foreign-1"));
         let schema = format!("{}\n{SCHEMA}", countersign_policy::defaults::SCHEMA);
@@ -207,9 +251,17 @@ impl World {
         let planes = Arc::new(TestPlanes {
             policies: Arc::new(PolicySet::load(&schema, &sources).unwrap()),
             replay: ReplayMemory::new(ReplayLimits::default()),
-            nonces: Nonces::new(MacKey::new(Secret::new([1; 32])), [2; 16], setup.started, setup.nonce_use),
+            nonces: Nonces::new(
+                MacKey::new(Secret::new([1; 32])),
+                [2; 16],
+                setup.started,
+                setup.nonce_use,
+            ),
             recorder: Recorder::new(log.clone(), clock.clone(), random.clone(), None),
-            keys: vec![(ISSUER.to_owned(), issuer.clone()), (FOREIGN_ISSUER.to_owned(), foreign.clone())],
+            keys: vec![
+                (ISSUER.to_owned(), issuer.clone()),
+                (FOREIGN_ISSUER.to_owned(), foreign.clone()),
+            ],
             generation: AtomicU64::new(0),
             fetches: AtomicUsize::new(0),
             exchanges: AtomicUsize::new(0),
@@ -220,17 +272,45 @@ impl World {
         });
         let gateway = Gateway::new(Arc::clone(&planes), built(&authority, &upstream, specs()));
         let roots = roots(&authority);
-        let tls = ServerTls::new(&TlsIdentity::from_issued(&authority.server()).unwrap(), ClientCertificates::Optional(roots)).unwrap();
-        let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), NonZeroUsize::new(setup.cores).unwrap()).unwrap();
-        let running = Arc::clone(&gateway).start(listeners, GatewayOptions { tls, limits: setup.limits }).unwrap();
-        Self { authority, upstream, planes, gateway, running, issuer, foreign, log, _task: task, directory }
+        let tls = ServerTls::new(
+            &TlsIdentity::from_issued(&authority.server()).unwrap(),
+            ClientCertificates::Optional(roots),
+        )
+        .unwrap();
+        let listeners = Listeners::bind(
+            "127.0.0.1:0".parse().unwrap(),
+            NonZeroUsize::new(setup.cores).unwrap(),
+        )
+        .unwrap();
+        let running = Arc::clone(&gateway)
+            .start(
+                listeners,
+                GatewayOptions {
+                    tls,
+                    limits: setup.limits,
+                },
+            )
+            .unwrap();
+        Self {
+            authority,
+            upstream,
+            planes,
+            gateway,
+            running,
+            issuer,
+            foreign,
+            log,
+            _task: task,
+            directory,
+        }
     }
 
     /// Puts other routes in place: those of the start, and `more`.
     pub fn reload(&self, change: impl FnOnce(&mut Vec<RouteSpec>)) {
         let mut specs = specs();
         change(&mut specs);
-        self.gateway.replace_routes(built(&self.authority, &self.upstream, specs));
+        self.gateway
+            .replace_routes(built(&self.authority, &self.upstream, specs));
     }
 
     pub fn port(&self) -> u16 {
@@ -272,18 +352,33 @@ impl World {
     /// A client of this gateway, with or without a certificate.
     pub fn client(&self, identity: Option<&TlsIdentity>) -> HttpClient {
         let tls = TlsClient::new(&roots(&self.authority), identity, Alpn::Http1).unwrap();
-        HttpClient::new(tls, EgressPolicy::public_only().allowing("localhost"), ClientOptions::default())
+        HttpClient::new(
+            tls,
+            EgressPolicy::public_only().allowing("localhost"),
+            ClientOptions::default(),
+        )
     }
 
     pub async fn get(&self, path: &str, fields: &[(&str, &str)]) -> ClientResponse {
-        self.send(&self.client(None), Method::GET, path, fields, Bytes::new()).await
+        self.send(&self.client(None), Method::GET, path, fields, Bytes::new())
+            .await
     }
 
-    pub async fn send(&self, client: &HttpClient, method: Method, path: &str, fields: &[(&str, &str)], body: Bytes) -> ClientResponse {
+    pub async fn send(
+        &self,
+        client: &HttpClient,
+        method: Method,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: Bytes,
+    ) -> ClientResponse {
         let url = Url::parse(&self.url(path)).unwrap();
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
         client.send(method, &url, headers, body).await.unwrap()
     }
@@ -291,8 +386,14 @@ impl World {
     /// What the gateway says to these bytes, until it closes the connection.
     pub async fn raw(&self, bytes: &[u8]) -> String {
         let tls = TlsClient::new(&roots(&self.authority), None, Alpn::Http1).unwrap();
-        let stream = tokio::net::TcpStream::connect(self.running.address()).await.unwrap();
-        let mut stream = tls.connector().connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        let stream = tokio::net::TcpStream::connect(self.running.address())
+            .await
+            .unwrap();
+        let mut stream = tls
+            .connector()
+            .connect("localhost".try_into().unwrap(), stream)
+            .await
+            .unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
         // A reset after an answer is as good as a close.
@@ -303,7 +404,10 @@ impl World {
     /// The status of a raw request with a good bearer token on the target `target`.
     pub async fn raw_get(&self, target: &str) -> u16 {
         let bearer = self.bearer(|_| {});
-        let head = format!("GET {target} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nConnection: close\r\n\r\n", self.port());
+        let head = format!(
+            "GET {target} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nConnection: close\r\n\r\n",
+            self.port()
+        );
         status(&self.raw(head.as_bytes()).await)
     }
 
@@ -311,30 +415,44 @@ impl World {
     pub async fn log_text(&self) -> String {
         self.log.published().await.unwrap();
         let mut text = String::new();
-        read_into(&mut text, &self.directory.path().join("test.example/log/tile/entries"));
+        read_into(
+            &mut text,
+            &self.directory.path().join("test.example/log/tile/entries"),
+        );
         text
     }
 
     /// The records that are about the request with the id in `response`, or hold `needle`.
     #[track_caller]
     pub fn assert_logged(text: &str, needle: &str) {
-        assert!(text.contains(needle), "`{needle}` is not in the log: {text}");
+        assert!(
+            text.contains(needle),
+            "`{needle}` is not in the log: {text}"
+        );
     }
 }
 
 fn read_into(text: &mut String, path: &Path) {
-    let Ok(entries) = std::fs::read_dir(path) else { return };
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.path().is_dir() {
             read_into(text, &entry.path());
         } else {
-            text.push_str(&String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()));
+            text.push_str(&String::from_utf8_lossy(
+                &std::fs::read(entry.path()).unwrap(),
+            ));
         }
     }
 }
 
 pub fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+    answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_default()
 }
 
 pub fn roots(authority: &TestAuthority) -> TrustRoots {
@@ -362,7 +480,13 @@ impl Holder {
     }
 
     /// A proof for `GET url` with `token`, changed by the test.
-    pub fn proof(&self, world: &World, path: &str, token: &str, change: impl FnOnce(&mut Value)) -> String {
+    pub fn proof(
+        &self,
+        world: &World,
+        path: &str,
+        token: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> String {
         let mut claims = json!({
             "htm": "GET", "htu": world.url(path), "iat": world.now().0, "jti": Random::system().token().expose(),
             "ath": sha256_base64url(token.as_bytes()),
@@ -374,16 +498,25 @@ impl Holder {
 
 fn built(authority: &TestAuthority, upstream: &FakeUpstream, specs: Vec<RouteSpec>) -> Routes {
     let identity = authority.client("spiffe://example/gateway");
-    let certificate = countersign_crypto::x509::PeerCertificate::from_der(identity.chain_der[0].clone()).unwrap().thumbprint();
+    let certificate =
+        countersign_crypto::x509::PeerCertificate::from_der(identity.chain_der[0].clone())
+            .unwrap()
+            .thumbprint();
     let identity = TlsIdentity::from_issued(&identity).unwrap();
     let url = Url::parse(&format!("https://localhost:{}", upstream.address.port())).unwrap();
     let over = |name: &str, identity: Option<&TlsIdentity>, alpn| {
         let client = TlsClient::new(&roots(authority), identity, alpn).unwrap();
-        let tls = UpstreamTls { client, certificate: identity.map(|_| certificate) };
+        let tls = UpstreamTls {
+            client,
+            certificate: identity.map(|_| certificate),
+        };
         UpstreamSpec::new(name.parse().unwrap(), &url, "localhost", tls).unwrap()
     };
     let gone = Url::parse("https://localhost:1").unwrap();
-    let gone_tls = UpstreamTls { client: TlsClient::new(&roots(authority), None, Alpn::Http1).unwrap(), certificate: None };
+    let gone_tls = UpstreamTls {
+        client: TlsClient::new(&roots(authority), None, Alpn::Http1).unwrap(),
+        certificate: None,
+    };
     let upstreams = vec![
         over("one", Some(&identity), Alpn::Http1),
         over("two", Some(&identity), Alpn::Http2OrHttp1),
@@ -403,13 +536,18 @@ fn rules(audience: &str, binding: Binding, anonymous: Anonymous) -> ResourceRule
 }
 
 fn spec(id: &str, path: &str) -> RouteSpec {
-    let action = ActionSpec { action: "request".to_owned(), scopes: "orders.read".parse().unwrap() };
+    let action = ActionSpec {
+        action: "request".to_owned(),
+        scopes: "orders.read".parse().unwrap(),
+    };
     RouteSpec {
         id: id.parse::<RouteId>().unwrap(),
         tenant: "demo".parse::<Tenant>().unwrap(),
         hosts: BTreeSet::new(),
         path: path.to_owned(),
-        actions: ["GET", "POST", "PUT", "HEAD"].map(|method| (method.to_owned(), action.clone())).into(),
+        actions: ["GET", "POST", "PUT", "HEAD"]
+            .map(|method| (method.to_owned(), action.clone()))
+            .into(),
         upstream: "one".parse().unwrap(),
         rules: rules(AUDIENCE, Binding::Any, Anonymous::Refused),
         resource: ResourceSpec::Route,
@@ -423,12 +561,37 @@ fn spec(id: &str, path: &str) -> RouteSpec {
 
 fn order(action: &str, path: &str) -> RouteSpec {
     let attributes = [
-        ("owner".to_owned(), AttributeSource::Entity { kind: "User".to_owned(), parameter: "owner".to_owned() }),
-        ("region".to_owned(), AttributeSource::Parameter("region".to_owned())),
+        (
+            "owner".to_owned(),
+            AttributeSource::Entity {
+                kind: "User".to_owned(),
+                parameter: "owner".to_owned(),
+            },
+        ),
+        (
+            "region".to_owned(),
+            AttributeSource::Parameter("region".to_owned()),
+        ),
     ];
-    let resource = ResourceSpec::Entity { kind: "Order".to_owned(), id: ResourceId::Path, attributes: attributes.into() };
-    let actions = [("GET".to_owned(), ActionSpec { action: action.to_owned(), scopes: "orders.read".parse().unwrap() })].into();
-    RouteSpec { resource, actions, durability: Durability::Durable, ..spec(action, path) }
+    let resource = ResourceSpec::Entity {
+        kind: "Order".to_owned(),
+        id: ResourceId::Path,
+        attributes: attributes.into(),
+    };
+    let actions = [(
+        "GET".to_owned(),
+        ActionSpec {
+            action: action.to_owned(),
+            scopes: "orders.read".parse().unwrap(),
+        },
+    )]
+    .into();
+    RouteSpec {
+        resource,
+        actions,
+        durability: Durability::Durable,
+        ..spec(action, path)
+    }
 }
 
 fn specs() -> Vec<RouteSpec> {
@@ -437,32 +600,82 @@ fn specs() -> Vec<RouteSpec> {
         audience: "https://billing.example".parse().unwrap(),
         scopes: "billing.charge".parse().unwrap(),
     };
-    let other_scope = ActionSpec { action: "request".to_owned(), scopes: "admin.all".parse().unwrap() };
+    let other_scope = ActionSpec {
+        action: "request".to_owned(),
+        scopes: "admin.all".parse().unwrap(),
+    };
     let foreign = TrustedIssuer {
         issuer: FOREIGN_ISSUER.parse().unwrap(),
         tenant: "demo".parse().unwrap(),
         algorithms: vec![Algorithm::Es256],
     };
-    let foreign_rules = ResourceRules::new(AUDIENCE.parse().unwrap(), vec![foreign], Binding::Any, Anonymous::Refused);
+    let foreign_rules = ResourceRules::new(
+        AUDIENCE.parse().unwrap(),
+        vec![foreign],
+        Binding::Any,
+        Anonymous::Refused,
+    );
     vec![
         spec("things", "/things/{*rest}"),
-        RouteSpec { upstream: "two".parse().unwrap(), ..spec("http2", "/http2/{*rest}") },
-        RouteSpec { upstream: "nameless".parse().unwrap(), ..spec("nameless", "/nameless/{*rest}") },
-        RouteSpec { upstream: "gone".parse().unwrap(), ..spec("gone", "/gone/{*rest}") },
-        RouteSpec { rules: rules(AUDIENCE, Binding::Required, Anonymous::Refused), ..spec("bound", "/bound/{*rest}") },
-        RouteSpec { rules: rules(OTHER_AUDIENCE, Binding::Any, Anonymous::Refused), ..spec("elsewhere", "/elsewhere/{*rest}") },
-        RouteSpec { rules: foreign_rules, ..spec("foreign", "/foreign/{*rest}") },
-        RouteSpec { rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed), ..spec("open", "/open/{*rest}") },
-        RouteSpec { exchange: Some(exchange), ..spec("exchanged", "/exchanged/{*rest}") },
-        RouteSpec { callers_token: CallersToken::PassOn, ..spec("passed", "/passed/{*rest}") },
-        RouteSpec { actions: [("GET".to_owned(), other_scope)].into(), ..spec("admin", "/admin/{*rest}") },
-        RouteSpec { rate_limit: Some(RateLimitSpec { requests: 3, per: Duration::from_secs(60) }), ..spec("limited", "/limited/{*rest}") },
+        RouteSpec {
+            upstream: "two".parse().unwrap(),
+            ..spec("http2", "/http2/{*rest}")
+        },
+        RouteSpec {
+            upstream: "nameless".parse().unwrap(),
+            ..spec("nameless", "/nameless/{*rest}")
+        },
+        RouteSpec {
+            upstream: "gone".parse().unwrap(),
+            ..spec("gone", "/gone/{*rest}")
+        },
+        RouteSpec {
+            rules: rules(AUDIENCE, Binding::Required, Anonymous::Refused),
+            ..spec("bound", "/bound/{*rest}")
+        },
+        RouteSpec {
+            rules: rules(OTHER_AUDIENCE, Binding::Any, Anonymous::Refused),
+            ..spec("elsewhere", "/elsewhere/{*rest}")
+        },
+        RouteSpec {
+            rules: foreign_rules,
+            ..spec("foreign", "/foreign/{*rest}")
+        },
         RouteSpec {
             rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed),
-            rate_limit: Some(RateLimitSpec { requests: 2, per: Duration::from_secs(60) }),
+            ..spec("open", "/open/{*rest}")
+        },
+        RouteSpec {
+            exchange: Some(exchange),
+            ..spec("exchanged", "/exchanged/{*rest}")
+        },
+        RouteSpec {
+            callers_token: CallersToken::PassOn,
+            ..spec("passed", "/passed/{*rest}")
+        },
+        RouteSpec {
+            actions: [("GET".to_owned(), other_scope)].into(),
+            ..spec("admin", "/admin/{*rest}")
+        },
+        RouteSpec {
+            rate_limit: Some(RateLimitSpec {
+                requests: 3,
+                per: Duration::from_secs(60),
+            }),
+            ..spec("limited", "/limited/{*rest}")
+        },
+        RouteSpec {
+            rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed),
+            rate_limit: Some(RateLimitSpec {
+                requests: 2,
+                per: Duration::from_secs(60),
+            }),
             ..spec("open-limited", "/open-limited/{*rest}")
         },
-        order("read_order", "/regions/{region}/customers/{owner}/orders/{order}"),
+        order(
+            "read_order",
+            "/regions/{region}/customers/{owner}/orders/{order}",
+        ),
         order("broken", "/broken/{region}/{owner}/{order}"),
     ]
 }
