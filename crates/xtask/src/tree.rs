@@ -54,7 +54,9 @@ pub(crate) struct SourceFile {
 impl SourceFile {
     /// Whether the file exists for tests alone.
     pub(crate) fn is_test(&self) -> bool {
-        let stem_is_tests = self.path.ends_with("/tests.rs");
+        let stem_is_tests = ["/tests.rs", "/fixture.rs", "/fixtures.rs"]
+            .iter()
+            .any(|end| self.path.ends_with(end));
         stem_is_tests
             || self.path.contains("/tests/")
             || self.path.contains("/examples/")
