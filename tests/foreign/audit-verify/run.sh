@@ -16,9 +16,9 @@ failed=0
 
 export GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$work/gocache" GOFLAGS=
 /usr/bin/go build -o "$work/audit-verify" tests/foreign/audit-verify/main.go || exit 1
-cargo build --quiet -p countersign-store --example write_log --example verify_log || exit 1
+cargo build --quiet --workspace --example write_log --example verify_log || exit 1
 # Only for the location: the artefacts may lie elsewhere than in target/.
-built=$(cargo build --quiet -p countersign-store --example write_log --example verify_log --message-format=json 2>/dev/null |
+built=$(cargo build --quiet --workspace --example write_log --example verify_log --message-format=json 2>/dev/null |
   sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 write_log=$(grep '/write_log$' <<<"$built") && verify_log=$(grep '/verify_log$' <<<"$built") || exit 1
 
