@@ -133,11 +133,7 @@ pub enum AuditVerb {
     },
     /// Follow the log of a running process
     #[command(after_help = "Example:\n  countersign audit tail --data /var/lib/countersign")]
-    Tail {
-        /// The data directory.
-        #[arg(long, default_value = "countersign-data")]
-        data: PathBuf,
-    },
+    Tail(TailArgs),
     /// Verify every record, tile, checkpoint and journal; works on the files alone
     #[command(after_help = "Example:\n  countersign audit verify --data /var/lib/countersign")]
     Verify {
@@ -145,6 +141,20 @@ pub enum AuditVerb {
         #[arg(long, default_value = "countersign-data")]
         data: PathBuf,
     },
+}
+
+/// `audit tail`
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// The data directory.
+    #[arg(long, default_value = "countersign-data")]
+    pub data: PathBuf,
+    /// Begin with this many of the records that are there already.
+    #[arg(long, default_value_t = 10)]
+    pub lines: u64,
+    /// End after the records that are there.
+    #[arg(long)]
+    pub no_follow: bool,
 }
 
 /// `client`

@@ -9,9 +9,9 @@ mod telemetry;
 
 pub use planes::LocalPlanes;
 
-use crate::config::Config;
 use crate::config::error::ConfigError;
 use crate::config::listeners::Listeners as Addresses;
+use crate::config::{Config, FILE};
 use axum::Router;
 use countersign_api::admin;
 use countersign_api::identity::{self, Door, IdentityOptions};
@@ -37,6 +37,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The longest an access token may live, with the leeway of whoever verifies it: for as long a key stays published after it signed last.
+const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(3600 + 30);
 
 /// How long requests under way may take once the process was told to end.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
@@ -339,28 +342,29 @@ fn fabric_options(
         Some(reference) => RootSource::Passphrase(reference.read(&config.dir).map_err(whole)?),
         None => RootSource::File,
     };
-    let keys = &config.keys;
-    // An hour is the longest an access token may live; the leeway of verifiers comes on top.
-    let token_lifetime_max = Duration::from_secs(600);
-    let policy = RotationPolicy::new(
-        keys.publish_ahead,
-        keys.rotate_every,
-        keys.retire_after,
-        token_lifetime_max,
-    );
     Ok(FabricOptions {
         store: StoreOptions::new(url),
         root,
-        origin: config.audit.origin().parse().map_err(|_| whole("`audit.origin` is not the name of a log: expected something like `example.com/log`".to_owned()))?,
-        keys: KeyRingOptions { policy: policy.map_err(|error| whole(error.to_string()))?, algorithms: keys.algorithms.clone() },
+        origin: log_origin(config).map_err(refused)?,
+        keys: KeyRingOptions {
+            policy: rotation(config).map_err(refused)?,
+            algorithms: config.keys.algorithms.clone(),
+        },
         policies: declared::policies(config).map_err(refused)?,
         passphrase_cost: Cost::passphrase(),
         password_cost,
         password_threads: 2,
         declared: declared::declared(config, base, clock.now()).map_err(RunError::Config)?,
         configuration: configuration_digest(config),
-        details_for: config.audit.details_for.map_or(Duration::from_secs(30 * 86_400), |span| span.0),
-        http: HttpClient::new(outbound_tls()?, EgressPolicy::public_only(), ClientOptions::default()),
+        details_for: config
+            .audit
+            .details_for
+            .map_or(Duration::from_secs(30 * 86_400), |span| span.0),
+        http: HttpClient::new(
+            outbound_tls()?,
+            EgressPolicy::public_only(),
+            ClientOptions::default(),
+        ),
         foreign: Vec::new(),
         nonces: countersign_authn::dpop::NonceUse::AfterStart,
         data,
@@ -368,6 +372,65 @@ fn fabric_options(
         random,
         progress,
     })
+}
+
+/// Judges what a configuration's own check cannot see, without starting anything: secrets, key sets, policies, routes.
+///
+/// # Errors
+/// What [`run`] would refuse.
+pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
+    let base = config.listeners.issuer_base.clone();
+    let base = base.unwrap_or_else(|| {
+        let port = config.listeners.identity.port();
+        format!("https://localhost:{port}")
+    });
+    let now = system_clock().now();
+    let mut errors = Vec::new();
+    errors.extend(declared::policies(config).err());
+    errors.extend(
+        declared::declared(config, &base, now)
+            .err()
+            .into_iter()
+            .flatten(),
+    );
+    errors.extend(
+        routes::check(config, &base, now)
+            .err()
+            .into_iter()
+            .flatten(),
+    );
+    errors.extend(log_origin(config).err());
+    errors.extend(rotation(config).err());
+    let references = [&config.store.postgres, &config.keys.passphrase];
+    let unread = references
+        .into_iter()
+        .flatten()
+        .filter_map(|reference| reference.read(&config.dir).err());
+    errors.extend(unread.map(|message| ConfigError::in_file(&config.dir.join(FILE), message)));
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        errors.sort();
+        Err(errors)
+    }
+}
+
+fn log_origin(config: &Config) -> Result<countersign_audit::Origin, ConfigError> {
+    let message =
+        "`audit.origin` is not the name of a log: expected something like `example.com/log`";
+    let refused = |_| ConfigError::in_file(&config.dir.join(FILE), message);
+    config.audit.origin().parse().map_err(refused)
+}
+
+fn rotation(config: &Config) -> Result<RotationPolicy, ConfigError> {
+    let keys = &config.keys;
+    RotationPolicy::new(
+        keys.publish_ahead,
+        keys.rotate_every,
+        keys.retire_after,
+        TOKEN_LIFETIME_MAX,
+    )
+    .map_err(|error| ConfigError::in_file(&config.dir.join(FILE), error.to_string()))
 }
 
 /// No foreign issuer can be configured yet, so nothing outside is trusted: an authority that nobody has the key of.

@@ -1,7 +1,16 @@
 //! What each verb does, and how it ends: 0 done, 1 a check or operation failed, 2 usage or configuration.
 
+mod audit;
+mod check;
+mod client;
+mod control;
 mod demo;
+mod grant;
+mod init;
+mod key;
+mod shell;
 mod up;
+mod user;
 
 use crate::cli::{Cli, Verb};
 use crate::config::error::ConfigError;
@@ -43,22 +52,32 @@ pub enum Output {
 pub fn run(cli: Cli) -> ExitCode {
     let output = if cli.json { Output::Json } else { Output::Text };
     let ended = match cli.verb {
+        Verb::Audit(verb) => audit::audit(&verb, output),
+        Verb::Check { dir } => check::check(&dir, output),
+        Verb::Client(verb) => client::client(&verb, output),
+        Verb::Completions { shell } => shell::completions(shell),
         Verb::Demo(args) => demo::demo(&args, output),
+        Verb::Grant(verb) => grant::grant(&verb, output),
+        Verb::Init { dir } => init::init(&dir, output),
+        Verb::Key(verb) => key::key(&verb, output),
+        Verb::Man => shell::man(),
         Verb::Up(args) => up::up(&args, output),
-        Verb::Audit(_)
-        | Verb::Check { .. }
-        | Verb::Client(_)
-        | Verb::Completions { .. }
-        | Verb::Grant(_)
-        | Verb::Init { .. }
-        | Verb::Key(_)
-        | Verb::Man
-        | Verb::User(_) => {
-            eprintln!("this verb is not part of this build");
-            Ended::Usage
-        }
+        Verb::User(verb) => user::user(&verb, output),
     };
     ended.into()
+}
+
+/// Prints to standard output, unless nobody reads it any more: a pager that was closed early is no failure of ours.
+pub(crate) fn print(text: impl std::fmt::Display) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{text}")?;
+    out.flush()
+}
+
+/// As [`print`], with a line break, where there is nothing to do about a reader that went away.
+pub(crate) fn print_line(text: impl std::fmt::Display) {
+    let _ = print(format_args!("{text}\n"));
 }
 
 /// Says what is wrong with a configuration.

@@ -58,6 +58,18 @@ impl ConfigError {
         &self.file
     }
 
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// The line, counted from one, where it could be told.
     #[must_use]
     pub const fn line(&self) -> Option<usize> {

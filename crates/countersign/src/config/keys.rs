@@ -58,12 +58,12 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
         );
     }
     if let Some(retire) = &raw.retire_after
-        && retire.get_ref().0 < Duration::from_secs(600)
+        && retire.get_ref().0 < Duration::from_secs(7200)
     {
         mistakes.at(
             &retire.span(),
             "`retire_after` is shorter than tokens live",
-            "keep keys published for at least `10m` after they signed last, or valid tokens stop verifying",
+            "keep keys published for at least `2h` after they signed last, or valid tokens stop verifying",
         );
     }
     KeysSection {

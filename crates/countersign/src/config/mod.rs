@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are errors. All mistakes of a file are reported at once, each with its line. Secrets are references, never values.
 
+pub mod advice;
 pub mod audit;
 pub mod clients;
 pub mod error;

@@ -53,7 +53,7 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "[keys]\nretire_after = \"1m\"\n",
             2,
             "shorter than tokens live",
-            "10m",
+            "2h",
         ),
         (
             "[[upstreams]]\nname = \"a\"\nurl = \"http://10.0.0.1\"\n",

@@ -5,10 +5,14 @@ use crate::config::routes::{ExchangeSection, Proof, Recording, ResourceSection, 
 use crate::config::upstreams::{GatewayIdentity, UpstreamSection};
 use crate::config::{Config, FILE};
 use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
-use countersign_base::Duration;
+use countersign_base::{Duration, UnixTime};
 use countersign_control::Fabric;
+use countersign_crypto::Random;
 use countersign_crypto::jose::Algorithm;
-use countersign_crypto::x509::{CertificateThumbprint, PeerCertificate};
+use countersign_crypto::x509::{
+    CertificateAuthority, CertificateRequest, CertificateThumbprint, CertificateUsage,
+    IssuedCertificate, PeerCertificate,
+};
 use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
     ResourceSpec,
@@ -17,7 +21,7 @@ use countersign_gateway::{RouteSpec, Routes, UpstreamSpec, UpstreamTls};
 use countersign_net::tls::Alpn;
 use countersign_net::{TlsClient, TlsIdentity, TrustRoots};
 use countersign_store::Durability;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 
 /// Bytes of a request's body through the gateway.
@@ -40,10 +44,31 @@ pub(super) fn build(
     let file = config.dir.join(FILE);
     let failed = |message: String| vec![ConfigError::in_file(&file, message)];
     let own = OwnIdentity::issue(fabric).map_err(failed)?;
+    assemble(config, &own, base, roots)
+}
+
+/// What [`build`] would refuse, found out with a certificate of nobody's: nothing has to run.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn check(config: &Config, base: &str, now: UnixTime) -> Result<(), Vec<ConfigError>> {
+    let failed = |message: String| vec![ConfigError::in_file(&config.dir.join(FILE), message)];
+    let (own, roots) = OwnIdentity::nobody(now).map_err(failed)?;
+    assemble(config, &own, base, &roots).map(drop)
+}
+
+fn assemble(
+    config: &Config,
+    own: &OwnIdentity,
+    base: &str,
+    roots: &TrustRoots,
+) -> Result<Routes, Vec<ConfigError>> {
+    let file = config.dir.join(FILE);
+    let failed = |message: String| vec![ConfigError::in_file(&file, message)];
     let upstreams = config
         .upstreams
         .iter()
-        .map(|section| upstream(config, section, roots, &own));
+        .map(|section| upstream(config, section, roots, own));
     let upstreams = upstreams
         .collect::<Result<Vec<_>, String>>()
         .map_err(failed)?;
@@ -78,12 +103,33 @@ impl OwnIdentity {
             fabric
                 .authority()
                 .client(GATEWAY_URI, GATEWAY_CERTIFICATE_LIFETIME, fabric.now());
-        let issued = issued.map_err(|error| error.to_string())?;
+        Self::of(&issued.map_err(|error| error.to_string())?)
+    }
+
+    fn nobody(now: UnixTime) -> Result<(Self, TrustRoots), String> {
+        let authority = CertificateAuthority::generate("nobody", &Random::system(), now)
+            .map_err(|error| error.to_string())?;
+        let request = CertificateRequest {
+            dns: Vec::new(),
+            ips: Vec::new(),
+            uris: vec![GATEWAY_URI.to_owned()],
+            usage: CertificateUsage::Client,
+            lifetime: GATEWAY_CERTIFICATE_LIFETIME,
+        };
+        let issued = authority
+            .issue(&request, now)
+            .map_err(|error| error.to_string())?;
+        let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes())
+            .map_err(|error| error.to_string())?;
+        Ok((Self::of(&issued)?, roots))
+    }
+
+    fn of(issued: &IssuedCertificate) -> Result<Self, String> {
         let leaf = issued.chain_der.first().cloned().unwrap_or_default();
         let thumbprint = PeerCertificate::from_der(leaf)
             .map_err(|error| error.to_string())?
             .thumbprint();
-        let tls = TlsIdentity::from_issued(&issued).map_err(|error| error.to_string())?;
+        let tls = TlsIdentity::from_issued(issued).map_err(|error| error.to_string())?;
         Ok(Self { tls, thumbprint })
     }
 }
