@@ -34,8 +34,8 @@ impl Binding {
     pub fn confirmation(&self) -> Option<Confirmation> {
         match self {
             Self::Bearer => None,
-            Self::Certificate(thumbprint) => Some(Confirmation::Certificate(thumbprint.clone())),
-            Self::Dpop(thumbprint) => Some(Confirmation::Dpop(thumbprint.clone())),
+            Self::Certificate(thumbprint) => Some(Confirmation::Certificate(*thumbprint)),
+            Self::Dpop(thumbprint) => Some(Confirmation::Dpop(*thumbprint)),
         }
     }
 
@@ -53,8 +53,8 @@ impl From<Option<&Confirmation>> for Binding {
     fn from(confirmation: Option<&Confirmation>) -> Self {
         match confirmation {
             None => Self::Bearer,
-            Some(Confirmation::Certificate(thumbprint)) => Self::Certificate(thumbprint.clone()),
-            Some(Confirmation::Dpop(thumbprint)) => Self::Dpop(thumbprint.clone()),
+            Some(Confirmation::Certificate(thumbprint)) => Self::Certificate(*thumbprint),
+            Some(Confirmation::Dpop(thumbprint)) => Self::Dpop(*thumbprint),
         }
     }
 }

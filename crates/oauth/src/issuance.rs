@@ -49,10 +49,10 @@ pub(crate) struct Registered {
 }
 
 impl Registered {
-    /// With `openid` the tenant's own userinfo is registered too.
-    fn of(client: &ClientRecord, tenant: &TenantRecord, granted: &Scopes) -> Self {
+    /// Whoever is registered for `openid` is registered for the tenant's own userinfo too.
+    fn of(client: &ClientRecord, tenant: &TenantRecord) -> Self {
         let mut audiences = client.audiences.clone();
-        audiences.extend(tenant.own_audience().filter(|_| is_openid(granted)));
+        audiences.extend(tenant.own_audience().filter(|_| is_openid(&client.scopes)));
         Self {
             scopes: client.scopes.clone(),
             audiences,
@@ -176,7 +176,7 @@ impl Issuance {
             tenant: tenant.name.clone(),
             issuer: tenant.issuer.clone(),
             client: client.id.clone(),
-            registered: Registered::of(client, tenant, &scopes),
+            registered: Registered::of(client, tenant),
             grant_type,
             grant,
             subject,

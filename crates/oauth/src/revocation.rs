@@ -11,7 +11,7 @@ use countersign_base::UnixTime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revocation {
     /// The grant ends.
-    Revoke(Change),
+    Revoke(Box<Change>),
     /// Not a live token of this client.
     Nothing,
 }
@@ -22,11 +22,11 @@ pub fn of_access_token(token: &PresentedToken, client: &ClientRecord, now: UnixT
     if token.client != client.id {
         return Revocation::Nothing;
     }
-    Revocation::Revoke(Change::GrantRevoked {
+    Revocation::Revoke(Box::new(Change::GrantRevoked {
         grant: token.grant,
         reason: RevocationReason::ClientRevoked,
         at: now,
-    })
+    }))
 }
 
 /// Revokes by a refresh token. A bound one needs no proof to be given back (DPOP-32), and an earlier generation ends the grant as well.
@@ -41,11 +41,11 @@ pub fn of_refresh_token(
     {
         return Revocation::Nothing;
     }
-    Revocation::Revoke(Change::GrantRevoked {
+    Revocation::Revoke(Box::new(Change::GrantRevoked {
         grant: family.grant,
         reason: RevocationReason::ClientRevoked,
         at: now,
-    })
+    }))
 }
 
 #[cfg(test)]

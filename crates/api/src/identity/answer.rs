@@ -141,49 +141,9 @@ fn render(id: RequestId, failure: Failure) -> Response {
             "invalid_request",
             "the body could not be read",
         ),
-        Failure::Client(refusal) => {
-            let mut response = error(
-                id,
-                refusal.status(),
-                refusal.error(),
-                "client authentication failed",
-            );
-            if let Some(challenge) = refusal.challenge() {
-                response.headers_mut().insert(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static(challenge),
-                );
-            }
-            response
-        }
-        Failure::Dpop(refusal) => {
-            let mut response = error(
-                id,
-                StatusCode::BAD_REQUEST,
-                refusal.error(),
-                "the DPoP proof is not valid",
-            );
-            if let Some(nonce) = refusal
-                .nonce()
-                .and_then(|nonce| HeaderValue::from_str(nonce.as_str()).ok())
-            {
-                response.headers_mut().insert(DPOP_NONCE_HEADER, nonce);
-            }
-            response
-        }
-        Failure::MethodNotAllowed(methods) => {
-            let mut response = error(
-                id,
-                StatusCode::METHOD_NOT_ALLOWED,
-                "invalid_request",
-                "this endpoint does not answer this method",
-            );
-            let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
-            if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
-                response.headers_mut().insert(header::ALLOW, value);
-            }
-            response
-        }
+        Failure::Client(refusal) => client(id, refusal),
+        Failure::Dpop(refusal) => dpop(id, &refusal),
+        Failure::MethodNotAllowed(methods) => method_not_allowed(id, methods),
         Failure::NotFound => pages::error(
             id,
             StatusCode::NOT_FOUND,
@@ -211,6 +171,52 @@ fn render(id: RequestId, failure: Failure) -> Response {
             "try again later",
         ),
     }
+}
+
+fn client(id: RequestId, refusal: ClientRefusal) -> Response {
+    let mut response = error(
+        id,
+        refusal.status(),
+        refusal.error(),
+        "client authentication failed",
+    );
+    if let Some(challenge) = refusal.challenge() {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static(challenge),
+        );
+    }
+    response
+}
+
+fn dpop(id: RequestId, refusal: &DpopRefusal) -> Response {
+    let mut response = error(
+        id,
+        StatusCode::BAD_REQUEST,
+        refusal.error(),
+        "the DPoP proof is not valid",
+    );
+    if let Some(nonce) = refusal
+        .nonce()
+        .and_then(|nonce| HeaderValue::from_str(nonce.as_str()).ok())
+    {
+        response.headers_mut().insert(DPOP_NONCE_HEADER, nonce);
+    }
+    response
+}
+
+fn method_not_allowed(id: RequestId, methods: &[Method]) -> Response {
+    let mut response = error(
+        id,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request",
+        "this endpoint does not answer this method",
+    );
+    let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
 }
 
 /// The status of each code (RFC 6749 §5.2, RFC 9126 §2.3).

@@ -12,8 +12,8 @@ use super::record;
 use super::ticket::{self, Browser, Known, Source, Step, Ticket};
 use crate::pages::{self, ConsentPage, SignInPage};
 use axum::response::Response;
-use countersign_audit::Text;
 use countersign_audit::event::CodeIssued;
+use countersign_audit::{Record, Text};
 use countersign_authn::Form;
 use countersign_base::ClientId;
 use countersign_oauth::authorize::{
@@ -372,55 +372,64 @@ pub(super) async fn issue(
         record.expires,
     )?)];
     writes.extend(consent.map(|consent| Write::PutConsent(Box::new(consent))));
-    match &ticket.source {
-        Source::Here(_) => drop(
-            fabric
-                .store()
-                .change(&call.tenant.name, writes, event, now)
-                .await?,
-        ),
-        Source::Pushed(handle) => {
-            let handle = fabric
-                .secrets()
-                .handle::<RequestUri>(&call.tenant.name, handle);
-            let judge = move |taken: Taken<PushedRequest>| match taken {
-                Taken::Fresh(_) => Judged::Commit {
-                    permit: (),
-                    writes,
-                    event,
-                },
-                Taken::Spent(_) => Judged::Refuse {
-                    error: OAuthError::RequestUriReused,
-                },
-                Taken::Unknown => Judged::Refuse {
-                    error: OAuthError::RequestUriUnknown,
-                },
-            };
-            match fabric
-                .store()
-                .spend::<RequestUri, (), OAuthError, _>(&call.tenant.name, handle, now, judge)
-                .await?
-            {
-                Settled::Permitted(_) => {}
-                Settled::Refused(refused) => {
-                    return Err(PageError::RequestUri(refused.into_decision()).into());
-                }
-                Settled::RefusedUnrecorded(error) => {
-                    record::authorization_refused(
-                        identity,
-                        call,
-                        Some(ticket.client.clone()),
-                        "error_page",
-                        error.reason(),
-                    )?;
-                    return Err(PageError::RequestUri(error).into());
-                }
-            }
-        }
-    }
+    commit(identity, call, ticket, writes, event).await?;
     see_other(
         &ReturnAddress::of(request, &call.tenant.issuer)
             .code(code)
             .location(),
     )
+}
+
+/// Writes everything at once, or nothing: a pushed request that was used before ends here (PAR-6).
+async fn commit(
+    identity: &Identity,
+    call: &Call,
+    ticket: &Ticket,
+    writes: Vec<Write>,
+    event: Record,
+) -> Result<(), Failure> {
+    let fabric = &identity.fabric;
+    let now = fabric.now();
+    let handle = match &ticket.source {
+        Source::Here(_) => {
+            let _receipt = fabric
+                .store()
+                .change(&call.tenant.name, writes, event, now)
+                .await?;
+            return Ok(());
+        }
+        Source::Pushed(handle) => fabric
+            .secrets()
+            .handle::<RequestUri>(&call.tenant.name, handle),
+    };
+    let judge = move |taken: Taken<PushedRequest>| match taken {
+        Taken::Fresh(_) => Judged::Commit {
+            permit: (),
+            writes,
+            event,
+        },
+        Taken::Spent(_) => Judged::Refuse {
+            error: OAuthError::RequestUriReused,
+        },
+        Taken::Unknown => Judged::Refuse {
+            error: OAuthError::RequestUriUnknown,
+        },
+    };
+    let settled = fabric
+        .store()
+        .spend::<RequestUri, (), OAuthError, _>(&call.tenant.name, handle, now, judge)
+        .await?;
+    let error = match settled {
+        Settled::Permitted(_) => return Ok(()),
+        Settled::Refused(refused) => refused.into_decision(),
+        Settled::RefusedUnrecorded(error) => error,
+    };
+    record::authorization_refused(
+        identity,
+        call,
+        Some(ticket.client.clone()),
+        "error_page",
+        error.reason(),
+    )?;
+    Err(PageError::RequestUri(error).into())
 }

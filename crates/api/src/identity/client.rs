@@ -92,7 +92,7 @@ pub(super) fn binding(identity: &Identity, call: &Call) -> Result<Binding, Failu
                 .replay()
                 .spend_replay(unspent, now)
                 .map_err(|_| OAuthError::DpopProofRefused)?;
-            Ok(Binding::Dpop(key.thumbprint().clone()))
+            Ok(Binding::Dpop(*key.thumbprint()))
         }
         Conditional::Absent(_) => Ok(match call.peer() {
             Conditional::Present(certificate) => Binding::Certificate(certificate.thumbprint()),

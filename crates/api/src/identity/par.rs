@@ -118,7 +118,7 @@ fn check(
         (Binding::Dpop(proven), Some(announced)) if proven != announced => {
             return Err(OAuthError::DpopProofRefused);
         }
-        (Binding::Dpop(proven), _) => request.dpop_jkt = Some(proven.clone()),
+        (Binding::Dpop(proven), _) => request.dpop_jkt = Some(*proven),
         (Binding::Bearer | Binding::Certificate(_), _) => {}
     }
     Ok(request)

@@ -12,6 +12,7 @@ use countersign_audit::Code;
 use countersign_audit::event::{Actor, GrantRevoked};
 use countersign_oauth::revocation::{Revocation, of_access_token, of_refresh_token};
 use countersign_oauth::{Change, ClientRecord, OAuthError, RefreshHandle};
+use countersign_store::Write;
 use countersign_store::tables::refresh_families;
 use http::StatusCode;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(super) async fn revoke(identity: Arc<Identity>, mut call: Call) -> Result<Re
             "nothing_to_revoke",
         )?,
         Revocation::Revoke(change) => {
-            let Change::GrantRevoked { grant, .. } = &change else {
+            let Change::GrantRevoked { grant, .. } = &*change else {
                 return Err(Failure::Unavailable);
             };
             let event = GrantRevoked {
@@ -46,7 +47,7 @@ pub(super) async fn revoke(identity: Arc<Identity>, mut call: Call) -> Result<Re
                 .about_event(&call.tenant.name, Some(call.id), event);
             let _receipt = fabric
                 .store()
-                .change(&call.tenant.name, vec![change.into()], event, now)
+                .change(&call.tenant.name, vec![Write::Apply(change)], event, now)
                 .await?;
             fabric.revocations().refresh(fabric.store(), now).await?;
         }

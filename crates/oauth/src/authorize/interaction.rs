@@ -54,7 +54,6 @@ impl ConsentQuestion {
     }
 
     /// The person said yes: the approval, and what to remember.
-    #[must_use]
     pub fn allow(self, now: UnixTime) -> (Approved, ConsentRecord) {
         let Approved { session, request } = &self.approved;
         let remembered = ConsentRecord {

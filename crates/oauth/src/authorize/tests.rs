@@ -57,6 +57,7 @@ fn address(extra: &str) -> Result<ReturnAddress, PageError> {
 
 /// Each row's flaw is refused with the row's error; the same request without it is accepted.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn flawed_requests_are_refused_and_their_twins_accepted() {
     assert!(request("", &portal()).is_ok(), "the twin of every row");
     let rows = [

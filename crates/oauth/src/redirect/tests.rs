@@ -153,6 +153,7 @@ fn a2_userinfo_never_passes_as_loopback() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn r3_r4_reg_1_reg_4_a5_a60_registration_refuses_what_could_never_be_safe() {
     let check = |uri: &str, application| {
         uri.parse::<RedirectUri>()

@@ -22,11 +22,11 @@ fn handle(family: &RefreshFamily, generation: u32) -> RefreshHandle {
 #[test]
 fn dpop_32_a36_a_bound_refresh_token_is_given_back_without_a_proof() {
     let family = family(key(1));
-    let revoked = Change::GrantRevoked {
+    let revoked = Box::new(Change::GrantRevoked {
         grant: family.grant,
         reason: RevocationReason::ClientRevoked,
         at: NOW,
-    };
+    });
     assert_eq!(
         of_refresh_token(handle(&family, 3), &family, &portal(), NOW),
         Revocation::Revoke(revoked.clone())

@@ -63,6 +63,8 @@ fn parsed(extra: &str) -> Result<AuthorizationCodeRequest, OAuthError> {
     }
 }
 
+type Loss = fn(&mut Standing);
+
 struct Case {
     extra: &'static str,
     taken: Taken<CodeRecord>,
@@ -264,7 +266,7 @@ fn r24_dpop_26_dpop_27_dpop_43_a37_the_announced_key_redeems() {
 
 #[test]
 fn r42_whoever_lost_their_standing_gets_nothing() {
-    let cases: [(fn(&mut Standing), OAuthError); 7] = [
+    let cases: [(Loss, OAuthError); 7] = [
         (|standing| standing.user = None, OAuthError::UserDisabled),
         (
             |standing| standing.user.as_mut().unwrap().user.enabled = false,

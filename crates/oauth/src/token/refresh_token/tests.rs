@@ -8,6 +8,8 @@ use countersign_base::Secret;
 use countersign_crypto::mac::MacKey;
 use proptest::prelude::*;
 
+type Ending = fn(&mut Case);
+
 struct Case {
     extra: &'static str,
     generation: u32,
@@ -257,7 +259,7 @@ fn r41_rt_10_a_family_ends_however_often_it_is_used() {
 
 #[test]
 fn r42_rt_11_rt_12_rt_14_rt_15_a18_a19_what_ended_ends_refreshing_at_once() {
-    let cases: [(&str, fn(&mut Case), OAuthError); 9] = [
+    let cases: [(&str, Ending, OAuthError); 9] = [
         (
             "rt_11",
             |case| case.standing.user.as_mut().unwrap().user.enabled = false,

@@ -37,6 +37,8 @@ fn subject() -> PresentedToken {
     }
 }
 
+type Loss = fn(&mut Standing);
+
 struct Case {
     extra: &'static str,
     subject: PresentedToken,
@@ -379,7 +381,7 @@ fn r55_tx_10_tx_11_a21_an_oversized_or_missing_token_is_this_grants_error() {
 #[test]
 fn tx_12_the_result_belongs_to_the_subjects_grant_and_dies_with_it() {
     assert_eq!(good().run().unwrap().issuance.grant(), subject().grant);
-    let cases: [(fn(&mut Standing), OAuthError); 5] = [
+    let cases: [(Loss, OAuthError); 5] = [
         (
             |standing| standing.grant.as_mut().unwrap().revoked = Some(NOW),
             OAuthError::GrantRevoked,

@@ -1,0 +1,19 @@
+//! The authorization server's endpoints, asked over HTTP: what they must answer and what they must refuse.
+//!
+//! Requests go through the very router that the listeners serve, to a whole fabric with an embedded store.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod attacks;
+mod browser;
+mod flow;
+mod harness;
+mod matrix;
+mod pages;
+mod requests;
+mod tenants;
