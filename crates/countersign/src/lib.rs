@@ -2,5 +2,6 @@
 
 pub mod cli;
 pub mod config;
+mod demo;
 pub mod run;
 pub mod verb;

@@ -30,7 +30,10 @@ const REDIRECTS_MAX: usize = 10;
 
 impl<'a> Browser<'a> {
     pub(super) const fn new(client: &'a Client) -> Self {
-        Self { client, cookies: BTreeMap::new() }
+        Self {
+            client,
+            cookies: BTreeMap::new(),
+        }
     }
 
     /// Opens `url` and follows redirects until a page, or an address that begins with `destination`.
@@ -47,11 +50,18 @@ impl<'a> Browser<'a> {
         button: &str,
         destination: &str,
     ) -> Result<Arrived, Failure> {
-        let form = Form::find(&page.text, button).ok_or_else(|| Failure::new(format!("no form with a button `{button}`")))?;
-        let target = page.url.join(&form.action).map_err(|_| Failure::new("the form's action is not a URL"))?;
+        let form = Form::find(&page.text, button)
+            .ok_or_else(|| Failure::new(format!("no form with a button `{button}`")))?;
+        let target = page
+            .url
+            .join(&form.action)
+            .map_err(|_| Failure::new("the form's action is not a URL"))?;
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in &form.fields {
-            let value = filled.iter().find(|(field, _)| field == name).map_or(value.as_str(), |(_, value)| value);
+            let value = filled
+                .iter()
+                .find(|(field, _)| field == name)
+                .map_or(value.as_str(), |(_, value)| value);
             body.append_pair(name, value);
         }
         for (field, _) in filled {
@@ -60,16 +70,28 @@ impl<'a> Browser<'a> {
             }
         }
         let origin = target.origin().ascii_serialization();
-        let response = self.request(Method::POST, &target, Some((body.finish(), origin))).await?;
+        let response = self
+            .request(Method::POST, &target, Some((body.finish(), origin)))
+            .await?;
         self.follow(target, response, destination).await
     }
 
-    async fn follow(&mut self, mut url: Url, mut response: Response, destination: &str) -> Result<Arrived, Failure> {
+    async fn follow(
+        &mut self,
+        mut url: Url,
+        mut response: Response,
+        destination: &str,
+    ) -> Result<Arrived, Failure> {
         for _ in 0..REDIRECTS_MAX {
             let Some(location) = response.location() else {
-                return Ok(Arrived::On(Page { url, text: response.text() }));
+                return Ok(Arrived::On(Page {
+                    url,
+                    text: response.text(),
+                }));
             };
-            url = url.join(&location).map_err(|_| Failure::new("a redirect to what is not a URL"))?;
+            url = url
+                .join(&location)
+                .map_err(|_| Failure::new("a redirect to what is not a URL"))?;
             if url.as_str().starts_with(destination) {
                 return Ok(Arrived::At(url));
             }
@@ -78,19 +100,38 @@ impl<'a> Browser<'a> {
         Err(Failure::new("too many redirects"))
     }
 
-    async fn request(&mut self, method: Method, url: &Url, form: Option<(String, String)>) -> Result<Response, Failure> {
+    async fn request(
+        &mut self,
+        method: Method,
+        url: &Url,
+        form: Option<(String, String)>,
+    ) -> Result<Response, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
         headers.insert("sec-fetch-dest", HeaderValue::from_static("document"));
         headers.insert("sec-fetch-mode", HeaderValue::from_static("navigate"));
-        headers.insert("sec-fetch-site", HeaderValue::from_static(if form.is_some() { "same-origin" } else { "none" }));
+        headers.insert(
+            "sec-fetch-site",
+            HeaderValue::from_static(if form.is_some() {
+                "same-origin"
+            } else {
+                "none"
+            }),
+        );
         if !self.cookies.is_empty() {
-            let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let cookies: Vec<String> = self
+                .cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             headers.insert(header::COOKIE, super::http::value(&cookies.join("; "))?);
         }
         let body = match form {
             Some((body, origin)) => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+                headers.insert(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/x-www-form-urlencoded"),
+                );
                 headers.insert(header::ORIGIN, super::http::value(&origin)?);
                 body
             }
@@ -103,13 +144,18 @@ impl<'a> Browser<'a> {
 
     fn keep_cookies(&mut self, response: &Response) {
         for cookie in response.headers.get_all(header::SET_COOKIE) {
-            let Ok(cookie) = cookie.to_str() else { continue };
+            let Ok(cookie) = cookie.to_str() else {
+                continue;
+            };
             let pair = cookie.split(';').next().unwrap_or_default();
-            let Some((name, value)) = pair.split_once('=') else { continue };
+            let Some((name, value)) = pair.split_once('=') else {
+                continue;
+            };
             if value.is_empty() || cookie.to_ascii_lowercase().contains("max-age=0") {
                 self.cookies.remove(name.trim());
             } else {
-                self.cookies.insert(name.trim().to_owned(), value.trim().to_owned());
+                self.cookies
+                    .insert(name.trim().to_owned(), value.trim().to_owned());
             }
         }
     }
@@ -141,7 +187,10 @@ impl Form {
             if let Some(name) = attribute(&pressed, "name") {
                 fields.push((name, attribute(&pressed, "value").unwrap_or_default()));
             }
-            Some(Self { action: attribute(attributes, "action").unwrap_or_default(), fields })
+            Some(Self {
+                action: attribute(attributes, "action").unwrap_or_default(),
+                fields,
+            })
         })
     }
 }
@@ -182,9 +231,16 @@ mod tests {
             <input id="u" name="username" autocomplete="username"><button name="do" value="allow" class="b"> Allow </button></form>"#;
         let form = Form::find(html, "Allow").unwrap();
         assert_eq!(form.action, "/b");
-        let fields: Vec<(&str, &str)> = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let fields: Vec<(&str, &str)> = form
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         assert_eq!(fields, [("csrf", "t"), ("username", ""), ("do", "allow")]);
-        assert_eq!(Form::find(html, "Deny").unwrap().fields, [("x".to_owned(), "1&2".to_owned())]);
+        assert_eq!(
+            Form::find(html, "Deny").unwrap().fields,
+            [("x".to_owned(), "1&2".to_owned())]
+        );
         assert!(Form::find(html, "Other").is_none());
     }
 }

@@ -124,7 +124,7 @@ impl Addresses {
         ])
     }
 
-    fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let object = self
             .0
             .iter()

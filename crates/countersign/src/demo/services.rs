@@ -1,0 +1,257 @@
+//! The exercise's services, orders and billing: small, behind `guard`, over TLS that asks for a client certificate.
+//!
+//! They trust no header: what they answer comes of the token that the guard checked, for their own audience, bound to the certificate of the connection.
+
+use super::http::Failure;
+use axum::extract::Path;
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use countersign_authn::dpop::NonceUse;
+use countersign_authn::jwks::{FetchFailed, JwksLimits};
+use countersign_authn::replay::ReplayLimits;
+use countersign_authn::{Anonymous, Binding, ResourceRules, Subject, TrustedIssuer};
+use countersign_base::{Audience, Clock, Duration, Issuer, Scopes, Tenant};
+use countersign_control::Fabric;
+use countersign_crypto::Random;
+use countersign_crypto::jose::Algorithm;
+use countersign_guard::{FetchedKeys, Guard, GuardLayer, GuardOptions, KeySource, LifetimeOnly};
+use countersign_net::client::ClientOptions;
+use countersign_net::tls::Alpn;
+use countersign_net::{
+    ClientCertificates, Drain, EgressPolicy, HttpClient, Limits, Listener, ServerTls, TlsClient,
+    TlsIdentity, Transport, TrustRoots, from_tower, serve,
+};
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use url::Url;
+
+/// The sockets of both services, bound before the gateway is configured to reach them.
+pub(super) struct Sockets {
+    orders: Listener,
+    billing: Listener,
+}
+
+impl Sockets {
+    pub(super) fn bind() -> Result<Self, Failure> {
+        let any = || {
+            Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+                .map_err(|error| Failure::new(format!("no socket: {error}")))
+        };
+        Ok(Self {
+            orders: any()?,
+            billing: any()?,
+        })
+    }
+
+    pub(super) fn orders(&self) -> Result<Url, Failure> {
+        local(self.orders.address().port())
+    }
+
+    pub(super) fn billing(&self) -> Result<Url, Failure> {
+        local(self.billing.address().port())
+    }
+
+    /// Starts both; they end when `drain` does.
+    pub(super) fn start(
+        self,
+        fabric: &Fabric,
+        issuer: &Issuer,
+        drain: &Drain,
+    ) -> Result<(), Failure> {
+        let orders = Router::new().route(
+            "/regions/{region}/customers/{owner}/orders/{order}",
+            get(order).put(order),
+        );
+        let billing = Router::new().route("/charges/{charge}", post(charge));
+        start(
+            self.orders,
+            orders,
+            "https://orders.demo.example",
+            "",
+            fabric,
+            issuer,
+            drain,
+        )?;
+        start(
+            self.billing,
+            billing,
+            "https://billing.demo.example",
+            "billing.charge",
+            fabric,
+            issuer,
+            drain,
+        )
+    }
+}
+
+fn local(port: u16) -> Result<Url, Failure> {
+    Url::parse(&format!("https://localhost:{port}")).map_err(|_| Failure::new("a local address"))
+}
+
+fn start(
+    listener: Listener,
+    routes: Router,
+    audience: &str,
+    scopes: &str,
+    fabric: &Fabric,
+    issuer: &Issuer,
+    drain: &Drain,
+) -> Result<(), Failure> {
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::new(format!("a service does not start: {error}"));
+    let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())
+        .map_err(|error| failed(&error))?;
+    let issued = fabric
+        .authority()
+        .server(&[], fabric.now())
+        .map_err(|error| failed(&error))?;
+    let identity = TlsIdentity::from_issued(&issued).map_err(|error| failed(&error))?;
+    let tls = ServerTls::new(&identity, ClientCertificates::Required(roots.clone()))
+        .map_err(|error| failed(&error))?;
+    let guard = guard(
+        listener.address(),
+        audience,
+        scopes,
+        fabric.clock(),
+        issuer,
+        &roots,
+    )?;
+    let limits = Limits::default();
+    let service = from_tower(routes.layer(GuardLayer::new(guard)), &limits);
+    let drain = drain.clone();
+    tokio::spawn(async move {
+        if serve(listener, Transport::Tls(tls), limits, service, drain)
+            .await
+            .is_err()
+        {
+            tracing::error!(event = "exercise_service_failed");
+        }
+    });
+    Ok(())
+}
+
+fn guard(
+    address: SocketAddr,
+    audience: &str,
+    scopes: &str,
+    clock: &Clock,
+    issuer: &Issuer,
+    roots: &TrustRoots,
+) -> Result<Guard, Failure> {
+    let failed = |_| Failure::new("a service's rules");
+    let audience: Audience = audience.parse().map_err(failed)?;
+    let tenant: Tenant = "demo".parse().map_err(failed)?;
+    let scopes: Scopes = scopes.parse().map_err(failed)?;
+    let trusted = TrustedIssuer {
+        issuer: issuer.clone(),
+        tenant,
+        algorithms: vec![Algorithm::Es256],
+    };
+    let options = GuardOptions {
+        origin: format!("https://localhost:{}", address.port()),
+        rules: ResourceRules::new(
+            audience,
+            vec![trusted],
+            Binding::Required,
+            Anonymous::Refused,
+        ),
+        scopes,
+        clock: clock.clone(),
+        random: Random::system(),
+        revocations: Arc::new(LifetimeOnly),
+        nonces: NonceUse::AfterStart,
+        jwks: JwksLimits::default(),
+        replay: ReplayLimits::default(),
+    };
+    let tls = TlsClient::new(roots, None, Alpn::Http1)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let http = HttpClient::new(
+        tls,
+        EgressPolicy::public_only().allowing("localhost"),
+        ClientOptions::default(),
+    );
+    Ok(Guard::new(options, PublishedKeys(Arc::new(http))))
+}
+
+/// The keys that the issuer's metadata points to (RFC 8414 §3.1), fetched like any service would.
+struct PublishedKeys(Arc<HttpClient>);
+
+impl KeySource for PublishedKeys {
+    fn fetch(&self, issuer: &Issuer) -> BoxFuture<'static, Result<FetchedKeys, FetchFailed>> {
+        let (http, metadata) = (Arc::clone(&self.0), metadata_address(issuer));
+        Box::pin(async move {
+            let answer = http
+                .get(&metadata.ok_or(FetchFailed)?)
+                .await
+                .map_err(|_| FetchFailed)?;
+            let metadata: Value = serde_json::from_slice(&answer.body).map_err(|_| FetchFailed)?;
+            let keys = metadata
+                .get("jwks_uri")
+                .and_then(Value::as_str)
+                .and_then(|uri| Url::parse(uri).ok())
+                .ok_or(FetchFailed)?;
+            let answer = http.get(&keys).await.map_err(|_| FetchFailed)?;
+            Ok(FetchedKeys {
+                body: answer.body,
+                max_age: Duration::from_secs(300),
+            })
+        })
+    }
+}
+
+/// RFC 8414 §3.1: the well-known part stands between host and path.
+pub(super) fn metadata_address(issuer: &Issuer) -> Option<Url> {
+    let mut url = Url::parse(issuer.as_str()).ok()?;
+    let path = format!(
+        "/.well-known/oauth-authorization-server{}",
+        url.path().trim_end_matches('/')
+    );
+    url.set_path(&path);
+    Some(url)
+}
+
+async fn order(
+    Path((region, owner, order)): Path<(String, String, String)>,
+    Extension(subject): Extension<Subject>,
+    headers: HeaderMap,
+) -> Json<Value> {
+    Json(
+        json!({ "order": order, "owner": owner, "region": region, "saw": saw(&subject, &headers) }),
+    )
+}
+
+async fn charge(
+    Path(charge): Path<String>,
+    Extension(subject): Extension<Subject>,
+    headers: HeaderMap,
+) -> Json<Value> {
+    Json(json!({ "charge": charge, "saw": saw(&subject, &headers) }))
+}
+
+/// Everything that the service was told of the caller: for the evidence.
+fn saw(subject: &Subject, headers: &HeaderMap) -> Value {
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let actors: Vec<&str> = subject
+        .actors()
+        .iter()
+        .map(|actor| actor.sub.as_str())
+        .collect();
+    json!({
+        "sub": subject.principal().to_string(),
+        "aud": subject.audience().as_str(),
+        "scope": subject.scopes().to_string(),
+        "act": actors,
+        "roles": subject.roles().len(),
+        "attributes": subject.attributes().len(),
+        "decision": header("countersign-decision"),
+        "request": header("countersign-request-id"),
+    })
+}
