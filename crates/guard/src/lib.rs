@@ -14,6 +14,8 @@
 //! Not here yet: pulling revocations and asking policies. Without [`GuardOptions::revocations`] a service relies on the short life of tokens.
 
 mod check;
+#[cfg(test)]
+mod fixtures;
 mod keys;
 mod layer;
 mod verdicts;

@@ -35,6 +35,11 @@ impl Decision {
 #[must_use = "a permit that is not recorded permits nothing"]
 pub struct Permitted<T> {
     target: T,
+    about: Box<About>,
+}
+
+/// What was asked and what decided; behind one pointer, because permits and denials travel by value.
+struct About {
     query: Query,
     decision: Decision,
 }
@@ -47,18 +52,18 @@ impl<T> Permitted<T> {
 
     /// What was asked.
     #[must_use]
-    pub const fn query(&self) -> &Query {
-        &self.query
+    pub fn query(&self) -> &Query {
+        &self.about.query
     }
 
     /// What decided.
     #[must_use]
-    pub const fn decision(&self) -> &Decision {
-        &self.decision
+    pub fn decision(&self) -> &Decision {
+        &self.about.decision
     }
 
-    pub(crate) fn into_parts(self) -> (T, Query, Decision) {
-        (self.target, self.query, self.decision)
+    pub(crate) fn into_target(self) -> T {
+        self.target
     }
 }
 
@@ -66,9 +71,8 @@ impl<T> Permitted<T> {
 #[must_use = "a denial has to be recorded"]
 pub struct Denied<T> {
     target: T,
-    query: Query,
-    decision: Decision,
-    reason: DenialReason,
+    about: Box<About>,
+    reason: Box<DenialReason>,
 }
 
 impl<T> Denied<T> {
@@ -79,19 +83,19 @@ impl<T> Denied<T> {
 
     /// What was asked.
     #[must_use]
-    pub const fn query(&self) -> &Query {
-        &self.query
+    pub fn query(&self) -> &Query {
+        &self.about.query
     }
 
     /// What decided.
     #[must_use]
-    pub const fn decision(&self) -> &Decision {
-        &self.decision
+    pub fn decision(&self) -> &Decision {
+        &self.about.decision
     }
 
     /// Why.
     #[must_use]
-    pub const fn reason(&self) -> &DenialReason {
+    pub fn reason(&self) -> &DenialReason {
         &self.reason
     }
 
@@ -105,7 +109,7 @@ impl<T> Denied<T> {
 impl<T> fmt::Debug for Permitted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permitted")
-            .field("decision", &self.decision)
+            .field("decision", &self.about.decision)
             .finish_non_exhaustive()
     }
 }
@@ -114,7 +118,7 @@ impl<T> fmt::Debug for Permitted<T> {
 impl<T> fmt::Debug for Denied<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Denied")
-            .field("decision", &self.decision)
+            .field("decision", &self.about.decision)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
@@ -172,17 +176,13 @@ pub fn decide<T: Target>(policies: &PolicySet, target: T) -> Result<Permitted<T>
         policies: verdict.policies,
         bundle: *policies.digest(),
     };
+    let about = Box::new(About { query, decision });
     match verdict.outcome {
-        Ok(()) => Ok(Permitted {
-            target,
-            query,
-            decision,
-        }),
+        Ok(()) => Ok(Permitted { target, about }),
         Err(reason) => Err(Denied {
             target,
-            query,
-            decision,
-            reason,
+            about,
+            reason: Box::new(reason),
         }),
     }
 }

@@ -111,6 +111,10 @@ impl Shapes {
                 strings(applies.get("principalTypes")),
                 strings(applies.get("resourceTypes")),
             );
+            // A group of actions applies to nothing itself.
+            if principals.is_empty() || resources.is_empty() {
+                continue;
+            }
             actions.insert(
                 name.clone(),
                 ActionShape {
