@@ -2,14 +2,15 @@
 
 use crate::behaviours;
 use crate::fixture::{Fixture, NOW};
-use crate::sample::{portal, tag, tenant};
+use crate::sample::{portal, tenant};
 use countersign_base::{Duration, UnixTime};
-use countersign_store::tables::{assertions, throttle};
+use countersign_store::tables::assertions;
 use countersign_store::{Store, Sweep, Swept};
 
 behaviours! {
     a_sweep_deletes_in_steps_and_spares_what_lives,
     every_sweep_runs_on_an_empty_database,
+    one_clients_expired_assertions_go_alone,
 }
 
 async fn a_sweep_deletes_in_steps_and_spares_what_lives(fixture: Fixture) {
@@ -53,19 +54,30 @@ async fn add_assertions(store: &Store, count: u32, expires: UnixTime) {
 
 async fn every_sweep_runs_on_an_empty_database(fixture: Fixture) {
     for sweep in Sweep::ALL {
-        assert_eq!(
-            fixture.store.sweep(*sweep, NOW).await.unwrap(),
-            Swept::Clean,
-            "{}",
-            sweep.table()
-        );
+        let swept = fixture.store.sweep(*sweep, NOW).await.unwrap();
+        assert_eq!(swept, Swept::Clean, "{}", sweep.table());
     }
-    let window = Duration::from_secs(60);
-    let fail = move |now| {
-        fixture.store.write(move |tx| {
-            Box::pin(async move { throttle::fail(tx, &tenant(), &tag(1), window, now).await })
+    fixture.store.sweep_all(NOW).await.unwrap();
+}
+
+async fn one_clients_expired_assertions_go_alone(fixture: Fixture) {
+    let store = &fixture.store;
+    add_assertions(store, 5, NOW).await;
+    add_assertions(store, 3, NOW.plus(Duration::from_secs(60))).await;
+    let sweep = |client: &'static str| {
+        let later = NOW.plus(Duration::from_secs(1));
+        let client = client.parse().unwrap();
+        store.write(move |tx| {
+            Box::pin(async move { assertions::sweep_client(tx, &tenant(), &client, later).await })
         })
     };
-    fail(NOW).await.unwrap();
-    fail(NOW).await.unwrap();
+    assert_eq!(
+        sweep("billing").await.unwrap(),
+        0,
+        "another client's are left alone"
+    );
+    assert_eq!(sweep("portal").await.unwrap(), 5);
+    let mut connection = store.read().await.unwrap();
+    let left = assertions::count(&mut connection, &tenant(), &portal()).await;
+    assert_eq!(left.unwrap(), 3);
 }
