@@ -219,3 +219,25 @@ async fn frm_11_a_connection_with_an_unread_body_is_not_used_again() {
     assert_eq!(targets, ["/things/early", "/things/after"].repeat(3));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn hdr_8_trailers_of_a_request_do_not_pass() {
+    let world = World::start();
+    let fields =
+        "Transfer-Encoding: chunked\r\nTrailer: countersign-subject\r\nConnection: close\r\n";
+    let bearer = world.bearer(|_| {});
+    let head = format!(
+        "POST /things/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\n{fields}\r\n",
+        world.port()
+    );
+    let answer = world
+        .raw(format!("{head}3\r\nabc\r\n0\r\ncountersign-subject: evil\r\n\r\n").as_bytes())
+        .await;
+    assert!(answer.contains(" 200 "), "{answer}");
+    let seen = world.upstream.take_one();
+    assert!(
+        !seen.headers.contains_key("trailer") && seen.trailers.is_none(),
+        "{seen:?}"
+    );
+    world.stop().await;
+}

@@ -11,11 +11,13 @@
 
 mod credentials;
 mod exchange;
+mod floods;
 mod forwarding;
 mod framing;
 mod headers;
 mod limits;
 mod paths;
 mod policy;
+mod routes;
 mod upstream;
 mod world;

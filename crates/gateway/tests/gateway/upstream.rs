@@ -23,6 +23,7 @@ pub struct Seen {
     pub version: Version,
     pub headers: HeaderMap,
     pub body: Result<Bytes, String>,
+    pub trailers: Option<HeaderMap>,
     /// The URIs of the client certificate.
     pub peer: Vec<String>,
     /// The port that the connection came from: which connection it was.
@@ -91,14 +92,20 @@ async fn answer(
         Some("unauthorized") => StatusCode::UNAUTHORIZED,
         _ => StatusCode::OK,
     };
-    let body = if early {
-        Ok(Bytes::new())
+    let collected = if early {
+        Ok((Bytes::new(), None))
     } else {
         body.collect()
             .await
-            .map(|body| body.to_bytes())
+            .map(|body| (body.trailers().cloned(), body.to_bytes()))
+            .map(|(trailers, body)| (body, trailers))
             .map_err(|error| error.to_string())
     };
+    let trailers = collected
+        .as_ref()
+        .ok()
+        .and_then(|(_, trailers)| trailers.clone());
+    let body = collected.map(|(body, _)| body);
     let length = body.as_ref().map(Bytes::len).unwrap_or_default();
     let peer = match &connection.peer {
         Conditional::Absent(_) => Vec::new(),
@@ -114,6 +121,7 @@ async fn answer(
         version: head.version,
         headers: head.headers,
         body,
+        trailers,
         peer,
         port: connection.remote.port(),
     });

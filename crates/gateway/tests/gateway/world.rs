@@ -1,14 +1,12 @@
 //! Everything a test needs around the gateway: an issuer, callers with keys, a control plane of plain data, the audit log on disk.
 
+use crate::routes::{built, specs};
 use crate::upstream::FakeUpstream;
 use bytes::Bytes;
 use countersign_authn::dpop::{NonceUse, Nonces};
 use countersign_authn::replay::ReplayLimits;
-use countersign_authn::{
-    Anonymous, Binding, Freshness, KeyAnswer, KeyNeeded, ResourceRules, RevocationId, Revocations,
-    TrustedIssuer,
-};
-use countersign_base::{Clock, GrantId, Kid, RouteId, Secret, Tenant, UnixTime};
+use countersign_authn::{Freshness, KeyAnswer, KeyNeeded, RevocationId, Revocations};
+use countersign_base::{Clock, GrantId, Kid, Secret, UnixTime};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::mac::MacKey;
@@ -16,13 +14,9 @@ use countersign_crypto::random::Random;
 use countersign_crypto::signing::{
     AccessToken, DpopProof, LogCheckpoint, SigningKey, generate_pkcs8,
 };
-use countersign_gateway::routes::{
-    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
-    ResourceSpec, RouteSpec, Routes,
-};
+use countersign_gateway::routes::RouteSpec;
 use countersign_gateway::{
     ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
-    UpstreamSpec, UpstreamTls,
 };
 use countersign_net::tls::Alpn;
 use countersign_net::{
@@ -31,7 +25,7 @@ use countersign_net::{
 };
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
-use countersign_store::{Durability, Recorder, ReplayMemory};
+use countersign_store::{Recorder, ReplayMemory};
 use countersign_testkit::{TestAuthority, system_clock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -230,26 +224,11 @@ impl World {
         let authority = TestAuthority::new(clock.now());
         let upstream = FakeUpstream::start(&authority);
         let directory = tempfile::tempdir().unwrap();
-        let log_key: SigningKey<LogCheckpoint> = {
-            let pkcs8 = generate_pkcs8(Algorithm::EdDsa).unwrap();
-            SigningKey::from_pkcs8(Algorithm::EdDsa, "log".parse().unwrap(), &pkcs8).unwrap()
-        };
-        let (log, task) = AuditLog::open(
-            directory.path(),
-            &"test.example/log".parse().unwrap(),
-            log_key,
-            &clock,
-            Arc::new(NoOutbox),
-            setup.audit,
-        )
-        .unwrap();
+        let (log, task) = opened(directory.path(), &clock, setup.audit);
         let random = Random::system();
         let (issuer, foreign) = (key("issuer-1"), key("foreign-1"));
-        let schema = format!("{}\n{SCHEMA}", countersign_policy::defaults::SCHEMA);
-        let mut sources = countersign_policy::defaults::POLICIES.to_vec();
-        sources.push(("test.cedar", POLICIES));
         let planes = Arc::new(TestPlanes {
-            policies: Arc::new(PolicySet::load(&schema, &sources).unwrap()),
+            policies: Arc::new(policies()),
             replay: ReplayMemory::new(ReplayLimits::default()),
             nonces: Nonces::new(
                 MacKey::new(Secret::new([1; 32])),
@@ -432,6 +411,21 @@ impl World {
     }
 }
 
+fn opened(directory: &Path, clock: &Clock, options: AuditOptions) -> (AuditLog, AuditTask) {
+    let pkcs8 = generate_pkcs8(Algorithm::EdDsa).unwrap();
+    let key: SigningKey<LogCheckpoint> =
+        SigningKey::from_pkcs8(Algorithm::EdDsa, "log".parse().unwrap(), &pkcs8).unwrap();
+    let origin = "test.example/log".parse().unwrap();
+    AuditLog::open(directory, &origin, key, clock, Arc::new(NoOutbox), options).unwrap()
+}
+
+fn policies() -> PolicySet {
+    let schema = format!("{}\n{SCHEMA}", countersign_policy::defaults::SCHEMA);
+    let mut sources = countersign_policy::defaults::POLICIES.to_vec();
+    sources.push(("test.cedar", POLICIES));
+    PolicySet::load(&schema, &sources).unwrap()
+}
+
 fn read_into(text: &mut String, path: &Path) {
     let Ok(entries) = std::fs::read_dir(path) else {
         return;
@@ -494,188 +488,4 @@ impl Holder {
         change(&mut claims);
         sign_jwt(&self.0, &claims).unwrap()
     }
-}
-
-fn built(authority: &TestAuthority, upstream: &FakeUpstream, specs: Vec<RouteSpec>) -> Routes {
-    let identity = authority.client("spiffe://example/gateway");
-    let certificate =
-        countersign_crypto::x509::PeerCertificate::from_der(identity.chain_der[0].clone())
-            .unwrap()
-            .thumbprint();
-    let identity = TlsIdentity::from_issued(&identity).unwrap();
-    let url = Url::parse(&format!("https://localhost:{}", upstream.address.port())).unwrap();
-    let over = |name: &str, identity: Option<&TlsIdentity>, alpn| {
-        let client = TlsClient::new(&roots(authority), identity, alpn).unwrap();
-        let tls = UpstreamTls {
-            client,
-            certificate: identity.map(|_| certificate),
-        };
-        UpstreamSpec::new(name.parse().unwrap(), &url, "localhost", tls).unwrap()
-    };
-    let gone = Url::parse("https://localhost:1").unwrap();
-    let gone_tls = UpstreamTls {
-        client: TlsClient::new(&roots(authority), None, Alpn::Http1).unwrap(),
-        certificate: None,
-    };
-    let upstreams = vec![
-        over("one", Some(&identity), Alpn::Http1),
-        over("two", Some(&identity), Alpn::Http2OrHttp1),
-        over("nameless", None, Alpn::Http1),
-        UpstreamSpec::new("gone".parse().unwrap(), &gone, "localhost", gone_tls).unwrap(),
-    ];
-    Routes::build(specs, upstreams, ["localhost".to_owned()].into()).unwrap()
-}
-
-fn rules(audience: &str, binding: Binding, anonymous: Anonymous) -> ResourceRules {
-    let trusted = TrustedIssuer {
-        issuer: ISSUER.parse().unwrap(),
-        tenant: "demo".parse().unwrap(),
-        algorithms: vec![Algorithm::Es256],
-    };
-    ResourceRules::new(audience.parse().unwrap(), vec![trusted], binding, anonymous)
-}
-
-fn spec(id: &str, path: &str) -> RouteSpec {
-    let action = ActionSpec {
-        action: "request".to_owned(),
-        scopes: "orders.read".parse().unwrap(),
-    };
-    RouteSpec {
-        id: id.parse::<RouteId>().unwrap(),
-        tenant: "demo".parse::<Tenant>().unwrap(),
-        hosts: BTreeSet::new(),
-        path: path.to_owned(),
-        actions: ["GET", "POST", "PUT", "HEAD"]
-            .map(|method| (method.to_owned(), action.clone()))
-            .into(),
-        upstream: "one".parse().unwrap(),
-        rules: rules(AUDIENCE, Binding::Any, Anonymous::Refused),
-        resource: ResourceSpec::Route,
-        exchange: None,
-        callers_token: CallersToken::Remove,
-        rate_limit: None,
-        durability: Durability::Queued,
-        body_bytes_max: 1_000,
-    }
-}
-
-fn order(action: &str, path: &str) -> RouteSpec {
-    let attributes = [
-        (
-            "owner".to_owned(),
-            AttributeSource::Entity {
-                kind: "User".to_owned(),
-                parameter: "owner".to_owned(),
-            },
-        ),
-        (
-            "region".to_owned(),
-            AttributeSource::Parameter("region".to_owned()),
-        ),
-    ];
-    let resource = ResourceSpec::Entity {
-        kind: "Order".to_owned(),
-        id: ResourceId::Path,
-        attributes: attributes.into(),
-    };
-    let actions = [(
-        "GET".to_owned(),
-        ActionSpec {
-            action: action.to_owned(),
-            scopes: "orders.read".parse().unwrap(),
-        },
-    )]
-    .into();
-    RouteSpec {
-        resource,
-        actions,
-        durability: Durability::Durable,
-        ..spec(action, path)
-    }
-}
-
-fn specs() -> Vec<RouteSpec> {
-    let exchange = ExchangeSpec {
-        client: "gateway".parse().unwrap(),
-        audience: "https://billing.example".parse().unwrap(),
-        scopes: "billing.charge".parse().unwrap(),
-    };
-    let other_scope = ActionSpec {
-        action: "request".to_owned(),
-        scopes: "admin.all".parse().unwrap(),
-    };
-    let foreign = TrustedIssuer {
-        issuer: FOREIGN_ISSUER.parse().unwrap(),
-        tenant: "demo".parse().unwrap(),
-        algorithms: vec![Algorithm::Es256],
-    };
-    let foreign_rules = ResourceRules::new(
-        AUDIENCE.parse().unwrap(),
-        vec![foreign],
-        Binding::Any,
-        Anonymous::Refused,
-    );
-    vec![
-        spec("things", "/things/{*rest}"),
-        RouteSpec {
-            upstream: "two".parse().unwrap(),
-            ..spec("http2", "/http2/{*rest}")
-        },
-        RouteSpec {
-            upstream: "nameless".parse().unwrap(),
-            ..spec("nameless", "/nameless/{*rest}")
-        },
-        RouteSpec {
-            upstream: "gone".parse().unwrap(),
-            ..spec("gone", "/gone/{*rest}")
-        },
-        RouteSpec {
-            rules: rules(AUDIENCE, Binding::Required, Anonymous::Refused),
-            ..spec("bound", "/bound/{*rest}")
-        },
-        RouteSpec {
-            rules: rules(OTHER_AUDIENCE, Binding::Any, Anonymous::Refused),
-            ..spec("elsewhere", "/elsewhere/{*rest}")
-        },
-        RouteSpec {
-            rules: foreign_rules,
-            ..spec("foreign", "/foreign/{*rest}")
-        },
-        RouteSpec {
-            rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed),
-            ..spec("open", "/open/{*rest}")
-        },
-        RouteSpec {
-            exchange: Some(exchange),
-            ..spec("exchanged", "/exchanged/{*rest}")
-        },
-        RouteSpec {
-            callers_token: CallersToken::PassOn,
-            ..spec("passed", "/passed/{*rest}")
-        },
-        RouteSpec {
-            actions: [("GET".to_owned(), other_scope)].into(),
-            ..spec("admin", "/admin/{*rest}")
-        },
-        RouteSpec {
-            rate_limit: Some(RateLimitSpec {
-                requests: 3,
-                per: Duration::from_secs(60),
-            }),
-            ..spec("limited", "/limited/{*rest}")
-        },
-        RouteSpec {
-            rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed),
-            rate_limit: Some(RateLimitSpec {
-                requests: 2,
-                per: Duration::from_secs(60),
-            }),
-            ..spec("open-limited", "/open-limited/{*rest}")
-        },
-        order(
-            "read_order",
-            "/regions/{region}/customers/{owner}/orders/{order}",
-        ),
-        order("broken", "/broken/{region}/{owner}/{order}"),
-    ]
 }

@@ -60,6 +60,8 @@ pub(super) enum Awaited {
 struct Filling {
     frame: FrameBuffer,
     ticket: Arc<Ticket>,
+    /// The batch that the writer took last; it may not be durable yet.
+    taken: Option<Arc<Ticket>>,
     awaited: Awaited,
     refuse: Option<AuditUnavailable>,
     writer: Writer,
@@ -111,6 +113,7 @@ impl Queue {
         let filling = Filling {
             frame: FrameBuffer::with_capacity(64 * 1024),
             ticket: Arc::new(Ticket::default()),
+            taken: None,
             awaited: Awaited::No,
             refuse: None,
             writer: Writer::Busy,
@@ -183,11 +186,12 @@ impl Queue {
                 <= journal
     }
 
-    /// The ticket of the batch that is being filled, if there is something in it; it is then written without delay.
+    /// The ticket of the newest batch with something in it, if there was one: the one that is being filled, which is then written without
+    /// delay, or else the one that the writer has at the moment.
     pub(super) fn hurry(&self) -> Option<Arc<Ticket>> {
         let mut filling = self.lock();
         if filling.frame.records() == 0 {
-            return None;
+            return filling.taken.clone();
         }
         filling.awaited = Awaited::Yes;
         let ticket = Arc::clone(&filling.ticket);
@@ -245,6 +249,7 @@ impl Queue {
         filling.awaited = Awaited::No;
         let frame = std::mem::replace(&mut filling.frame, spare);
         let ticket = std::mem::take(&mut filling.ticket);
+        filling.taken = Some(Arc::clone(&ticket));
         Some(Taken { frame, ticket })
     }
 

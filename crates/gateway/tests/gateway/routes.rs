@@ -1,0 +1,217 @@
+//! The routes of every test, one a feature.
+
+use crate::upstream::FakeUpstream;
+use crate::world::{AUDIENCE, FOREIGN_ISSUER, ISSUER, OTHER_AUDIENCE, roots};
+use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
+use countersign_base::{RouteId, Tenant};
+use countersign_crypto::jose::Algorithm;
+use countersign_gateway::routes::{
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
+    ResourceSpec, RouteSpec, Routes,
+};
+use countersign_gateway::{UpstreamSpec, UpstreamTls};
+use countersign_net::tls::Alpn;
+use countersign_net::{TlsClient, TlsIdentity};
+use countersign_store::Durability;
+use countersign_testkit::TestAuthority;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use url::Url;
+
+pub fn built(authority: &TestAuthority, upstream: &FakeUpstream, specs: Vec<RouteSpec>) -> Routes {
+    let identity = authority.client("spiffe://example/gateway");
+    let certificate =
+        countersign_crypto::x509::PeerCertificate::from_der(identity.chain_der[0].clone())
+            .unwrap()
+            .thumbprint();
+    let identity = TlsIdentity::from_issued(&identity).unwrap();
+    let url = Url::parse(&format!("https://localhost:{}", upstream.address.port())).unwrap();
+    let over = |name: &str, identity: Option<&TlsIdentity>, alpn| {
+        let client = TlsClient::new(&roots(authority), identity, alpn).unwrap();
+        let tls = UpstreamTls {
+            client,
+            certificate: identity.map(|_| certificate),
+        };
+        UpstreamSpec::new(name.parse().unwrap(), &url, "localhost", tls).unwrap()
+    };
+    let gone = Url::parse("https://localhost:1").unwrap();
+    let gone_tls = UpstreamTls {
+        client: TlsClient::new(&roots(authority), None, Alpn::Http1).unwrap(),
+        certificate: None,
+    };
+    let upstreams = vec![
+        over("one", Some(&identity), Alpn::Http1),
+        over("two", Some(&identity), Alpn::Http2OrHttp1),
+        over("nameless", None, Alpn::Http1),
+        UpstreamSpec::new("gone".parse().unwrap(), &gone, "localhost", gone_tls).unwrap(),
+    ];
+    Routes::build(specs, upstreams, ["localhost".to_owned()].into()).unwrap()
+}
+
+fn rules(audience: &str, binding: Binding, anonymous: Anonymous) -> ResourceRules {
+    let trusted = TrustedIssuer {
+        issuer: ISSUER.parse().unwrap(),
+        tenant: "demo".parse().unwrap(),
+        algorithms: vec![Algorithm::Es256],
+    };
+    ResourceRules::new(audience.parse().unwrap(), vec![trusted], binding, anonymous)
+}
+
+fn spec(id: &str, path: &str) -> RouteSpec {
+    let action = ActionSpec {
+        action: "request".to_owned(),
+        scopes: "orders.read".parse().unwrap(),
+    };
+    RouteSpec {
+        id: id.parse::<RouteId>().unwrap(),
+        tenant: "demo".parse::<Tenant>().unwrap(),
+        hosts: BTreeSet::new(),
+        path: path.to_owned(),
+        actions: ["GET", "POST", "PUT", "HEAD"]
+            .map(|method| (method.to_owned(), action.clone()))
+            .into(),
+        upstream: "one".parse().unwrap(),
+        rules: rules(AUDIENCE, Binding::Any, Anonymous::Refused),
+        resource: ResourceSpec::Route,
+        exchange: None,
+        callers_token: CallersToken::Remove,
+        rate_limit: None,
+        durability: Durability::Queued,
+        body_bytes_max: 1_000,
+    }
+}
+
+fn order(action: &str, path: &str) -> RouteSpec {
+    let attributes = [
+        (
+            "owner".to_owned(),
+            AttributeSource::Entity {
+                kind: "User".to_owned(),
+                parameter: "owner".to_owned(),
+            },
+        ),
+        (
+            "region".to_owned(),
+            AttributeSource::Parameter("region".to_owned()),
+        ),
+    ];
+    let resource = ResourceSpec::Entity {
+        kind: "Order".to_owned(),
+        id: ResourceId::Path,
+        attributes: attributes.into(),
+    };
+    let actions = [(
+        "GET".to_owned(),
+        ActionSpec {
+            action: action.to_owned(),
+            scopes: "orders.read".parse().unwrap(),
+        },
+    )]
+    .into();
+    RouteSpec {
+        resource,
+        actions,
+        durability: Durability::Durable,
+        ..spec(action, path)
+    }
+}
+
+pub fn specs() -> Vec<RouteSpec> {
+    let mut specs = about_upstreams();
+    specs.extend(about_callers());
+    specs.extend([
+        RouteSpec {
+            rate_limit: limit(3),
+            ..spec("limited", "/limited/{*rest}")
+        },
+        RouteSpec {
+            rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed),
+            rate_limit: limit(2),
+            ..spec("open-limited", "/open-limited/{*rest}")
+        },
+        order(
+            "read_order",
+            "/regions/{region}/customers/{owner}/orders/{order}",
+        ),
+        order("broken", "/broken/{region}/{owner}/{order}"),
+    ]);
+    specs
+}
+
+fn limit(requests: u32) -> Option<RateLimitSpec> {
+    Some(RateLimitSpec {
+        requests,
+        per: Duration::from_secs(60),
+    })
+}
+
+fn about_upstreams() -> Vec<RouteSpec> {
+    let exchange = ExchangeSpec {
+        client: "gateway".parse().unwrap(),
+        audience: "https://billing.example".parse().unwrap(),
+        scopes: "billing.charge".parse().unwrap(),
+    };
+    vec![
+        spec("things", "/things/{*rest}"),
+        RouteSpec {
+            upstream: "two".parse().unwrap(),
+            ..spec("http2", "/http2/{*rest}")
+        },
+        RouteSpec {
+            upstream: "nameless".parse().unwrap(),
+            ..spec("nameless", "/nameless/{*rest}")
+        },
+        RouteSpec {
+            upstream: "gone".parse().unwrap(),
+            ..spec("gone", "/gone/{*rest}")
+        },
+        RouteSpec {
+            exchange: Some(exchange),
+            ..spec("exchanged", "/exchanged/{*rest}")
+        },
+        RouteSpec {
+            callers_token: CallersToken::PassOn,
+            ..spec("passed", "/passed/{*rest}")
+        },
+    ]
+}
+
+fn about_callers() -> Vec<RouteSpec> {
+    let other_scope = ActionSpec {
+        action: "request".to_owned(),
+        scopes: "admin.all".parse().unwrap(),
+    };
+    let foreign = TrustedIssuer {
+        issuer: FOREIGN_ISSUER.parse().unwrap(),
+        tenant: "demo".parse().unwrap(),
+        algorithms: vec![Algorithm::Es256],
+    };
+    let foreign_rules = ResourceRules::new(
+        AUDIENCE.parse().unwrap(),
+        vec![foreign],
+        Binding::Any,
+        Anonymous::Refused,
+    );
+    vec![
+        RouteSpec {
+            rules: rules(AUDIENCE, Binding::Required, Anonymous::Refused),
+            ..spec("bound", "/bound/{*rest}")
+        },
+        RouteSpec {
+            rules: rules(OTHER_AUDIENCE, Binding::Any, Anonymous::Refused),
+            ..spec("elsewhere", "/elsewhere/{*rest}")
+        },
+        RouteSpec {
+            rules: foreign_rules,
+            ..spec("foreign", "/foreign/{*rest}")
+        },
+        RouteSpec {
+            rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed),
+            ..spec("open", "/open/{*rest}")
+        },
+        RouteSpec {
+            actions: [("GET".to_owned(), other_scope)].into(),
+            ..spec("admin", "/admin/{*rest}")
+        },
+    ]
+}
