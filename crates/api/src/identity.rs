@@ -60,6 +60,7 @@ pub(crate) struct Identity {
     pub(crate) options: IdentityOptions,
     pub(crate) by_username: Mutex<SignInThrottle>,
     pub(crate) by_source: Mutex<SignInThrottle>,
+    registrations: client::Registrations,
 }
 
 /// The router of one listener.
@@ -69,6 +70,7 @@ pub fn router(fabric: Arc<Fabric>, options: IdentityOptions) -> Router {
         options,
         by_username: Mutex::new(SignInThrottle::new(THROTTLE_SLOTS)),
         by_source: Mutex::new(SignInThrottle::new(THROTTLE_SLOTS)),
+        registrations: client::Registrations::default(),
     });
     Router::new()
         .route(pages::STYLE_PATH, axum::routing::get(pages::style))

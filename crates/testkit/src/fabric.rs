@@ -52,7 +52,26 @@ impl TestFabric {
         policies: &[(&str, &str)],
     ) -> Result<Self, StartError> {
         let data = tempfile::tempdir().expect("a temporary directory");
-        let clock = FakeClock::default();
+        Self::resume(data, FakeClock::default(), declared, policies).await
+    }
+
+    /// Starts again on the directory that [`TestFabric::stop`] left, by the same clock.
+    ///
+    /// # Errors
+    /// When it does not start.
+    ///
+    /// # Panics
+    /// When the policies do not hold.
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without its setting has nothing to test"
+    )]
+    pub async fn resume(
+        data: TempDir,
+        clock: FakeClock,
+        declared: Declared,
+        policies: &[(&str, &str)],
+    ) -> Result<Self, StartError> {
         let hour = Duration::from_secs(3600);
         let rotation = RotationPolicy::new(hour, hour * 24 * 30, hour * 24, hour);
         let roots = TestAuthority::new(clock.clock().now());

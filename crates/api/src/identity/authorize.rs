@@ -54,7 +54,7 @@ pub(super) async fn begin(identity: Arc<Identity>, mut call: Call) -> Result<Res
         session: None,
     };
     if matches!(ticket.source, Source::Here(_)) {
-        record::happened(&identity, &call, requested(&request, "query")).await?;
+        record::noted(&identity, &call, requested(&request, "query")).await?;
     }
     proceed(&identity, &call, &client, request, ticket, session).await
 }

@@ -4,12 +4,54 @@ use super::Identity;
 use super::answer::Failure;
 use super::call::Call;
 use super::record;
-use countersign_authn::client::{self, AuthenticatedClient, ClientRules};
+use countersign_authn::client::{self, AuthenticatedClient, ClientRules, Registration};
 use countersign_authn::dpop::{self, ProofUse};
 use countersign_authn::{Form, Unspent};
-use countersign_base::Conditional;
+use countersign_base::{ClientId, Conditional, Tenant};
 use countersign_oauth::{Binding, ClientRecord, OAuthError};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Clients whose registrations are kept parsed; past it all are forgotten and parsed again.
+const REGISTRATIONS_MAX: usize = 10_000;
+
+/// Parsed registrations, so that a client's keys are not read anew for each assertion. An entry counts only for the very record it was parsed from: a
+/// changed client is another record.
+#[derive(Default)]
+pub(super) struct Registrations(RwLock<HashMap<(Tenant, ClientId), Parsed>>);
+
+struct Parsed {
+    from: Arc<ClientRecord>,
+    registration: Arc<Registration>,
+}
+
+impl Registrations {
+    fn of(&self, record: &Arc<ClientRecord>) -> Arc<Registration> {
+        let key = (record.tenant.clone(), record.id.clone());
+        if let Some(parsed) = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            && Arc::ptr_eq(&parsed.from, record)
+        {
+            return Arc::clone(&parsed.registration);
+        }
+        let registration = Arc::new(record.registration());
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= REGISTRATIONS_MAX {
+            kept.clear();
+        }
+        kept.insert(
+            key,
+            Parsed {
+                from: Arc::clone(record),
+                registration: Arc::clone(&registration),
+            },
+        );
+        registration
+    }
+}
 
 /// A client whose credential holds, its one-time values still to be spent.
 pub(super) struct Caller {
@@ -36,13 +78,15 @@ pub(super) async fn authenticate(
         .directory()
         .client(&call.tenant.name, demand.client_id())
         .await?;
-    let registration = record.as_ref().map(|record| record.registration());
+    let registration = record
+        .as_ref()
+        .map(|record| identity.registrations.of(record));
     let rules = ClientRules {
         audience: &call.tenant.issuer,
         secrets: &fabric.secrets().client_secret_key(&call.tenant.name),
     };
     match (
-        client::prove(demand, registration.as_ref(), &rules, fabric.now()),
+        client::prove(demand, registration.as_deref(), &rules, fabric.now()),
         record,
     ) {
         (Ok(unspent), Some(record)) => Ok(Caller { unspent, record }),

@@ -166,7 +166,13 @@ fn find(identity: &Identity, request: Request) -> Result<Found, Failure> {
         .iter()
         .find(|endpoint| path == endpoint.path)
         .ok_or(Failure::NotFound)?;
-    if !endpoint.methods.contains(request.method()) {
+    // HEAD is GET without the body, which the HTTP layer leaves out.
+    let method = if request.method() == Method::HEAD {
+        &Method::GET
+    } else {
+        request.method()
+    };
+    if !endpoint.methods.contains(method) {
         return Err(Failure::MethodNotAllowed(endpoint.methods));
     }
     Ok((endpoint, request, tenant))

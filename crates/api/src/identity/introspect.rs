@@ -46,7 +46,7 @@ pub(super) async fn introspect(
         Activity::Active => None,
         Activity::Inactive => Some(Code::of(reason)),
     };
-    record::happened(
+    record::noted(
         &identity,
         &call,
         Introspected {

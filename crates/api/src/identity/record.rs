@@ -38,6 +38,19 @@ pub(super) async fn happened(
     Ok(())
 }
 
+/// Records an event that changes nothing; it has its place in the bounded queue when this returns.
+pub(super) async fn noted(
+    identity: &Identity,
+    call: &Call,
+    event: impl Into<Event>,
+) -> Result<(), Failure> {
+    let recorder = identity.fabric.recorder();
+    let _receipt = recorder
+        .event(&call.tenant.name, Some(call.id), event, Durability::Queued)
+        .await?;
+    Ok(())
+}
+
 /// Records that a client did not authenticate.
 pub(super) fn client_refused(
     identity: &Identity,

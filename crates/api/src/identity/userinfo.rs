@@ -57,7 +57,7 @@ pub(super) async fn userinfo(identity: Arc<Identity>, call: Call) -> Result<Resp
     event.client = Some(subject.client().clone());
     event.grant = subject.grant();
     event.user = Some(user.id);
-    record::happened(&identity, &call, event).await?;
+    record::noted(&identity, &call, event).await?;
     Ok(json(StatusCode::OK, &UserInfo::of(&user, subject.scopes())))
 }
 

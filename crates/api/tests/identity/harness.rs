@@ -9,7 +9,7 @@ use countersign_base::{Audience, Duration, Secret, Tenant};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
-use countersign_crypto::signing::{self, DpopProof, SigningKey};
+use countersign_crypto::signing::{self, ClientAssertion, DpopProof, SigningKey};
 use countersign_oauth::client::{Application, ConsentRule, Origin};
 use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord, UserRecord};
 use countersign_testkit::TestFabric;
@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tower::ServiceExt;
 
@@ -71,7 +72,39 @@ impl Reply {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let fabric = TestFabric::start(declared()).await.unwrap();
+        Self::on(TestFabric::start(declared()).await.unwrap()).await
+    }
+
+    /// A server that has these policies beside the default ones.
+    pub(crate) async fn with_policy(text: &str) -> Self {
+        let mut policies = countersign_policy::defaults::POLICIES.to_vec();
+        policies.push(("more.cedar", text));
+        Self::on(
+            TestFabric::with_policies(declared(), &policies)
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        let clock = self.fabric.clock.clone();
+        let data = self.fabric.stop().await;
+        Self::on(
+            TestFabric::resume(
+                data,
+                clock,
+                declared(),
+                &countersign_policy::defaults::POLICIES,
+            )
+            .await
+            .unwrap(),
+        )
+        .await
+    }
+
+    async fn on(fabric: TestFabric) -> Self {
         let options = IdentityOptions {
             door: Door::Browser,
             mtls_origin: Some("https://id.test:8446".to_owned()),
@@ -214,6 +247,18 @@ pub(crate) fn claims(token: &str) -> Value {
     serde_json::from_slice(&countersign_crypto::base64url::decode(payload).unwrap()).unwrap()
 }
 
+/// The key with which the client `batch` signs its assertions, the same in every test of this process.
+pub(crate) fn batch_key() -> &'static SigningKey<ClientAssertion> {
+    static KEY: OnceLock<SigningKey<ClientAssertion>> = OnceLock::new();
+    KEY.get_or_init(assertion_key)
+}
+
+/// A key that nobody registered.
+pub(crate) fn assertion_key() -> SigningKey<ClientAssertion> {
+    let pkcs8 = signing::generate_pkcs8(Algorithm::Es256).unwrap();
+    SigningKey::from_pkcs8(Algorithm::Es256, "batch-1".parse().unwrap(), &pkcs8).unwrap()
+}
+
 fn audience(text: &str) -> Audience {
     text.parse().unwrap()
 }
@@ -268,6 +313,15 @@ fn declared() -> Declared {
             client.grants = [GrantType::TokenExchange].into();
             client.audiences = [audience(BILLING)].into();
             client.scopes = "billing:read orders:read".parse().unwrap();
+        }),
+        client(&default, "batch", None, |client| {
+            let key = batch_key();
+            let jwks =
+                json!({"keys": [key.public_jwk().to_published_json(key.kid(), Algorithm::Es256)]});
+            client.authentication = ClientAuthentication::Keys { jwks };
+            client.grants = [GrantType::ClientCredentials].into();
+            client.scopes = "orders:read".parse().unwrap();
+            client.audiences = [audience(ORDERS)].into();
         }),
         client(&default, "app", None, |client| {
             client.application = Application::Native;

@@ -9,10 +9,12 @@
     reason = "tests"
 )]
 
+mod assertions;
 mod attacks;
 mod browser;
 mod flow;
 mod harness;
+mod lifecycle;
 mod matrix;
 mod pages;
 mod requests;
