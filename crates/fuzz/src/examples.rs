@@ -39,6 +39,7 @@ fn key<P: Purpose>(algorithm: Algorithm) -> Result<SigningKey<P>, Failed> {
 /// When a writer refuses.
 pub fn all() -> Result<Vec<Example>, Failed> {
     let mut all = texts();
+    all.extend(requests());
     all.extend(jose()?);
     all.extend(log()?);
     all.extend(binary()?);
@@ -102,6 +103,12 @@ fn texts() -> Vec<Example> {
             "seed",
             "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c",
         ),
+    ]
+}
+
+fn requests() -> Vec<Example> {
+    let text = |target, name, value: &str| (target, name, value.as_bytes().to_vec());
+    vec![
         text(
             "token-request",
             "authorization-code",
