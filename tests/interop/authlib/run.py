@@ -16,6 +16,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from joserfc.jwk import ECKey
 
 PROGRAM = os.environ["COUNTERSIGN_BIN"]
 AUDIENCE = "https://orders.example"
@@ -108,6 +109,8 @@ def main(addresses, data, home):
 
     with_secret = OAuth2Session("batch", secret, token_endpoint_auth_method="client_secret_basic")
     with_secret.verify = addresses["ca"]
+    # An authority named by the environment would win over the one set here.
+    with_secret.trust_env = False
     metadata = with_secret.request("GET", f"{issuer}/.well-known/oauth-authorization-server", withhold_token=True).json()
     check("metadata name the issuer", lambda: must(metadata["issuer"] == issuer, f"issuer is {metadata['issuer']}"))
     use(with_secret, metadata, "client_secret_basic")
@@ -122,10 +125,16 @@ def main(addresses, data, home):
     check("r28_a wrong secret is refused with a challenge", wrong_secret)
 
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    with_key = OAuth2Session("robot", pem, token_endpoint_auth_method="private_key_jwt")
+    with_key = OAuth2Session(
+        "robot",
+        ECKey.import_key(pem),
+        token_endpoint_auth_method="private_key_jwt",
+        revocation_endpoint_auth_method="private_key_jwt",
+    )
     # The audience of an assertion is the issuer; authlib calls its argument after the older habit.
     with_key.register_client_auth_method(PrivateKeyJWT(token_endpoint=issuer, headers={"kid": "robot-1"}, alg="ES256"))
     with_key.verify = addresses["ca"]
+    with_key.trust_env = False
     use(with_key, metadata, "private_key_jwt")
 
 

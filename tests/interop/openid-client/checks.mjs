@@ -104,15 +104,23 @@ async function flow(browser, label, id, authentication) {
   })
   if (!again) return
 
+  // One audience a token: the issuer itself for userinfo, the orders service for everything else.
+  const own = await check(`${label}: a refresh narrows to the issuer's own audience`, () =>
+    client.refreshTokenGrant(config, again.refresh_token, { resource: settings.issuer }, options))
+  if (!own) return
   await check(`${label}: userinfo answers for the bound token`, async () => {
-    const info = await client.fetchUserInfo(config, again.access_token, again.claims().sub, options)
+    const info = await client.fetchUserInfo(config, own.access_token, again.claims().sub, options)
     must(info.sub === again.claims().sub, 'another subject')
+  })
+  await check(`int_6_userinfo refuses a token for another audience (${label})`, async () => {
+    const error = await client.fetchUserInfo(config, again.access_token, again.claims().sub, options).then(() => undefined, (error) => error)
+    must(error, 'it answered')
   })
 
   const refreshed = await check(`${label}: a refresh rotates the token and keeps the binding`, async () => {
-    const answer = await client.refreshTokenGrant(config, again.refresh_token, {}, options)
+    const answer = await client.refreshTokenGrant(config, own.refresh_token, {}, options)
     must(answer.token_type === 'dpop', `token_type is ${answer.token_type}`)
-    must(answer.refresh_token && answer.refresh_token !== again.refresh_token, 'the refresh token did not rotate')
+    must(answer.refresh_token && answer.refresh_token !== own.refresh_token, 'the refresh token did not rotate')
     return answer
   })
   if (!refreshed) return
