@@ -13,7 +13,7 @@ use countersign_control::telemetry::{self, Format};
 use countersign_crypto::Random;
 use countersign_crypto::password::Cost;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 
 pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
@@ -46,10 +46,15 @@ pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
             random: Random::system(),
             progress: Box::new(say_progress),
         };
+        // Before anybody is told that it is ready: from then on a signal means an orderly end.
+        let Ok(signals) = Signals::listen() else {
+            eprintln!("error: signals can't be received");
+            return Ended::Failed;
+        };
         match run::run(options).await {
             Ok(running) => {
                 say_ready(&running, output);
-                serve(running, args).await
+                serve(running, args, signals).await
             }
             Err(error) => say_run_error(&error),
         }
@@ -141,21 +146,29 @@ impl Addresses {
     }
 }
 
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for signals: SIGHUP reloads, SIGTERM and SIGINT drain and end.
-async fn serve(running: Running, args: &UpArgs) -> Ended {
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    ) else {
-        eprintln!("error: signals can't be received");
-        return Ended::Failed;
-    };
+async fn serve(running: Running, args: &UpArgs, mut signals: Signals) -> Ended {
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&running, args).await,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hangup.recv() => reload(&running, args).await,
         }
     }
     eprintln!("  draining");
