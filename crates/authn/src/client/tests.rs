@@ -136,7 +136,7 @@ fn refused(flaw: impl FnOnce(&mut Assertion), expected: ClientReason) {
 }
 
 macro_rules! refusals {
-    ($($name:ident: $flaw:expr => $expected:ident;)+) => {$(
+    ($(#[test] fn $name:ident() = $flaw:expr => $expected:ident;)+) => {$(
         #[test]
         fn $name() {
             refused($flaw, ClientReason::$expected);
@@ -145,35 +145,61 @@ macro_rules! refusals {
 }
 
 refusals! {
-    ca_2_exp_five_minutes_past: |assertion| assertion.claims["exp"] = json!(NOW.0 - 300) => AssertionExpired;
-    ca_3_r32_no_sub: |assertion| without(&mut assertion.claims, "sub") => AssertionSubjectMismatch;
-    ca_4_r32_aud_is_the_token_endpoint: |assertion| assertion.claims["aud"] = json!("https://id.example/token") => AssertionAudienceMismatch;
-    ca_5_r32_aud_is_the_par_endpoint: |assertion| assertion.claims["aud"] = json!("https://id.example/par") => AssertionAudienceMismatch;
-    ca_6_r32_aud_is_a_list: |assertion| assertion.claims["aud"] = json!([ISSUER]) => AssertionAudienceMismatch;
-    ca_8_r33_iat_over_a_minute_ahead: |assertion| assertion.claims["iat"] = json!(NOW.0 + 61) => AssertionAhead;
-    ca_8_r33_nbf_over_a_minute_ahead: |assertion| assertion.claims["nbf"] = json!(NOW.0 + 61) => AssertionAhead;
-    ca_9_aud_of_another_server: |assertion| assertion.claims["aud"] = json!("https://evil.example") => AssertionAudienceMismatch;
-    ca_10_client_id_of_another_client: |assertion| assertion.client_id = Some("billing") => ClientIdMismatch;
-    ca_12_a_request_object_as_assertion: |assertion| assertion.header["typ"] = json!("oauth-authz-req+jwt") => AssertionTypMismatch;
-    ca_12_a_request_object_without_typ_has_no_sub: |assertion| {
+    #[test]
+    fn ca_2_exp_five_minutes_past() = |assertion| assertion.claims["exp"] = json!(NOW.0 - 300) => AssertionExpired;
+    #[test]
+    fn ca_3_r32_no_sub() = |assertion| without(&mut assertion.claims, "sub") => AssertionSubjectMismatch;
+    #[test]
+    fn ca_4_r32_aud_is_the_token_endpoint() = |assertion| assertion.claims["aud"] = json!("https://id.example/token") => AssertionAudienceMismatch;
+    #[test]
+    fn ca_5_r32_aud_is_the_par_endpoint() = |assertion| assertion.claims["aud"] = json!("https://id.example/par") => AssertionAudienceMismatch;
+    #[test]
+    fn ca_6_r32_aud_is_a_list() = |assertion| assertion.claims["aud"] = json!([ISSUER]) => AssertionAudienceMismatch;
+    #[test]
+    fn ca_8_r33_iat_over_a_minute_ahead() = |assertion| assertion.claims["iat"] = json!(NOW.0 + 61) => AssertionAhead;
+    #[test]
+    fn ca_8_r33_nbf_over_a_minute_ahead() = |assertion| assertion.claims["nbf"] = json!(NOW.0 + 61) => AssertionAhead;
+    #[test]
+    fn ca_9_aud_of_another_server() = |assertion| assertion.claims["aud"] = json!("https://evil.example") => AssertionAudienceMismatch;
+    #[test]
+    fn ca_10_client_id_of_another_client() = |assertion| assertion.client_id = Some("billing") => ClientIdMismatch;
+    #[test]
+    fn ca_12_a_request_object_as_assertion() = |assertion| assertion.header["typ"] = json!("oauth-authz-req+jwt") => AssertionTypMismatch;
+    #[test]
+    fn ca_12_a_request_object_without_typ_has_no_sub() = |assertion| {
         without(&mut assertion.header, "typ");
         without(&mut assertion.claims, "sub");
     } => AssertionSubjectMismatch;
-    jwt_6_r50_an_access_token_as_assertion: |assertion| assertion.header["typ"] = json!("at+jwt") => AssertionTypMismatch;
-    jwt_6_r50_a_proof_as_assertion: |assertion| assertion.header["typ"] = json!("dpop+jwt") => AssertionTypMismatch;
-    ca_15_bad_members_in_aud: |assertion| assertion.claims["aud"] = json!([ISSUER, 7]) => AssertionAudienceMismatch;
-    r32_iss_of_another_client: |assertion| assertion.claims["iss"] = json!("billing") => AssertionSubjectMismatch;
-    r32_no_exp: |assertion| without(&mut assertion.claims, "exp") => AssertionExpMissing;
-    r32_no_jti: |assertion| without(&mut assertion.claims, "jti") => AssertionJtiMissing;
-    r32_an_empty_jti: |assertion| assertion.claims["jti"] = json!("") => AssertionJtiMissing;
-    r51_exp_as_text: |assertion| assertion.claims["exp"] = json!("9999999999") => AssertionMalformed;
-    an_exp_past_what_is_remembered: |assertion| assertion.claims["exp"] = json!(NOW.0 + 3601) => AssertionLivesTooLong;
-    a_key_that_is_not_registered: |assertion| assertion.key = key(Algorithm::EdDsa) => AssertionSignatureInvalid;
-    a_kid_that_is_not_registered: |assertion| assertion.header["kid"] = json!("key-2") => AssertionSignatureInvalid;
-    jwt_1_a72_alg_none: |assertion| assertion.header["alg"] = json!("none") => AssertionMalformed;
-    a22_hmac_with_the_public_key: |assertion| assertion.header["alg"] = json!("HS256") => AssertionMalformed;
-    a30_a_client_that_is_switched_off: |assertion| assertion.registered.state = ClientState::Disabled => ClientDisabled;
-    a_client_registered_for_another_method: |assertion| assertion.registered = with_secret() => MethodNotRegistered;
+    #[test]
+    fn jwt_6_r50_a76_an_access_token_as_assertion() = |assertion| assertion.header["typ"] = json!("at+jwt") => AssertionTypMismatch;
+    #[test]
+    fn jwt_6_r50_a_proof_as_assertion() = |assertion| assertion.header["typ"] = json!("dpop+jwt") => AssertionTypMismatch;
+    #[test]
+    fn ca_15_bad_members_in_aud() = |assertion| assertion.claims["aud"] = json!([ISSUER, 7]) => AssertionAudienceMismatch;
+    #[test]
+    fn r32_iss_of_another_client() = |assertion| assertion.claims["iss"] = json!("billing") => AssertionSubjectMismatch;
+    #[test]
+    fn r32_no_exp() = |assertion| without(&mut assertion.claims, "exp") => AssertionExpMissing;
+    #[test]
+    fn r32_no_jti() = |assertion| without(&mut assertion.claims, "jti") => AssertionJtiMissing;
+    #[test]
+    fn r32_an_empty_jti() = |assertion| assertion.claims["jti"] = json!("") => AssertionJtiMissing;
+    #[test]
+    fn r51_exp_as_text() = |assertion| assertion.claims["exp"] = json!("9999999999") => AssertionMalformed;
+    #[test]
+    fn an_exp_past_what_is_remembered() = |assertion| assertion.claims["exp"] = json!(NOW.0 + 3601) => AssertionLivesTooLong;
+    #[test]
+    fn a_key_that_is_not_registered() = |assertion| assertion.key = key(Algorithm::EdDsa) => AssertionSignatureInvalid;
+    #[test]
+    fn a_kid_that_is_not_registered() = |assertion| assertion.header["kid"] = json!("key-2") => AssertionSignatureInvalid;
+    #[test]
+    fn jwt_1_a72_alg_none() = |assertion| assertion.header["alg"] = json!("none") => AssertionMalformed;
+    #[test]
+    fn a22_hmac_with_the_public_key() = |assertion| assertion.header["alg"] = json!("HS256") => AssertionMalformed;
+    #[test]
+    fn a30_a_client_that_is_switched_off() = |assertion| assertion.registered.state = ClientState::Disabled => ClientDisabled;
+    #[test]
+    fn a_client_registered_for_another_method() = |assertion| assertion.registered = with_secret() => MethodNotRegistered;
 }
 
 #[test]

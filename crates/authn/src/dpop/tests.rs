@@ -34,7 +34,7 @@ fn refused(algorithm: Algorithm, flaw: impl FnOnce(&mut Proof), expected: DpopRe
 }
 
 macro_rules! refusals {
-    ($($name:ident: $flaw:expr => $expected:ident;)+) => {$(
+    ($(#[test] fn $name:ident() = $flaw:expr => $expected:ident;)+) => {$(
         #[test]
         fn $name() {
             refused(Algorithm::Es256, $flaw, DpopReason::$expected);
@@ -43,34 +43,62 @@ macro_rules! refusals {
 }
 
 refusals! {
-    dpop_3_missing_typ: |proof| without(&mut proof.header, "typ") => TypMismatch;
-    dpop_4_missing_alg: |proof| without(&mut proof.header, "alg") => Malformed;
-    dpop_5_missing_jwk: |proof| without(&mut proof.header, "jwk") => JwkMissing;
-    dpop_6_missing_jti: |proof| without(&mut proof.claims, "jti") => JtiMissing;
-    dpop_7_missing_htm: |proof| without(&mut proof.claims, "htm") => HtmMissing;
-    dpop_8_missing_htu: |proof| without(&mut proof.claims, "htu") => HtuMissing;
-    dpop_9_missing_iat: |proof| without(&mut proof.claims, "iat") => IatMissing;
-    dpop_10_missing_ath: |proof| without(&mut proof.claims, "ath") => AthMissing;
-    dpop_11_wrong_typ: |proof| proof.header["typ"] = json!("JWT") => TypMismatch;
-    dpop_13_alg_none: |proof| proof.header["alg"] = json!("none") => Malformed;
-    dpop_14_bad_signature: |proof| proof.key = key(Algorithm::Es256) => SignatureInvalid;
-    dpop_15_private_key_in_jwk: |proof| proof.header["jwk"]["d"] = json!("AAAA") => JwkUnusable;
-    dpop_16_wrong_htm: |proof| proof.claims["htm"] = json!("POST") => HtmMismatch;
-    dpop_16_htm_in_lower_case: |proof| proof.claims["htm"] = json!("get") => HtmMismatch;
-    dpop_17_wrong_htu: |proof| proof.claims["htu"] = json!("https://other.example/orders/42") => HtuMismatch;
-    dpop_17_wrong_path: |proof| proof.claims["htu"] = json!("https://orders.example/orders/43") => HtuMismatch;
-    dpop_17_wrong_scheme: |proof| proof.claims["htu"] = json!("http://orders.example/orders/42") => HtuMismatch;
-    dpop_17_wrong_port: |proof| proof.claims["htu"] = json!("https://orders.example:8443/orders/42") => HtuMismatch;
-    dpop_17_user_information: |proof| proof.claims["htu"] = json!("https://me@orders.example/orders/42") => HtuMismatch;
-    dpop_18_iat_an_hour_past: |proof| proof.claims["iat"] = json!(NOW.0 - 3600) => IatTooOld;
-    dpop_19_iat_an_hour_ahead: |proof| proof.claims["iat"] = json!(NOW.0 + 3600) => IatAhead;
-    dpop_21_wrong_ath: |proof| proof.claims["ath"] = json!(TokenHash::of("another").to_base64url()) => AthMismatch;
-    r51_iat_as_text_is_not_absent: |proof| proof.claims["iat"] = json!(NOW.0.to_string()) => Malformed;
-    r51_jti_as_number_is_refused: |proof| proof.claims["jti"] = json!(7) => Malformed;
-    an_empty_jti_is_none: |proof| proof.claims["jti"] = json!("") => JtiMissing;
-    an_expired_proof_is_refused: |proof| proof.claims["exp"] = json!(NOW.0 - 1) => IatTooOld;
-    a_proof_not_yet_valid_is_refused: |proof| proof.claims["nbf"] = json!(NOW.0 + 60) => IatAhead;
-    a_key_of_another_type_than_the_algorithm: |proof| proof.header["alg"] = json!("EdDSA") => JwkUnusable;
+    #[test]
+    fn dpop_3_missing_typ() = |proof| without(&mut proof.header, "typ") => TypMismatch;
+    #[test]
+    fn dpop_4_missing_alg() = |proof| without(&mut proof.header, "alg") => Malformed;
+    #[test]
+    fn dpop_5_missing_jwk() = |proof| without(&mut proof.header, "jwk") => JwkMissing;
+    #[test]
+    fn dpop_6_missing_jti() = |proof| without(&mut proof.claims, "jti") => JtiMissing;
+    #[test]
+    fn dpop_7_missing_htm() = |proof| without(&mut proof.claims, "htm") => HtmMissing;
+    #[test]
+    fn dpop_8_missing_htu() = |proof| without(&mut proof.claims, "htu") => HtuMissing;
+    #[test]
+    fn dpop_9_missing_iat() = |proof| without(&mut proof.claims, "iat") => IatMissing;
+    #[test]
+    fn dpop_10_missing_ath() = |proof| without(&mut proof.claims, "ath") => AthMissing;
+    #[test]
+    fn dpop_11_wrong_typ() = |proof| proof.header["typ"] = json!("JWT") => TypMismatch;
+    #[test]
+    fn dpop_13_alg_none() = |proof| proof.header["alg"] = json!("none") => Malformed;
+    #[test]
+    fn dpop_14_bad_signature() = |proof| proof.key = key(Algorithm::Es256) => SignatureInvalid;
+    #[test]
+    fn dpop_15_private_key_in_jwk() = |proof| proof.header["jwk"]["d"] = json!("AAAA") => JwkUnusable;
+    #[test]
+    fn dpop_16_wrong_htm() = |proof| proof.claims["htm"] = json!("POST") => HtmMismatch;
+    #[test]
+    fn dpop_16_htm_in_lower_case() = |proof| proof.claims["htm"] = json!("get") => HtmMismatch;
+    #[test]
+    fn dpop_17_wrong_htu() = |proof| proof.claims["htu"] = json!("https://other.example/orders/42") => HtuMismatch;
+    #[test]
+    fn dpop_17_wrong_path() = |proof| proof.claims["htu"] = json!("https://orders.example/orders/43") => HtuMismatch;
+    #[test]
+    fn dpop_17_wrong_scheme() = |proof| proof.claims["htu"] = json!("http://orders.example/orders/42") => HtuMismatch;
+    #[test]
+    fn dpop_17_wrong_port() = |proof| proof.claims["htu"] = json!("https://orders.example:8443/orders/42") => HtuMismatch;
+    #[test]
+    fn dpop_17_user_information() = |proof| proof.claims["htu"] = json!("https://me@orders.example/orders/42") => HtuMismatch;
+    #[test]
+    fn dpop_18_iat_an_hour_past() = |proof| proof.claims["iat"] = json!(NOW.0 - 3600) => IatTooOld;
+    #[test]
+    fn dpop_19_iat_an_hour_ahead() = |proof| proof.claims["iat"] = json!(NOW.0 + 3600) => IatAhead;
+    #[test]
+    fn dpop_21_wrong_ath() = |proof| proof.claims["ath"] = json!(TokenHash::of("another").to_base64url()) => AthMismatch;
+    #[test]
+    fn r51_iat_as_text_is_not_absent() = |proof| proof.claims["iat"] = json!(NOW.0.to_string()) => Malformed;
+    #[test]
+    fn r51_jti_as_number_is_refused() = |proof| proof.claims["jti"] = json!(7) => Malformed;
+    #[test]
+    fn an_empty_jti_is_none() = |proof| proof.claims["jti"] = json!("") => JtiMissing;
+    #[test]
+    fn an_expired_proof_is_refused() = |proof| proof.claims["exp"] = json!(NOW.0 - 1) => IatTooOld;
+    #[test]
+    fn a_proof_not_yet_valid_is_refused() = |proof| proof.claims["nbf"] = json!(NOW.0 + 60) => IatAhead;
+    #[test]
+    fn a_key_of_another_type_than_the_algorithm() = |proof| proof.header["alg"] = json!("EdDSA") => JwkUnusable;
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn refused(mut request: Request, flaw: impl FnOnce(&mut Request), expected: Reas
 }
 
 macro_rules! refusals {
-    ($($name:ident: $request:ident, $flaw:expr => $expected:expr;)+) => {$(
+    ($(#[test] fn $name:ident() = $request:ident, $flaw:expr => $expected:expr;)+) => {$(
         #[test]
         fn $name() {
             refused(Request::$request(), $flaw, $expected);
@@ -182,83 +182,133 @@ macro_rules! refusals {
 }
 
 refusals! {
-    jwt_1_r48_alg_none: bearer, |request| request.header["alg"] = json!("none") => Reason::TokenMalformed;
-    jwt_2_hmac_with_the_public_key: bearer, |request| request.header["alg"] = json!("HS256") => Reason::TokenMalformed;
-    r48_an_algorithm_that_the_issuer_may_not_use: bearer, |request| {
+    #[test]
+    fn jwt_1_r48_alg_none() = bearer, |request| request.header["alg"] = json!("none") => Reason::TokenMalformed;
+    #[test]
+    fn jwt_2_hmac_with_the_public_key() = bearer, |request| request.header["alg"] = json!("HS256") => Reason::TokenMalformed;
+    #[test]
+    fn r48_an_algorithm_that_the_issuer_may_not_use() = bearer, |request| {
         request.signing = key(Algorithm::Ps256);
         request.header["alg"] = json!("PS256");
     } => Reason::AlgorithmNotAllowed;
-    jwt_3_kid_with_path_or_quotes: bearer, |request| request.header["kid"] = json!("../../etc/passwd' OR 1=1") => Reason::TokenMalformed;
-    jwt_5_embedded_jwk_is_no_key: bearer, |request| {
+    #[test]
+    fn jwt_3_kid_with_path_or_quotes() = bearer, |request| request.header["kid"] = json!("../../etc/passwd' OR 1=1") => Reason::TokenMalformed;
+    #[test]
+    fn jwt_5_embedded_jwk_is_no_key() = bearer, |request| {
         let attacker = named_key(Algorithm::EdDsa, "attacker");
         request.header["jwk"] = attacker.public_jwk().to_json();
         request.header["kid"] = json!("attacker");
     } => Reason::KeyUnknown;
-    jwt_6_r50_an_id_token: bearer, |request| request.header["typ"] = json!("JWT") => Reason::TypMismatch;
-    jwt_6_r50_a_logout_token: bearer, |request| request.header["typ"] = json!("logout+jwt") => Reason::TypMismatch;
-    jwt_6_r50_a_security_event: bearer, |request| request.header["typ"] = json!("secevent+jwt") => Reason::TypMismatch;
-    jwt_6_r50_a_proof: bearer, |request| request.header["typ"] = json!("dpop+jwt") => Reason::TypMismatch;
-    jwt_6_r50_a_token_without_typ: bearer, |request| without(&mut request.header, "typ") => Reason::TypMismatch;
-    jwt_7_r51_a65_exp_as_text: bearer, |request| request.claims["exp"] = json!((NOW.0 + 300).to_string()) => Reason::ClaimBroken;
-    jwt_7_r51_a65_exp_as_list: bearer, |request| request.claims["exp"] = json!([NOW.0 + 300]) => Reason::ClaimBroken;
-    jwt_7_r51_a65_exp_null: bearer, |request| request.claims["exp"] = Value::Null => Reason::ClaimBroken;
-    jwt_7_r51_a65_exp_huge: bearer, |request| request.claims["exp"] = json!(1e300) => Reason::ClaimBroken;
-    jwt_7_r51_nbf_as_text: bearer, |request| request.claims["nbf"] = json!("0") => Reason::ClaimBroken;
-    a_token_without_exp: bearer, |request| without(&mut request.claims, "exp") => Reason::ClaimMissing;
-    a_token_without_client: bearer, |request| without(&mut request.claims, "client_id") => Reason::ClaimMissing;
-    a_token_without_jti: bearer, |request| without(&mut request.claims, "jti") => Reason::ClaimMissing;
-    an_expired_token: bearer, |request| request.claims["exp"] = json!(NOW.0 - 31) => Reason::TokenExpired;
-    a_token_of_the_future: bearer, |request| request.claims["nbf"] = json!(NOW.0 + 31) => Reason::NotYetValid;
-    a_token_issued_in_the_future: bearer, |request| request.claims["iat"] = json!(NOW.0 + 31) => Reason::IssuedAhead;
-    another_signature: bearer, |request| {
+    #[test]
+    fn jwt_6_r50_a76_an_id_token() = bearer, |request| request.header["typ"] = json!("JWT") => Reason::TypMismatch;
+    #[test]
+    fn jwt_6_r50_a_logout_token() = bearer, |request| request.header["typ"] = json!("logout+jwt") => Reason::TypMismatch;
+    #[test]
+    fn jwt_6_r50_a_security_event() = bearer, |request| request.header["typ"] = json!("secevent+jwt") => Reason::TypMismatch;
+    #[test]
+    fn jwt_6_r50_a76_a_proof() = bearer, |request| request.header["typ"] = json!("dpop+jwt") => Reason::TypMismatch;
+    #[test]
+    fn jwt_6_r50_a_token_without_typ() = bearer, |request| without(&mut request.header, "typ") => Reason::TypMismatch;
+    #[test]
+    fn jwt_7_r51_a65_exp_as_text() = bearer, |request| request.claims["exp"] = json!((NOW.0 + 300).to_string()) => Reason::ClaimBroken;
+    #[test]
+    fn jwt_7_r51_a65_exp_as_list() = bearer, |request| request.claims["exp"] = json!([NOW.0 + 300]) => Reason::ClaimBroken;
+    #[test]
+    fn jwt_7_r51_a65_exp_null() = bearer, |request| request.claims["exp"] = Value::Null => Reason::ClaimBroken;
+    #[test]
+    fn jwt_7_r51_a65_exp_huge() = bearer, |request| request.claims["exp"] = json!(1e300) => Reason::ClaimBroken;
+    #[test]
+    fn jwt_7_r51_nbf_as_text() = bearer, |request| request.claims["nbf"] = json!("0") => Reason::ClaimBroken;
+    #[test]
+    fn a_token_without_exp() = bearer, |request| without(&mut request.claims, "exp") => Reason::ClaimMissing;
+    #[test]
+    fn a_token_without_client() = bearer, |request| without(&mut request.claims, "client_id") => Reason::ClaimMissing;
+    #[test]
+    fn a_token_without_jti() = bearer, |request| without(&mut request.claims, "jti") => Reason::ClaimMissing;
+    #[test]
+    fn an_expired_token() = bearer, |request| request.claims["exp"] = json!(NOW.0 - 31) => Reason::TokenExpired;
+    #[test]
+    fn a_token_of_the_future() = bearer, |request| request.claims["nbf"] = json!(NOW.0 + 31) => Reason::NotYetValid;
+    #[test]
+    fn a_token_issued_in_the_future() = bearer, |request| request.claims["iat"] = json!(NOW.0 + 31) => Reason::IssuedAhead;
+    #[test]
+    fn another_signature() = bearer, |request| {
         let signed_elsewhere = request.token();
         request.signing = key(Algorithm::EdDsa);
         assert_ne!(request.token(), signed_elsewhere);
         request.header["kid"] = json!("key-2");
     } => Reason::KeyUnknown;
-    an_unknown_issuer: bearer, |request| request.claims["iss"] = json!("https://evil.example") => Reason::IssuerUnknown;
-    an_issuer_with_a_slash_more: bearer, |request| request.claims["iss"] = json!("https://id.example/") => Reason::IssuerUnknown;
-    an_issuer_in_capitals: bearer, |request| request.claims["iss"] = json!("HTTPS://ID.EXAMPLE") => Reason::IssuerUnknown;
-    int_6_r46_another_audience: bearer, |request| request.claims["aud"] = json!("https://billing.example") => Reason::AudienceMismatch;
-    int_6_r46_no_audience: bearer, |request| without(&mut request.claims, "aud") => Reason::ClaimMissing;
-    int_6_r46_ours_among_others: bearer, |request| request.claims["aud"] = json!([AUDIENCE, "https://billing.example"]) => Reason::AudienceMismatch;
-    int_6_r46_our_audience_with_a_slash: bearer, |request| request.claims["aud"] = json!("https://orders.example/") => Reason::AudienceMismatch;
-    int_7_a_token_in_the_query: bearer, |request| request.query = Some("a=b&access_token=x") => Reason::TokenInQuery;
-    int_7_a_token_in_the_query_escaped: bearer, |request| request.query = Some("access%5Ftoken=x") => Reason::TokenInQuery;
-    int_7_a_token_in_a_query_that_repeats: bearer, |request| request.query = Some("a=1&a=2&%61ccess_token=x") => Reason::TokenInQuery;
-    dpop_22_another_key_than_the_tokens: dpop, |request| request.proof = Some(key(Algorithm::EdDsa)) => Reason::ProofKeyMismatch;
-    dpop_23_int_5_no_proof: dpop, |request| request.proof = None => Reason::ProofMissing;
-    dpop_24_r44_proof_removed_and_scheme_changed: dpop, |request| {
+    #[test]
+    fn an_unknown_issuer() = bearer, |request| request.claims["iss"] = json!("https://evil.example") => Reason::IssuerUnknown;
+    #[test]
+    fn an_issuer_with_a_slash_more() = bearer, |request| request.claims["iss"] = json!("https://id.example/") => Reason::IssuerUnknown;
+    #[test]
+    fn an_issuer_in_capitals() = bearer, |request| request.claims["iss"] = json!("HTTPS://ID.EXAMPLE") => Reason::IssuerUnknown;
+    #[test]
+    fn int_6_r46_another_audience() = bearer, |request| request.claims["aud"] = json!("https://billing.example") => Reason::AudienceMismatch;
+    #[test]
+    fn int_6_r46_no_audience() = bearer, |request| without(&mut request.claims, "aud") => Reason::ClaimMissing;
+    #[test]
+    fn int_6_r46_ours_among_others() = bearer, |request| request.claims["aud"] = json!([AUDIENCE, "https://billing.example"]) => Reason::AudienceMismatch;
+    #[test]
+    fn int_6_r46_our_audience_with_a_slash() = bearer, |request| request.claims["aud"] = json!("https://orders.example/") => Reason::AudienceMismatch;
+    #[test]
+    fn int_7_a_token_in_the_query() = bearer, |request| request.query = Some("a=b&access_token=x") => Reason::TokenInQuery;
+    #[test]
+    fn int_7_a_token_in_the_query_escaped() = bearer, |request| request.query = Some("access%5Ftoken=x") => Reason::TokenInQuery;
+    #[test]
+    fn int_7_a_token_in_a_query_that_repeats() = bearer, |request| request.query = Some("a=1&a=2&%61ccess_token=x") => Reason::TokenInQuery;
+    #[test]
+    fn dpop_22_another_key_than_the_tokens() = dpop, |request| request.proof = Some(key(Algorithm::EdDsa)) => Reason::ProofKeyMismatch;
+    #[test]
+    fn dpop_23_int_5_no_proof() = dpop, |request| request.proof = None => Reason::ProofMissing;
+    #[test]
+    fn dpop_24_r44_proof_removed_and_scheme_changed() = dpop, |request| {
         request.proof = None;
         request.scheme = "Bearer";
     } => Reason::BoundTokenAsBearer;
-    r44_scheme_changed_proof_kept: dpop, |request| request.scheme = "Bearer" => Reason::ProofBesideBearer;
-    dpop_28_r47_an_unbound_token_where_binding_is_required: certificate, |request| {
+    #[test]
+    fn r44_scheme_changed_proof_kept() = dpop, |request| request.scheme = "Bearer" => Reason::ProofBesideBearer;
+    #[test]
+    fn dpop_28_r47_an_unbound_token_where_binding_is_required() = certificate, |request| {
         request.rules = rules_with(AUDIENCE, Binding::Required, Anonymous::Refused);
         without(&mut request.claims, "cnf");
     } => Reason::BindingRequired;
-    an_unbound_token_with_a_proof: dpop, |request| without(&mut request.claims, "cnf") => Reason::TokenNotBound;
-    int_5_no_certificate: certificate, |request| request.peer = None => Reason::CertificateMissing;
-    another_certificate: certificate, |request| request.peer = Some(certificate()) => Reason::CertificateMismatch;
-    a_certificate_bound_token_with_a_proof: certificate, |request| {
+    #[test]
+    fn an_unbound_token_with_a_proof() = dpop, |request| without(&mut request.claims, "cnf") => Reason::TokenNotBound;
+    #[test]
+    fn int_5_no_certificate() = certificate, |request| request.peer = None => Reason::CertificateMissing;
+    #[test]
+    fn another_certificate() = certificate, |request| request.peer = Some(certificate()) => Reason::CertificateMismatch;
+    #[test]
+    fn a_certificate_bound_token_with_a_proof() = certificate, |request| {
         request.proof = Some(key(Algorithm::EdDsa));
         request.scheme = "DPoP";
     } => Reason::TokenNotBound;
-    an_unknown_kind_of_binding: bearer, |request| request.claims["cnf"] = json!({ "kid": "x" }) => Reason::ConfirmationUnknown;
-    an_unknown_binding_beside_a_known_one: dpop, |request| request.claims["cnf"]["kid"] = json!("x") => Reason::ConfirmationUnknown;
-    an_empty_binding: bearer, |request| request.claims["cnf"] = json!({}) => Reason::ConfirmationUnknown;
-    a_binding_that_is_no_object: bearer, |request| request.claims["cnf"] = Value::Null => Reason::ClaimBroken;
-    a_scheme_that_is_not_taken: bearer, |request| request.scheme = "Token" => Reason::SchemeUnknown;
-    roles_that_are_no_list: bearer, |request| request.claims["roles"] = json!("admin") => Reason::ClaimBroken;
-    an_attribute_that_is_an_object: bearer, |request| request.claims["attrs"]["region"] = json!({}) => Reason::ClaimBroken;
-    too_many_actors: bearer, |request| {
+    #[test]
+    fn an_unknown_kind_of_binding() = bearer, |request| request.claims["cnf"] = json!({ "kid": "x" }) => Reason::ConfirmationUnknown;
+    #[test]
+    fn an_unknown_binding_beside_a_known_one() = dpop, |request| request.claims["cnf"]["kid"] = json!("x") => Reason::ConfirmationUnknown;
+    #[test]
+    fn an_empty_binding() = bearer, |request| request.claims["cnf"] = json!({}) => Reason::ConfirmationUnknown;
+    #[test]
+    fn a_binding_that_is_no_object() = bearer, |request| request.claims["cnf"] = Value::Null => Reason::ClaimBroken;
+    #[test]
+    fn a_scheme_that_is_not_taken() = bearer, |request| request.scheme = "Token" => Reason::SchemeUnknown;
+    #[test]
+    fn roles_that_are_no_list() = bearer, |request| request.claims["roles"] = json!("admin") => Reason::ClaimBroken;
+    #[test]
+    fn an_attribute_that_is_an_object() = bearer, |request| request.claims["attrs"]["region"] = json!({}) => Reason::ClaimBroken;
+    #[test]
+    fn too_many_actors() = bearer, |request| {
         let chain = (0..5).fold(Value::Null, |inner, number| match inner {
             Value::Null => json!({ "sub": number.to_string() }),
             inner => json!({ "sub": number.to_string(), "act": inner }),
         });
         request.claims["act"] = chain;
     } => Reason::ActorsTooMany;
-    a_huge_token: bearer, |request| request.claims["attrs"]["filler"] = json!("x".repeat(9000)) => Reason::TokenTooLong;
+    #[test]
+    fn a_huge_token() = bearer, |request| request.claims["attrs"]["filler"] = json!("x".repeat(9000)) => Reason::TokenTooLong;
 }
 
 #[test]
