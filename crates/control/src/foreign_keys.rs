@@ -8,6 +8,7 @@ use countersign_crypto::jose::{Algorithm, JwkSet, VerifyingKey};
 use countersign_net::HttpClient;
 use http::StatusCode;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use url::Url;
@@ -34,6 +35,8 @@ pub struct ForeignKeys {
     http: HttpClient,
     clock: Clock,
     issuers: BTreeMap<Issuer, Arc<Foreign>>,
+    /// Sets that arrived.
+    arrivals: AtomicU64,
 }
 
 impl ForeignKeys {
@@ -58,7 +61,14 @@ impl ForeignKeys {
                 .into_iter()
                 .map(|(issuer, address)| (issuer, foreign(address)))
                 .collect(),
+            arrivals: AtomicU64::new(0),
         }
+    }
+
+    /// A number that changes whenever a set of keys arrived: what was verified under another number is verified anew.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.arrivals.load(Ordering::Acquire)
     }
 
     /// The key of `issuer` that a token names.
@@ -120,6 +130,7 @@ impl ForeignKeys {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .fetched(ticket, outcome, self.clock.now());
+        self.arrivals.fetch_add(1, Ordering::Release);
         foreign.arrived.notify_waiters();
     }
 

@@ -4,6 +4,7 @@ use crate::canonical::TargetError;
 use crate::exchange::ExchangeError;
 use crate::limiter::Quota;
 use crate::pipeline::Tail;
+use crate::planes::Seen;
 use crate::routes::NoRoute;
 use crate::upstream::{PassError, PooledBody};
 use bytes::Bytes;
@@ -95,6 +96,21 @@ impl Denial {
         }
     }
 
+    /// What became of the request, for metrics.
+    pub(crate) const fn seen(&self) -> Seen {
+        match self {
+            Self::Policy(_) => Seen::Denied,
+            Self::Exchange(_) | Self::Pass(_) => Seen::Permitted,
+            Self::BodyTooLarge
+            | Self::Credential(_)
+            | Self::LimiterFull
+            | Self::NoRoute(_)
+            | Self::RateLimited { .. }
+            | Self::Record
+            | Self::Target(_) => Seen::Refused,
+        }
+    }
+
     /// The status that the caller sees.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -160,11 +176,10 @@ pub(crate) fn write_nonce(headers: &mut HeaderMap, nonce: &str) {
     crate::headers::set(headers, DPOP_NONCE_HEADER, nonce);
 }
 
-/// The body of an answer.
+/// The body of an answer. Its end, read to its end or given up, is the end of the request.
 pub struct GatewayBody {
     content: Content,
     tail: Option<Box<Tail>>,
-    passed_on: u64,
 }
 
 enum Content {
@@ -177,7 +192,6 @@ impl GatewayBody {
         Self {
             content: Content::Whole(Some(bytes)),
             tail: None,
-            passed_on: 0,
         }
     }
 
@@ -186,16 +200,6 @@ impl GatewayBody {
         Self {
             content: Content::Streamed(body),
             tail: Some(tail),
-            passed_on: 0,
-        }
-    }
-}
-
-impl Drop for GatewayBody {
-    /// The end of a body, read to its end or given up, is the end of the request.
-    fn drop(&mut self) {
-        if let Some(tail) = self.tail.take() {
-            tail.finish(self.passed_on);
         }
     }
 }
@@ -215,10 +219,9 @@ impl Body for GatewayBody {
         };
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
+            && let Some(tail) = &mut this.tail
         {
-            this.passed_on = this
-                .passed_on
-                .saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+            tail.passed_on(data.len());
         }
         Poll::Ready(frame)
     }

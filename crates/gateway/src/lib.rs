@@ -1,19 +1,23 @@
 //! The data plane: every request goes through one pipeline, in one order that the types keep.
 //!
-//!     target      canonical::CanonicalTarget      one form of method, authority, path and query, or a refusal
-//!     route       routes::Routes::find            no route = denied and recorded
-//!     who         authn::demand, prove            keys and verdicts fetched in between
-//!     once only   store::ReplayMemory             the one-time values of a proof
-//!     how often   limiter::Limiter                a bucket a client
-//!     may they    policy::decide                  takes the request itself
-//!     record      store::Recorder                 denials too
-//!     pass on     forward::forward                takes the recorded permit; the only function that opens an upstream
-//!     outcome     store::Recorder                 status, bytes, time
+//! ```text
+//! target      canonical::CanonicalTarget      one form of method, authority, path and query, or a refusal
+//! route       routes::Routes::find            no route = denied and recorded
+//! who         authn::demand, prove            keys and verdicts fetched in between
+//! once only   store::ReplayMemory             the one-time values of a proof
+//! how often   limiter::Limiter                a bucket a client
+//! may they    policy::decide                  takes the request itself
+//! record      store::Recorder                 denials too
+//! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream
+//! outcome     store::Recorder                 status, bytes, time
+//! ```
 //!
 //! Not here: sessions, pages, administration. The control plane and the data plane meet in [`Planes`] alone.
 
 mod answer;
 pub mod canonical;
+#[cfg(doctest)]
+mod evidence;
 pub mod exchange;
 mod forward;
 pub mod headers;
@@ -29,7 +33,7 @@ mod verdicts;
 pub use answer::{Denial, GatewayBody};
 pub use exchange::{ExchangeError, ExchangeRequest, Exchanged};
 pub use forward::{UpstreamToken, forward};
-pub use planes::Planes;
+pub use planes::{Planes, Seen};
 pub use request::{Caller, GatewayRequest};
 pub use routes::{RouteError, RouteSpec, Routes};
 pub use service::{Gateway, GatewayOptions, RunningGateway};

@@ -6,7 +6,7 @@ use crate::canonical::CanonicalTarget;
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
 use crate::limiter::{Caller as Counted, Verdict as Quotas};
-use crate::planes::Planes;
+use crate::planes::{Planes, Seen};
 use crate::request::{Arrived, Caller, GatewayRequest};
 use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
@@ -77,10 +77,12 @@ pub(crate) async fn answer<P: Planes>(
         route: None,
         limit: None,
     };
-    let mut response = match flow.run(connection, request).await {
-        Ok(response) => response,
-        Err(ended) => flow.refuse(connection, &ended),
+    let (mut response, seen) = match flow.run(connection, request).await {
+        Ok(response) => (response, Seen::Permitted),
+        Err(ended) => (flow.refuse(connection, &ended), ended.denial.seen()),
     };
+    core.planes()
+        .observe(seen, response.status(), flow.started.elapsed());
     if let Some(fields) = flow.limit {
         fields.write(response.headers_mut());
     }
@@ -356,7 +358,8 @@ impl<P: Planes> Flow<'_, P> {
             request: self.id,
             receipt: recorded.receipt(),
             started: self.started,
-            status: StatusCode::BAD_GATEWAY.as_u16(),
+            status: CLIENT_CLOSED,
+            bytes: 0,
         }
     }
 
@@ -373,7 +376,7 @@ impl<P: Planes> Flow<'_, P> {
         }
         tail.status = denial.status().as_u16();
         let recorded = Some(tail.receipt);
-        tail.finish(0);
+        drop(tail);
         Box::new(Ended { denial, recorded })
     }
 
@@ -417,7 +420,10 @@ fn exchange_key(recorded: &Recorded<Permitted<GatewayRequest>>) -> Option<exchan
     })
 }
 
-/// What is left to do when the last byte of an answer has gone: the record of the outcome.
+/// Nginx's status for a caller who went away before the answer; no registered one says it.
+const CLIENT_CLOSED: u16 = 499;
+
+/// What is left to do when a permitted request ends, however it ends: the record of its outcome, written when this is dropped.
 pub(crate) struct Tail {
     recorder: Recorder,
     tenant: Tenant,
@@ -425,20 +431,30 @@ pub(crate) struct Tail {
     receipt: EventId,
     started: Instant,
     status: u16,
+    bytes: u64,
 }
 
 impl Tail {
-    pub(crate) fn finish(self, bytes: u64) {
+    /// Counts bytes of the answer's body.
+    pub(crate) fn passed_on(&mut self, bytes: usize) {
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
         let ending = Ending {
             status: self.status,
-            bytes,
+            bytes: self.bytes,
             took: self.started.elapsed(),
         };
-        if self
+        let request = Some(self.request);
+        let outcome = self
             .recorder
-            .outcome(&self.tenant, Some(self.request), self.receipt, ending)
-            .is_err()
-        {
+            .outcome(&self.tenant, request, self.receipt, ending);
+        if outcome.is_err() {
             // The answer has gone out already. The next decision meets the same log and is refused.
             tracing::error!("an outcome could not be recorded");
         }

@@ -7,8 +7,33 @@ use countersign_base::{Clock, UnixTime};
 use countersign_crypto::random::Random;
 use countersign_policy::PolicySet;
 use countersign_store::{Recorder, ReplayMemory};
+use http::StatusCode;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What became of a request, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Policy denied it.
+    Denied,
+    /// It was permitted, whatever its upstream then said.
+    Permitted,
+    /// It was refused before there was anything to decide: target, route, credential, limit.
+    Refused,
+}
+
+impl Seen {
+    /// As metrics name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Permitted => "permitted",
+            Self::Refused => "refused",
+        }
+    }
+}
 
 /// The control plane as a request sees it. Everything but [`Planes::key`] and [`Planes::exchange`] answers from memory without waiting.
 pub trait Planes: Send + Sync + 'static {
@@ -38,6 +63,9 @@ pub trait Planes: Send + Sync + 'static {
 
     /// The key that a token's signature demands.
     fn key(&self, needed: &KeyNeeded, now: UnixTime) -> impl Future<Output = KeyAnswer> + Send;
+
+    /// Counts a request: what became of it, the status of the answer, and the time to the answer's head.
+    fn observe(&self, seen: Seen, status: StatusCode, took: Duration);
 
     /// A token for the upstream (RFC 8693). Whoever implements it decides by policy and records.
     fn exchange(

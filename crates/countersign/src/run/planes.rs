@@ -5,10 +5,12 @@ use countersign_authn::{KeyAnswer, KeyNeeded, Revocations};
 use countersign_base::{Clock, UnixTime};
 use countersign_control::{Fabric, ForeignKey};
 use countersign_crypto::random::Random;
-use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes};
+use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
 use countersign_store::{Recorder, ReplayMemory};
+use http::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The fabric of this process.
 pub struct LocalPlanes {
@@ -53,7 +55,16 @@ impl Planes for LocalPlanes {
     }
 
     fn key_generation(&self) -> u64 {
-        self.fabric.keys().generation()
+        // Both only grow, so their sum changes with either.
+        let own = self.fabric.keys().generation();
+        own.wrapping_add(self.fabric.foreign_keys().generation())
+    }
+
+    fn observe(&self, seen: Seen, status: StatusCode, took: Duration) {
+        let metrics = self.fabric.metrics();
+        metrics.decided("gateway", seen.as_str());
+        metrics.answered("gateway", status.as_u16());
+        metrics.gateway_seconds.observe(took.as_secs_f64());
     }
 
     async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {

@@ -154,3 +154,39 @@ async fn the_answer_to_head_has_no_body() {
     assert_eq!(world.upstream.take_one().method, Method::HEAD);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_caller_who_goes_away_leaves_an_outcome() {
+    let world = World::start();
+    let tls = TlsClient::new(&roots(&world.authority), None, Alpn::Http1).unwrap();
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", world.port()))
+        .await
+        .unwrap();
+    let mut stream = tls
+        .connector()
+        .connect("localhost".try_into().unwrap(), stream)
+        .await
+        .unwrap();
+    let bearer = world.bearer(|_| {});
+    // The rest of the body never comes, and the upstream waits for it.
+    let head = format!(
+        "POST /things/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nContent-Length: 9\r\n\r\nabc",
+        world.port()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes())
+        .await
+        .unwrap();
+    while !world.log_text().await.contains("\"kind\":\"decision\"") {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    while !world.log_text().await.contains("\"kind\":\"outcome\"") {
+        tokio::task::yield_now().await;
+    }
+    let text = world.log_text().await;
+    assert!(
+        text.contains("\"status\":499") || text.contains("\"status\":400"),
+        "{text}"
+    );
+    world.stop().await;
+}

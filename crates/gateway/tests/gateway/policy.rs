@@ -64,3 +64,27 @@ async fn an_outcome_follows_its_decision() {
     );
     world.stop().await;
 }
+
+#[tokio::test]
+async fn every_request_is_counted() {
+    let world = World::start();
+    let bearer = world.bearer(|_| {});
+    let fields = [("authorization", bearer.as_str())];
+    world.get("/things/a", &fields).await;
+    world.get("/nowhere", &fields).await;
+    world.get("/things/a", &[]).await;
+    world
+        .get(&format!("/regions/us/customers/{ALICE}/orders/7"), &fields)
+        .await;
+    world.get("/gone/a", &fields).await;
+    let observed = world.planes.observed.lock().unwrap().clone();
+    let expected = [
+        ("permitted", 200),
+        ("refused", 404),
+        ("refused", 401),
+        ("denied", 403),
+        ("permitted", 502),
+    ];
+    assert_eq!(observed, expected);
+    world.stop().await;
+}

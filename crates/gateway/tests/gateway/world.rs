@@ -17,6 +17,7 @@ use countersign_crypto::signing::{
 use countersign_gateway::routes::RouteSpec;
 use countersign_gateway::{
     ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
+    Seen,
 };
 use countersign_net::tls::Alpn;
 use countersign_net::{
@@ -27,7 +28,7 @@ use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
 use countersign_store::{Recorder, ReplayMemory};
 use countersign_testkit::{TestAuthority, system_clock};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -75,6 +76,7 @@ pub struct TestPlanes {
     pub fetches: AtomicUsize,
     pub exchanges: AtomicUsize,
     pub exchange_fails: Mutex<Option<ExchangeError>>,
+    pub observed: Mutex<Vec<(&'static str, u16)>>,
     pub revoked: RevokedGrants,
 }
 
@@ -146,6 +148,11 @@ impl Planes for TestPlanes {
             Some((_, key)) => KeyAnswer::Key(key.verifying_key().unwrap()),
             None => KeyAnswer::Unknown,
         }
+    }
+
+    fn observe(&self, seen: Seen, status: StatusCode, _took: Duration) {
+        let mut observed = self.observed.lock().unwrap();
+        observed.push((seen.as_str(), status.as_u16()));
     }
 
     async fn exchange(&self, request: ExchangeRequest<'_>) -> Result<Exchanged, ExchangeError> {
@@ -245,6 +252,7 @@ impl World {
             fetches: AtomicUsize::new(0),
             exchanges: AtomicUsize::new(0),
             exchange_fails: Mutex::new(None),
+            observed: Mutex::default(),
             revoked: RevokedGrants::default(),
             clock,
             random,
