@@ -25,7 +25,7 @@ mod ticket;
 mod token;
 mod userinfo;
 
-pub use dispatch::{Credential, ENDPOINTS, Endpoint};
+pub use dispatch::{Credential, Doors, ENDPOINTS, Endpoint};
 
 use crate::pages;
 use axum::Router;

@@ -5,7 +5,7 @@
 use super::answer::{Failure, finish};
 use super::call::Call;
 use super::{
-    Identity, authorize, consent, introspect, logout, metadata, par, revoke, sign_in, token,
+    Door, Identity, authorize, consent, introspect, logout, metadata, par, revoke, sign_in, token,
     userinfo,
 };
 use axum::extract::{Request, State};
@@ -25,7 +25,18 @@ pub struct Endpoint {
     pub methods: &'static [Method],
     /// What a caller must show.
     pub credential: Credential,
+    /// Behind which doors it stands.
+    pub doors: Doors,
     handler: Handler,
+}
+
+/// Behind which doors an endpoint stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doors {
+    /// Both.
+    Both,
+    /// Only the one that asks for no certificate: people meet it.
+    Browser,
 }
 
 /// What an endpoint demands of its caller.
@@ -49,84 +60,98 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/.well-known/openid-configuration",
         methods: &[Method::GET],
         credential: Credential::Nothing,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(metadata::document(i, c)),
     },
     Endpoint {
         path: "/.well-known/oauth-authorization-server",
         methods: &[Method::GET],
         credential: Credential::Nothing,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(metadata::document(i, c)),
     },
     Endpoint {
         path: "/.well-known/jwks.json",
         methods: &[Method::GET],
         credential: Credential::Nothing,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(metadata::keys(i, c)),
     },
     Endpoint {
         path: "/authorize",
         methods: &[Method::GET, Method::POST],
         credential: Credential::Nothing,
+        doors: Doors::Browser,
         handler: |i, c| Box::pin(authorize::begin(i, c)),
     },
     Endpoint {
         path: "/authorize/resume",
         methods: &[Method::GET],
         credential: Credential::BrowserForm,
+        doors: Doors::Browser,
         handler: |i, c| Box::pin(authorize::resume(i, c)),
     },
     Endpoint {
         path: "/consent",
         methods: &[Method::POST],
         credential: Credential::BrowserForm,
+        doors: Doors::Browser,
         handler: |i, c| Box::pin(consent::answer(i, c)),
     },
     Endpoint {
         path: "/introspect",
         methods: &[Method::POST],
         credential: Credential::ConfidentialClient,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(introspect::introspect(i, c)),
     },
     Endpoint {
         path: "/logout",
         methods: &[Method::GET],
         credential: Credential::Nothing,
+        doors: Doors::Browser,
         handler: |i, c| Box::pin(logout::page(i, c)),
     },
     Endpoint {
         path: "/logout/confirm",
         methods: &[Method::POST],
         credential: Credential::BrowserForm,
+        doors: Doors::Browser,
         handler: |i, c| Box::pin(logout::sign_out(i, c)),
     },
     Endpoint {
         path: "/par",
         methods: &[Method::POST],
         credential: Credential::Client,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(par::push(i, c)),
     },
     Endpoint {
         path: "/revoke",
         methods: &[Method::POST],
         credential: Credential::Client,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(revoke::revoke(i, c)),
     },
     Endpoint {
         path: "/sign-in",
         methods: &[Method::POST],
         credential: Credential::BrowserForm,
+        doors: Doors::Browser,
         handler: |i, c| Box::pin(sign_in::sign_in(i, c)),
     },
     Endpoint {
         path: "/token",
         methods: &[Method::POST],
         credential: Credential::Client,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(token::token(i, c)),
     },
     Endpoint {
         path: "/userinfo",
         methods: &[Method::GET, Method::POST],
         credential: Credential::AccessToken,
+        doors: Doors::Both,
         handler: |i, c| Box::pin(userinfo::userinfo(i, c)),
     },
 ];
@@ -166,6 +191,9 @@ fn find(identity: &Identity, request: Request) -> Result<Found, Failure> {
         .iter()
         .find(|endpoint| path == endpoint.path)
         .ok_or(Failure::NotFound)?;
+    if (identity.options.door, endpoint.doors) == (Door::MutualTls, Doors::Browser) {
+        return Err(Failure::NotFound);
+    }
     // HEAD is GET without the body, which the HTTP layer leaves out.
     let method = if request.method() == Method::HEAD {
         &Method::GET
