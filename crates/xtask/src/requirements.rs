@@ -86,6 +86,15 @@ impl Report {
         )
     }
 
+    /// Ids whose part of the product is built and that no test names.
+    pub(crate) fn missing(&self) -> Vec<&str> {
+        self.lines
+            .iter()
+            .filter(|line| line.status == Status::Missing)
+            .map(|line| line.id.as_str())
+            .collect()
+    }
+
     /// Ids that are neither held nor excused: "not yet" excuses nothing.
     fn open(&self) -> usize {
         self.lines

@@ -135,7 +135,7 @@ async fn r12_ar_16_ar_17_ar_26_state_is_echoed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn r10_r11_ar_21_ar_22_no_cors_no_framing_no_script_and_303() {
+async fn r10_r11_ar_21_ar_22_a77_no_cors_no_framing_no_script_and_303() {
     let server = Server::start().await;
     let mut browser = Browser::default();
     let request = Request::get(format!("/authorize?{}", query("")))

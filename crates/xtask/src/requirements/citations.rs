@@ -48,9 +48,16 @@ fn of_rust(file: &SourceFile, all: &mut Citations) {
     of_cases(&file.path, file.text.lines().skip(first_test_line), all);
 }
 
-/// The citations in string literals that begin with an id.
+/// The citations in string literals, and in lines of test macros, that begin with an id.
 fn of_cases<'a>(path: &str, lines: impl Iterator<Item = &'a str>, all: &mut Citations) {
     for line in lines {
+        // A macro that makes one test function of each line, `dpop_3_missing_typ: ...`.
+        if let Some((name, _)) = line.trim().split_once(": ")
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && starts_with_id(name)
+        {
+            note(path, name, ids(name), all);
+        }
         for literal in line.split(['"', '\'', '`']).skip(1).step_by(2) {
             let head = literal.split([' ', ':']).next().unwrap_or_default();
             let spelled = head.to_ascii_lowercase().replace('-', "_");
