@@ -1,6 +1,6 @@
 //! The layer a service links to check its callers.
 //!
-//! ```ignore
+//! ```text
 //! let guard = Guard::new(GuardOptions { origin, rules, scopes, .. }, keys);
 //! let app = router.layer(GuardLayer::new(guard));           // a handler finds the `Subject` in the request's extensions
 //! ```

@@ -229,10 +229,7 @@ proptest! {
     /// policy.md §8 row 5: equal decision, equal determining policies, whatever the policies and questions.
     #[test]
     fn slices_answer_as_the_whole_set(policies in proptest::collection::vec(policy(), 0..30), questions in proptest::collection::vec(question(), 1..12)) {
-        // Policies that strict validation refuses are left out; the rest is what could be loaded.
-        let sources: Vec<(String, String)> = policies.into_iter().enumerate().map(|(number, text)| (format!("{number:02}"), text)).collect();
-        let sources: Vec<(String, String)> = sources.into_iter().filter(|source| PolicySet::load(SCHEMA, std::slice::from_ref(source)).is_ok()).collect();
-        let set = PolicySet::load(SCHEMA, &sources).unwrap();
+        let set = loadable(policies);
         for question in &questions {
             prop_assert_eq!(set.evaluate(question), set.evaluate_naively(question), "{:?}", question.canonical_json());
         }
@@ -242,6 +239,24 @@ proptest! {
     fn no_text_makes_loading_panic(text in "\\PC{0,120}") {
         let _ = load(&text);
         let _ = PolicySet::load(&text, &[("own.cedar", VALID)]);
+    }
+}
+
+/// The set of those policies that strict validation lets in.
+fn loadable(policies: Vec<String>) -> PolicySet {
+    let mut sources: Vec<(String, String)> = policies
+        .into_iter()
+        .enumerate()
+        .map(|(number, text)| (format!("{number:02}"), text))
+        .collect();
+    loop {
+        match PolicySet::load(SCHEMA, &sources) {
+            Ok(set) => return set,
+            Err(PolicyError::Invalid { policy, .. }) => {
+                sources.retain(|(file, _)| !policy.as_str().starts_with(&format!("{file}#")));
+            }
+            Err(other) => panic!("{other}"),
+        }
     }
 }
 
