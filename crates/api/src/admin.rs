@@ -27,8 +27,10 @@ pub(crate) struct Admin {
     administrator: Arc<LocalAdministrator>,
 }
 
+type Endpoint = (&'static str, fn() -> MethodRouter<Admin>);
+
 /// The endpoints: a path, and what a `POST` to it does. The table of authorization cases in the tests holds a row for each.
-const ENDPOINTS: &[(&str, fn() -> MethodRouter<Admin>)] = &[
+const ENDPOINTS: &[Endpoint] = &[
     ("/admin/v1/tenants/{tenant}/clients", || post(clients::add)),
     ("/admin/v1/tenants/{tenant}/grants/{grant}/revoke", || {
         post(grants::revoke)

@@ -255,9 +255,12 @@ impl Called {
 /// A path that is no endpoint: authenticated like any other, so that strangers learn nothing of what there is.
 pub(crate) async fn unknown(State(admin): State<Admin>, called: Called) -> Answer<()> {
     let request = called.request();
-    let result = called
+    let result = match called
         .permit_in(Some(Tenant::default_tenant()), &admin, "api", "unknown")
         .await
-        .and_then(|_permitted| Err(AdminError::Unknown("endpoint")));
+    {
+        Ok(_permitted) => Err(AdminError::Unknown("endpoint")),
+        Err(error) => Err(error),
+    };
     Answer { request, result }
 }

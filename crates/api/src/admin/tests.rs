@@ -22,8 +22,10 @@ use tower::ServiceExt;
 
 const GRANT: GrantId = GrantId::from_u64(0x00c0_ffee);
 
+type Case = (&'static str, fn(&str) -> (String, Value));
+
 /// A valid request for each endpoint: the template, the path in a tenant, and the body.
-const CASES: &[(&str, fn(&str) -> (String, Value))] = &[
+const CASES: &[Case] = &[
     ("/admin/v1/tenants/{tenant}/clients", |tenant| {
         let body = json!({
             "id": "reports", "method": "secret", "grants": ["client_credentials"],

@@ -151,7 +151,7 @@ fn upstream(
         }
     };
     let (identity, certificate) = match section.identity {
-        GatewayIdentity::Certificate => (Some(&own.tls), Some(own.thumbprint.clone())),
+        GatewayIdentity::Certificate => (Some(&own.tls), Some(own.thumbprint)),
         GatewayIdentity::None => (None, None),
     };
     let client =

@@ -1,11 +1,5 @@
 //! The program itself, started as a user starts it, with everything it prints kept.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test without its server has nothing to test"
-)]
-
 use bytes::Bytes;
 use countersign_net::client::ClientOptions;
 use countersign_net::tls::Alpn;
