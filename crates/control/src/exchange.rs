@@ -8,14 +8,16 @@
 use crate::{Fabric, mint};
 use countersign_audit::event::{Token, Verdict};
 use countersign_audit::{Code, Names, Record, Text};
+use countersign_authn::client::AuthenticatedClient;
 use countersign_authn::{Subject, danger};
 use countersign_base::{Audience, ClientId, RequestId, Scopes, Secret, Tenant, UnixTime};
 use countersign_crypto::x509::CertificateThumbprint;
 use countersign_oauth::issuance::TokenSubject;
 use countersign_oauth::token::{PresentedSubject, PresentedToken, TokenExchangeRequest};
-use countersign_oauth::{Binding, Fresh, Issuance, Requester};
-use countersign_policy::{Decision, Permitted, decide};
-use countersign_store::{Judged, Presented, Settled};
+use countersign_oauth::{Binding, Fresh, Issuance, Redeemed, Refused, Requester, TenantRecord};
+use countersign_policy::{Decision, Permitted, PolicySet, decide};
+use countersign_store::{Judged, Loaded, Presented, Recorder, Settled};
+use std::sync::Arc;
 
 /// What the gateway asks for.
 pub struct Asked<'a> {
@@ -86,66 +88,101 @@ pub async fn local(fabric: &Fabric, asked: Asked<'_>) -> Result<LocallyExchanged
         scopes: Some(asked.scopes.clone()),
         resource: Some(asked.audience.clone()),
     };
-    let binding = asked
-        .certificate
-        .map_or(Binding::Bearer, Binding::Certificate);
-    let (policies, recorder, fresh) = (
-        fabric.policies(),
-        fabric.recorder().clone(),
-        Fresh::draw(fabric.random()),
-    );
-    let (id, name) = (asked.request, asked.tenant.clone());
+    let judge = Judge {
+        request,
+        shown,
+        binding: asked
+            .certificate
+            .map_or(Binding::Bearer, Binding::Certificate),
+        tenant,
+        policies: fabric.policies(),
+        recorder: fabric.recorder().clone(),
+        fresh: Fresh::draw(fabric.random()),
+        caused_by: asked.request,
+        now,
+    };
     let settled = fabric
         .store()
         .issue(client, presented, now, move |client, loaded| {
-            let requester = Requester {
-                client: &client,
-                binding: &binding,
-                tenant: &tenant,
-            };
-            let about = |event: Token| -> Record { recorder.about_event(&name, Some(id), event) };
-            match request.redeem(&shown, None, &loaded.standing, &requester, fresh, now) {
-                Ok(redeemed) => {
-                    let writes = redeemed.changes.into_iter().map(Into::into).collect();
-                    match decide(&policies, redeemed.issuance) {
-                        Ok(permit) => {
-                            let event =
-                                about(event(permit.target(), permit.decision(), Verdict::Allowed));
-                            Judged::Commit {
-                                permit,
-                                writes,
-                                event,
-                            }
-                        }
-                        Err(denied) => {
-                            let mut refused =
-                                event(denied.target(), denied.decision(), Verdict::Denied);
-                            refused.reason = Some(Code::of(denied.reason().as_str()));
-                            Judged::CommitRefusal {
-                                error: LocalError::Denied,
-                                writes: Vec::new(),
-                                event: about(refused),
-                            }
-                        }
-                    }
-                }
-                Err(refused) => {
-                    let mut event = Token::new(Verdict::Denied, Code::of("token-exchange"));
-                    event.client = Some(client.id().clone());
-                    event.error = Some(Code::of(refused.error.code().as_str()));
-                    let writes = refused.changes.into_iter().map(Into::into).collect();
-                    Judged::CommitRefusal {
-                        error: LocalError::Denied,
-                        writes,
-                        event: about(event),
-                    }
-                }
-            }
-        });
-    match settled.await {
+            judge.judge(&client, &loaded)
+        })
+        .await;
+    match settled {
         Ok(Ok(Settled::Permitted(permit))) => minted(fabric, permit, now),
         Ok(Ok(Settled::Refused(_) | Settled::RefusedUnrecorded(_))) => Err(LocalError::Denied),
         Ok(Err(_)) | Err(_) => Err(LocalError::Unavailable),
+    }
+}
+
+/// What judging needs inside the transaction.
+struct Judge {
+    request: TokenExchangeRequest,
+    shown: PresentedToken,
+    binding: Binding,
+    tenant: Arc<TenantRecord>,
+    policies: Arc<PolicySet>,
+    recorder: Recorder,
+    fresh: Fresh,
+    caused_by: RequestId,
+    now: UnixTime,
+}
+
+impl Judge {
+    fn judge(
+        &self,
+        client: &AuthenticatedClient,
+        loaded: &Loaded,
+    ) -> Judged<Permitted<Issuance>, LocalError> {
+        let requester = Requester {
+            client,
+            binding: &self.binding,
+            tenant: &self.tenant,
+        };
+        match self.request.redeem(
+            &self.shown,
+            None,
+            &loaded.standing,
+            &requester,
+            self.fresh,
+            self.now,
+        ) {
+            Ok(Redeemed { issuance, changes }) => match decide(&self.policies, issuance) {
+                Ok(permit) => {
+                    let event =
+                        self.record(event(permit.target(), permit.decision(), Verdict::Allowed));
+                    Judged::Commit {
+                        permit,
+                        writes: changes.into_iter().map(Into::into).collect(),
+                        event,
+                    }
+                }
+                Err(denied) => {
+                    let mut refused = event(denied.target(), denied.decision(), Verdict::Denied);
+                    refused.reason = Some(Code::of(denied.reason().as_str()));
+                    Judged::CommitRefusal {
+                        error: LocalError::Denied,
+                        writes: Vec::new(),
+                        event: self.record(refused),
+                    }
+                }
+            },
+            Err(Refused { error, changes }) => {
+                let mut refused = Token::new(Verdict::Denied, Code::of("token-exchange"));
+                refused.client = Some(client.id().clone());
+                refused.error = Some(Code::of(error.code().as_str()));
+                let writes = changes.into_iter().map(Into::into).collect();
+                Judged::CommitRefusal {
+                    error: LocalError::Denied,
+                    writes,
+                    event: self.record(refused),
+                }
+            }
+        }
+    }
+
+    fn record(&self, event: Token) -> Record {
+        self.recorder
+            .about_event(&self.tenant.name, Some(self.caused_by), event)
     }
 }
 

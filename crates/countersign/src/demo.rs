@@ -40,5 +40,11 @@ pub(crate) async fn play(stage: &Stage, heard: impl Fn(&Check)) -> Checklist {
         "11.alerts",
         "Alerts for what was refused above",
     ));
+    for check in &mut list {
+        check.resolve(&play.decisions);
+    }
     Checklist { checks: list }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ pub use planes::LocalPlanes;
 use crate::config::error::ConfigError;
 use crate::config::listeners::Listeners as Addresses;
 use crate::config::{Config, FILE};
+use arc_swap::ArcSwap;
 use axum::Router;
 use countersign_api::admin;
 use countersign_api::identity::{self, Door, IdentityOptions};
@@ -163,9 +164,10 @@ pub struct Running {
     running_gateway: RunningGateway,
     drain: DrainTrigger,
     _administrator: Arc<LocalAdministrator>,
-    tls: Vec<ServerTls>,
+    tls: Certificates,
     base: String,
-    names: Vec<String>,
+    /// The configuration that runs: what certificates and routes are made anew from.
+    config: ArcSwap<Config>,
 }
 
 /// Starts everything; when this returns, every listener answers.
@@ -173,91 +175,52 @@ pub struct Running {
 /// # Errors
 /// When a part does not start. What it made durable is taken up by the next start.
 pub async fn run(options: Options) -> Result<Running, RunError> {
-    let Options {
-        config,
-        data,
-        store,
-        password_cost,
-        clock,
-        random,
-        progress,
-    } = options;
-    let sockets = Sockets::bind(&config.listeners)?;
+    let sockets = Sockets::bind(&options.config.listeners)?;
     let bound = sockets.bound();
+    let config = options.config.clone();
     let base = config
         .listeners
         .issuer_base
         .clone()
-        .unwrap_or_else(|| format!("https://localhost:{}", bound.identity.port()));
-    let fabric_options = fabric_options(
-        &config,
-        data,
-        store,
-        password_cost,
-        clock,
-        random,
-        progress,
-        &base,
-    )?;
-    let fabric = Fabric::start(fabric_options).await?;
+        .unwrap_or_else(|| local(bound.identity));
+    let fabric = Fabric::start(fabric_options(options, &base)?).await?;
     let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())?;
-    let issued = fabric
-        .authority()
-        .server(&config.listeners.names, fabric.now())?;
-    let listener_identity = TlsIdentity::from_issued(&issued)?;
-    let browsers = ServerTls::new(&listener_identity, ClientCertificates::None)?;
-    let machines = || {
-        ServerTls::new(
-            &listener_identity,
-            ClientCertificates::Optional(roots.clone()),
-        )
-    };
-    let (mtls, control_tls, gateway_tls) = (machines()?, machines()?, machines()?);
+    let tls = Certificates::new(&fabric, &config.listeners.names, &roots)?;
+    let administrator = administrator(&fabric, bound.control)?;
 
     let built = routes::build(&config, &fabric, &base, &roots).map_err(RunError::Config)?;
-    let planes = Arc::new(LocalPlanes::new(Arc::clone(&fabric)));
-    let gateway = Gateway::new(planes, built);
+    let gateway = Gateway::new(Arc::new(LocalPlanes::new(Arc::clone(&fabric))), built);
     let options = GatewayOptions {
-        tls: gateway_tls.clone(),
+        tls: tls.gateway.clone(),
         limits: Limits::default(),
     };
     let running_gateway = Arc::clone(&gateway)
         .start(sockets.gateway, options)
         .map_err(RunError::Threads)?;
 
-    let control_url = format!("https://localhost:{}", bound.control.port());
-    let control_url = url::Url::parse(&control_url).map_err(|_| RunError::Address)?;
-    let administrator = LocalAdministrator::issue(
-        fabric.data(),
-        control_url,
-        fabric.random().clone(),
-        fabric.now(),
-    )?;
-    let administrator = Arc::new(administrator);
-    tokio::spawn(administrator.keep(fabric.clock().clone()));
-
     let (trigger, drain) = Drain::new();
-    let mtls_origin = Some(format!("https://localhost:{}", bound.identity_mtls.port()));
+    let mtls_origin = Some(local(bound.identity_mtls));
     let door = |door| {
         let mtls_origin = mtls_origin.clone();
         identity::router(Arc::clone(&fabric), IdentityOptions { door, mtls_origin })
     };
+    let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator));
     spawn(
         sockets.identity,
-        Transport::Tls(browsers.clone()),
+        Transport::Tls(tls.identity.clone()),
         door(Door::Browser),
         &drain,
     );
     spawn(
         sockets.identity_mtls,
-        Transport::Tls(mtls.clone()),
+        Transport::Tls(tls.identity_mtls.clone()),
         door(Door::MutualTls),
         &drain,
     );
     spawn(
         sockets.control,
-        Transport::Tls(control_tls.clone()),
-        admin::router(Arc::clone(&fabric), Arc::clone(&administrator)),
+        Transport::Tls(tls.control.clone()),
+        admin,
         &drain,
     );
     spawn(
@@ -266,10 +229,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         telemetry::router(Arc::clone(&fabric)),
         &drain,
     );
-    drop(drain);
     tracing::info!(event = "fabric_ready", address = %bound.identity);
-    let names = config.listeners.names;
-    let tls = vec![browsers, mtls, control_tls, gateway_tls];
     Ok(Running {
         bound,
         fabric,
@@ -279,8 +239,68 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         _administrator: administrator,
         tls,
         base,
-        names,
+        config: ArcSwap::from_pointee(config),
     })
+}
+
+fn local(address: SocketAddr) -> String {
+    format!("https://localhost:{}", address.port())
+}
+
+/// The local administrator's credential, renewed for as long as the process runs.
+fn administrator(
+    fabric: &Arc<Fabric>,
+    control: SocketAddr,
+) -> Result<Arc<LocalAdministrator>, RunError> {
+    let control = url::Url::parse(&local(control)).map_err(|_| RunError::Address)?;
+    let administrator = LocalAdministrator::issue(
+        fabric.data(),
+        control,
+        fabric.random().clone(),
+        fabric.now(),
+    )?;
+    let administrator = Arc::new(administrator);
+    tokio::spawn(administrator.keep(fabric.clock().clone()));
+    Ok(administrator)
+}
+
+/// The TLS side of every listener, and the names that their certificates carry.
+struct Certificates {
+    identity: ServerTls,
+    identity_mtls: ServerTls,
+    control: ServerTls,
+    gateway: ServerTls,
+    names: Vec<String>,
+}
+
+impl Certificates {
+    fn new(fabric: &Fabric, names: &[String], roots: &TrustRoots) -> Result<Self, RunError> {
+        let issued = fabric.authority().server(names, fabric.now())?;
+        let identity = TlsIdentity::from_issued(&issued)?;
+        // Browsers are never asked for a certificate; clients are, at the other door.
+        let machines = || ServerTls::new(&identity, ClientCertificates::Optional(roots.clone()));
+        Ok(Self {
+            identity: ServerTls::new(&identity, ClientCertificates::None)?,
+            identity_mtls: machines()?,
+            control: ServerTls::new(&identity, ClientCertificates::None)?,
+            gateway: machines()?,
+            names: names.to_vec(),
+        })
+    }
+
+    fn renew(&self, fabric: &Fabric) -> Result<(), RunError> {
+        let issued = fabric.authority().server(&self.names, fabric.now())?;
+        let identity = TlsIdentity::from_issued(&issued)?;
+        [
+            &self.identity,
+            &self.identity_mtls,
+            &self.control,
+            &self.gateway,
+        ]
+        .into_iter()
+        .for_each(|tls| tls.replace(&identity));
+        Ok(())
+    }
 }
 
 /// Serves a router on the runtime of this task.
@@ -309,20 +329,17 @@ pub fn system_clock() -> Clock {
     })
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is one part of one value, named where it is built"
-)]
-fn fabric_options(
-    config: &Config,
-    data: PathBuf,
-    store: Option<StoreUrl>,
-    password_cost: Cost,
-    clock: Clock,
-    random: Random,
-    progress: Box<dyn Fn(Progress) + Send + Sync>,
-    base: &str,
-) -> Result<FabricOptions, RunError> {
+fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunError> {
+    let Options {
+        config,
+        data,
+        store,
+        password_cost,
+        clock,
+        random,
+        progress,
+    } = options;
+    let config = &config;
     let refused = |error: ConfigError| RunError::Config(vec![error]);
     let whole = |message: String| {
         refused(ConfigError::in_file(
@@ -487,21 +504,21 @@ impl Running {
             .map_err(StartError::from)?;
         self.fabric.replace_policies(policies);
         self.gateway.replace_routes(routes);
-        self.renew_certificates()?;
+        self.config.store(Arc::new(config.clone()));
+        self.tls.renew(&self.fabric)?;
         Ok(changes)
     }
 
-    /// Puts fresh certificates before every listener; standing connections are not touched.
+    /// Makes the certificates of listeners and of the gateway anew; standing connections are not touched. Call it well before they expire.
     ///
     /// # Errors
-    /// When none can be made; the old ones stay.
+    /// When one can't be made; the old ones stay.
     pub fn renew_certificates(&self) -> Result<(), RunError> {
-        let issued = self
-            .fabric
-            .authority()
-            .server(&self.names, self.fabric.now())?;
-        let identity = TlsIdentity::from_issued(&issued)?;
-        self.tls.iter().for_each(|tls| tls.replace(&identity));
+        let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
+        let routes = routes::build(&self.config.load(), &self.fabric, &self.base, &roots)
+            .map_err(RunError::Config)?;
+        self.tls.renew(&self.fabric)?;
+        self.gateway.replace_routes(routes);
         Ok(())
     }
 

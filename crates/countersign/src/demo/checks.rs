@@ -15,6 +15,7 @@ use super::portal::Tokens;
 use super::stage::Stage;
 use http::StatusCode;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use url::Url;
 
 /// What one check leaves to the next.
@@ -26,6 +27,8 @@ pub(super) struct Play {
     pub(super) recorded: Vec<Recorded>,
     /// Grants whose token requests must be in the log.
     pub(super) grants: Vec<String>,
+    /// What the log says of each noted request: its event, its verdict, the policies that decided.
+    pub(super) decisions: BTreeMap<String, String>,
     /// The checkpoint from before the first check.
     pub(super) checkpoint: Option<Vec<u8>>,
 }

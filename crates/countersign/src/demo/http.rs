@@ -174,3 +174,12 @@ pub(super) fn value(text: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(text)
         .map_err(|_| Failure::new("a header value with characters that none may have"))
 }
+
+/// RFC 6749 §2.3.1. The exercise's names and secrets need no escaping.
+pub(super) fn basic(client: &str, secret: &str) -> Result<HeaderValue, Failure> {
+    let pair = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        format!("{client}:{secret}"),
+    );
+    value(&format!("Basic {pair}"))
+}

@@ -3,6 +3,7 @@
 use super::http::Failure;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,6 +59,21 @@ impl Check {
         }
     }
 
+    /// Puts what the log says of a request in the place of the request's id.
+    pub(super) fn resolve(&mut self, decisions: &BTreeMap<String, String>) {
+        for line in &mut self.evidence {
+            let Some((what, rest)) = line.split_once("(request ") else {
+                continue;
+            };
+            if let Some(decision) = rest
+                .strip_suffix(')')
+                .and_then(|request| decisions.get(request))
+            {
+                *line = format!("{what}({decision})");
+            }
+        }
+    }
+
     pub(super) fn not_yet(id: &'static str, name: &'static str) -> Self {
         Self {
             id,
@@ -102,11 +118,8 @@ impl Checklist {
                 check.id,
                 colour.paint("1", check.name)
             ));
-            for line in &check.evidence {
-                text.push_str(&format!(
-                    "                      {}\n",
-                    colour.paint("2", line)
-                ));
+            for line in check.evidence.iter().flat_map(|line| wrapped(line)) {
+                text.push_str(&format!("{INDENT}{}\n", colour.paint("2", &line)));
             }
         }
         let count = |status| {
@@ -125,6 +138,28 @@ impl Checklist {
         ));
         text
     }
+}
+
+/// Where evidence begins, and how wide it is.
+const INDENT: &str = "                      ";
+const WIDTH: usize = 110;
+
+/// A line in pieces of at most [`WIDTH`] characters; the later ones stand a little to the right.
+fn wrapped(line: &str) -> Vec<String> {
+    let characters: Vec<char> = line.chars().collect();
+    let pieces = characters
+        .chunks(WIDTH)
+        .map(|piece| piece.iter().collect::<String>());
+    pieces
+        .enumerate()
+        .map(|(number, piece)| {
+            if number == 0 {
+                piece
+            } else {
+                format!("  {piece}")
+            }
+        })
+        .collect()
 }
 
 /// Whether to paint.

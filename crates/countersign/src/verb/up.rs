@@ -8,6 +8,7 @@ use crate::config::telemetry::{LogFormat, LogLevel};
 use crate::config::{self, Config};
 use crate::run::{self, Options, Running, system_clock};
 use countersign_audit::Code;
+use countersign_base::Duration;
 use countersign_control::fabric::Progress;
 use countersign_control::telemetry::{self, Format};
 use countersign_crypto::Random;
@@ -15,6 +16,9 @@ use countersign_crypto::password::Cost;
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
+
+/// Certificates live a week.
+const CERTIFICATES_RENEWED_EVERY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
     let config = match load(args) {
@@ -37,6 +41,10 @@ pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
         }
     };
     runtime.block_on(async {
+        let Ok(signals) = Signals::install() else {
+            eprintln!("error: signals can't be received");
+            return Ended::Failed;
+        };
         let options = Options {
             config,
             data: args.data.clone(),
@@ -45,11 +53,6 @@ pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
             clock: system_clock(),
             random: Random::system(),
             progress: Box::new(say_progress),
-        };
-        // Before anybody is told that it is ready: from then on a signal means an orderly end.
-        let Ok(signals) = Signals::listen() else {
-            eprintln!("error: signals can't be received");
-            return Ended::Failed;
         };
         match run::run(options).await {
             Ok(running) => {
@@ -146,6 +149,7 @@ impl Addresses {
     }
 }
 
+/// The signals that are listened to. Installed before anything listens, so that none that follows the ready line is lost.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -153,7 +157,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    fn install() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -162,13 +166,20 @@ impl Signals {
     }
 }
 
-/// Waits for signals: SIGHUP reloads, SIGTERM and SIGINT drain and end.
+/// Serves until told to end: SIGHUP reloads, SIGTERM and SIGINT drain and end.
 async fn serve(running: Running, args: &UpArgs, mut signals: Signals) -> Ended {
+    let mut renewal = tokio::time::interval(CERTIFICATES_RENEWED_EVERY);
+    renewal.tick().await;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.hangup.recv() => reload(&running, args).await,
+            _ = renewal.tick() => {
+                if running.renew_certificates().is_err() {
+                    tracing::error!(event = "certificates_not_renewed");
+                }
+            }
         }
     }
     eprintln!("  draining");

@@ -1,7 +1,7 @@
 //! 5. Token exchange: billing receives a token for its own audience and scope, the user and the actor named, no personal data.
 
 use super::{Holds, Play, expect, hold};
-use crate::demo::http::{Client, Failure, Response, value};
+use crate::demo::http::{Client, Failure, Response, basic};
 use crate::demo::portal::call;
 use crate::demo::report::{Check, Evidence, claim, decoded};
 use crate::demo::stage::Stage;
@@ -71,14 +71,24 @@ async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Resul
             )
         })?;
 
-    let through = play.alice()?;
-    let url = super::order(stage, "eu", &sub, "1001")?;
+    evidence.say("refused: a wider scope, a bound token exchanged for an unbound one");
+    through_the_gateway(stage, play, evidence).await
+}
+
+/// Nobody asks for this exchange: the gateway does it before every request it passes on.
+async fn through_the_gateway(
+    stage: &Stage,
+    play: &mut Play,
+    evidence: &mut Evidence,
+) -> Result<(), Failure> {
+    let alice = play.alice()?;
+    let url = super::order(stage, "eu", &alice.sub, "1001")?;
     let seen = call(
         &stage.client,
-        &through.proofs,
+        &alice.proofs,
         Method::GET,
         &url,
-        &through.tokens.access,
+        &alice.tokens.access,
     )
     .await?;
     play.note(&seen);
@@ -89,7 +99,6 @@ async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Resul
         Holds::from(saw.pointer("/act/0").and_then(Value::as_str) == Some("gateway")),
     )?;
     evidence.say(format!("the gateway exchanges by itself: orders saw {saw}"));
-    evidence.say("refused: a wider scope, a bound token exchanged for an unbound one");
     Ok(())
 }
 
@@ -100,12 +109,11 @@ async fn exchange(
     subject_token: &str,
     scope: &str,
 ) -> Result<Response, Failure> {
-    let basic = base64::Engine::encode(
-        &base64::engine::general_purpose::STANDARD,
-        format!("billing:{}", stage.secret("billing")),
-    );
     let mut headers = HeaderMap::new();
-    headers.insert(header::AUTHORIZATION, value(&format!("Basic {basic}"))?);
+    headers.insert(
+        header::AUTHORIZATION,
+        basic("billing", stage.secret("billing"))?,
+    );
     let url = stage
         .endpoints
         .mtls_token

@@ -1,8 +1,9 @@
 //! 3. The gateway checks issuer, audience, expiry, scope and key binding, and enforces a rate limit per client.
 
 use super::{Holds, Play, Session, expect, expect_challenge, hold, order};
-use crate::demo::http::{Failure, value};
-use crate::demo::portal::{as_bearer, call};
+use crate::demo::dpop::{Learned, ProofKey};
+use crate::demo::http::{Failure, Response, basic, value};
+use crate::demo::portal::call;
 use crate::demo::report::{Check, Evidence, claim, decoded};
 use crate::demo::stage::Stage;
 use countersign_base::Duration;
@@ -10,6 +11,7 @@ use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{AccessToken, SigningKey, generate_pkcs8};
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
+use url::Url;
 
 /// Past a token's five minutes and every verifier's leeway.
 const PAST_EXPIRY: Duration = Duration::from_secs(300 + 30 + 1);
@@ -26,81 +28,111 @@ pub(in crate::demo) async fn check(stage: &Stage, play: &mut Play) -> Check {
 }
 
 async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Result<(), Failure> {
-    let Session {
-        proofs,
-        tokens,
-        sub,
-    } = play
+    let alice = play
         .alice
         .take()
         .ok_or_else(|| Failure::new("nobody is signed in"))?;
-    let url = order(stage, "eu", &sub, "1001")?;
-    let good = call(&stage.client, &proofs, Method::GET, &url, &tokens.access).await?;
-    play.note(&good);
+    let url = order(stage, "eu", &alice.sub, "1001")?;
+    let good = call(
+        &stage.client,
+        &alice.proofs,
+        Method::GET,
+        &url,
+        &alice.tokens.access,
+    )
+    .await?;
     expect("alice's own order", &good, StatusCode::OK)?;
-    evidence.say(format!("allowed: {}", good.text().trim()));
+    say(play, evidence, "200 alice's own order", &good);
+    refused(stage, play, &alice, &url, evidence).await?;
+    let alice = expired(stage, play, alice, &url, evidence).await?;
+    play.alice = Some(alice);
+    Ok(())
+}
 
+/// A line whose request the log resolves to its event and reason.
+fn say(play: &mut Play, evidence: &mut Evidence, what: &str, answer: &Response) {
+    let request = play.note(answer).unwrap_or_default();
+    evidence.say(format!("{what} (request {request})"));
+}
+
+/// Each token is good but for one thing.
+async fn refused(
+    stage: &Stage,
+    play: &mut Play,
+    alice: &Session,
+    url: &Url,
+    evidence: &mut Evidence,
+) -> Result<(), Failure> {
     let none = stage
         .client
-        .send(Method::GET, &url, HeaderMap::new(), String::new())
+        .send(Method::GET, url, HeaderMap::new(), String::new())
         .await?;
-    play.note(&none);
     expect("no token", &none, StatusCode::UNAUTHORIZED)?;
-    for (what, token) in [
-        (
-            "another issuer",
-            forged(&tokens.access, "https://issuer.example")?,
-        ),
-        (
-            "another key",
-            forged(&tokens.access, &stage.endpoints.issuer)?,
-        ),
+    say(play, evidence, "401 no token", &none);
+
+    let elsewhere = forged(&alice.tokens.access, "https://issuer.example")?;
+    let unsigned = forged(&alice.tokens.access, &stage.endpoints.issuer)?;
+    let machine = stage.proof_key()?;
+    let analytics = client_credentials(stage, &machine).await?;
+    for (what, proofs, token) in [
+        ("the token of another issuer", &alice.proofs, &elsewhere),
+        ("a token that another key signed", &alice.proofs, &unsigned),
+        ("a token for another audience", &machine, &analytics),
     ] {
-        let answer = call(&stage.client, &proofs, Method::GET, &url, &token).await?;
-        play.note(&answer);
+        let answer = call(&stage.client, proofs, Method::GET, url, token).await?;
         expect_challenge(what, &answer, "invalid_token")?;
+        say(play, evidence, &format!("401 {what}"), &answer);
     }
-    let analytics = client_credentials(stage, "analytics").await?;
-    let answer = as_bearer(&stage.client, Method::GET, &url, &analytics).await?;
-    play.note(&answer);
-    expect_challenge(
-        "the token of analytics, for another audience",
-        &answer,
-        "invalid_token",
-    )?;
 
     let narrow = stage.proof_key()?;
     let (few, _) = stage
         .portal(&narrow)
         .sign_in("alice", stage.password("alice"), "openid billing.charge")
         .await?;
-    let answer = call(&stage.client, &narrow, Method::GET, &url, &few.access).await?;
-    play.note(&answer);
+    let answer = call(&stage.client, &narrow, Method::GET, url, &few.access).await?;
     expect("a token without the scope", &answer, StatusCode::FORBIDDEN)?;
-    evidence
-        .say("refused: no token, another issuer, another key, another audience, a missing scope");
+    say(play, evidence, "403 a token without the scope", &answer);
+    limited(stage, play, &narrow, &few.access, evidence).await
+}
 
-    limited(stage, play, &narrow, &few.access, evidence).await?;
-
+/// The token that was good, once its time is over.
+async fn expired(
+    stage: &Stage,
+    play: &mut Play,
+    alice: Session,
+    url: &Url,
+    evidence: &mut Evidence,
+) -> Result<Session, Failure> {
+    let Session {
+        proofs,
+        tokens,
+        sub,
+    } = alice;
     stage.turn_clock(PAST_EXPIRY).await?;
-    let expired = call(&stage.client, &proofs, Method::GET, &url, &tokens.access).await?;
-    play.note(&expired);
-    expect_challenge("the token after its expiry", &expired, "invalid_token")?;
+    let late = call(&stage.client, &proofs, Method::GET, url, &tokens.access).await?;
+    expect_challenge("the token after its expiry", &late, "invalid_token")?;
+    say(
+        play,
+        evidence,
+        &format!(
+            "401 alice's token, with the clock turned {} s ahead",
+            PAST_EXPIRY.as_secs()
+        ),
+        &late,
+    );
     let refresh = tokens
         .refresh
         .as_deref()
         .ok_or_else(|| Failure::new("no refresh token"))?;
     let tokens = stage.portal(&proofs).refresh(refresh).await?;
-    let renewed = call(&stage.client, &proofs, Method::GET, &url, &tokens.access).await?;
-    play.note(&renewed);
+    let renewed = call(&stage.client, &proofs, Method::GET, url, &tokens.access).await?;
     expect("the refreshed token", &renewed, StatusCode::OK)?;
-    evidence.say(format!("expiry: with the clock turned {} s ahead the same token is refused, the refreshed one passes", PAST_EXPIRY.as_secs()));
-    play.alice = Some(Session {
+    say(play, evidence, "200 alice's refreshed token", &renewed);
+    Ok(Session {
         proofs,
         tokens,
         sub,
-    });
-    Ok(())
+    })
 }
 
 /// The claims of a real token, signed by somebody who is not the issuer.
@@ -119,21 +151,15 @@ fn forged(token: &str, issuer: &str) -> Result<String, Failure> {
     sign_jwt(&key, &claims).map_err(failed)
 }
 
-async fn client_credentials(stage: &Stage, client: &str) -> Result<String, Failure> {
-    let basic = base64::Engine::encode(
-        &base64::engine::general_purpose::STANDARD,
-        format!("{client}:{}", stage.secret(client)),
-    );
-    let mut headers = HeaderMap::new();
-    headers.insert(header::AUTHORIZATION, value(&format!("Basic {basic}"))?);
-    let answer = stage
-        .client
-        .post_form(
-            &stage.endpoints.token,
-            headers,
-            &[("grant_type", "client_credentials")],
-        )
-        .await?;
+/// Analytics' own token, bound to its own key: good for analytics, and for nothing else.
+async fn client_credentials(stage: &Stage, proofs: &ProofKey) -> Result<String, Failure> {
+    let url = &stage.endpoints.token;
+    let mut answer = ask(stage, proofs, url).await?;
+    if proofs.learn(url, answer.header("dpop-nonce")) == Learned::Nonce
+        && answer.status == StatusCode::BAD_REQUEST
+    {
+        answer = ask(stage, proofs, url).await?;
+    }
     let body = answer.expect(StatusCode::OK)?.json()?;
     body.get("access_token")
         .and_then(Value::as_str)
@@ -141,11 +167,24 @@ async fn client_credentials(stage: &Stage, client: &str) -> Result<String, Failu
         .ok_or_else(|| Failure::new("no access token"))
 }
 
+async fn ask(stage: &Stage, proofs: &ProofKey, url: &Url) -> Result<Response, Failure> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::AUTHORIZATION,
+        basic("analytics", stage.secret("analytics"))?,
+    );
+    headers.insert("dpop", value(&proofs.proof(&Method::POST, url, None)?)?);
+    stage
+        .client
+        .post_form(url, headers, &[("grant_type", "client_credentials")])
+        .await
+}
+
 /// Ten a minute: the eleventh is refused, with standard fields that say so.
 async fn limited(
     stage: &Stage,
     play: &mut Play,
-    proofs: &crate::demo::dpop::ProofKey,
+    proofs: &ProofKey,
     token: &str,
     evidence: &mut Evidence,
 ) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! 7. RBAC and ABAC: only the owner in the matching region reads an order; another user's order, another region and an unknown action are denied.
 
-use super::{Play, expect, order};
+use super::{Play, Session, expect, order};
 use crate::demo::http::Failure;
 use crate::demo::portal::call;
 use crate::demo::report::{Check, Evidence, claim, decoded};
@@ -19,92 +19,60 @@ pub(in crate::demo) async fn check(stage: &Stage, play: &mut Play) -> Check {
 }
 
 async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Result<(), Failure> {
-    let scope = "openid orders.read orders.write";
-    let (bobs, carols) = (stage.proof_key()?, stage.proof_key()?);
-    let (bob, _) = stage
-        .portal(&bobs)
-        .sign_in("bob", stage.password("bob"), scope)
-        .await?;
-    let (carol, _) = stage
-        .portal(&carols)
-        .sign_in("carol", stage.password("carol"), scope)
-        .await?;
-    let bob_sub = claim(&decoded(&bob.access)?.1, "sub").to_owned();
-    let alice = play.alice()?;
-    let (of_alice, of_bob) = (
-        order(stage, "eu", &alice.sub, "1001")?,
-        order(stage, "us", &bob_sub, "2001")?,
+    let (bob, carol) = (
+        signed_in(stage, "bob").await?,
+        signed_in(stage, "carol").await?,
     );
-    let alice_abroad = order(stage, "us", &alice.sub, "1001")?;
+    let alice = play.alice()?;
+    let of_alice = order(stage, "eu", &alice.sub, "1001")?;
+    let of_bob = order(stage, "us", &bob.sub, "2001")?;
+    let abroad = order(stage, "us", &alice.sub, "1001")?;
+    let (get, put, delete) = (Method::GET, Method::PUT, Method::DELETE);
+    let (ok, forbidden, nowhere) = (StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND);
     let cases = [
-        (
-            "alice reads her order",
-            &alice.proofs,
-            &alice.tokens.access,
-            Method::GET,
-            &of_alice,
-            StatusCode::OK,
-        ),
-        (
-            "bob reads his order",
-            &bobs,
-            &bob.access,
-            Method::GET,
-            &of_bob,
-            StatusCode::OK,
-        ),
+        ("alice reads her order", alice, &get, &of_alice, ok),
+        ("bob reads his order", &bob, &get, &of_bob, ok),
         (
             "carol, administrator, reads alice's order",
-            &carols,
-            &carol.access,
-            Method::GET,
+            &carol,
+            &get,
             &of_alice,
-            StatusCode::OK,
+            ok,
         ),
-        (
-            "alice reads bob's order",
-            &alice.proofs,
-            &alice.tokens.access,
-            Method::GET,
-            &of_bob,
-            StatusCode::FORBIDDEN,
-        ),
-        (
-            "bob reads alice's order",
-            &bobs,
-            &bob.access,
-            Method::GET,
-            &of_alice,
-            StatusCode::FORBIDDEN,
-        ),
+        ("alice reads bob's order", alice, &get, &of_bob, forbidden),
+        ("bob reads alice's order", &bob, &get, &of_alice, forbidden),
         (
             "alice reads in another region",
-            &alice.proofs,
-            &alice.tokens.access,
-            Method::GET,
-            &alice_abroad,
-            StatusCode::FORBIDDEN,
+            alice,
+            &get,
+            &abroad,
+            forbidden,
         ),
         (
             "carol writes alice's order",
-            &carols,
-            &carol.access,
-            Method::PUT,
+            &carol,
+            &put,
             &of_alice,
-            StatusCode::FORBIDDEN,
+            forbidden,
         ),
         (
-            "alice deletes: no route has that action",
-            &alice.proofs,
-            &alice.tokens.access,
-            Method::DELETE,
+            "alice deletes: an action that no route has",
+            alice,
+            &delete,
             &of_alice,
-            StatusCode::NOT_FOUND,
+            nowhere,
         ),
     ];
     let mut answers = Vec::new();
-    for (what, proofs, token, method, url, status) in cases {
-        let answer = call(&stage.client, proofs, method, url, token).await?;
+    for (what, who, method, url, status) in cases {
+        let answer = call(
+            &stage.client,
+            &who.proofs,
+            method.clone(),
+            url,
+            &who.tokens.access,
+        )
+        .await?;
         expect(what, &answer, status)?;
         answers.push((what, answer));
     }
@@ -116,4 +84,19 @@ async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Resul
         ));
     }
     Ok(())
+}
+
+async fn signed_in(stage: &Stage, person: &str) -> Result<Session, Failure> {
+    let proofs = stage.proof_key()?;
+    let scope = "openid orders.read orders.write";
+    let (tokens, _) = stage
+        .portal(&proofs)
+        .sign_in(person, stage.password(person), scope)
+        .await?;
+    let sub = claim(&decoded(&tokens.access)?.1, "sub").to_owned();
+    Ok(Session {
+        proofs,
+        tokens,
+        sub,
+    })
 }

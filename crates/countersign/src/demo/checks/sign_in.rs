@@ -20,12 +20,7 @@ pub(in crate::demo) async fn check(stage: &Stage, play: &mut Play) -> Check {
 }
 
 async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Result<(), Failure> {
-    let log = stage.running.fabric().audit();
-    log.published()
-        .await
-        .map_err(|error| Failure::new(error.to_string()))?;
-    play.checkpoint = std::fs::read(log.directory().join("checkpoint")).ok();
-
+    play.checkpoint = checkpoint(stage).await?;
     let proofs = stage.proof_key()?;
     let portal = stage.portal(&proofs);
     let scope = "openid orders.read orders.write billing.charge";
@@ -92,6 +87,15 @@ async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Resul
         sub: claim(&id_claims, "sub").to_owned(),
     });
     Ok(())
+}
+
+/// The log's checkpoint of this moment: the one at the end must extend it.
+async fn checkpoint(stage: &Stage) -> Result<Option<Vec<u8>>, Failure> {
+    let log = stage.running.fabric().audit();
+    log.published()
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
+    Ok(std::fs::read(log.directory().join("checkpoint")).ok())
 }
 
 /// The signature holds under a key that the issuer publishes.
