@@ -83,7 +83,7 @@ macro_rules! value_from {
 value_from!(IpAddr => Address, bool => Bool, EntityId => Entity, i64 => Long, &str => String, String => String);
 
 /// An entity with what is known of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entity {
     id: EntityId,
     attributes: BTreeMap<String, Value>,
@@ -144,7 +144,7 @@ impl Entity {
 }
 
 /// A question: may `principal` do `action` to `resource`, given `context`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Query {
     /// Who.
     pub principal: Entity,
@@ -157,6 +157,21 @@ pub struct Query {
     /// Entities that policies reach from the others: groups with their groups, the client of a token. A policy that reads an attribute of an
     /// entity that is not here fails, and so denies.
     pub others: Vec<Entity>,
+}
+
+/// Ids and attributes may be personal, so only the type is shown.
+impl fmt::Debug for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entity({})", self.id.kind)
+    }
+}
+
+/// As for [`Entity`].
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (principal, resource) = (self.principal.id.kind(), self.resource.id.kind());
+        write!(f, "Query({principal}, {}, {resource})", self.action)
+    }
 }
 
 impl Query {

@@ -345,6 +345,19 @@ fn what_a_token_says_is_what_the_subject_is() {
 }
 
 #[test]
+fn debug_shows_nothing_of_whom_a_token_speaks() {
+    let subject = Request::bearer().at(NOW).unwrap();
+    assert_eq!(
+        format!("{subject:?}"),
+        "Subject { token: VerifiedToken(token-1) }"
+    );
+    assert_eq!(
+        format!("{:?}", subject.token().claims()),
+        "AccessTokenClaims(token-1)"
+    );
+}
+
+#[test]
 fn a_client_of_its_own_accord_is_its_own_subject() {
     let mut request = Request::bearer();
     request.claims["sub"] = json!("portal");

@@ -53,6 +53,16 @@ fn members_are_sorted_by_utf16() {
     );
 }
 
+#[test]
+fn debug_shows_types_only() {
+    let shown = format!(
+        "{:?} {:?}",
+        query(BTreeMap::new()),
+        query(BTreeMap::new()).resource
+    );
+    assert_eq!(shown, "Query(User, read, Order) Entity(Order)");
+}
+
 proptest! {
     #[test]
     fn it_is_json_that_says_the_same(texts in proptest::collection::btree_map("\\PC{0,12}", ".{0,20}", 0..8)) {
