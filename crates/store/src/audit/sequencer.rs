@@ -16,9 +16,15 @@ use countersign_audit::{Checkpoint, Hash, NoteSigner};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::thread;
 
 /// Records of the journal that one round takes at most, give or take a frame.
 pub(super) const ROUND_RECORDS_MAX: usize = 16 * 1024;
+
+/// Files that are synced side by side.
+const SYNCS_AT_ONCE: usize = 8;
+/// So few files are synced one after the other: threads would cost more.
+const SYNCS_ALONE_MAX: usize = 8;
 
 /// The growing log.
 pub(super) struct Sequencer {
@@ -46,6 +52,12 @@ pub(super) struct Round {
 struct Unsynced {
     path: String,
     file: Box<dyn DiskFile>,
+}
+
+fn sync_all(files: &mut [Unsynced]) -> io::Result<()> {
+    files
+        .iter_mut()
+        .try_for_each(|unsynced| unsynced.file.sync())
 }
 
 impl Sequencer {
@@ -169,13 +181,27 @@ impl Sequencer {
         Ok(Unsynced { path, file })
     }
 
-    /// Contents first, then names. The first sync carries most of the others with it, which is why they are not interleaved with the writes.
-    fn sync(&self, unsynced: Vec<Unsynced>) -> io::Result<()> {
-        let mut directories = BTreeSet::new();
-        for Unsynced { path, mut file } in unsynced {
-            file.sync()?;
-            directories.insert(parent(&path).to_owned());
-        }
+    /// Contents first, then names. Many files are synced side by side, because file systems carry out waiting syncs together: one after the other they
+    /// would hold up the journal's own syncs that many times.
+    fn sync(&self, mut unsynced: Vec<Unsynced>) -> io::Result<()> {
+        let directories: BTreeSet<String> = unsynced
+            .iter()
+            .map(|unsynced| parent(&unsynced.path).to_owned())
+            .collect();
+        let share = unsynced.len().div_ceil(SYNCS_AT_ONCE).max(SYNCS_ALONE_MAX);
+        let own = share.min(unsynced.len());
+        thread::scope(|scope| {
+            let (own, others) = unsynced.split_at_mut(own);
+            let others: Vec<_> = others
+                .chunks_mut(share)
+                .map(|part| scope.spawn(move || sync_all(part)))
+                .collect();
+            let synced = sync_all(own);
+            let panicked = |_| Err(io::Error::other("a thread that synced tiles panicked"));
+            others.into_iter().fold(synced, |synced, other| {
+                synced.and(other.join().unwrap_or_else(panicked))
+            })
+        })?;
         directories
             .iter()
             .try_for_each(|directory| self.disk.sync_directory(directory))
