@@ -18,6 +18,7 @@ use std::time::Duration;
 pub(super) const SUITE: Suite = Suite {
     name: "gateway",
     about: "Requests through the gateway over 16 kept connections (TLS 1.3, HTTP/1.1) to an upstream on loopback, requests per second of the server's CPU time. \
+            `plain`: no token, on a route that is open to anyone; route, policy and a queued audit record. \
             `jwt-es256-mixed`: 10,000 ES256 tokens chosen by Zipf's law, one request in a hundred with a token never seen before; verification, scope, policy and a queued audit record. \
             `dpop`: 100 bound tokens, a fresh proof for each request; `limit` verifies such a proof and does nothing else.",
     measure: |server, effort| -> Measured<'_> { Box::pin(measure(server, effort)) },
@@ -42,16 +43,22 @@ async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
     let bound = Presented::Bound(Arc::new(bound_tokens), prover);
     for _ in 0..effort.runs {
         columns.add(
+            "plain",
+            "countersign",
+            "req/cpu-s",
+            run(&setting, "/plain", &Presented::Nothing, effort.duration).await,
+        );
+        columns.add(
             "jwt-es256-mixed",
             "countersign",
             "req/cpu-s",
-            run(&setting, &mixed, effort.duration).await,
+            run(&setting, "/orders", &mixed, effort.duration).await,
         );
         columns.add(
             "dpop",
             "countersign",
             "req/cpu-s",
-            run(&setting, &bound, effort.duration).await,
+            run(&setting, "/orders", &bound, effort.duration).await,
         );
         columns.add("dpop", "limit", "req/cpu-s", proof(effort.duration / 4));
     }
@@ -73,11 +80,16 @@ fn mixture(tokens: Vec<String>, mix: usize) -> Arc<dyn Fn(&mut Dice) -> String +
     })
 }
 
-async fn run(setting: &Setting, presented: &Presented, duration: Duration) -> Result<Run, Failed> {
+async fn run(
+    setting: &Setting,
+    path: &'static str,
+    presented: &Presented,
+    duration: Duration,
+) -> Result<Run, Failed> {
     let callers = (0..CONNECTIONS).map(|seed| Caller {
         presented: presented.clone(),
         gateway: setting.server.addresses.gateway.clone(),
-        path: "/orders",
+        path,
         dice: Dice::new(seed),
         random: setting.random.clone(),
     });

@@ -170,10 +170,18 @@ name = "orders"
 path = "/orders"
 upstream = "orders"
 audience = "{AUDIENCE}"
-resource = "order"
 proof = "any"
 record = "queued"
-actions.GET = {{ action = "read", scope = "{SCOPE}" }}
+actions.GET = {{ action = "request", scopes = ["{SCOPE}"] }}
+
+[[routes]]
+name = "plain"
+path = "/plain"
+upstream = "orders"
+audience = "{AUDIENCE}"
+anonymous = "allowed"
+record = "queued"
+actions.GET = {{ action = "request" }}
 "#
     )
 }

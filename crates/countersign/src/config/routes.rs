@@ -30,6 +30,8 @@ pub struct RawRoute {
     /// What each method means.
     actions: BTreeMap<String, RawAction>,
     #[serde(default)]
+    anonymous: Anonymous,
+    #[serde(default)]
     proof: Proof,
     #[serde(default)]
     record: Recording,
@@ -77,6 +79,17 @@ struct RawExchange {
     audience: Audience,
     #[serde(default)]
     scopes: BTreeSet<Scope>,
+}
+
+/// Whether a request without a credential goes on to policy. A broken credential is refused either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anonymous {
+    /// It goes on, as anonymous, and policy decides.
+    Allowed,
+    /// It is refused.
+    #[default]
+    Refused,
 }
 
 /// How a caller must prove that a token is theirs.
@@ -144,6 +157,8 @@ pub struct RouteSection {
     pub resource: Option<ResourceSection>,
     /// What each method means; others are denied.
     pub actions: BTreeMap<String, ActionSection>,
+    /// Whether a request without a credential goes on to policy.
+    pub anonymous: Anonymous,
     /// How a caller proves that a token is theirs.
     pub proof: Proof,
     /// When the decision is on disk.
@@ -281,6 +296,7 @@ fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> Rout
                 )
             })
             .collect(),
+        anonymous: route.anonymous,
         proof: route.proof,
         record: route.record,
         rate: route

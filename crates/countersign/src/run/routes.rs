@@ -1,7 +1,9 @@
 //! From the configuration's routes and upstreams to the gateway's.
 
 use crate::config::error::ConfigError;
-use crate::config::routes::{ExchangeSection, Proof, Recording, ResourceSection, RouteSection};
+use crate::config::routes::{
+    self, ExchangeSection, Proof, Recording, ResourceSection, RouteSection,
+};
 use crate::config::upstreams::{GatewayIdentity, UpstreamSection};
 use crate::config::{Config, FILE};
 use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
@@ -186,6 +188,10 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         Proof::Any => Binding::Any,
         Proof::Bound => Binding::Required,
     };
+    let anonymous = match section.anonymous {
+        routes::Anonymous::Allowed => Anonymous::Allowed,
+        routes::Anonymous::Refused => Anonymous::Refused,
+    };
     let actions = section.actions.iter().map(|(method, action)| {
         let scopes = action.scopes.iter().cloned().collect();
         (
@@ -207,12 +213,7 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         path: section.path.clone(),
         actions: actions.collect(),
         upstream: section.upstream.clone(),
-        rules: ResourceRules::new(
-            section.audience.clone(),
-            vec![trusted],
-            binding,
-            Anonymous::Refused,
-        ),
+        rules: ResourceRules::new(section.audience.clone(), vec![trusted], binding, anonymous),
         resource: resource(section.resource.as_ref()),
         exchange: section.exchange.as_ref().map(exchange),
         callers_token: CallersToken::Remove,
