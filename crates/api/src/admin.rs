@@ -3,7 +3,9 @@
 //! Whoever calls proves the local administrator's key (`countersign_control::administrator`); key and token are made anew at each start and live a day at
 //! most. Every call is decided by policy and recorded before anything happens, and a change is committed together with the event that reports it.
 //!
-//! Not here: administrators who sign in as people, lists for a console, and a description in OpenAPI; none of them exists yet.
+//! `/admin/v1/openapi.json` describes it and is the one thing that anybody may read.
+//!
+//! Not here: administrators who sign in as people, and lists for a console; they do not exist yet.
 
 mod answer;
 mod clients;
@@ -15,9 +17,11 @@ mod users;
 pub use answer::AdminError;
 
 use axum::Router;
-use axum::routing::{MethodRouter, post};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get, post};
 use countersign_control::Fabric;
 use countersign_control::administrator::LocalAdministrator;
+use http::{HeaderValue, header};
 use std::sync::Arc;
 
 /// What every handler shares.
@@ -44,6 +48,17 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
 ];
 
+/// The description of the admin API (OpenAPI 3.1); a test holds it to the endpoints.
+pub const OPENAPI: &str = include_str!("admin/openapi.json");
+
+/// Where the description is.
+pub const OPENAPI_PATH: &str = "/admin/v1/openapi.json";
+
+async fn openapi() -> impl IntoResponse {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], OPENAPI)
+}
+
 /// The admin API. It expects the connection's address as an extension of each request, as `net::from_tower` puts it there.
 pub fn router(fabric: Arc<Fabric>, administrator: Arc<LocalAdministrator>) -> Router {
     let endpoints = ENDPOINTS
@@ -52,6 +67,7 @@ pub fn router(fabric: Arc<Fabric>, administrator: Arc<LocalAdministrator>) -> Ro
             router.route(path, endpoint())
         });
     endpoints
+        .route(OPENAPI_PATH, get(openapi))
         .fallback(request::unknown)
         .method_not_allowed_fallback(request::unknown)
         .with_state(Admin {

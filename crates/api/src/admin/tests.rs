@@ -237,6 +237,107 @@ fn authz_matrix_has_a_row_for_every_endpoint() {
     assert_eq!(endpoints, cases);
 }
 
+/// The description names every endpoint and no other, and takes the very requests that the endpoints take.
+#[test]
+fn the_description_is_that_of_the_endpoints() {
+    let described: Value = serde_json::from_str(super::OPENAPI).unwrap();
+    let paths = described["paths"].as_object().unwrap();
+    let endpoints: BTreeSet<&str> = ENDPOINTS.iter().map(|(path, _)| *path).collect();
+    assert_eq!(
+        paths.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        endpoints
+    );
+    for (path, case) in CASES {
+        let operation = &paths[*path]["post"];
+        assert!(operation["summary"].is_string(), "{path}");
+        for refusal in ["401", "403", "404", "503"] {
+            assert!(operation["responses"][refusal].is_object(), "{path}");
+        }
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+        let (_, body) = case("default");
+        let Value::Object(body) = body else {
+            assert!(schema.is_null(), "{path} takes no body");
+            continue;
+        };
+        let name = schema.as_str().unwrap().rsplit('/').next().unwrap();
+        let schema = &described["components"]["schemas"][name];
+        for member in body.keys() {
+            assert!(schema["properties"][member].is_object(), "{path} {member}");
+        }
+        for required in schema["required"].as_array().unwrap() {
+            assert!(body.contains_key(required.as_str().unwrap()), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn authz_matrix_the_description_is_public_and_nothing_else_is() {
+    let setting = setting().await;
+    let get = |path| setting.send(Method::GET, path, HeaderMap::new(), &Value::Null);
+    let described = get(super::OPENAPI_PATH).await;
+    assert_eq!(
+        (described.status, &described.body["openapi"]),
+        (StatusCode::OK, &json!("3.1.0"))
+    );
+    get("/admin/v1/openapi.yaml")
+        .await
+        .refused(StatusCode::UNAUTHORIZED, "unauthenticated");
+    let post = setting
+        .post(super::OPENAPI_PATH, HeaderMap::new(), &Value::Null)
+        .await;
+    post.refused(StatusCode::UNAUTHORIZED, "unauthenticated");
+}
+
+#[tokio::test]
+async fn refusals_are_recorded_with_their_reason() {
+    let without: Vec<(&str, &str)> = countersign_policy::defaults::POLICIES
+        .into_iter()
+        .filter(|(name, _)| *name != "administration.cedar")
+        .collect();
+    let setting = setting_with(&without).await;
+    let (path, body) = CASES[0].1("default");
+    let anonymous = setting.post(&path, HeaderMap::new(), &body).await;
+    let denied = setting.administer(&path, &body).await;
+    let data = setting.test.stop().await;
+    let log = countersign_store::audit::find_logs(&data.path().join("audit")).unwrap();
+    let (records, _) = countersign_store::audit::tail(&log[0], 0).unwrap();
+    let record_of = |answered: &Answered| {
+        let request = answered.body["request_id"].as_str().unwrap();
+        let mut found = records
+            .iter()
+            .filter(|(_, record)| record.request.is_some_and(|id| id.to_string() == request));
+        let record = serde_json::to_value(&found.next().unwrap().1).unwrap();
+        assert!(found.next().is_none(), "one record a request");
+        record
+    };
+    let record = record_of(&anonymous);
+    assert_eq!(
+        (
+            &record["kind"],
+            &record["detail"]["reason"],
+            &record["detail"]["decision"]
+        ),
+        (
+            &json!("admin.action"),
+            &json!("credential_missing"),
+            &json!("denied")
+        )
+    );
+    let record = record_of(&denied);
+    assert_eq!(
+        (
+            &record["kind"],
+            &record["detail"]["reason"],
+            &record["detail"]["action"]
+        ),
+        (
+            &json!("decision"),
+            &json!("nothing_permits"),
+            &json!("client.add")
+        )
+    );
+}
+
 /// Every endpoint with every flawed credential; then with the good one, which succeeds.
 #[tokio::test]
 async fn authz_matrix_of_the_admin_api() {
