@@ -375,6 +375,7 @@ async fn r17_r43_sign_in_over_tls_with_par_pkce_dpop_and_nonces() {
     server.running.stop("test".into()).await;
 }
 
+#[expect(clippy::too_many_lines, reason = "one story")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r40_rt_2_r24_certificate_bound_tokens_are_worth_nothing_without_their_certificate() {
     let server = Server::start().await;
