@@ -41,6 +41,29 @@ pub(crate) enum Failure {
     Unavailable,
 }
 
+impl Failure {
+    /// The reason as the log names it.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::BodyUnreadable => "body_unreadable",
+            Self::Client(refusal) => refusal.reason().as_str(),
+            Self::Dpop(refusal) => refusal.reason().as_str(),
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NotFound => "no_such_endpoint",
+            Self::OAuth(error) => error.reason(),
+            Self::Page(PageError::ClientUnknown) => "client_unknown",
+            Self::Page(PageError::ForeignForm) => "foreign_form",
+            Self::Page(PageError::InteractionOver) => "interaction_over",
+            Self::Page(PageError::Malformed) => "malformed",
+            Self::Page(PageError::RedirectUri) => "redirect_uri",
+            Self::Page(PageError::RequestUri(error)) => error.reason(),
+            Self::Page(PageError::Unavailable) | Self::Unavailable => "unavailable",
+            Self::Resource(refusal) => refusal.reason().as_str(),
+            Self::Throttled(_) => "too_many_attempts",
+        }
+    }
+}
+
 impl From<OAuthError> for Failure {
     fn from(error: OAuthError) -> Self {
         Self::OAuth(error)

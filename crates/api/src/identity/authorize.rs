@@ -54,7 +54,7 @@ pub(super) async fn begin(identity: Arc<Identity>, mut call: Call) -> Result<Res
         session: None,
     };
     if matches!(ticket.source, Source::Here(_)) {
-        record::noted(&identity, &call, requested(&request, "query")).await?;
+        record::refused(&identity, &call, requested(&request, "query"))?;
     }
     proceed(&identity, &call, &client, request, ticket, session).await
 }
@@ -172,15 +172,7 @@ fn refuse(
 ) -> Result<Response, Failure> {
     match refusal {
         Refusal::Page(error) => {
-            let reason = match error {
-                PageError::RequestUri(error) => error.reason(),
-                PageError::ClientUnknown => "client_unknown",
-                PageError::ForeignForm => "foreign_form",
-                PageError::InteractionOver => "interaction_over",
-                PageError::Malformed => "malformed",
-                PageError::RedirectUri => "redirect_uri",
-                PageError::Unavailable => "unavailable",
-            };
+            let reason = Failure::Page(error).reason();
             record::authorization_refused(identity, call, None, "error_page", reason)?;
             Err(error.into())
         }

@@ -7,9 +7,10 @@ use countersign_base::{Conditional, NoTls, RequestId};
 use countersign_crypto::x509::PeerCertificate;
 use countersign_oauth::TenantRecord;
 use countersign_oauth::metadata::tenant_path;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A request, its tenant and its number.
@@ -18,6 +19,8 @@ pub(crate) struct Call {
     pub(crate) tenant: Arc<TenantRecord>,
     pub(crate) path: &'static str,
     pub(crate) parts: Parts,
+    /// Whether the audit log heard of this call.
+    recorded: Arc<AtomicBool>,
     /// Behind a lock only so that a call can be shared between threads; nobody waits for it.
     pub(crate) body: Mutex<Body>,
 }
@@ -35,8 +38,19 @@ impl Call {
             tenant,
             path,
             parts,
+            recorded: Arc::default(),
             body: Mutex::new(body),
         }
+    }
+
+    /// Whether the audit log heard of this call: still to be asked when the call is gone.
+    pub(super) fn recorded(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.recorded)
+    }
+
+    /// The audit log heard of this call.
+    pub(super) fn was_recorded(&self) {
+        self.recorded.store(true, Ordering::Release);
     }
 
     pub(crate) const fn headers(&self) -> &HeaderMap {
@@ -45,10 +59,7 @@ impl Call {
 
     /// Where the connection came from. A listener that says nothing is taken for one source.
     pub(crate) fn source(&self) -> IpAddr {
-        self.parts
-            .extensions
-            .get::<SocketAddr>()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip)
+        source(&self.parts.extensions)
     }
 
     /// The certificate that the peer proved to hold.
@@ -80,4 +91,10 @@ impl Call {
     pub(crate) fn path_of(&self, endpoint: &str) -> String {
         format!("{}{endpoint}", tenant_path(&self.tenant.name))
     }
+}
+
+/// Where the connection of a request came from.
+pub(super) fn source(extensions: &Extensions) -> IpAddr {
+    let remote = extensions.get::<SocketAddr>();
+    remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip)
 }

@@ -3,10 +3,10 @@
 //! The default tenant's endpoints stand at the root, every other's below `/t/NAME`; metadata is also found by path insertion (RFC 8414 §3.1).
 
 use super::answer::{Failure, finish};
-use super::call::Call;
+use super::call::{Call, source};
 use super::{
-    Door, Identity, authorize, consent, introspect, logout, metadata, par, revoke, sign_in, token,
-    userinfo,
+    Door, Identity, authorize, consent, introspect, logout, metadata, par, record, revoke, sign_in,
+    token, userinfo,
 };
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -14,6 +14,7 @@ use countersign_base::Tenant;
 use futures_util::future::BoxFuture;
 use http::Method;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 type Handler = fn(Arc<Identity>, Call) -> BoxFuture<'static, Result<Response, Failure>>;
 
@@ -159,12 +160,22 @@ pub const ENDPOINTS: &[Endpoint] = &[
 /// Answers one request.
 pub(super) async fn dispatch(State(identity): State<Arc<Identity>>, request: Request) -> Response {
     let id = identity.fabric.random().request_id();
-    let outcome = match find(&identity, request) {
+    let source = source(request.extensions());
+    let (outcome, heard, tenant) = match find(&identity, request) {
         Ok((endpoint, request, tenant)) => {
+            let name = tenant.name.clone();
             let call = Call::new(id, tenant, endpoint.path, request);
-            (endpoint.handler)(Arc::clone(&identity), call).await
+            let heard = call.recorded();
+            let outcome = (endpoint.handler)(Arc::clone(&identity), call).await;
+            (outcome, heard.load(Ordering::Acquire), name)
         }
-        Err(failure) => Err(failure),
+        Err(failure) => (Err(failure), false, Tenant::default_tenant()),
+    };
+    let outcome = match outcome {
+        Err(failure) if !heard => {
+            record::unheard(&identity, &tenant, source, id, &failure).and(Err(failure))
+        }
+        outcome => outcome,
     };
     let response = finish(&identity, id, outcome);
     identity

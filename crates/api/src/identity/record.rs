@@ -11,7 +11,7 @@ use countersign_oauth::{Issuance, OAuthError};
 use countersign_policy::{Decision, Query};
 use countersign_store::{Durability, Recorder};
 
-/// Records the refusal of a call, bounded by its source.
+/// Records what anybody may cause, bounded by its source: refusals, and arrivals of requests that nobody vouches for.
 pub(super) fn refused(
     identity: &Identity,
     call: &Call,
@@ -21,6 +21,7 @@ pub(super) fn refused(
         .fabric
         .recorder()
         .refused(call.source(), &call.tenant.name, Some(call.id), event)?;
+    call.was_recorded();
     Ok(())
 }
 
@@ -35,6 +36,7 @@ pub(super) async fn happened(
         .recorder()
         .event(&call.tenant.name, Some(call.id), event, Durability::Durable)
         .await?;
+    call.was_recorded();
     Ok(())
 }
 
@@ -48,6 +50,7 @@ pub(super) async fn noted(
     let _receipt = recorder
         .event(&call.tenant.name, Some(call.id), event, Durability::Queued)
         .await?;
+    call.was_recorded();
     Ok(())
 }
 
@@ -181,4 +184,25 @@ fn binding(issuance: &Issuance) -> Option<Text<64>> {
         }
         countersign_oauth::Binding::Dpop(thumbprint) => Some(Text::of(&thumbprint.to_string())),
     }
+}
+
+/// Records a refusal that no handler recorded, so that none is left out.
+pub(super) fn unheard(
+    identity: &Identity,
+    tenant: &countersign_base::Tenant,
+    source: std::net::IpAddr,
+    id: countersign_base::RequestId,
+    failure: &Failure,
+) -> Result<(), Failure> {
+    let event = AuthorizationRefused {
+        client: None,
+        error: Code::of("refused"),
+        reason: Code::of(failure.reason()),
+        user: None,
+    };
+    identity
+        .fabric
+        .recorder()
+        .refused(source, tenant, Some(id), event)?;
+    Ok(())
 }

@@ -84,6 +84,7 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
             Ok(answer(&tokens))
         }
         Ok(Settled::Refused(error)) => {
+            call.was_recorded();
             fabric.revocations().refresh(fabric.store(), now).await?;
             Err(error.into_decision().into())
         }

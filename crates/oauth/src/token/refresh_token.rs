@@ -86,7 +86,8 @@ impl RefreshTokenRequest {
             });
         }
         authorized?;
-        if now >= family.expires {
+        // The last generation of all has no successor.
+        if now >= family.expires || family.generation == u32::MAX {
             return Err(OAuthError::RefreshExpired.into());
         }
         let person = standing_person(&family, standing, now)?;
