@@ -341,6 +341,28 @@ impl Fabric {
         Ok(changes)
     }
 
+    /// Takes another declaration up while everything runs: the store, the snapshots, keys for tenants that are new, and what it revoked.
+    ///
+    /// # Errors
+    /// When the store fails, a password cannot be hashed or a key cannot be made. What was changed before stays; the next attempt goes on from there.
+    pub async fn apply(
+        &self,
+        declared: Declared,
+        configuration: [u8; 32],
+    ) -> Result<u64, StartError> {
+        let changes = self.reconcile(declared, configuration).await?;
+        let tenants: Vec<Tenant> = self
+            .directory
+            .tenants()
+            .iter()
+            .map(|tenant| tenant.name.clone())
+            .collect();
+        self.keys.advance(&tenants, |_| {}).await?;
+        // Whom the declaration disabled is denied from now on, not from the next look at the table on.
+        self.revocations.refresh(&self.store, self.now()).await?;
+        Ok(changes)
+    }
+
     fn event(&self, event: Event) -> Record {
         let (id, time) = (self.random.event_id(), self.clock.millis());
         Record {

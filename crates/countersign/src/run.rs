@@ -33,7 +33,8 @@ use countersign_net::{
     ClientCertificates, Drain, DrainTrigger, EgressPolicy, HttpClient, Limits, Listener, Listeners,
     ServerTls, TlsClient, TlsError, TlsIdentity, Transport, TrustRoots, from_tower, runtime, serve,
 };
-use countersign_store::{StoreOptions, StoreUrl};
+use countersign_store::tables::settings::{self, Setting};
+use countersign_store::{Store, StoreOptions, StoreUrl};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -178,12 +179,9 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let sockets = Sockets::bind(&options.config.listeners)?;
     let bound = sockets.bound();
     let config = options.config.clone();
-    let base = config
-        .listeners
-        .issuer_base
-        .clone()
-        .unwrap_or_else(|| local(bound.identity));
+    let base = issuer_base(&options, bound.identity).await?;
     let fabric = Fabric::start(fabric_options(options, &base)?).await?;
+    remember_issuer(&fabric, &base).await?;
     let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())?;
     let tls = Certificates::new(&fabric, &config.listeners.names, &roots)?;
     let administrator = administrator(&fabric, bound.control)?;
@@ -241,6 +239,64 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         base,
         config: ArcSwap::from_pointee(config),
     })
+}
+
+/// What issuers begin with: as configured, else as the store remembers it, else the identity listener's own address.
+///
+/// A listener that moves leaves its issuer behind, so that tokens stay valid; a listener on any free port takes it along.
+async fn issuer_base(options: &Options, identity: SocketAddr) -> Result<String, RunError> {
+    let listeners = &options.config.listeners;
+    if let Some(base) = &listeners.issuer_base {
+        return Ok(base.clone());
+    }
+    if listeners.identity.port() == 0 {
+        return Ok(local(identity));
+    }
+    let url = store_url(options)?;
+    if let StoreUrl::Sqlite(path) = &url
+        && !path.exists()
+    {
+        return Ok(local(identity));
+    }
+    let store = Store::open(&StoreOptions::new(url), options.clock.now())
+        .await
+        .map_err(StartError::from)?;
+    let remembered = async {
+        let mut connection = store.read().await?;
+        settings::find(&mut connection, Setting::Issuer).await
+    };
+    let remembered = remembered.await.map_err(StartError::from)?;
+    store.close().await;
+    Ok(remembered
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_else(|| local(identity)))
+}
+
+/// Remembers what issuers begin with, for a start whose configuration does not say it.
+async fn remember_issuer(fabric: &Fabric, base: &str) -> Result<(), RunError> {
+    let base = base.as_bytes().to_vec();
+    let put = fabric
+        .store()
+        .write(move |tx| Box::pin(async move { settings::put(tx, Setting::Issuer, base).await }));
+    Ok(put.await.map_err(StartError::from)?)
+}
+
+/// The database: as asked, else as configured, else a file in the data directory.
+fn store_url(options: &Options) -> Result<StoreUrl, RunError> {
+    let config = &options.config;
+    match (&options.store, &config.store.postgres) {
+        (Some(url), _) => Ok(url.clone()),
+        (None, Some(reference)) => {
+            let whole = |message: String| {
+                ConfigError::in_file(&config.dir.join(crate::config::FILE), message)
+            };
+            let secret = reference
+                .read(&config.dir)
+                .map_err(|message| RunError::Config(vec![whole(message)]))?;
+            Ok(StoreUrl::Postgres(secret.expose().clone()))
+        }
+        (None, None) => Ok(StoreUrl::Sqlite(options.data.join("state.db"))),
+    }
 }
 
 fn local(address: SocketAddr) -> String {
@@ -330,14 +386,15 @@ pub fn system_clock() -> Clock {
 }
 
 fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunError> {
+    let url = store_url(&options)?;
     let Options {
         config,
         data,
-        store,
         password_cost,
         clock,
         random,
         progress,
+        ..
     } = options;
     let config = &config;
     let refused = |error: ConfigError| RunError::Config(vec![error]);
@@ -346,14 +403,6 @@ fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunErro
             &config.dir.join(crate::config::FILE),
             message,
         ))
-    };
-    let url = match (store, &config.store.postgres) {
-        (Some(url), _) => url,
-        (None, Some(reference)) => {
-            let secret = reference.read(&config.dir).map_err(whole)?;
-            StoreUrl::Postgres(secret.expose().clone())
-        }
-        (None, None) => StoreUrl::Sqlite(data.join("state.db")),
     };
     let root = match &config.keys.passphrase {
         Some(reference) => RootSource::Passphrase(reference.read(&config.dir).map_err(whole)?),
@@ -499,9 +548,8 @@ impl Running {
             routes::build(config, &self.fabric, &self.base, &roots).map_err(RunError::Config)?;
         let changes = self
             .fabric
-            .reconcile(declared, configuration_digest(config))
-            .await
-            .map_err(StartError::from)?;
+            .apply(declared, configuration_digest(config))
+            .await?;
         self.fabric.replace_policies(policies);
         self.gateway.replace_routes(routes);
         self.config.store(Arc::new(config.clone()));
@@ -539,3 +587,6 @@ impl Running {
         fabric.stop(reason).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

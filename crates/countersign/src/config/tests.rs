@@ -17,6 +17,7 @@ fn an_empty_configuration_is_one() {
 
 /// Each mistake with what its message must say.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn mistakes_name_the_file_the_line_and_the_nearest_key() {
     let cases = [
         (

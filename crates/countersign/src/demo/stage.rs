@@ -81,7 +81,7 @@ pub(crate) struct Stage {
     passwords: BTreeMap<&'static str, String>,
     secrets: BTreeMap<&'static str, String>,
     services: DrainTrigger,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Stage {
@@ -134,7 +134,6 @@ impl Stage {
             running.bound().gateway.port()
         ));
         let gateway = gateway.map_err(|_| StageError::Client("no gateway".to_owned()))?;
-        let _directory = directory;
         Ok(Self {
             running,
             client,
@@ -148,13 +147,18 @@ impl Stage {
             passwords,
             secrets,
             services,
-            _directory,
+            directory,
         })
     }
 
     /// The running process, for the table of its addresses.
     pub(crate) const fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Where this run's passwords stand, for whoever wants to sign in by hand.
+    pub(crate) fn passwords_directory(&self) -> PathBuf {
+        self.directory.path().join("exercise").join("secrets")
     }
 
     /// Ends everything in order.

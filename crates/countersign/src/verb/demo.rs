@@ -34,6 +34,10 @@ pub(super) fn demo(args: &DemoArgs, output: Output) -> Ended {
         say(&list, output);
         if !args.exit {
             eprint!("{}", Addresses::of(stage.running()).table());
+            eprintln!(
+                "alice, bob and carol sign in with the passwords in {}",
+                stage.passwords_directory().display()
+            );
             eprintln!("press Ctrl-C to end");
             // Without signals there is nothing to wait for.
             let _ = tokio::signal::ctrl_c().await;
