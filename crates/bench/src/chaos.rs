@@ -8,6 +8,7 @@ mod checks;
 mod form;
 mod ledger;
 mod session;
+mod sync_order;
 mod workers;
 
 use crate::Failed;
@@ -132,6 +133,10 @@ pub async fn run(program: &Path, minutes: f64) -> Result<bool, Failed> {
         server = ground.start().await?;
         checks::after_restart(&server, &ledger).await?;
     }
+    ledger.check(
+        "an answer leaves after the sync of what it promises",
+        sync_order::answers_follow_syncs(&server, &ledger).await,
+    );
     load_for(&server, &ledger, Duration::from_secs(1), Ending::Quiet).await?;
     server.stop().await?;
     ledger.check(

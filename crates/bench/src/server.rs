@@ -138,7 +138,11 @@ impl Server {
         cpu::resident_mib(self.pid()?)
     }
 
-    fn pid(&self) -> Result<u32, Failed> {
+    /// The process.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn pid(&self) -> Result<u32, Failed> {
         self.child.id().ok_or_else(|| "the server has ended".into())
     }
 

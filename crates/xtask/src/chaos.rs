@@ -2,6 +2,7 @@
 
 use crate::verb::{Outcome, Problem, Verb};
 use crate::{install, tree};
+use std::path::Path;
 use std::process::Command;
 
 /// The verb.
@@ -13,6 +14,7 @@ pub(crate) const VERB: Verb = Verb {
 
 /// The crash test.
 pub(crate) fn driver() -> Result<Command, Problem> {
+    install::system(Path::new("/usr/bin/strace"), &["strace"])?;
     let mut command = Command::new(install::built("countersign-bench")?);
     command.current_dir(tree::root()).arg("chaos");
     Ok(command)

@@ -17,6 +17,7 @@ pub(crate) const NAMES: &[&str] = &[
     "an acknowledged code is redeemed after the restart",
     "an acknowledged refresh token works after the restart",
     "a redeemed code is refused",
+    "an answer leaves after the sync of what it promises",
     "every acknowledged token has its record",
     "of many parallel redemptions one succeeds",
     "the audit log verifies after a clean end",

@@ -146,7 +146,7 @@ pub(crate) async fn rotate(
 }
 
 /// A token of the client's own; some accepted requests are kept to be replayed after the crash.
-async fn credentials(session: &mut Session<'_>, ledger: &Ledger) -> Result<(), Failed> {
+pub(crate) async fn credentials(session: &mut Session<'_>, ledger: &Ledger) -> Result<(), Failed> {
     let Credential::Secret(secret) = &ledger.batch.credential else {
         return Err("the batch client has a secret".into());
     };
