@@ -12,8 +12,8 @@ use super::record;
 use super::ticket::{self, Browser, Known, Source, Step, Ticket};
 use crate::pages::{self, ConsentPage, SignInPage};
 use axum::response::Response;
-use countersign_audit::event::CodeIssued;
-use countersign_audit::{Record, Text};
+use countersign_audit::event::{AuthorizationRefused, CodeIssued};
+use countersign_audit::{Code, Event, Record, Text};
 use countersign_authn::Form;
 use countersign_base::ClientId;
 use countersign_oauth::authorize::{
@@ -273,13 +273,14 @@ async fn proceed(
         }
         NextStep::SignIn(_) => sign_in_page(identity, call, client, &request, &ticket, None),
         NextStep::Refuse(error) => {
-            record::authorization_refused(
-                identity,
-                call,
-                Some(client.id.clone()),
-                error.code().as_str(),
-                error.reason(),
-            )?;
+            let (code, reason) = (Code::of(error.code().as_str()), Code::of(error.reason()));
+            let event = AuthorizationRefused {
+                client: Some(client.id.clone()),
+                error: code,
+                reason,
+                user: None,
+            };
+            end(identity, call, &ticket, event).await?;
             see_other(
                 &ReturnAddress::of(&request, &call.tenant.issuer)
                     .error(error)
@@ -370,6 +371,26 @@ pub(super) async fn issue(
             .code(code)
             .location(),
     )
+}
+
+/// Ends an interaction without a code: a pushed request is spent by an error as by a code (PAR-6, PAR-9).
+pub(super) async fn end(
+    identity: &Identity,
+    call: &Call,
+    ticket: &Ticket,
+    event: impl Into<Event>,
+) -> Result<(), Failure> {
+    match &ticket.source {
+        Source::Here(_) => record::refused(identity, call, event),
+        Source::Pushed(_) => {
+            let event =
+                identity
+                    .fabric
+                    .recorder()
+                    .about_event(&call.tenant.name, Some(call.id), event);
+            commit(identity, call, ticket, Vec::new(), event).await
+        }
+    }
 }
 
 /// Writes everything at once, or nothing: a pushed request that was used before ends here (PAR-6).

@@ -43,7 +43,7 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
     match form.get("answer") {
         Some("allow") => {}
         Some("deny") => {
-            record::happened(&identity, &call, event(ConsentAnswer::Denied)).await?;
+            authorize::end(&identity, &call, &ticket, event(ConsentAnswer::Denied)).await?;
             return see_other(
                 &ReturnAddress::of(&request, &call.tenant.issuer)
                     .error(OAuthError::ConsentDenied)

@@ -441,3 +441,40 @@ async fn r36_code_12_codes_and_handles_are_256_bits_and_never_repeat() {
         "{codes:?}"
     );
 }
+
+#[tokio::test]
+async fn par_6_par_9_a14_a_denial_or_an_error_spends_the_request_uri_too() {
+    let server = Server::start().await;
+    let path = |request_uri: &str, extra: &str| {
+        format!(
+            "/authorize?client_id=portal&request_uri={}{extra}",
+            escape(request_uri)
+        )
+    };
+    let silent = push(&server, "prompt=none").await;
+    let mut browser = Browser::default();
+    assert_eq!(
+        browser
+            .get(&server, &path(&silent, ""))
+            .await
+            .redirected("error")
+            .as_deref(),
+        Some("login_required")
+    );
+    assert_eq!(
+        browser.get(&server, &path(&silent, "")).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    let denied = push(&server, "").await;
+    let page = browser.get(&server, &path(&denied, "")).await;
+    let consent = browser.sign_in(&server, &page, "alice").await;
+    let answer = browser
+        .submit(&server, &super::browser::Form::of(&consent), "answer=deny")
+        .await;
+    assert_eq!(answer.redirected("error").as_deref(), Some("access_denied"));
+    let again = browser.get(&server, &path(&denied, "")).await;
+    assert_eq!(
+        (again.status, again.location()),
+        (StatusCode::BAD_REQUEST, "")
+    );
+}
