@@ -40,6 +40,60 @@ pub enum MintError {
 
 /// Signs what was permitted and recorded.
 ///
+/// What is recorded is minted, once:
+///
+/// ```no_run
+/// use countersign_control::{KeyRing, mint};
+/// # use countersign_oauth::Issuance;
+/// # use countersign_policy::{Denied, Permitted};
+/// # use countersign_store::Recorded;
+/// fn answer(permit: Recorded<Permitted<Issuance>>, keys: &KeyRing, now: countersign_base::UnixTime) {
+///     let _tokens = mint(permit, keys, now);
+/// }
+/// ```
+///
+/// A permit that is not recorded, a recorded denial, a permit for something else, or the same permit twice mint nothing:
+///
+/// ```compile_fail,E0308
+/// # use countersign_control::{KeyRing, mint};
+/// # use countersign_oauth::Issuance;
+/// # use countersign_policy::{Denied, Permitted};
+/// # use countersign_store::Recorded;
+/// fn answer(permit: Permitted<Issuance>, keys: &KeyRing, now: countersign_base::UnixTime) {
+///     let _tokens = mint(permit, keys, now);
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use countersign_control::{KeyRing, mint};
+/// # use countersign_oauth::Issuance;
+/// # use countersign_policy::{Denied, Permitted};
+/// # use countersign_store::Recorded;
+/// fn answer(denial: Recorded<Denied<Issuance>>, keys: &KeyRing, now: countersign_base::UnixTime) {
+///     let _tokens = mint(denial, keys, now);
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use countersign_control::{KeyRing, mint};
+/// # use countersign_policy::Permitted;
+/// # use countersign_store::Recorded;
+/// fn answer(of_something_else: Recorded<Permitted<String>>, keys: &KeyRing, now: countersign_base::UnixTime) {
+///     let _tokens = mint(of_something_else, keys, now);
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use countersign_control::{KeyRing, mint};
+/// # use countersign_oauth::Issuance;
+/// # use countersign_policy::Permitted;
+/// # use countersign_store::Recorded;
+/// fn answer(permit: Recorded<Permitted<Issuance>>, keys: &KeyRing, now: countersign_base::UnixTime) {
+///     let _tokens = mint(permit, keys, now);
+///     let _again = mint(permit, keys, now);
+/// }
+/// ```
+///
 /// # Errors
 /// When the tenant has no current key, or aws-lc refuses to sign.
 pub fn mint(

@@ -373,3 +373,6 @@ pub fn method(authentication: &ClientAuthentication) -> Code {
         ClientAuthentication::Secret { .. } => Code::of("client_secret_basic"),
     }
 }
+
+#[cfg(test)]
+mod tests;
