@@ -39,6 +39,22 @@ struct Pace {
     interval_min: Duration,
 }
 
+impl Pace {
+    /// The shortest time from one round's beginning to the next one's, so that rounds take at most a fifth of the disk's time from the journal.
+    fn after(&self, took: Duration) -> Duration {
+        self.interval_min
+            .max(took.saturating_mul(5))
+            .min(self.interval_min.max(self.delay))
+    }
+}
+
+/// When the last round began, and how long it took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastRound {
+    pub(super) began: Instant,
+    pub(super) took: Duration,
+}
+
 /// Why the sequencer was woken.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wake {
@@ -144,7 +160,7 @@ impl Progress {
     }
 
     /// Sleeps until a round is due: at once on request or at the end, at the number of records (but not too often), else at the longest delay.
-    pub(super) fn wait(&self, sequenced: u64, last_round: Instant, fulfilled: u64) -> Wake {
+    pub(super) fn wait(&self, sequenced: u64, last: LastRound, fulfilled: u64) -> Wake {
         let mut inner = self.lock();
         inner.sequenced = sequenced;
         loop {
@@ -159,11 +175,11 @@ impl Progress {
                 .saturating_sub(sequenced)
                 .saturating_add(inner.outbox_hints);
             let pause = if waiting >= self.pace.records {
-                self.pace.interval_min
+                self.pace.after(last.took)
             } else {
                 self.pace.delay
             };
-            let left = pause.saturating_sub(last_round.elapsed());
+            let left = pause.saturating_sub(last.began.elapsed());
             if wake.request > fulfilled || wake.writer_ended || left.is_zero() {
                 inner.outbox_hints = 0;
                 return wake;

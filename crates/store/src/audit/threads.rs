@@ -1,7 +1,7 @@
 //! The two threads of an open log: the journal's writer and the sequencer.
 
 use super::log::Shared;
-use super::progress::{Published, Wake};
+use super::progress::{LastRound, Published, Wake};
 use super::queue::{Awaited, Taken};
 use super::sequencer::Sequencer;
 use super::writer::{JournalWriter, WriteFailed};
@@ -68,15 +68,20 @@ pub(super) fn sequence(
     outbox: &dyn Outbox,
     runtime: Option<&Handle>,
 ) {
-    let mut last_round = Instant::now();
+    let mut last = LastRound {
+        began: Instant::now(),
+        took: Duration::ZERO,
+    };
     let mut fulfilled = 0;
     loop {
         let wake = shared
             .progress
-            .wait(sequencer.position().sequence, last_round, fulfilled);
-        last_round = Instant::now();
+            .wait(sequencer.position().sequence, last, fulfilled);
+        last.began = Instant::now();
         record_owed_refusals(shared);
-        match catch_up(shared, &mut sequencer, outbox, runtime, wake) {
+        let caught_up = catch_up(shared, &mut sequencer, outbox, runtime, wake);
+        last.took = last.began.elapsed();
+        match caught_up {
             Ok(CaughtUp::Wholly) => {
                 fulfilled = wake.request;
                 shared.progress.publish(Published {
