@@ -11,7 +11,7 @@ use countersign_net::tls::Alpn;
 use countersign_net::{EgressPolicy, HttpClient, TlsClient, TrustRoots};
 use countersign_policy::{PolicySet, defaults};
 use countersign_store::{StoreOptions, StoreUrl};
-use countersign_testkit::{FakeClock, TestAuthority, seeded};
+use countersign_testkit::{FakeClock, TestAuthority};
 use std::sync::Arc;
 
 const HOUR: Duration = Duration::from_secs(3_600);
