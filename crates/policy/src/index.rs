@@ -333,7 +333,7 @@ fn cedar_entity(entity: &Entity, shapes: &Shapes) -> Result<cedar_policy::Entity
 
 fn expression(value: &Value, shapes: &Shapes) -> Result<RestrictedExpression, String> {
     Ok(match value {
-        Value::Address(address) => RestrictedExpression::new_ip(address.to_string()),
+        Value::Address(address) => shapes.address(*address),
         Value::Bool(value) => RestrictedExpression::new_bool(*value),
         Value::Entity(id) => RestrictedExpression::new_entity_uid(entity_uid(id, shapes)?),
         Value::Long(number) => RestrictedExpression::new_long(*number),

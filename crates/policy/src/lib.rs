@@ -10,6 +10,7 @@
 //!
 //! Not here: where attributes come from, and the recording of decisions.
 
+mod address;
 pub mod danger;
 mod decide;
 pub mod defaults;

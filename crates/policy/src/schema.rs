@@ -4,10 +4,14 @@
 //! resolution of the schema. A question that does not fit is never evaluated: an attribute of the wrong type would make a comparison false,
 //! and a `forbid` silent.
 
+use crate::address::Addresses;
 use crate::query::{Entity, EntityId, Query, Value};
-use cedar_policy::{EntityTypeName, Schema, schema_str_to_json_with_resolved_types};
+use cedar_policy::{
+    EntityTypeName, RestrictedExpression, Schema, schema_str_to_json_with_resolved_types,
+};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 /// How deep types may be nested.
 const DEPTH_MAX: usize = 16;
@@ -50,6 +54,7 @@ struct ActionShape {
 pub(crate) struct Shapes {
     entities: HashMap<String, EntityShape>,
     actions: HashMap<String, ActionShape>,
+    addresses: Addresses,
 }
 
 impl Shapes {
@@ -124,11 +129,20 @@ impl Shapes {
                 },
             );
         }
-        Ok(Self { entities, actions })
+        Ok(Self {
+            entities,
+            actions,
+            addresses: Addresses::default(),
+        })
     }
 
     pub(crate) fn has_action(&self, action: &str) -> bool {
         self.actions.contains_key(action)
+    }
+
+    /// An address as Cedar reads it.
+    pub(crate) fn address(&self, address: IpAddr) -> RestrictedExpression {
+        self.addresses.expression(address)
     }
 
     /// The entity type as Cedar names it.
