@@ -365,24 +365,9 @@ fn use_tokens(visitor: &mut Visitor<'_>, code: &str, portal: &str) -> String {
     access
 }
 
-/// Requests that are refused, with marks in every place.
-fn knock(visitor: &Visitor<'_>, portal: &str) {
-    let assertion = format!(
-        "{}.{}.{TOKEN}",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#),
-        URL_SAFE_NO_PAD.encode(format!("{{\"iss\":\"{EMAIL}\",\"sub\":\"{NAME}\"}}"))
-    );
-    let client_id = format!("{NAME}/{TOKEN}");
-    let credentials = [
-        None,
-        Some(portal.to_owned()),
-        Some(basic("portal", TOKEN)),
-        Some(basic(&client_id, PASSWORD)),
-        Some(format!("Bearer {TOKEN}")),
-        Some(format!("DPoP {assertion}")),
-        Some(format!("{NAME} {TOKEN}")),
-    ];
-    let forms: Vec<Vec<(&str, &str)>> = vec![
+/// Forms that no endpoint takes.
+fn refused_forms<'a>(client_id: &'a str, assertion: &'a str) -> Vec<Vec<(&'a str, &'a str)>> {
+    vec![
         vec![("grant_type", NAME), ("code", TOKEN)],
         vec![
             ("grant_type", "authorization_code"),
@@ -401,12 +386,12 @@ fn knock(visitor: &Visitor<'_>, portal: &str) {
         ],
         vec![
             ("grant_type", "client_credentials"),
-            ("client_id", &client_id),
+            ("client_id", client_id),
             ("client_secret", TOKEN),
         ],
         vec![
             ("grant_type", "client_credentials"),
-            ("client_assertion", &assertion),
+            ("client_assertion", assertion),
             (
                 "client_assertion_type",
                 "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
@@ -417,11 +402,11 @@ fn knock(visitor: &Visitor<'_>, portal: &str) {
                 "grant_type",
                 "urn:ietf:params:oauth:grant-type:token-exchange",
             ),
-            ("subject_token", &assertion),
+            ("subject_token", assertion),
             ("subject_token_type", EMAIL),
         ],
         vec![("token", TOKEN), ("token_type_hint", NAME)],
-        vec![("token", &assertion)],
+        vec![("token", assertion)],
         vec![
             ("response_type", "code"),
             ("client_id", "portal"),
@@ -439,7 +424,27 @@ fn knock(visitor: &Visitor<'_>, portal: &str) {
             ("password", PASSWORD),
         ],
         vec![(EMAIL, CARD)],
+    ]
+}
+
+/// Requests that are refused, with marks in every place.
+fn knock(visitor: &Visitor<'_>, portal: &str) {
+    let assertion = format!(
+        "{}.{}.{TOKEN}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#),
+        URL_SAFE_NO_PAD.encode(format!("{{\"iss\":\"{EMAIL}\",\"sub\":\"{NAME}\"}}"))
+    );
+    let client_id = format!("{NAME}/{TOKEN}");
+    let credentials = [
+        None,
+        Some(portal.to_owned()),
+        Some(basic("portal", TOKEN)),
+        Some(basic(&client_id, PASSWORD)),
+        Some(format!("Bearer {TOKEN}")),
+        Some(format!("DPoP {assertion}")),
+        Some(format!("{NAME} {TOKEN}")),
     ];
+    let forms = refused_forms(&client_id, &assertion);
     for path in [
         "/token",
         "/par",
@@ -457,6 +462,11 @@ fn knock(visitor: &Visitor<'_>, portal: &str) {
             }
         }
     }
+    wander(visitor, &assertion);
+}
+
+/// Addresses that do not exist, or are asked wrongly, on every listener.
+fn wander(visitor: &Visitor<'_>, assertion: &str) {
     for surface in ["identity", "gateway", "control", "telemetry"] {
         for path in [
             format!("/{EMAIL}/{CARD}?name={NAME}&token={TOKEN}"),

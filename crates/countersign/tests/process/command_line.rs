@@ -264,82 +264,84 @@ fn what_is_typed_wrongly_ends_with_two() {
     assert_eq!(countersign(&[], "").status.code(), Some(2));
 }
 
+/// A configuration with a mistake, where it is, and what its message must say.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "[listeners]\nidentiy = \"127.0.0.1:1\"\n",
+        ":2: unknown key `identiy`",
+        "the nearest known key is `identity`",
+    ),
+    (
+        "\n[[clients]]\nid = \"a\"\ngrant = []\n",
+        ":4: unknown key `grant`",
+        "`grants`",
+    ),
+    (
+        "[[clients]]\nid = \"a\"\ngrants = [\"implicit\"]\n",
+        ":3: no grant `implicit`",
+        "known: authorization_code",
+    ),
+    (
+        "[[clients]]\nid = \"a b\"\n",
+        ":2: expected a client id",
+        "",
+    ),
+    (
+        "[[users]]\ntenant = \"demo\"\nname = \"x\"\npassword = { env = \"P\" }\n",
+        ":2: no tenant `demo`",
+        "the nearest one declared is `default`",
+    ),
+    (
+        "[[users]]\nname = \"x\"\npassword = \"hunter2\"\n",
+        ":3:",
+        "never stands in the configuration",
+    ),
+    (
+        "[keys]\nretire_after = \"1h\"\n",
+        ":2: `retire_after` is shorter than tokens live",
+        "`2h`",
+    ),
+    (
+        "[keys]\nrotate_every = \"soon\"\n",
+        ":2: expected a span of time",
+        "",
+    ),
+    (
+        "[[clients]]\nid = \"a\"\ngrants = [\"authorization_code\"]\n",
+        "client `a`",
+        "at least one redirect URI",
+    ),
+    (
+        "[[clients]]\nid = \"a\"\njwks = \"missing.json\"\n",
+        "client `a`",
+        "cannot be read",
+    ),
+    (
+        "[[users]]\nname = \"x\"\npassword = { file = \"missing\" }\n",
+        "missing` cannot be read",
+        "",
+    ),
+    (
+        "[audit]\norigin = \"a b\"\n",
+        "`audit.origin`",
+        "example.com/log",
+    ),
+    (
+        "[policies]\ndirectory = \"policies\"\n",
+        "policies: cannot be read",
+        "",
+    ),
+    (
+        "[[upstreams]]\nname = \"o\"\nurl = \"https://o.example\"\n[[routes]]\nname = \"r\"\npath = \"/{a\"\nupstream = \"o\"\naudience = \"https://o.example\"\nactions.GET = { action = \"request\" }\n",
+        "countersign.toml",
+        "r",
+    ),
+];
+
 /// Each mistake with its file, its line, and what the message must say.
 #[test]
 fn check_names_file_line_expectation_and_nearest_key() {
-    let cases: &[(&str, &str, &str)] = &[
-        (
-            "[listeners]\nidentiy = \"127.0.0.1:1\"\n",
-            ":2: unknown key `identiy`",
-            "the nearest known key is `identity`",
-        ),
-        (
-            "\n[[clients]]\nid = \"a\"\ngrant = []\n",
-            ":4: unknown key `grant`",
-            "`grants`",
-        ),
-        (
-            "[[clients]]\nid = \"a\"\ngrants = [\"implicit\"]\n",
-            ":3: no grant `implicit`",
-            "known: authorization_code",
-        ),
-        (
-            "[[clients]]\nid = \"a b\"\n",
-            ":2: expected a client id",
-            "",
-        ),
-        (
-            "[[users]]\ntenant = \"demo\"\nname = \"x\"\npassword = { env = \"P\" }\n",
-            ":2: no tenant `demo`",
-            "the nearest one declared is `default`",
-        ),
-        (
-            "[[users]]\nname = \"x\"\npassword = \"hunter2\"\n",
-            ":3:",
-            "never stands in the configuration",
-        ),
-        (
-            "[keys]\nretire_after = \"1h\"\n",
-            ":2: `retire_after` is shorter than tokens live",
-            "`2h`",
-        ),
-        (
-            "[keys]\nrotate_every = \"soon\"\n",
-            ":2: expected a span of time",
-            "",
-        ),
-        (
-            "[[clients]]\nid = \"a\"\ngrants = [\"authorization_code\"]\n",
-            "client `a`",
-            "at least one redirect URI",
-        ),
-        (
-            "[[clients]]\nid = \"a\"\njwks = \"missing.json\"\n",
-            "client `a`",
-            "cannot be read",
-        ),
-        (
-            "[[users]]\nname = \"x\"\npassword = { file = \"missing\" }\n",
-            "missing` cannot be read",
-            "",
-        ),
-        (
-            "[audit]\norigin = \"a b\"\n",
-            "`audit.origin`",
-            "example.com/log",
-        ),
-        (
-            "[policies]\ndirectory = \"policies\"\n",
-            "policies: cannot be read",
-            "",
-        ),
-        (
-            "[[upstreams]]\nname = \"o\"\nurl = \"https://o.example\"\n[[routes]]\nname = \"r\"\npath = \"/{a\"\nupstream = \"o\"\naudience = \"https://o.example\"\nactions.GET = { action = \"request\" }\n",
-            "countersign.toml",
-            "r",
-        ),
-    ];
-    for (text, place, help) in cases {
+    for (text, place, help) in MISTAKES {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("countersign.toml"), text).unwrap();
         let path = dir.path().to_str().unwrap();
