@@ -129,11 +129,15 @@ impl Shapes {
                 },
             );
         }
-        Ok(Self {
+        Ok(Self::of(entities, actions))
+    }
+
+    fn of(entities: HashMap<String, EntityShape>, actions: HashMap<String, ActionShape>) -> Self {
+        Self {
             entities,
             actions,
             addresses: Addresses::default(),
-        })
+        }
     }
 
     pub(crate) fn has_action(&self, action: &str) -> bool {
