@@ -12,11 +12,13 @@ mod clients;
 mod grants;
 mod keys;
 mod request;
+mod trace;
 mod users;
 
 pub use answer::AdminError;
 
 use axum::Router;
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 use countersign_control::Fabric;
@@ -66,14 +68,16 @@ pub fn router(fabric: Arc<Fabric>, administrator: Arc<LocalAdministrator>) -> Ro
         .fold(Router::new(), |router, (path, endpoint)| {
             router.route(path, endpoint())
         });
+    let admin = Admin {
+        fabric,
+        administrator,
+    };
     endpoints
         .route(OPENAPI_PATH, get(openapi))
         .fallback(request::unknown)
         .method_not_allowed_fallback(request::unknown)
-        .with_state(Admin {
-            fabric,
-            administrator,
-        })
+        .layer(middleware::from_fn_with_state(admin.clone(), trace::traced))
+        .with_state(admin)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::reconcile::{Declared, ReconcileError, Reconciler};
 use crate::revocations::RevocationTable;
 use crate::root::{RootSource, make_private_directory};
 use crate::secrets::{Secrets, SecretsError};
+use crate::traces::{TraceOptions, Traces};
 use arc_swap::ArcSwap;
 use countersign_audit::event::{ConfigurationApplied, Started, Stopped, Verdict};
 use countersign_audit::{Code, Count, Digest, Event, Origin, Record, Text};
@@ -22,7 +23,7 @@ use countersign_authn::replay::ReplayLimits;
 use countersign_base::{Clock, Duration, Issuer, Tenant, UnixTime};
 use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
-use countersign_net::HttpClient;
+use countersign_net::{HttpClient, TlsError};
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, AuditUnavailable};
 use countersign_store::{Details, Keks, Recorder, ReplayMemory, Store, StoreError, StoreOptions};
@@ -82,6 +83,8 @@ pub struct FabricOptions {
     pub foreign: Vec<(Issuer, Url)>,
     /// When DPoP proofs must carry a nonce.
     pub nonces: NonceUse,
+    /// Where traces go, if anywhere.
+    pub traces: TraceOptions,
     /// Who hears of progress.
     pub progress: Box<dyn Fn(Progress) + Send + Sync>,
 }
@@ -118,6 +121,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The certificate authority of the collector of traces.
+    #[error("traces cannot be sent: {0}")]
+    Traces(TlsError),
 }
 
 /// The running fabric.
@@ -140,6 +146,7 @@ pub struct Fabric {
     foreign: ForeignKeys,
     passwords: PasswordPool,
     metrics: Metrics,
+    traces: Traces,
     running: Mutex<Option<(Jobs, AuditTask)>>,
 }
 
@@ -208,6 +215,23 @@ async fn open(options: &FabricOptions) -> Result<Opened, StartError> {
     })
 }
 
+fn traces(
+    options: TraceOptions,
+    authority: &Authority,
+    clock: &Clock,
+    random: &Random,
+    metrics: &Metrics,
+) -> Result<Traces, StartError> {
+    Traces::start(
+        options,
+        authority.certificate_pem(),
+        clock.clone(),
+        random.clone(),
+        metrics.clone(),
+    )
+    .map_err(StartError::Traces)
+}
+
 impl Fabric {
     /// Starts everything, in a runtime that outlives it.
     ///
@@ -227,7 +251,8 @@ impl Fabric {
             options.random.clone(),
             options.clock.now(),
         );
-        let boot = random.bytes();
+        let (boot, metrics) = (random.bytes(), Metrics::new());
+        let traces = traces(options.traces, &authority, &clock, &random, &metrics)?;
         let fabric = Self {
             data: options.data,
             keys: KeyRing::new(
@@ -253,7 +278,8 @@ impl Fabric {
             replay: ReplayMemory::new(ReplayLimits::default()),
             revocations: RevocationTable::new(REVOCATION_STALENESS_MAX),
             foreign: ForeignKeys::new(options.http, clock.clone(), options.foreign),
-            metrics: Metrics::new(),
+            metrics,
+            traces,
             running: Mutex::new(None),
             clock,
             random,
@@ -383,6 +409,7 @@ impl Fabric {
             .take();
         let Some((jobs, task)) = running else { return };
         jobs.stop().await;
+        self.traces.stop().await;
         if self
             .audit
             .append_durable(self.event(Stopped { reason }.into()))
@@ -506,6 +533,12 @@ impl Fabric {
     #[must_use]
     pub const fn passwords(&self) -> &PasswordPool {
         &self.passwords
+    }
+
+    /// The spans of requests.
+    #[must_use]
+    pub const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// What is measured.

@@ -19,6 +19,7 @@ pub mod revocations;
 pub mod root;
 pub mod secrets;
 pub mod telemetry;
+pub mod traces;
 
 pub use authority::Authority;
 pub use directory::Directory;
@@ -32,3 +33,4 @@ pub use reconcile::{Declared, DeclaredClient, DeclaredUser};
 pub use revocations::RevocationTable;
 pub use root::RootSource;
 pub use secrets::Secrets;
+pub use traces::{TraceOptions, Traces};

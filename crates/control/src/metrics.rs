@@ -34,6 +34,13 @@ pub struct GrantLabels {
     pub grant: &'static str,
 }
 
+/// What became of spans.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SpanLabels {
+    /// `exported`, `failed` (the collector did not take them) or `dropped` (the queue was full).
+    pub outcome: &'static str,
+}
+
 /// Every metric of the process.
 #[derive(Clone)]
 pub struct Metrics {
@@ -44,6 +51,8 @@ pub struct Metrics {
     pub decisions: Family<DecisionLabels, Counter>,
     /// Tokens.
     pub tokens: Family<GrantLabels, Counter>,
+    /// Spans of traces.
+    pub spans: Family<SpanLabels, Counter>,
     /// Seconds from the first byte of a request to the answer's head, at the gateway.
     pub gateway_seconds: Histogram,
     /// Signing keys in the ring.
@@ -60,6 +69,7 @@ impl Metrics {
         let responses = Family::<SurfaceLabels, Counter>::default();
         let decisions = Family::<DecisionLabels, Counter>::default();
         let tokens = Family::<GrantLabels, Counter>::default();
+        let spans = Family::<SpanLabels, Counter>::default();
         let gateway_seconds = Histogram::new(exponential_buckets(0.000_1, 2.0, 16));
         let signing_keys = Gauge::default();
         let revocations = Gauge::default();
@@ -74,6 +84,7 @@ impl Metrics {
             decisions.clone(),
         );
         registry.register("tokens", "Tokens minted by grant", tokens.clone());
+        registry.register("spans", "Spans of traces by outcome", spans.clone());
         registry.register(
             "gateway_seconds",
             "Time to the head of the gateway's answer",
@@ -94,6 +105,7 @@ impl Metrics {
             responses,
             decisions,
             tokens,
+            spans,
             gateway_seconds,
             signing_keys,
             revocations,
@@ -124,6 +136,13 @@ impl Metrics {
     /// Counts a minted token.
     pub fn minted(&self, grant: &'static str) {
         self.tokens.get_or_create(&GrantLabels { grant }).inc();
+    }
+
+    /// Counts spans that were sent or given up.
+    pub fn spans_ended(&self, outcome: &'static str, count: u64) {
+        self.spans
+            .get_or_create(&SpanLabels { outcome })
+            .inc_by(count);
     }
 
     /// Everything in the OpenMetrics text format.

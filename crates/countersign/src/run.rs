@@ -6,6 +6,7 @@ mod declared;
 mod planes;
 mod routes;
 mod telemetry;
+mod traces;
 
 pub use planes::LocalPlanes;
 
@@ -432,6 +433,7 @@ fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunErro
             ClientOptions::default(),
         ),
         foreign: Vec::new(),
+        traces: traces::options(config).map_err(refused)?,
         nonces: countersign_authn::dpop::NonceUse::AfterStart,
         data,
         clock,
@@ -465,6 +467,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
             .into_iter()
             .flatten(),
     );
+    errors.extend(traces::options(config).err());
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
     let references = [&config.store.postgres, &config.keys.passphrase];

@@ -67,6 +67,7 @@ fn outbound(request: GatewayRequest, token: UpstreamToken) -> Request<OutboundBo
         request.matched.route.tenant.as_str(),
     );
     set_identity(&mut headers, &request.caller);
+    request.onward.write(&mut headers);
     let mut outbound = Request::new(OutboundBody::new(request.body));
     *outbound.method_mut() = request.target.method().clone();
     *outbound.uri_mut() = Uri::from(request.target.path_and_query().clone());

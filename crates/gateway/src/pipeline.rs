@@ -19,6 +19,7 @@ use countersign_authn::{
     prove,
 };
 use countersign_base::{Conditional, EventId, RequestId, Tenant, UnixTime};
+use countersign_control::traces::{Span, SpanRoute, Surface};
 use countersign_net::{Connection, InboundBody};
 use countersign_policy::{Permitted, decide};
 use countersign_store::{Ending, Recorded, Recorder};
@@ -57,6 +58,8 @@ struct Flow<'a, P> {
     started: Instant,
     /// Known from the second step on.
     route: Option<Arc<Route>>,
+    /// Absent while traces are off; it goes with the answer's body once an upstream answered.
+    span: Option<Box<Span>>,
     /// Known once the bucket was asked.
     limit: Option<LimitFields>,
 }
@@ -75,6 +78,10 @@ pub(crate) async fn answer<P: Planes>(
         now: core.planes().clock().now(),
         started: Instant::now(),
         route: None,
+        span: core
+            .planes()
+            .traces()
+            .begin(Surface::Gateway, request.method(), request.headers()),
         limit: None,
     };
     let (mut response, seen) = match flow.run(connection, request).await {
@@ -104,6 +111,10 @@ impl<P: Planes> Flow<'_, P> {
             .find(&target)
             .map_err(Denial::NoRoute)?;
         self.route = Some(Arc::clone(&matched.route));
+        if let Some(span) = &mut self.span {
+            span.route = Some(SpanRoute::Configured(matched.route.id.clone()));
+            span.tenant = Some(matched.route.tenant.clone());
+        }
         let body = InboundBody::new(
             body,
             matched.route.body_bytes_max,
@@ -123,8 +134,13 @@ impl<P: Planes> Flow<'_, P> {
             body,
             at: self.now,
         };
-        let request = GatewayRequest::new(arrived, target, matched, caller);
+        let onward = self.core.planes().traces().onward(self.span.as_deref());
+        let request = GatewayRequest::new(arrived, target, matched, caller).traced(onward);
         let recorded = self.permit(request).await?;
+        if let Some(span) = &mut self.span {
+            span.decision = Some(Verdict::Allowed);
+            span.event = Some(recorded.receipt());
+        }
         self.pass_on(recorded).await
     }
 
@@ -281,10 +297,11 @@ impl<P: Planes> Flow<'_, P> {
     }
 
     async fn pass_on(
-        &self,
+        &mut self,
         recorded: Recorded<Permitted<GatewayRequest>>,
     ) -> Step<Response<GatewayBody>> {
         let mut tail = Box::new(self.tail(&recorded));
+        tail.span = self.span.take();
         let token = match self.upstream_token(&recorded).await {
             Ok(token) => token,
             Err(error) => return Err(self.failed(*tail, Denial::Exchange(error))),
@@ -360,6 +377,7 @@ impl<P: Planes> Flow<'_, P> {
             started: self.started,
             status: CLIENT_CLOSED,
             bytes: 0,
+            span: None,
         }
     }
 
@@ -375,13 +393,16 @@ impl<P: Planes> Flow<'_, P> {
             tracing::warn!(reason = denial.code(), "an upstream did not answer");
         }
         tail.status = denial.status().as_u16();
+        if let Some(span) = &mut tail.span {
+            span.error = Some(denial.code());
+        }
         let recorded = Some(tail.receipt);
         drop(tail);
         Box::new(Ended { denial, recorded })
     }
 
     /// Records a refusal that is not in the log yet, and answers it.
-    fn refuse(&self, connection: &Connection, ended: &Ended) -> Response<GatewayBody> {
+    fn refuse(&mut self, connection: &Connection, ended: &Ended) -> Response<GatewayBody> {
         if ended.recorded.is_none() {
             let planes = self.core.planes();
             let mut decision =
@@ -402,6 +423,13 @@ impl<P: Planes> Flow<'_, P> {
                 // It is refused either way; the log's own failure is reported where it happened.
                 tracing::error!("a refusal could not be recorded");
             }
+        }
+        if let Some(span) = &mut self.span {
+            // A request that was permitted and then failed has handed its span on, with what was decided.
+            span.decision = Some(Verdict::Denied);
+            span.event = ended.recorded;
+            span.error = Some(ended.denial.code());
+            span.status = Some(ended.denial.status().as_u16());
         }
         let binding = self
             .route
@@ -432,6 +460,8 @@ pub(crate) struct Tail {
     started: Instant,
     status: u16,
     bytes: u64,
+    /// Ends with this.
+    span: Option<Box<Span>>,
 }
 
 impl Tail {
@@ -445,6 +475,9 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
+        if let Some(span) = &mut self.span {
+            span.status = Some(self.status);
+        }
         let ending = Ending {
             status: self.status,
             bytes: self.bytes,

@@ -4,6 +4,7 @@ use crate::exchange::{ExchangeError, ExchangeRequest, Exchanged};
 use countersign_authn::dpop::Nonces;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations};
 use countersign_base::{Clock, UnixTime};
+use countersign_control::Traces;
 use countersign_crypto::random::Random;
 use countersign_policy::PolicySet;
 use countersign_store::{Recorder, ReplayMemory};
@@ -57,6 +58,9 @@ pub trait Planes: Send + Sync + 'static {
 
     /// Makes decisions evidence.
     fn recorder(&self) -> &Recorder;
+
+    /// The spans of requests.
+    fn traces(&self) -> &Traces;
 
     /// A number that changes whenever a key of any trusted issuer comes or goes: verdicts of another generation don't count.
     fn key_generation(&self) -> u64;

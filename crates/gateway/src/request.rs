@@ -6,6 +6,7 @@ use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
 use countersign_audit::Text;
 use countersign_authn::{Anonymous, AnonymousReason, ScopesHeld, Subject};
 use countersign_base::{RequestId, UnixTime};
+use countersign_control::traces::Onward;
 use countersign_net::{Connection, InboundBody};
 use countersign_policy::vocabulary::{self, RequestContext, RouteAccess};
 use countersign_policy::{Entity, EntityId, Query, Target, Value};
@@ -45,10 +46,12 @@ pub struct GatewayRequest {
     pub(crate) headers: HeaderMap,
     pub(crate) body: InboundBody,
     pub(crate) at: UnixTime,
+    /// What the upstream learns of the trace.
+    pub(crate) onward: Onward,
 }
 
 impl GatewayRequest {
-    /// Puts the parts together. What was in the request line is dropped for `target`.
+    /// Puts the parts together. What was in the request line is dropped for `target`, and the upstream learns of no trace.
     #[must_use]
     pub fn new(
         arrived: Arrived,
@@ -72,7 +75,15 @@ impl GatewayRequest {
             headers: head.headers,
             body,
             at,
+            onward: Onward::removed(),
         }
+    }
+
+    /// The same request, whose upstream learns of its trace.
+    #[must_use]
+    pub fn traced(mut self, onward: Onward) -> Self {
+        self.onward = onward;
+        self
     }
 
     /// Its id.

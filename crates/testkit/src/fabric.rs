@@ -4,7 +4,7 @@ use crate::{FakeClock, TestAuthority};
 use countersign_authn::dpop::NonceUse;
 use countersign_base::{Duration, Tenant};
 use countersign_control::{
-    Declared, Fabric, FabricOptions, KeyRingOptions, RootSource, StartError,
+    Declared, Fabric, FabricOptions, KeyRingOptions, RootSource, StartError, TraceOptions,
 };
 use countersign_crypto::jose::Algorithm;
 use countersign_crypto::password::Cost;
@@ -40,6 +40,17 @@ impl TestFabric {
     ///
     /// # Errors
     /// When it does not start.
+    pub async fn with_policies(
+        declared: Declared,
+        policies: &[(&str, &str)],
+    ) -> Result<Self, StartError> {
+        Self::with_traces(declared, policies, TraceOptions::default()).await
+    }
+
+    /// As [`TestFabric::with_policies`], with traces.
+    ///
+    /// # Errors
+    /// When it does not start.
     ///
     /// # Panics
     /// When the policies do not hold, or there is no temporary directory.
@@ -47,12 +58,13 @@ impl TestFabric {
         clippy::expect_used,
         reason = "a test without its setting has nothing to test"
     )]
-    pub async fn with_policies(
+    pub async fn with_traces(
         declared: Declared,
         policies: &[(&str, &str)],
+        traces: TraceOptions,
     ) -> Result<Self, StartError> {
         let data = tempfile::tempdir().expect("a temporary directory");
-        Self::resume(data, FakeClock::default(), declared, policies).await
+        Self::launch(data, FakeClock::default(), declared, policies, traces).await
     }
 
     /// Starts again on the directory that [`TestFabric::stop`] left, by the same clock.
@@ -62,15 +74,25 @@ impl TestFabric {
     ///
     /// # Panics
     /// When the policies do not hold.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test without its setting has nothing to test"
-    )]
     pub async fn resume(
         data: TempDir,
         clock: FakeClock,
         declared: Declared,
         policies: &[(&str, &str)],
+    ) -> Result<Self, StartError> {
+        Self::launch(data, clock, declared, policies, TraceOptions::default()).await
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without its setting has nothing to test"
+    )]
+    async fn launch(
+        data: TempDir,
+        clock: FakeClock,
+        declared: Declared,
+        policies: &[(&str, &str)],
+        traces: TraceOptions,
     ) -> Result<Self, StartError> {
         let hour = Duration::from_secs(3600);
         let rotation = RotationPolicy::new(hour, hour * 24 * 30, hour * 24, hour);
@@ -99,6 +121,7 @@ impl TestFabric {
             http: HttpClient::new(tls, EgressPolicy::public_only(), ClientOptions::default()),
             foreign: Vec::new(),
             nonces: NonceUse::AfterStart,
+            traces,
             progress: Box::new(|_| {}),
         };
         Ok(Self {

@@ -1,13 +1,15 @@
-//! Fakes and fixtures for the tests: a clock that stands, randomness that repeats, certificates, an upstream that remembers what it was sent.
+//! Fakes and fixtures for the tests: a clock that stands, randomness that repeats, certificates, a collector of traces that remembers what it was sent.
 //!
 //! Not here: the whole server; the `countersign` crate starts it in the test's process (`countersign::run`).
 
 mod certificates;
 mod clock;
+mod collector;
 mod fabric;
 pub mod random;
 
 pub use certificates::TestAuthority;
 pub use clock::{FakeClock, system_clock};
+pub use collector::{FakeCollector, ReceivedSpan};
 pub use fabric::{TestFabric, tenant};
 pub use random::seeded;

@@ -1,6 +1,7 @@
 //! Answers of the admin API: JSON, and one exhaustive match from error to status.
 
 use axum::response::{IntoResponse, Response};
+use countersign_audit::event::Verdict;
 use countersign_base::{RequestId, UnixTime};
 use countersign_control::administrator::NotAdministrator;
 use http::{HeaderValue, StatusCode, header};
@@ -83,6 +84,33 @@ struct ErrorBody<'a> {
     request_id: RequestId,
 }
 
+/// What a trace says of an answer; it goes with the answer as an extension, and no further.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    pub(super) decision: Option<Verdict>,
+    pub(super) error: Option<&'static str>,
+}
+
+impl Told {
+    fn of<T>(result: &Result<T, AdminError>) -> Self {
+        let decision = match result {
+            Ok(_) => Some(Verdict::Allowed),
+            Err(AdminError::Denied | AdminError::Unauthenticated(_)) => Some(Verdict::Denied),
+            // Some of these are found before, some after the decision.
+            Err(
+                AdminError::Declared
+                | AdminError::Exists
+                | AdminError::Invalid(_)
+                | AdminError::NotYet(_)
+                | AdminError::Unknown(_)
+                | AdminError::Unavailable,
+            ) => None,
+        };
+        let error = result.as_ref().err().map(AdminError::code);
+        Self { decision, error }
+    }
+}
+
 /// What a handler gives back, with the request it answers.
 pub(crate) struct Answer<T> {
     pub(crate) request: RequestId,
@@ -111,6 +139,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(Told::of(&self.result));
         if let Err(AdminError::Unauthenticated(refusal)) = &self.result {
             response
                 .headers_mut()

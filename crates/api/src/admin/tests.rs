@@ -5,14 +5,15 @@ use axum::Router;
 use axum::body::Body;
 use countersign_base::{Duration, GrantId, Secret, SessionId, Tenant, UserId};
 use countersign_control::administrator::{AdministratorKey, LIFETIME, LocalAdministrator};
-use countersign_control::{Declared, DeclaredClient, DeclaredUser};
+use countersign_control::traces::{ExportOptions, Incoming, SampleRatio};
+use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::random::Random;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
     Change, ClientAuthentication, ClientRecord, GrantRecord, TenantRecord, UserRecord,
 };
 use countersign_store::tables::{clients, grants, users};
-use countersign_testkit::{TestFabric, tenant};
+use countersign_testkit::{FakeCollector, TestFabric, tenant};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -72,7 +73,11 @@ async fn setting() -> Setting {
 }
 
 async fn setting_with(policies: &[(&str, &str)]) -> Setting {
-    let test = TestFabric::with_policies(declared(), policies)
+    setting_traced(policies, TraceOptions::default()).await
+}
+
+async fn setting_traced(policies: &[(&str, &str)], traces: TraceOptions) -> Setting {
+    let test = TestFabric::with_traces(declared(), policies, traces)
         .await
         .unwrap();
     let now = test.fabric.now();
@@ -637,4 +642,60 @@ async fn changes_are_made_and_recorded() {
     for absent in ["alice", "erin", "correct horse", secret.as_str()] {
         assert!(!text.contains(absent), "`{absent}` is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_span_names_the_endpoint_and_nobody() {
+    let collector = FakeCollector::start(StatusCode::OK);
+    let traces = TraceOptions {
+        incoming: Incoming::Removed,
+        export: Some(ExportOptions {
+            collector: collector.url().clone(),
+            ca: None,
+            service: "countersign".to_owned(),
+            sample: SampleRatio::ALL,
+        }),
+    };
+    let setting = setting_traced(&countersign_policy::defaults::POLICIES, traces).await;
+    let path = "/admin/v1/tenants/other/keys/rotate";
+    let done = setting.administer(path, &Value::Null).await;
+    assert_eq!(done.status, StatusCode::OK, "{done:?}");
+    for stranger in ["/admin/v1/tenants/canary/users", "/canary"] {
+        let refused = setting.post(stranger, HeaderMap::new(), &Value::Null).await;
+        refused.refused(StatusCode::UNAUTHORIZED, "unauthenticated");
+    }
+    setting.test.fabric.traces().stop().await;
+    let spans = collector.spans();
+    let said: Vec<Vec<(&str, &str)>> = spans
+        .iter()
+        .map(|span| {
+            let pairs = span.attributes.iter();
+            pairs
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect()
+        })
+        .collect();
+    let (allowed, denied) = (
+        ("countersign.decision", "allowed"),
+        ("countersign.decision", "denied"),
+    );
+    let post = ("http.request.method", "POST");
+    let error = ("error.type", "unauthenticated");
+    let status = |code| ("http.response.status_code", code);
+    let rotate = (
+        "countersign.route",
+        "/admin/v1/tenants/{tenant}/keys/rotate",
+    );
+    let users = ("countersign.route", "/admin/v1/tenants/{tenant}/users");
+    let other = ("countersign.tenant", "other");
+    assert_eq!(
+        said,
+        [
+            vec![allowed, rotate, other, post, status("200")],
+            vec![denied, users, error, post, status("401")],
+            vec![denied, error, post, status("401")],
+        ]
+    );
+    let sent: Vec<u8> = collector.bodies().concat();
+    assert!(!String::from_utf8_lossy(&sent).contains("canary"));
 }

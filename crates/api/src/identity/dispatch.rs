@@ -11,6 +11,7 @@ use super::{
 use axum::extract::{Request, State};
 use axum::response::Response;
 use countersign_base::Tenant;
+use countersign_control::traces::{SpanRoute, Surface};
 use futures_util::future::BoxFuture;
 use http::Method;
 use std::sync::Arc;
@@ -160,10 +161,19 @@ pub const ENDPOINTS: &[Endpoint] = &[
 /// Answers one request.
 pub(super) async fn dispatch(State(identity): State<Arc<Identity>>, request: Request) -> Response {
     let id = identity.fabric.random().request_id();
+    let mut span =
+        identity
+            .fabric
+            .traces()
+            .begin(Surface::Identity, request.method(), request.headers());
     let source = source(request.extensions());
     let (outcome, heard, tenant) = match find(&identity, request) {
         Ok((endpoint, request, tenant)) => {
             let name = tenant.name.clone();
+            if let Some(span) = &mut span {
+                span.route = Some(SpanRoute::Endpoint(endpoint.path));
+                span.tenant = Some(name.clone());
+            }
             let call = Call::new(id, tenant, endpoint.path, request);
             let heard = call.recorded();
             let outcome = (endpoint.handler)(Arc::clone(&identity), call).await;
@@ -177,7 +187,13 @@ pub(super) async fn dispatch(State(identity): State<Arc<Identity>>, request: Req
         }
         outcome => outcome,
     };
+    if let Some(span) = &mut span {
+        span.error = outcome.as_ref().err().map(Failure::reason);
+    }
     let response = finish(&identity, id, outcome);
+    if let Some(span) = &mut span {
+        span.status = Some(response.status().as_u16());
+    }
     identity
         .fabric
         .metrics()

@@ -6,12 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_api::identity::{Door, IdentityOptions, router};
 use countersign_base::{Audience, Duration, Secret, Tenant};
-use countersign_control::{Declared, DeclaredClient, DeclaredUser};
+use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, ClientAssertion, DpopProof, SigningKey};
 use countersign_oauth::client::{Application, ConsentRule, Origin};
 use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord, UserRecord};
+use countersign_policy::defaults;
 use countersign_testkit::TestFabric;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -102,6 +103,11 @@ impl Server {
             .unwrap(),
         )
         .await
+    }
+
+    pub(crate) async fn with_traces(traces: TraceOptions) -> Self {
+        let fabric = TestFabric::with_traces(declared(), &defaults::POLICIES, traces);
+        Self::on(fabric.await.unwrap()).await
     }
 
     async fn on(fabric: TestFabric) -> Self {

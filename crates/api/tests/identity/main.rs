@@ -19,3 +19,4 @@ mod matrix;
 mod pages;
 mod requests;
 mod tenants;
+mod traces;

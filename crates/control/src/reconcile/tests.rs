@@ -93,6 +93,7 @@ async fn start(data: &std::path::Path, declared: Declared) -> Arc<Fabric> {
         http: HttpClient::new(tls, EgressPolicy::public_only(), ClientOptions::default()),
         foreign: Vec::new(),
         nonces: NonceUse::AfterStart,
+        traces: crate::TraceOptions::default(),
         progress: Box::new(|_| {}),
     };
     Fabric::start(options).await.unwrap()

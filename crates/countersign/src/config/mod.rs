@@ -41,7 +41,7 @@ struct Raw {
     upstreams: Vec<upstreams::RawUpstream>,
     policies: policies::PoliciesSection,
     audit: audit::AuditSection,
-    telemetry: telemetry::TelemetrySection,
+    telemetry: telemetry::RawTelemetry,
 }
 
 /// A checked configuration.
@@ -170,7 +170,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         upstreams,
         policies: raw.policies,
         audit: raw.audit,
-        telemetry: raw.telemetry,
+        telemetry: telemetry::check(raw.telemetry, mistakes),
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use countersign_control::traces::{Incoming, SampleRatio};
 
 fn parsed(text: &str) -> Result<Config, Vec<ConfigError>> {
     parse(Path::new("/nowhere"), Path::new(FILE), text)
@@ -74,6 +75,36 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "one hour",
             "refresh",
         ),
+        (
+            "[telemetry]\notlp = \"http://collector.example:4318\"\n",
+            2,
+            "plain HTTP to a collector",
+            "https",
+        ),
+        (
+            "[telemetry]\notlp = \"https://a:hunter2@collector.example\"\n",
+            2,
+            "more than scheme, host, port and path",
+            "never stands in the configuration",
+        ),
+        (
+            "[telemetry]\notlp = \"collector:4318\"\n",
+            2,
+            "not the address of a collector",
+            "4318",
+        ),
+        (
+            "[telemetry]\notlp = \"http://127.0.0.1:4318\"\nsample_ratio = 1.5\n",
+            3,
+            "no share",
+            "1.0",
+        ),
+        (
+            "[telemetry]\nsample_ratio = 0.5\n",
+            2,
+            "without `otlp`",
+            "http://127.0.0.1:4318",
+        ),
     ];
     for (text, line, message, help) in cases {
         let errors = parsed(text).unwrap_err();
@@ -91,6 +122,25 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "a message never repeats a secret: {shown}"
         );
     }
+}
+
+#[test]
+fn traces_are_off_until_a_collector_is_named() {
+    let off = parsed("").unwrap().telemetry;
+    assert_eq!((off.otlp, off.incoming), (None, Incoming::Removed));
+    let text = "[telemetry]\notlp = \"http://127.0.0.1:4318\"\n";
+    let otlp = parsed(text).unwrap().telemetry.otlp.unwrap();
+    assert_eq!(otlp.collector.as_str(), "http://127.0.0.1:4318/");
+    assert_eq!(otlp.sample, SampleRatio::ALL);
+    assert_eq!((otlp.service.as_str(), otlp.ca), ("countersign", None));
+    let text = "[telemetry]\notlp = \"https://collector.example/tenant\"\notlp_ca = \"ca.pem\"\nsample_ratio = 0.25\n\
+                service_name = \"gateway-eu\"\ntrust_traceparent = true\n";
+    let telemetry = parsed(text).unwrap().telemetry;
+    assert_eq!(telemetry.incoming, Incoming::Trusted);
+    let otlp = telemetry.otlp.unwrap();
+    assert_eq!(Some(otlp.sample), SampleRatio::new(0.25));
+    assert_eq!(otlp.service, "gateway-eu");
+    assert_eq!(otlp.ca.as_deref(), Some(Path::new("ca.pem")));
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub(crate) fn check(raw: Vec<RawUpstream>, mistakes: &mut Mistakes<'_>) -> Vec<U
     upstreams
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

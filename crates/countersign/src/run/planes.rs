@@ -3,7 +3,7 @@
 use countersign_authn::dpop::Nonces;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations};
 use countersign_base::{Clock, UnixTime};
-use countersign_control::{Fabric, ForeignKey};
+use countersign_control::{Fabric, ForeignKey, Traces};
 use countersign_crypto::random::Random;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
@@ -52,6 +52,10 @@ impl Planes for LocalPlanes {
 
     fn recorder(&self) -> &Recorder {
         self.fabric.recorder()
+    }
+
+    fn traces(&self) -> &Traces {
+        self.fabric.traces()
     }
 
     fn key_generation(&self) -> u64 {

@@ -19,5 +19,6 @@ mod limits;
 mod paths;
 mod policy;
 mod routes;
+mod traces;
 mod upstream;
 mod world;

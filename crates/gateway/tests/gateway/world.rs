@@ -7,6 +7,7 @@ use countersign_authn::dpop::{NonceUse, Nonces};
 use countersign_authn::replay::ReplayLimits;
 use countersign_authn::{Freshness, KeyAnswer, KeyNeeded, RevocationId, Revocations};
 use countersign_base::{Clock, GrantId, Kid, Secret, UnixTime};
+use countersign_control::{Metrics, TraceOptions, Traces};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::mac::MacKey;
@@ -71,6 +72,7 @@ pub struct TestPlanes {
     replay: ReplayMemory,
     nonces: Nonces,
     recorder: Recorder,
+    pub traces: Traces,
     keys: Vec<(String, SigningKey<AccessToken>)>,
     pub generation: AtomicU64,
     pub fetches: AtomicUsize,
@@ -133,6 +135,10 @@ impl Planes for TestPlanes {
 
     fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     fn key_generation(&self) -> u64 {
@@ -202,6 +208,7 @@ pub struct Setup {
     pub started: UnixTime,
     pub limits: Limits,
     pub audit: AuditOptions,
+    pub traces: TraceOptions,
 }
 
 impl Default for Setup {
@@ -217,6 +224,7 @@ impl Default for Setup {
             started,
             limits: Limits::default(),
             audit,
+            traces: TraceOptions::default(),
         }
     }
 }
@@ -235,6 +243,7 @@ impl World {
         let random = Random::system();
         let (issuer, foreign) = (key("issuer-1"), key("foreign-1"));
         let planes = Arc::new(TestPlanes {
+            traces: traces(setup.traces, &authority, &clock, &random),
             policies: Arc::new(policies()),
             replay: ReplayMemory::new(ReplayLimits::default()),
             nonces: Nonces::new(
@@ -417,6 +426,17 @@ impl World {
             "`{needle}` is not in the log: {text}"
         );
     }
+}
+
+fn traces(
+    options: TraceOptions,
+    authority: &TestAuthority,
+    clock: &Clock,
+    random: &Random,
+) -> Traces {
+    let (clock, random) = (clock.clone(), random.clone());
+    let pem = authority.certificate_pem();
+    Traces::start(options, pem, clock, random, Metrics::new()).unwrap()
 }
 
 fn opened(directory: &Path, clock: &Clock, options: AuditOptions) -> (AuditLog, AuditTask) {
