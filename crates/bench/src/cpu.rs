@@ -57,7 +57,7 @@ fn ticks_per_second() -> u64 {
     })
 }
 
-/// The processor, in a few words, for the report.
+/// The processor and how busy it was, in a few words, for the report.
 #[must_use]
 pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -67,7 +67,13 @@ pub fn machine() -> String {
         .and_then(|line| line.split_once(':'))
         .map_or("unknown", |(_, model)| model.trim());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores, {}", std::env::consts::OS)
+    // What else ran matters to the latencies, and a little to the CPU time.
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown").to_owned();
+    format!(
+        "{model}, {cores} cores, {}, load average {load} at the start",
+        std::env::consts::OS
+    )
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ pub async fn run(names: &[String], server: &Path, effort: Effort) -> Result<bool
         .iter()
         .filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name))
     {
-        let report = Report::new(suite.name, (suite.measure)(server, effort).await?);
+        let machine = crate::cpu::machine();
+        let report = Report::new(suite.name, machine, (suite.measure)(server, effort).await?);
         for row in &report.rows {
             let value = row.value.map_or_else(
                 || row.error.clone().unwrap_or_default(),
