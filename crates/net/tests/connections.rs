@@ -1,6 +1,9 @@
 //! Listeners, TLS, limits, drain and the client over real sockets on loopback.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail a test by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail a test by panicking"
+)]
 
 use bytes::Bytes;
 use countersign_base::{Conditional, NoTls};

@@ -135,13 +135,7 @@ pub(crate) fn refusal(from: &str, to: &str, edge: Edge) -> Option<String> {
 }
 
 fn findings() -> Result<Vec<String>, Problem> {
-    let text = tree::cargo_output(&[
-        "metadata",
-        "--format-version",
-        "1",
-        "--no-deps",
-        "--offline",
-    ])?;
+    let text = tree::cargo_output(&["metadata", "--format-version", "1", "--no-deps", "--locked"])?;
     let metadata: serde_json::Value = serde_json::from_str(&text)
         .map_err(|error| Problem::new(format!("cargo metadata: {error}")))?;
     let mut findings = Vec::new();

@@ -90,7 +90,7 @@ fn of_tree(name: &str) -> Result<Vec<String>, Problem> {
     let package = format!("countersign-{name}");
     let text = tree::cargo_output(&[
         "tree",
-        "--offline",
+        "--locked",
         "--package",
         &package,
         "--edges",
