@@ -1,7 +1,8 @@
 //! When a signing key is made, signs, is kept for verifiers, and goes: a machine without clock or storage.
 //!
 //! The rows of one plan are the keys of one tenant and one algorithm. Three things always hold:
-//! a key signs only after it stood in the published set for `publish_ahead` (the first of all keys excepted: nobody has fetched a set yet);
+//! a key signs only after it stood in the published set for `publish_ahead`, or in every set that was ever published (so a new installation,
+//! which publishes its first two keys together, can rotate at once);
 //! a retired key stays published until the last token that it signed has expired; and once there was a current key, there is always exactly one.
 
 use countersign_base::{Duration, Kid, UnixTime};
@@ -134,7 +135,7 @@ pub fn plan(rows: &[SigningKeyRow], policy: &RotationPolicy, now: UnixTime) -> V
         (Some(_), None) => steps.push(RotationStep::Publish),
         (Some(current), Some(next)) => {
             let due = now.since(current.state_since) >= policy.rotate_every;
-            if due && may_sign(next, policy, now) {
+            if due && may_sign(next, rows, policy, now) {
                 steps.push(RotationStep::Rotate {
                     next: next.kid.clone(),
                     current: current.kid.clone(),
@@ -164,7 +165,7 @@ pub fn plan_on_demand(
         in_state(rows, SigningKeyState::Current),
         in_state(rows, SigningKeyState::Next),
     ) {
-        (Some(current), Some(next)) if may_sign(next, policy, now) => {
+        (Some(current), Some(next)) if may_sign(next, rows, policy, now) => {
             steps.push(RotationStep::Rotate {
                 next: next.kid.clone(),
                 current: current.kid.clone(),
@@ -237,9 +238,25 @@ fn in_state(rows: &[SigningKeyRow], state: SigningKeyState) -> Option<&SigningKe
     rows.iter().find(|row| row.state == state)
 }
 
-fn may_sign(next: &SigningKeyRow, policy: &RotationPolicy, now: UnixTime) -> bool {
+fn may_sign(
+    next: &SigningKeyRow,
+    rows: &[SigningKeyRow],
+    policy: &RotationPolicy,
+    now: UnixTime,
+) -> bool {
+    // While nothing has rotated yet, a next key as old as the current one stood in every set that was ever published: whoever has
+    // fetched one knows it.
+    let in_every_set = rows.iter().all(|row| {
+        let never_rotated = matches!(row.state, SigningKeyState::Current | SigningKeyState::Next);
+        never_rotated && row.published_at >= next.published_at
+    });
+    let wait = if in_every_set {
+        Duration::ZERO
+    } else {
+        policy.publish_ahead
+    };
     // A clock that was set back shows as no time at all, and the key waits.
-    now >= next.published_at.plus(policy.publish_ahead)
+    now >= next.published_at.plus(wait)
 }
 
 #[cfg(test)]

@@ -94,18 +94,35 @@ fn a_life() {
 fn on_demand_waits_until_verifiers_know_the_next_key() {
     let mut ring = KeyRing::new();
     ring.settle(&policy(), UnixTime(0));
-    assert_eq!(
-        plan_on_demand(&ring.rows, &policy(), UnixTime(3599)),
-        Err(NotYet { at: UnixTime(3600) })
-    );
-    let steps = plan_on_demand(&ring.rows, &policy(), UnixTime(3600)).unwrap();
+    // Both stood in the first set that anyone could fetch.
+    let steps = plan_on_demand(&ring.rows, &policy(), UnixTime(10)).unwrap();
     assert!(matches!(steps.as_slice(), [RotationStep::Rotate { .. }]));
-    ring.carry_out(&steps, UnixTime(3600));
-    ring.settle(&policy(), UnixTime(3600));
+    ring.carry_out(&steps, UnixTime(10));
+    ring.settle(&policy(), UnixTime(10));
     assert_eq!(
-        plan_on_demand(&ring.rows, &policy(), UnixTime(3601)),
-        Err(NotYet { at: UnixTime(7200) })
+        plan_on_demand(&ring.rows, &policy(), UnixTime(3609)),
+        Err(NotYet { at: UnixTime(3610) })
     );
+    let steps = plan_on_demand(&ring.rows, &policy(), UnixTime(3610)).unwrap();
+    assert!(matches!(
+        steps.as_slice(),
+        [.., RotationStep::Rotate { .. }]
+    ));
+}
+
+#[test]
+fn a_second_key_that_was_published_later_waits() {
+    let mut ring = KeyRing::new();
+    ring.carry_out(&plan(&[], &policy(), UnixTime(0)), UnixTime(0));
+    ring.settle(&policy(), UnixTime(1));
+    assert_eq!(
+        plan_on_demand(&ring.rows, &policy(), UnixTime(2)),
+        Err(NotYet { at: UnixTime(3601) })
+    );
+}
+
+#[test]
+fn on_demand_establishes_the_first_key() {
     assert!(matches!(
         plan_on_demand(&[], &policy(), UnixTime(0))
             .unwrap()
@@ -181,6 +198,7 @@ proptest! {
         let mut ring = KeyRing::new();
         let mut now = UnixTime(1_000_000);
         let mut signed_last: BTreeMap<Kid, UnixTime> = BTreeMap::new();
+        let mut sets: Vec<(UnixTime, Vec<Kid>)> = Vec::new();
         for (moment, pause) in moments {
             now = now.plus(seconds(pause));
             let steps = match moment {
@@ -195,10 +213,17 @@ proptest! {
                 ring.carry_out(std::slice::from_ref(step), now);
                 let current = ring.rows.iter().filter(|row| row.state == SigningKeyState::Current).collect::<Vec<_>>();
                 prop_assert_eq!(current.len(), 1, "never zero and never two current keys: {:?}", &ring.rows);
-                let first = ring.rows.first().is_some_and(|row| row.kid == current[0].kid);
-                prop_assert!(first || now >= current[0].published_at.plus(policy.publish_ahead()), "signs before it was known: {:?}", &ring.rows);
+                let current = current[0].kid.clone();
+                let known = sets.windows(2).all(|pair| {
+                    let ((from, set), (until, _)) = (&pair[0], &pair[1]);
+                    let still_kept = until > from && until.plus(policy.publish_ahead()) > now;
+                    !still_kept || set.contains(&current)
+                });
+                prop_assert!(known, "signs before it was known: {:?}", &ring.rows);
                 prop_assert!(ring.in_state(SigningKeyState::Next).len() <= 1);
             }
+            let published = ring.rows.iter().filter(|row| row.state.is_published());
+            sets.push((now, published.map(|row| row.kid.clone()).collect()));
             for row in &ring.rows {
                 let expires = signed_last.get(&row.kid).map(|at| at.plus(seconds(TOKEN_LIFETIME)));
                 let verifiable = row.state.is_published() || expires.is_none_or(|expires| expires < now);
