@@ -4,6 +4,7 @@ use super::migrate::Migrating;
 use super::{GroupCommit, MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE, Transaction, migrate};
 use crate::StoreError;
 use countersign_base::{Duration, UnixTime};
+use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
@@ -96,13 +97,20 @@ pub(crate) async fn open_sqlite(
         .disable_statement_logging();
     let mut writer = options.connect().await.map_err(open)?;
     migrate(Migrating::Sqlite(&mut writer), MIGRATIONS_SQLITE, now).await?;
-    let readers = SqlitePoolOptions::new()
+    let readers = without_maintenance(SqlitePoolOptions::new())
         .max_connections(SQLITE_READERS)
         .acquire_timeout(CONNECTION_WAIT)
         .connect_with(options.pragma("query_only", "ON"))
         .await
         .map_err(open)?;
     Ok((GroupCommit::start(Transaction::sqlite(writer)), readers))
+}
+
+/// A pool whose connections stay: with a time limit on them, sqlx 0.9 runs a task that counts the idle ones in two steps, can read the
+/// count between them as the largest number there is, and then never gives its thread back. The pools are small, and a connection that
+/// died is noticed before it is handed out.
+fn without_maintenance<DB: sqlx::Database>(options: PoolOptions<DB>) -> PoolOptions<DB> {
+    options.idle_timeout(None).max_lifetime(None)
 }
 
 /// Makes the directory and the file so that nobody else on the machine can read them.
@@ -156,7 +164,7 @@ pub(crate) async fn open_postgres(
     ];
     settings.extend(schema.map(|schema| ("search_path", schema)));
     let options = options.options(settings).disable_statement_logging();
-    let pool = PgPoolOptions::new()
+    let pool = without_maintenance(PgPoolOptions::new())
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(CONNECTION_WAIT)
         .connect_with(options)
