@@ -96,7 +96,7 @@ const fn hex_digit(digit: u8) -> Option<u8> {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        countersign_base::hex::write(f, &self.0)
     }
 }
 

@@ -8,6 +8,7 @@ mod bounded;
 mod classification;
 mod clock;
 mod conditional;
+pub mod hex;
 mod id;
 pub mod limits;
 mod name;

@@ -3,6 +3,7 @@
 //! A statement of a table that belongs to tenants names its tenant; the exceptions are of the kinds `sweep` (expiry, across
 //! tenants) and `across` (what the one sequencer and the nodes' own jobs read), and a test keeps the list. `lock` and `share` are
 //! reads whose rows stay as they are until the transaction ends: on PostgreSQL by a row lock, on SQLite because it has one writer.
+//! `batch` writes many rows that come as one JSON array: the two engines unfold it by functions of their own.
 
 /// One statement.
 #[derive(Debug)]
@@ -31,10 +32,10 @@ pub enum Reach {
 }
 
 macro_rules! catalogue {
-    ($($(#[$doc:meta])* $table:ident: $reach:ident { $($name:ident = $kind:ident $sql:literal;)* })*) => {
+    ($($(#[$doc:meta])* $table:ident: $reach:ident { $($name:ident = $kind:ident $($sql:literal),+;)* })*) => {
         $($(#[$doc])* pub(crate) mod $table {
             use super::{Reach, Statement};
-            $(pub(crate) static $name: Statement = statement!($kind, $reach, stringify!($table), stringify!($name), $sql);)*
+            $(pub(crate) static $name: Statement = statement!($kind, $reach, stringify!($table), stringify!($name), $($sql),+);)*
         })*
 
         /// All of them, for the test that prepares each on both engines.
@@ -50,6 +51,15 @@ macro_rules! statement {
             reach: Reach::AllTenants,
             postgres: $sql,
             sqlite: $sql,
+        }
+    };
+    (batch, $reach:ident, $table:expr, $name:expr, $sqlite:literal, $postgres:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::AllTenants,
+            postgres: $postgres,
+            sqlite: $sqlite,
         }
     };
     (sweep, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
@@ -224,8 +234,13 @@ catalogue! {
     /// Audit records on their way into the log.
     audit_outbox: Tenant {
         ADD = plain "INSERT INTO audit_outbox (tenant, event_id, record) VALUES ($1, $2, $3)";
+        ADD_ALL = batch
+            "INSERT INTO audit_outbox (tenant, event_id, record) SELECT json_extract(value, '$[0]'), substr($2, json_extract(value, '$[1]') + 1, 16), substr($2, json_extract(value, '$[1]') + 17, json_extract(value, '$[2]')) FROM json_each($1) ORDER BY key",
+            "INSERT INTO audit_outbox (tenant, event_id, record) SELECT value ->> 0, substring($2::BYTEA FROM (value ->> 1)::INT + 1 FOR 16), substring($2::BYTEA FROM (value ->> 1)::INT + 17 FOR (value ->> 2)::INT) FROM json_array_elements($1::JSON) WITH ORDINALITY AS listed (value, place) ORDER BY place";
         OLDEST = across "SELECT sequence, event_id, record FROM audit_outbox ORDER BY sequence LIMIT $1";
-        REMOVE = across "DELETE FROM audit_outbox WHERE sequence = $1";
+        REMOVE_ALL = batch
+            "DELETE FROM audit_outbox WHERE sequence IN (SELECT value FROM json_each($1))",
+            "DELETE FROM audit_outbox WHERE sequence IN (SELECT value::BIGINT FROM json_array_elements_text($1::JSON))";
         WAITING = across "SELECT COUNT(*) FROM audit_outbox";
     }
 
@@ -239,7 +254,9 @@ catalogue! {
 
     /// Sealed queries of recorded decisions.
     event_details: Tenant {
-        ADD = plain "INSERT INTO event_details (tenant, event_id, user_id, salt, sealed, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        ADD_ALL = batch
+            "INSERT INTO event_details (tenant, event_id, user_id, salt, sealed, expires_at) SELECT json_extract(value, '$[0]'), substr($2, json_extract(value, '$[1]') + 1, 16), CASE json_extract(value, '$[3]') WHEN 0 THEN NULL ELSE substr($2, json_extract(value, '$[1]') + 33, 16) END, substr($2, json_extract(value, '$[1]') + 17, 16), substr($2, json_extract(value, '$[1]') + 33 + json_extract(value, '$[3]'), json_extract(value, '$[2]')), json_extract(value, '$[4]') FROM json_each($1)",
+            "INSERT INTO event_details (tenant, event_id, user_id, salt, sealed, expires_at) SELECT value ->> 0, substring($2::BYTEA FROM (value ->> 1)::INT + 1 FOR 16), CASE (value ->> 3)::INT WHEN 0 THEN NULL ELSE substring($2::BYTEA FROM (value ->> 1)::INT + 33 FOR 16) END, substring($2::BYTEA FROM (value ->> 1)::INT + 17 FOR 16), substring($2::BYTEA FROM (value ->> 1)::INT + 33 + (value ->> 3)::INT FOR (value ->> 2)::INT), (value ->> 4)::BIGINT FROM json_array_elements($1::JSON) AS listed (value)";
         FIND = plain "SELECT user_id, salt, sealed FROM event_details WHERE tenant = $1 AND event_id = $2";
         SWEEP = sweep "DELETE FROM event_details WHERE (tenant, event_id) IN (SELECT tenant, event_id FROM event_details WHERE expires_at < $1 LIMIT $2)";
     }

@@ -231,12 +231,7 @@ impl Shared {
                 rows.push((query.tenant, detail));
             }
         }
-        let unit = async move |tx: &mut crate::Transaction| {
-            for (tenant, detail) in &rows {
-                event_details::add(tx, tenant, detail).await?;
-            }
-            Ok(())
-        };
+        let unit = async move |tx: &mut crate::Transaction| event_details::add_all(tx, &rows).await;
         self.store
             .write(move |tx| Box::pin(async move { unit(tx).await }))
             .await

@@ -1,4 +1,4 @@
-//! The two databases behind one connection type. Nothing here knows a table.
+//! The two databases behind one connection type. Nothing here knows a table, but that units leave events for the outbox of the audit log.
 //!
 //! A statement is written once, with `$1` parameters, and runs on both; what differs between the engines (how a transaction
 //! begins, how units share a commit, how a row is locked) stands in the modules below and nowhere else.

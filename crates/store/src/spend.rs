@@ -229,7 +229,7 @@ async fn settle<P, E>(
             event,
         } => {
             apply(tx, tenant, &writes, now).await?;
-            record_event(tx, tenant, &event).await?;
+            record_event(tx, tenant, &event);
             Ok(Settled::Permitted(Recorded::new(permit, event.id)))
         }
         Judged::CommitRefusal {
@@ -238,7 +238,7 @@ async fn settle<P, E>(
             event,
         } => {
             apply(tx, tenant, &writes, now).await?;
-            record_event(tx, tenant, &event).await?;
+            record_event(tx, tenant, &event);
             Ok(Settled::Refused(Recorded::new(error, event.id)))
         }
         Judged::Refuse { error } => Ok(Settled::RefusedUnrecorded(error)),

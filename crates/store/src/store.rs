@@ -222,7 +222,8 @@ async fn change(
     now: UnixTime,
 ) -> Result<(), StoreError> {
     apply(tx, &tenant, &writes, now).await?;
-    record_event(tx, &tenant, &event).await
+    record_event(tx, &tenant, &event);
+    Ok(())
 }
 
 impl fmt::Debug for Store {

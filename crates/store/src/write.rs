@@ -84,7 +84,9 @@ pub(crate) async fn apply(
             Write::AddSigningKey(row) => signing_keys::add(tx, tenant, row).await?,
             Write::AddUser(record) => users::add(tx, tenant, record, now).await?,
             Write::Apply(change) => self::change(tx, tenant, change).await?,
-            Write::Detail(detail) => event_details::add(tx, tenant, detail).await?,
+            Write::Detail(detail) => {
+                event_details::add_all(tx, &[(tenant.clone(), detail.clone())]).await?;
+            }
             Write::EndSession(session) => {
                 sessions::end(tx, tenant, *session, now).await?;
                 revocations::add(tx, tenant, &Revoked::Session(*session), now).await?;
@@ -120,13 +122,13 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-/// Puts the event into the outbox, from which the sequencer takes it into the log.
-pub(crate) async fn record_event(
-    tx: &mut Transaction,
-    tenant: &Tenant,
-    event: &Record,
-) -> Result<(), StoreError> {
-    audit_outbox::add(tx, tenant, event.id, event.encode().into_bytes()).await
+/// Puts the event beside the unit's changes: it goes into the outbox before their commit, together with those of the units that share it.
+pub(crate) fn record_event(tx: &mut Transaction, tenant: &Tenant, event: &Record) {
+    tx.add_to_outbox(audit_outbox::Added {
+        tenant: tenant.clone(),
+        event: event.id,
+        record: event.encode().into_bytes(),
+    });
 }
 
 async fn change(tx: &mut Transaction, tenant: &Tenant, change: &Change) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use super::form::{HtmlForm, forms};
 use super::ledger::{Accepted, IssuedCode, Ledger, lock};
 use super::{PASSWORD, REDIRECT};
 use crate::Failed;
-use crate::clients::{AUDIENCE, Learned, Prover, SCOPE, escape};
+use crate::clients::{AUDIENCE, Prover, SCOPE, escape};
 use crate::load::{Destination, exchange};
 use bytes::Bytes;
 use countersign_crypto::digest::sha256_base64url;
@@ -33,6 +33,11 @@ impl Answer {
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         let value: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
         Some(value.get(name)?.as_str()?.to_owned())
+    }
+
+    /// Whether the request was refused because its proof carried no nonce, or an old one (RFC 9449 §8).
+    fn wants_nonce(&self) -> bool {
+        self.text("error").as_deref() == Some("use_dpop_nonce")
     }
 
     /// The answer as a problem.
@@ -69,7 +74,9 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Posts a client's form with a proof, once more if a nonce is asked for. Gives the answer and the request as it was sent last.
+    /// Posts a client's form with a proof, once more if that is refused for want of a nonce. Gives the answer and the request as it was sent last.
+    ///
+    /// Every answer may bring a newer nonce (RFC 9449 §8.2): only the error says that this one was missing it.
     pub(crate) async fn post(
         &mut self,
         path: &str,
@@ -77,25 +84,39 @@ impl<'a> Session<'a> {
         authorization: Option<&str>,
         prover: &mut Prover,
     ) -> Result<(Answer, Accepted), Failed> {
-        let mut sent = Accepted {
+        let sent = self.proven(path, form, authorization, prover)?;
+        let answer = self.replay(path, &sent).await?;
+        prover.learn(&answer.headers);
+        if !answer.wants_nonce() {
+            return Ok((answer, sent));
+        }
+        let sent = self.proven(path, form, authorization, prover)?;
+        let answer = self.replay(path, &sent).await?;
+        prover.learn(&answer.headers);
+        if answer.wants_nonce() {
+            return Err("the server asks for one nonce after another".into());
+        }
+        Ok((answer, sent))
+    }
+
+    fn proven(
+        &self,
+        path: &str,
+        form: &str,
+        authorization: Option<&str>,
+        prover: &Prover,
+    ) -> Result<Accepted, Failed> {
+        let proof = prover.proof(
+            &Method::POST,
+            &format!("{}{path}", self.ledger.issuer),
+            None,
+            &self.ledger.random,
+        )?;
+        Ok(Accepted {
             form: form.to_owned(),
             authorization: authorization.map(str::to_owned),
-            proof: None,
-        };
-        for _ in 0..2 {
-            sent.proof = Some(prover.proof(
-                &Method::POST,
-                &format!("{}{path}", self.ledger.issuer),
-                None,
-                &self.ledger.random,
-            )?);
-            let answer = self.replay(path, &sent).await?;
-            let learned = prover.learn(&answer.headers);
-            if answer.status.is_success() || learned == Learned::Nothing {
-                return Ok((answer, sent));
-            }
-        }
-        Err("the server asks for one nonce after another".into())
+            proof: Some(proof),
+        })
     }
 
     /// Sends a request exactly as it was sent before.

@@ -28,26 +28,34 @@ const CALLERS: usize = 256;
 
 async fn measure(effort: Effort) -> Result<Vec<crate::report::Row>, Failed> {
     let mut columns = Columns::default();
+    // Removed at the end: file systems are slow to give out what was freed a moment ago, and the next run would pay for it.
+    let mut used = Vec::new();
     for _ in 0..effort.runs {
+        let homes = [directory()?, directory()?, directory()?];
+        let [for_durable, for_raw, for_queued] = homes.each_ref().map(tempfile::TempDir::path);
         let mut batch = CALLERS;
-        let durable = durable(effort.duration).await.map(|(run, observed)| {
-            batch = observed;
-            run
-        });
+        let durable = durable(for_durable, effort.duration)
+            .await
+            .map(|(run, observed)| {
+                batch = observed;
+                run
+            });
         columns.add("append-durable", "countersign", "records/s", durable);
         columns.add(
             "append-durable",
             "limit",
             "records/s",
-            raw(effort.duration, batch),
+            raw(for_raw, effort.duration, batch),
         );
         columns.add(
             "append-queued",
             "countersign",
             "req/cpu-s",
-            queued(effort.duration).await,
+            queued(for_queued, effort.duration).await,
         );
+        used.push(homes);
     }
+    drop(used);
     Ok(columns.rows())
 }
 
@@ -104,9 +112,8 @@ fn record(random: &Random) -> Result<Record, Failed> {
 }
 
 /// The run, and how many records one sync covered on average.
-async fn durable(duration: Duration) -> Result<(Run, usize), Failed> {
-    let home = directory()?;
-    let (log, task) = open(home.path())?;
+async fn durable(home: &Path, duration: Duration) -> Result<(Run, usize), Failed> {
+    let (log, task) = open(home)?;
     let (started, deadline) = (Instant::now(), Instant::now() + duration);
     let random = Random::system();
     let callers: Vec<_> = (0..CALLERS)
@@ -159,12 +166,11 @@ fn batch_of(directory: &Path) -> Option<usize> {
 }
 
 /// Writes and syncs frames of `batch` records, nothing else.
-fn raw(duration: Duration, batch: usize) -> Result<Run, Failed> {
-    let home = directory()?;
+fn raw(home: &Path, duration: Duration, batch: usize) -> Result<Run, Failed> {
     let mut file = std::fs::File::options()
         .create(true)
         .append(true)
-        .open(home.path().join("raw"))?;
+        .open(home.join("raw"))?;
     let mut frame = FrameBuffer::with_capacity(64 * 1024);
     let bytes = record(&Random::system())?.encode();
     for _ in 0..batch {
@@ -189,9 +195,8 @@ fn raw(duration: Duration, batch: usize) -> Result<Run, Failed> {
     })
 }
 
-async fn queued(duration: Duration) -> Result<Run, Failed> {
-    let home = directory()?;
-    let (log, task) = open(home.path())?;
+async fn queued(home: &Path, duration: Duration) -> Result<Run, Failed> {
+    let (log, task) = open(home)?;
     let random = Random::system();
     let (started, before) = (Instant::now(), cpu::own_time()?);
     let mut latencies = Vec::new();

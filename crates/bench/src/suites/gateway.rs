@@ -20,13 +20,14 @@ pub(super) const SUITE: Suite = Suite {
     about: "Requests through the gateway over 16 kept connections (TLS 1.3, HTTP/1.1) to an upstream on loopback, requests per second of the server's CPU time. \
             `plain`: no token, on a route that is open to anyone; route, policy and a queued audit record. \
             `jwt-es256-mixed`: 10,000 ES256 tokens chosen by Zipf's law, one request in a hundred with a token never seen before; verification, scope, policy and a queued audit record. \
-            `dpop`: 100 bound tokens, a fresh proof for each request; `limit` verifies such a proof and does nothing else.",
+            `dpop`: 6 tokens for each of 16 keys, a fresh proof for each request; `limit` verifies such a proof and does nothing else.",
     measure: |server, effort| -> Measured<'_> { Box::pin(measure(server, effort)) },
 };
 
 const CONNECTIONS: u64 = 16;
 const MIX: u32 = 10_000;
-const BOUND: usize = 100;
+/// Tokens of each connection's key. A key of its own, because used proofs are remembered up to a number for each key.
+const BOUND: usize = 6;
 
 async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
     let mut columns = Columns::default();
@@ -37,16 +38,20 @@ async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
     let fresh = mix / 2;
     let tokens = setting.tokens(&client, mix + fresh).await?;
     let mixed = Presented::Bearer(mixture(tokens, mix));
-    let bound_client = Setting::bound(&client)?;
-    let bound_tokens = setting.tokens(&bound_client, BOUND).await?;
-    let prover = bound_client.proof.ok_or("no key")?;
-    let bound = Presented::Bound(Arc::new(bound_tokens), prover);
+    let mut bound = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let holder = Setting::bound(&client)?;
+        let tokens = setting.tokens(&holder, BOUND).await?;
+        let prover = holder.proof.ok_or("no key")?;
+        bound.push(Presented::Bound(Arc::new(tokens), prover));
+    }
+    let (nothing, mixed) = (everywhere(&Presented::Nothing), everywhere(&mixed));
     for _ in 0..effort.runs {
         columns.add(
             "plain",
             "countersign",
             "req/cpu-s",
-            run(&setting, "/plain", &Presented::Nothing, effort.duration).await,
+            run(&setting, "/plain", &nothing, effort.duration).await,
         );
         columns.add(
             "jwt-es256-mixed",
@@ -80,13 +85,19 @@ fn mixture(tokens: Vec<String>, mix: usize) -> Arc<dyn Fn(&mut Dice) -> String +
     })
 }
 
+/// The same on every connection.
+fn everywhere(presented: &Presented) -> Vec<Presented> {
+    (0..CONNECTIONS).map(|_| presented.clone()).collect()
+}
+
+/// `presented` holds what each connection presents.
 async fn run(
     setting: &Setting,
     path: &'static str,
-    presented: &Presented,
+    presented: &[Presented],
     duration: Duration,
 ) -> Result<Run, Failed> {
-    let callers = (0..CONNECTIONS).map(|seed| Caller {
+    let callers = presented.iter().zip(0..).map(|(presented, seed)| Caller {
         presented: presented.clone(),
         gateway: setting.server.addresses.gateway.clone(),
         path,

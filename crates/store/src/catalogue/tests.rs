@@ -14,8 +14,10 @@ const ACROSS: &[(&str, &str)] = &[
     ("revocations", "SWEEP"),
     ("signing_keys", "ALL"),
     ("audit_outbox", "OLDEST"),
-    ("audit_outbox", "REMOVE"),
+    ("audit_outbox", "ADD_ALL"),
+    ("audit_outbox", "REMOVE_ALL"),
     ("audit_outbox", "WAITING"),
+    ("event_details", "ADD_ALL"),
     ("event_details", "SWEEP"),
     ("throttle", "SWEEP"),
 ];
@@ -61,9 +63,19 @@ fn every_exemption_is_still_needed() {
     }
 }
 
+/// Statements whose dialects are not the same text, because each engine unfolds a JSON array in its own way.
+const UNFOLDING: &[(&str, &str)] = &[
+    ("audit_outbox", "ADD_ALL"),
+    ("audit_outbox", "REMOVE_ALL"),
+    ("event_details", "ADD_ALL"),
+];
+
 #[test]
 fn both_dialects_differ_in_the_row_lock_alone() {
-    for statement in STATEMENTS {
+    let unfolds =
+        |statement: &&&super::Statement| UNFOLDING.contains(&(statement.table, statement.name));
+    assert_eq!(STATEMENTS.iter().filter(unfolds).count(), UNFOLDING.len());
+    for statement in STATEMENTS.iter().filter(|statement| !unfolds(statement)) {
         let rest = statement.postgres.strip_prefix(statement.sqlite);
         assert!(
             matches!(rest, Some("" | " FOR UPDATE" | " FOR SHARE")),

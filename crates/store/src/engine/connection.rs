@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::catalogue::Statement;
+use crate::tables::audit_outbox::{self, Added};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -24,19 +25,34 @@ enum Link {
 }
 
 /// A connection inside a transaction that the store began and will end. It is lent to a unit of work, which cannot end it.
-pub struct Transaction(Connection);
+pub struct Transaction {
+    connection: Connection,
+    /// Events of the units so far, for the outbox: written together before the commit.
+    events: Vec<Added>,
+    savepoint: Savepoint,
+}
+
+/// Whether the changes of the current unit can be undone alone. On SQLite only a unit that changes something gets a savepoint: each costs a message to
+/// the database's thread. On PostgreSQL a unit has its whole transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Savepoint {
+    /// The open one is the current unit's, or none is needed.
+    Own,
+    /// The open one is that of a unit before: to be released and begun anew before the first change.
+    Earlier,
+}
 
 impl Deref for Transaction {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.0
+        &self.connection
     }
 }
 
 impl DerefMut for Transaction {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
+        &mut self.connection
     }
 }
 
@@ -228,17 +244,66 @@ impl Connection {
 
 impl Transaction {
     pub(crate) const fn sqlite(link: SqliteConnection) -> Self {
-        Self(Connection {
+        Self::of(Connection {
             link: Link::SqliteWriter(link),
             failed: false,
         })
     }
 
     pub(crate) const fn postgres(link: sqlx::Transaction<'static, Postgres>) -> Self {
-        Self(Connection {
+        Self::of(Connection {
             link: Link::PostgresTransaction(link),
             failed: false,
         })
+    }
+
+    const fn of(connection: Connection) -> Self {
+        Self {
+            connection,
+            events: Vec::new(),
+            savepoint: Savepoint::Own,
+        }
+    }
+
+    /// Leaves an event for the outbox: it is written before the commit, unless the unit fails.
+    pub(crate) fn add_to_outbox(&mut self, event: Added) {
+        self.events.push(event);
+    }
+
+    /// How many events are left so far; what [`Self::forget_events_after`] goes back to.
+    pub(crate) const fn events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Drops the events of a unit that failed.
+    pub(crate) fn forget_events_after(&mut self, events: usize) {
+        self.events.truncate(events);
+    }
+
+    /// Writes the events that units left: the last thing before a commit.
+    pub(crate) async fn write_events(&mut self) -> Result<(), StoreError> {
+        let events = std::mem::take(&mut self.events);
+        if events.is_empty() {
+            return Ok(());
+        }
+        audit_outbox::add_all(self, &events).await
+    }
+
+    /// Whose the open savepoint is.
+    pub(crate) const fn savepoint(&self) -> Savepoint {
+        self.savepoint
+    }
+
+    /// Says whose the open savepoint is.
+    pub(crate) const fn set_savepoint(&mut self, savepoint: Savepoint) {
+        self.savepoint = savepoint;
+    }
+
+    /// Begins a savepoint for the current unit, and with that ends the one before for good. Fails if SQLite has rolled the transaction back by itself.
+    pub(crate) async fn begin_savepoint(&mut self) -> Result<(), sqlx::Error> {
+        self.control("RELEASE unit; SAVEPOINT unit").await?;
+        self.savepoint = Savepoint::Own;
+        Ok(())
     }
 
     /// Runs a statement that changes rows; returns how many it changed.
@@ -248,21 +313,25 @@ impl Transaction {
         values: Vec<Value>,
     ) -> Result<u64, StoreError> {
         self.usable()?;
+        if self.savepoint == Savepoint::Earlier {
+            let begun = self.begin_savepoint().await;
+            self.connection.noted(begun)?;
+        }
         let changed = run!(
-            &mut self.0.link,
+            &mut self.connection.link,
             statement,
             values,
             execute,
             |done: sqlx::sqlite::SqliteQueryResult| done.rows_affected(),
             |done: sqlx::postgres::PgQueryResult| done.rows_affected()
         );
-        self.0.noted(changed)
+        self.connection.noted(changed)
     }
 
     /// Runs a command that is about the transaction itself (savepoints); works after a failed statement too.
     pub(crate) async fn control(&mut self, command: &'static str) -> Result<(), sqlx::Error> {
         let query = sqlx::query(command);
-        match &mut self.0.link {
+        match &mut self.connection.link {
             Link::SqliteWriter(link) => query.execute(link).await.map(drop),
             Link::SqlitePooled(link) => query.execute(&mut **link).await.map(drop),
             Link::PostgresTransaction(link) => {
@@ -275,17 +344,17 @@ impl Transaction {
 
     /// Whether a statement of the current unit failed, whatever the unit made of it.
     pub(crate) const fn has_failed(&self) -> bool {
-        self.0.failed
+        self.connection.failed
     }
 
     /// Makes the connection usable for the next unit, after the savepoint or the transaction of the failed one is gone.
     pub(crate) const fn forget_failure(&mut self) {
-        self.0.failed = false;
+        self.connection.failed = false;
     }
 
     /// Ends the transaction of a unit on PostgreSQL, keeping its changes.
     pub(crate) async fn commit_postgres(self) -> Result<(), sqlx::Error> {
-        match self.0.link {
+        match self.connection.link {
             Link::PostgresTransaction(link) => link.commit().await,
             Link::PostgresOwned(_)
             | Link::PostgresPooled(_)
@@ -296,7 +365,7 @@ impl Transaction {
 
     /// Closes the writer's connection to SQLite, which folds the write-ahead log into the database.
     pub(crate) async fn close_sqlite(self) -> Result<(), sqlx::Error> {
-        match self.0.link {
+        match self.connection.link {
             Link::SqliteWriter(link) => sqlx::Connection::close(link).await,
             Link::PostgresOwned(_)
             | Link::PostgresPooled(_)

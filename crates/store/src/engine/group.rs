@@ -1,10 +1,11 @@
 //! Group commit on SQLite: one task owns the only connection that writes.
 //!
-//! It opens one transaction (`BEGIN IMMEDIATE`), runs every unit that is waiting in a savepoint of its own, commits once, and only
-//! then answers. A unit that fails is rolled back to its savepoint alone. If SQLite rolls the transaction back by itself (a full
-//! disk, an input or output error) or the commit fails, every member of the group gets an error.
+//! It opens one transaction (`BEGIN IMMEDIATE`), runs every unit that is waiting, each that changes something in a savepoint of its own, writes the
+//! events that they left, commits once, and only then answers. A unit that fails is rolled back to its savepoint alone. If SQLite rolls the transaction
+//! back by itself (a full disk, an input or output error) or the commit fails, every member of the group gets an error.
 
 use super::Transaction;
+use super::connection::Savepoint;
 use super::unit::{Queued, Ran, Unit, Waiting};
 use crate::StoreError;
 use tokio::sync::{mpsc, oneshot};
@@ -126,17 +127,29 @@ impl Writer {
         closing
     }
 
-    /// Runs one unit in a savepoint of its own: the first one's is open, every other closes that of the unit `before` it. An error here means that the transaction itself is gone.
+    /// Runs one unit. The savepoint that was opened with the transaction is the first one's; every other opens its own before it changes something. An error
+    /// here means that the transaction itself is gone.
     ///
     /// Statements that follow each other go to the database in one message: each costs a change of threads.
     async fn member(&mut self, member: &mut dyn Queued, before: usize) -> Result<(), sqlx::Error> {
-        if before > 0 {
-            self.tx.control("RELEASE unit; SAVEPOINT unit").await?;
-        }
+        self.tx.set_savepoint(if before == 0 {
+            Savepoint::Own
+        } else {
+            Savepoint::Earlier
+        });
+        let events = self.tx.events();
         match member.run(&mut self.tx).await {
             Ran::Failed => {
-                // Rolling back to a savepoint leaves it open.
-                self.tx.control("ROLLBACK TO unit").await?;
+                self.tx.forget_events_after(events);
+                match self.tx.savepoint() {
+                    // Rolling back to a savepoint leaves it open.
+                    Savepoint::Own => self.tx.control("ROLLBACK TO unit").await?,
+                    // It changed nothing; but a read that failed may have taken the transaction with it.
+                    Savepoint::Earlier if self.tx.has_failed() => {
+                        self.tx.begin_savepoint().await?;
+                    }
+                    Savepoint::Earlier => {}
+                }
                 self.tx.forget_failure();
                 Ok(())
             }
@@ -146,19 +159,29 @@ impl Writer {
 
     async fn finish(&mut self, broken: Result<(), String>) -> Result<(), String> {
         let result = match broken {
-            Ok(()) => self
-                .tx
-                .control("RELEASE unit; COMMIT")
-                .await
-                .map_err(|error| error.to_string()),
+            Ok(()) => self.commit().await,
             Err(reason) => Err(reason),
         };
         if result.is_err() {
+            self.tx.forget_events_after(0);
             // Fails when SQLite has rolled back by itself, which is just as well.
             drop(self.tx.control("ROLLBACK").await);
             self.tx.forget_failure();
         }
         result
+    }
+
+    async fn commit(&mut self) -> Result<(), String> {
+        // The savepoint that is open holds the events too: what counts now is the transaction.
+        self.tx.set_savepoint(Savepoint::Own);
+        self.tx
+            .write_events()
+            .await
+            .map_err(|error| error.to_string())?;
+        self.tx
+            .control("RELEASE unit; COMMIT")
+            .await
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) async fn run_postgres<U: Unit>(
         let mut tx = Transaction::postgres(pool.begin().await?);
         match run_guarded(&mut unit, &mut tx).await {
             Ok(output) => {
+                tx.write_events().await?;
                 tx.commit_postgres()
                     .await
                     .map_err(|error| StoreError::NotCommitted(error.to_string()))?;

@@ -1,6 +1,6 @@
 //! Audit records written in the transaction of what they describe, until the sequencer has taken them into the log.
 
-use super::bytes;
+use super::{bytes, encode};
 use crate::catalogue::{Reach, Statement, audit_outbox as sql};
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
@@ -17,14 +17,36 @@ pub struct Waiting {
     pub record: Vec<u8>,
 }
 
-/// Adds a record.
-pub async fn add(
-    tx: &mut Transaction,
-    tenant: &Tenant,
-    event: EventId,
-    record: Vec<u8>,
-) -> Result<(), StoreError> {
-    tx.execute(&sql::ADD, args![tenant.as_str(), event.as_bytes(), record])
+/// A record that a unit adds.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pub(crate) tenant: Tenant,
+    pub(crate) event: EventId,
+    pub(crate) record: Vec<u8>,
+}
+
+/// Adds the records in their order, with one statement however many they are.
+pub(crate) async fn add_all(tx: &mut Transaction, added: &[Added]) -> Result<(), StoreError> {
+    if let [one] = added {
+        let values = args![
+            one.tenant.as_str(),
+            one.event.as_bytes(),
+            one.record.as_slice()
+        ];
+        return tx.execute(&sql::ADD, values).await.map(drop);
+    }
+    let mut packed = Vec::new();
+    let listed: Vec<_> = added
+        .iter()
+        .map(|one| {
+            let at = packed.len();
+            packed.extend_from_slice(one.event.as_bytes());
+            packed.extend_from_slice(&one.record);
+            (one.tenant.as_str(), at, one.record.len())
+        })
+        .collect();
+    let listed = encode("audit_outbox", &listed)?;
+    tx.execute(&sql::ADD_ALL, args![listed, packed])
         .await
         .map(drop)
 }
@@ -63,10 +85,8 @@ pub async fn oldest(connection: &mut Connection, limit: u32) -> Result<Vec<Waiti
 
 /// Removes records that are durable in the log.
 pub async fn remove(tx: &mut Transaction, sequences: &[i64]) -> Result<(), StoreError> {
-    for sequence in sequences {
-        tx.execute(&sql::REMOVE, args![*sequence]).await?;
-    }
-    Ok(())
+    let listed = encode("audit_outbox", &sequences)?;
+    tx.execute(&sql::REMOVE_ALL, args![listed]).await.map(drop)
 }
 
 /// How many records wait.

@@ -1,6 +1,6 @@
 //! The sealed query of a recorded decision. The log holds its salted commitment; here is what `explain` and `replay` read.
 
-use super::bytes;
+use super::{bytes, encode};
 use crate::catalogue::event_details as sql;
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
@@ -21,22 +21,36 @@ pub struct EventDetail {
     pub expires: UnixTime,
 }
 
-/// Adds a detail.
-pub async fn add(
+/// Adds details, with one statement however many they are.
+pub async fn add_all(
     tx: &mut Transaction,
-    tenant: &Tenant,
-    detail: &EventDetail,
+    details: &[(Tenant, EventDetail)],
 ) -> Result<(), StoreError> {
-    let user = detail.user.map(|user| user.as_bytes().to_vec());
-    let values = args![
-        tenant.as_str(),
-        detail.event.as_bytes(),
-        user,
-        &detail.salt,
-        detail.sealed.clone(),
-        detail.expires.0
-    ];
-    tx.execute(&sql::ADD, values).await.map(drop)
+    let mut packed = Vec::new();
+    let listed: Vec<_> = details
+        .iter()
+        .map(|(tenant, detail)| {
+            let at = packed.len();
+            packed.extend_from_slice(detail.event.as_bytes());
+            packed.extend_from_slice(&detail.salt);
+            let user = detail.user.map(|user| *user.as_bytes());
+            packed.extend(user.iter().flatten());
+            packed.extend_from_slice(&detail.sealed);
+            let user_bytes = user.map_or(0, |user| user.len());
+            let sealed_bytes = detail.sealed.len();
+            (
+                tenant.as_str(),
+                at,
+                sealed_bytes,
+                user_bytes,
+                detail.expires.0,
+            )
+        })
+        .collect();
+    let listed = encode("event_details", &listed)?;
+    tx.execute(&sql::ADD_ALL, args![listed, packed])
+        .await
+        .map(drop)
 }
 
 /// The detail of an event: whose key seals it, the salt, and the sealed query.

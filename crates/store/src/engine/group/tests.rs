@@ -3,8 +3,9 @@
 use super::GroupCommit;
 use crate::catalogue::{Reach, Statement, settings};
 use crate::engine::{Once, Transaction, args, open_sqlite};
+use crate::tables::audit_outbox::Added;
 use crate::{Constraint, StoreError};
-use countersign_base::UnixTime;
+use countersign_base::{EventId, Tenant, UnixTime};
 use futures_util::future::{BoxFuture, join_all};
 use sqlx::SqlitePool;
 use tokio::sync::oneshot;
@@ -290,4 +291,125 @@ async fn units_past_the_queue_are_refused() {
     release.send(()).unwrap();
     assert!(all.await.iter().all(Result::is_ok));
     first.await.unwrap().unwrap();
+}
+
+/// A unit that changes nothing itself and leaves an event; `name` is its record.
+fn leave(name: &'static str) -> Work {
+    Box::new(move |tx| {
+        Box::pin(async move {
+            tx.add_to_outbox(event(name));
+            Ok(())
+        })
+    })
+}
+
+fn event(name: &'static str) -> Added {
+    let mut id = [0_u8; 16];
+    id.iter_mut()
+        .zip(name.bytes())
+        .for_each(|(to, from)| *to = from);
+    Added {
+        tenant: Tenant::default_tenant(),
+        event: EventId::from_bytes(id),
+        record: name.as_bytes().to_vec(),
+    }
+}
+
+impl Fixture {
+    async fn events(&self) -> Vec<String> {
+        let records: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT record FROM audit_outbox WHERE tenant = 'default' AND hex(event_id) LIKE hex(record) || '%' ORDER BY sequence")
+                .fetch_all(&self.readers)
+                .await
+                .unwrap();
+        records
+            .into_iter()
+            .map(|record| String::from_utf8(record).unwrap())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_group_are_committed_in_the_order_of_their_units() {
+    let fixture = open().await;
+    let answers = fixture
+        .together(vec![
+            leave("first"),
+            add("a"),
+            leave("second"),
+            leave("third"),
+        ])
+        .await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(fixture.events().await, ["first", "second", "third"]);
+    let answers = fixture.together(vec![leave("alone")]).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(
+        fixture.events().await,
+        ["first", "second", "third", "alone"]
+    );
+}
+
+#[tokio::test]
+async fn a_failing_units_event_is_dropped_with_its_changes() {
+    let fixture = open().await;
+    let writing: Work = Box::new(|tx| {
+        Box::pin(async move {
+            tx.add_to_outbox(event("of a change"));
+            tx.execute(&ADD, args!["b", vec![1_u8]]).await?;
+            tx.execute(&ADD, args!["b", vec![2_u8]]).await.map(drop)
+        })
+    });
+    let reading: Work = Box::new(|tx| {
+        Box::pin(async move {
+            tx.add_to_outbox(event("of a read"));
+            Err(StoreError::Closed)
+        })
+    });
+    let answers = fixture
+        .together(vec![
+            leave("kept"),
+            writing,
+            add("a"),
+            reading,
+            leave("last"),
+        ])
+        .await;
+    assert!(
+        matches!(
+            answers[..],
+            [
+                Ok(()),
+                Ok(()),
+                Err(_),
+                Ok(()),
+                Err(StoreError::Closed),
+                Ok(())
+            ]
+        ),
+        "{answers:?}"
+    );
+    assert_eq!(fixture.events().await, ["kept", "last"]);
+    assert_eq!(fixture.names().await, ["a"]);
+}
+
+#[tokio::test]
+async fn no_event_outlives_an_automatic_rollback() {
+    let fixture = open().await;
+    let rolling_back: Work = Box::new(|tx| {
+        Box::pin(async move {
+            tx.execute(&ADD_OR_ROLLBACK, args!["b", vec![1_u8]]).await?;
+            tx.execute(&ADD_OR_ROLLBACK, args!["b", vec![2_u8]])
+                .await
+                .map(drop)
+        })
+    });
+    let answers = fixture
+        .together(vec![leave("lost"), rolling_back, leave("next")])
+        .await;
+    assert!(
+        matches!(answers[..], [Err(_), Err(_), Err(_), Ok(())]),
+        "{answers:?}"
+    );
+    assert_eq!(fixture.events().await, ["next"]);
 }
