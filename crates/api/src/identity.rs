@@ -7,18 +7,25 @@
 
 mod answer;
 mod authorize;
+mod backchannel;
 mod body;
 mod call;
 mod client;
 mod consent;
 mod cookies;
+mod decoupled;
+mod device;
+mod device_authorization;
 mod dispatch;
+mod id_token_hint;
 mod introspect;
 mod logout;
 mod metadata;
+mod own_page;
 mod par;
 mod presented;
 mod record;
+mod requests;
 mod revoke;
 mod sign_in;
 mod ticket;
@@ -30,6 +37,7 @@ pub use dispatch::{Credential, Doors, ENDPOINTS, Endpoint};
 use crate::pages;
 use axum::Router;
 use countersign_control::Fabric;
+use countersign_oauth::decoupled::{GuessThrottle, PollPace};
 use countersign_oauth::throttle::SignInThrottle;
 use std::sync::{Arc, Mutex};
 
@@ -60,6 +68,8 @@ pub(crate) struct Identity {
     pub(crate) options: IdentityOptions,
     pub(crate) by_username: Mutex<SignInThrottle>,
     pub(crate) by_source: Mutex<SignInThrottle>,
+    pub(crate) guesses: Mutex<GuessThrottle>,
+    pub(crate) polls: Mutex<PollPace>,
     registrations: client::Registrations,
 }
 
@@ -70,6 +80,8 @@ pub fn router(fabric: Arc<Fabric>, options: IdentityOptions) -> Router {
         options,
         by_username: Mutex::new(SignInThrottle::new(THROTTLE_SLOTS)),
         by_source: Mutex::new(SignInThrottle::new(THROTTLE_SLOTS)),
+        guesses: Mutex::new(GuessThrottle::new(THROTTLE_SLOTS)),
+        polls: Mutex::new(PollPace::default()),
         registrations: client::Registrations::default(),
     });
     Router::new()

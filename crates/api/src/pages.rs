@@ -43,6 +43,53 @@ pub(crate) struct Explained<'a> {
     pub(crate) words: &'static str,
 }
 
+/// Asks for the code that a device shows.
+#[derive(Template)]
+#[template(path = "device.html")]
+pub(crate) struct DevicePage<'a> {
+    pub(crate) action: String,
+    pub(crate) ticket: &'a str,
+    pub(crate) code: Option<String>,
+    pub(crate) problem: Option<&'a str>,
+}
+
+/// Asks about requests that came from other devices.
+#[derive(Template)]
+#[template(path = "requests.html")]
+pub(crate) struct RequestsPage {
+    pub(crate) action: String,
+    /// The user code, if the person came by one.
+    pub(crate) code: Option<String>,
+    pub(crate) requests: Vec<AskedRequest>,
+}
+
+/// One request, with who asks.
+pub(crate) struct AskedRequest {
+    pub(crate) client: String,
+    pub(crate) client_id: String,
+    /// Where the client is at home, if it has registered an address.
+    pub(crate) host: Option<String>,
+    /// What the other device shows.
+    pub(crate) message: Option<String>,
+    /// Scopes, each with its meaning in words.
+    pub(crate) scopes: Vec<(String, &'static str)>,
+    pub(crate) audiences: Vec<String>,
+    /// When it was asked, in words.
+    pub(crate) when: String,
+    /// From where it was asked.
+    pub(crate) source: String,
+    pub(crate) ticket: String,
+}
+
+/// Says that an answer was taken.
+#[derive(Template)]
+#[template(path = "answered.html")]
+pub(crate) struct AnsweredPage<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) heading: &'static str,
+    pub(crate) more: String,
+}
+
 /// Asks whether to sign out.
 #[derive(Template)]
 #[template(path = "sign_out.html")]

@@ -4,6 +4,7 @@
 //! line in the list below, and every match on [`Event`] then says what it does with it.
 
 mod decision;
+mod decoupled;
 mod directory;
 mod keys;
 mod lifecycle;
@@ -12,6 +13,9 @@ mod sign_in;
 mod token;
 
 pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
+pub use decoupled::{
+    ClientNotified, DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused,
+};
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
 pub use keys::{KeyCreated, KeyRotated};
 pub use lifecycle::{ConfigurationApplied, Started, Stopped};
@@ -91,6 +95,8 @@ events! {
     ClientAuthentication = "client.authentication", Data;
     /// A client's registration changed.
     ClientChanged = "client.changed", Control;
+    /// A client was told that a person answered its request.
+    ClientNotified = "client.notified", Data;
     /// An authorization code was issued.
     CodeIssued = "code.issued", Control;
     /// A configuration was applied or refused.
@@ -99,6 +105,10 @@ events! {
     Consent = "consent", Control;
     /// A request was allowed or denied.
     Decision = "decision", Data;
+    /// A person answered a request that came from another device.
+    DecoupledAnswered = "decoupled.answered", Control;
+    /// A client asked for something that a person answers on another device.
+    DecoupledRequested = "decoupled.requested", Data;
     /// A grant was revoked.
     GrantRevoked = "grant.revoked", Control;
     /// A token was introspected.
@@ -129,6 +139,8 @@ events! {
     UserAdded = "user.added", Control;
     /// A user's record changed.
     UserChanged = "user.changed", Control;
+    /// Somebody typed a user code that leads nowhere.
+    UserCodeRefused = "user_code.refused", Data;
 }
 
 #[cfg(test)]

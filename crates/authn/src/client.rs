@@ -10,10 +10,12 @@ mod client_secret_basic;
 mod none;
 mod private_key_jwt;
 mod reason;
+mod signed_request;
 
 pub use client_secret_basic::secret_tag;
 pub use private_key_jwt::ASSERTION_ALGORITHMS;
 pub use reason::{ClientReason, ClientRefusal};
+pub use signed_request::{RequestSigner, SignedRequestFlaw, signed_request};
 
 use crate::credential::Authorization;
 use crate::{Form, Unspent};

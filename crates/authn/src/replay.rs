@@ -22,13 +22,16 @@ pub enum ReplayKind {
     ProofAtServer,
     /// A DPoP proof beside an access token that is bound to its key.
     ProofWithToken,
+    /// The `jti` of a request that its client signed.
+    SignedRequest,
 }
 
 impl ReplayKind {
-    const ALL: [Self; 3] = [
+    const ALL: [Self; 4] = [
         Self::ClientAssertion,
         Self::ProofAtServer,
         Self::ProofWithToken,
+        Self::SignedRequest,
     ];
 
     const fn tag(self) -> u8 {
@@ -36,6 +39,7 @@ impl ReplayKind {
             Self::ClientAssertion => 1,
             Self::ProofAtServer => 2,
             Self::ProofWithToken => 3,
+            Self::SignedRequest => 4,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod administrator;
 pub mod authority;
+pub mod ciba_notice;
 pub mod directory;
 pub mod exchange;
 pub mod fabric;
@@ -22,6 +23,7 @@ pub mod telemetry;
 pub mod traces;
 
 pub use authority::Authority;
+pub use ciba_notice::CibaNotice;
 pub use directory::Directory;
 pub use fabric::{Fabric, FabricOptions, Progress, StartError};
 pub use foreign_keys::{ForeignKey, ForeignKeys};

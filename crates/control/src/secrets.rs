@@ -9,7 +9,7 @@ use countersign_keys::envelope::{self, SealError};
 use countersign_keys::hierarchy::KekSetError;
 use countersign_keys::{Aad, Kek, KekSet, KeyVersion, OpenError, Sealed};
 use countersign_store::tables::keks::{self, KekRow};
-use countersign_store::{HandleHash, OneTime, Store, StoreError};
+use countersign_store::{HandleHash, Kind, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -129,7 +129,7 @@ impl Secrets {
 
     /// The keyed hash under which a one-time value is stored.
     #[must_use]
-    pub fn handle<K: OneTime>(&self, tenant: &Tenant, value: &str) -> HandleHash<K> {
+    pub fn handle<K: Kind>(&self, tenant: &Tenant, value: &str) -> HandleHash<K> {
         HandleHash::of(&self.tenant_mac_key(tenant, "handle"), tenant, value)
     }
 

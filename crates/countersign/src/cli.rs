@@ -273,7 +273,7 @@ pub struct UserAdd {
 
 fn parse_grant(text: &str) -> Result<GrantType, String> {
     crate::config::clients::grant(text).ok_or_else(|| {
-        "expected authorization_code, client_credentials, refresh_token or token_exchange"
+        "expected authorization_code, ciba, client_credentials, device_code, refresh_token or token_exchange"
             .to_owned()
     })
 }

@@ -201,7 +201,8 @@ pub(crate) fn scopes(form: &Form, client: &ClientRecord) -> Result<Scopes, OAuth
     }
 }
 
-fn audiences(
+/// The audience asked for, or the only registered one, and the tenant's own beside it for `openid`.
+pub(crate) fn audiences(
     form: &Form,
     client: &ClientRecord,
     tenant: &TenantRecord,

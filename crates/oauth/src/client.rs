@@ -2,6 +2,12 @@
 //!
 //! Not here: how a client proves that it is itself (`authn`) and dynamic registration, which does not exist.
 
+mod ciba;
+
+pub use ciba::{
+    BackchannelSigning, CibaRules, DeliveryMode, NotANotificationEndpoint, NotificationEndpoint,
+};
+
 use crate::redirect::RedirectUri;
 use countersign_authn::client::{ClientState, Method, Registration};
 use countersign_base::{
@@ -56,6 +62,9 @@ pub struct ClientRecord {
     pub access_token_lifetime: u32,
     /// Seconds a refresh token family lives, counted from the sign-in that began it.
     pub refresh_token_lifetime: u32,
+    /// What it registered for CIBA.
+    #[serde(default)]
+    pub ciba: CibaRules,
     /// Who manages the registration.
     pub origin: Origin,
     /// When it was registered.
@@ -90,6 +99,7 @@ impl ClientRecord {
             consent: ConsentRule::Ask,
             access_token_lifetime: seconds(limits::ACCESS_TOKEN_LIFETIME),
             refresh_token_lifetime: seconds(REFRESH_TOKEN_LIFETIME),
+            ciba: CibaRules::default(),
             origin: Origin::Script,
             created: now,
         }
@@ -165,8 +175,21 @@ impl ClientRecord {
         if service_grant && self.confidentiality() == Confidentiality::Public {
             return Err(RegistrationError::PublicServiceClient);
         }
+        if self.grants.contains(&GrantType::Ciba)
+            && self.confidentiality() == Confidentiality::Public
+        {
+            return Err(RegistrationError::PublicBackchannelClient);
+        }
+        if self.ciba != CibaRules::default() && !self.grants.contains(&GrantType::Ciba) {
+            return Err(RegistrationError::CibaRulesWithoutGrant);
+        }
+        let of_people = [
+            GrantType::AuthorizationCode,
+            GrantType::Ciba,
+            GrantType::DeviceCode,
+        ];
         if self.grants.contains(&GrantType::RefreshToken)
-            && !self.grants.contains(&GrantType::AuthorizationCode)
+            && !of_people.iter().any(|grant| self.grants.contains(grant))
         {
             return Err(RegistrationError::RefreshWithoutCode);
         }
@@ -248,9 +271,15 @@ pub enum GrantType {
     /// RFC 6749 §4.1.
     #[serde(rename = "authorization_code")]
     AuthorizationCode,
+    /// OpenID Connect CIBA Core 1.0 §10.1.
+    #[serde(rename = "urn:openid:params:grant-type:ciba")]
+    Ciba,
     /// RFC 6749 §4.4.
     #[serde(rename = "client_credentials")]
     ClientCredentials,
+    /// RFC 8628 §3.4.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
     /// RFC 6749 §6.
     #[serde(rename = "refresh_token")]
     RefreshToken,
@@ -261,9 +290,11 @@ pub enum GrantType {
 
 impl GrantType {
     /// Every grant, in the order of metadata.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::AuthorizationCode,
+        Self::Ciba,
         Self::ClientCredentials,
+        Self::DeviceCode,
         Self::RefreshToken,
         Self::TokenExchange,
     ];
@@ -273,13 +304,15 @@ impl GrantType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
+            Self::Ciba => "urn:openid:params:grant-type:ciba",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::RefreshToken => "refresh_token",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
-    /// The grant with this `grant_type`; the short form `token_exchange` is accepted in configuration only.
+    /// The grant with this `grant_type`; short forms such as `token_exchange` are accepted in configuration only.
     #[must_use]
     pub fn from_parameter(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant| grant.as_str() == text)
@@ -329,6 +362,9 @@ pub enum Origin {
 /// Why a registration is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
+    /// A registration that says something of nothing.
+    #[error("ciba settings need the grant ciba")]
+    CibaRulesWithoutGrant,
     /// R4.
     #[error("a redirect URI must not have a fragment")]
     Fragment,
@@ -348,13 +384,18 @@ pub enum RegistrationError {
         "a private-use redirect URI scheme must be a reversed domain name such as com.example.app"
     )]
     PrivateUseScheme,
+    /// The backchannel endpoint demands authentication (CIBA Core §7.1).
+    #[error("a public client cannot use ciba: register a secret or keys")]
+    PublicBackchannelClient,
     /// A public client has no identity of its own to act with.
     #[error(
         "a public client cannot use client_credentials or token exchange: register a secret or keys"
     )]
     PublicServiceClient,
     /// A registration that could never work.
-    #[error("refresh_token needs authorization_code: nothing else begins a refresh token family")]
+    #[error(
+        "refresh_token needs authorization_code, device_code or ciba: nothing else begins a refresh token family"
+    )]
     RefreshWithoutCode,
     /// A5, A60.
     #[error("a redirect URI must not use this scheme")]

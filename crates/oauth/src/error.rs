@@ -14,6 +14,9 @@ pub enum OAuthError {
     /// `actor_token` broken, expired, revoked or of another type.
     #[error("actor token refused")]
     ActorTokenRefused,
+    /// RFC 8628 §3.5, CIBA Core §11: the person has not answered yet.
+    #[error("nobody has answered yet")]
+    AuthorizationPending,
     /// No such audience is registered for this client, or it is outside the grant (RT-8, TX-2).
     #[error("audience not permitted")]
     AudienceNotPermitted,
@@ -23,6 +26,9 @@ pub enum OAuthError {
     /// More than one `resource`, or `resource` and `audience` disagree.
     #[error("more than one audience named")]
     AudienceRepeated,
+    /// CIBA-36.
+    #[error("binding message cannot be shown")]
+    BindingMessage,
     /// The person said no.
     #[error("the person denied the request")]
     ConsentDenied,
@@ -65,6 +71,12 @@ pub enum OAuthError {
     /// No such grant.
     #[error("grant type unknown")]
     GrantTypeUnknown,
+    /// CIBA Core §7.1: none of three hints.
+    #[error("no hint whom to ask")]
+    HintMissing,
+    /// CIBA-2.
+    #[error("more than one hint whom to ask")]
+    HintsSeveral,
     /// R47.
     #[error("the client's tokens must be bound to a key and none was proven")]
     KeyRequired,
@@ -89,6 +101,18 @@ pub enum OAuthError {
     /// CODE-6, 7.
     #[error("code verifier does not match")]
     PkceMismatch,
+    /// CIBA-27.
+    #[error("device code or auth_req_id expired")]
+    PolledExpired,
+    /// CIBA-26.
+    #[error("device code or auth_req_id of another client")]
+    PolledOfAnotherClient,
+    /// DEV-1, CIBA-35.
+    #[error("device code or auth_req_id reused; its grant was revoked")]
+    PolledReused,
+    /// Never made, swept, or a handle of another kind (DEV-5).
+    #[error("device code or auth_req_id unknown")]
+    PolledUnknown,
     /// The policy says no.
     #[error("denied by policy")]
     PolicyDenied,
@@ -116,6 +140,9 @@ pub enum OAuthError {
     /// Request objects by value do not exist here (AR-14).
     #[error("request object")]
     RequestObject,
+    /// So many requests wait for this person that no more are taken.
+    #[error("too many requests wait for this person")]
+    RequestsWaiting,
     /// `request_uri` expired (PAR-7).
     #[error("request_uri expired")]
     RequestUriExpired,
@@ -140,6 +167,15 @@ pub enum OAuthError {
     /// RT-7, TX-1, A34.
     #[error("scope not permitted")]
     ScopeNotPermitted,
+    /// CIBA-3 to 18: the signature or a claim about it.
+    #[error("signed request refused: {0}")]
+    SignedRequest(&'static str),
+    /// CIBA-1.
+    #[error("the client's requests must be signed")]
+    SignatureRequired,
+    /// CIBA-28.
+    #[error("polled too fast")]
+    SlowDown,
     /// RT-15.
     #[error("session ended")]
     SessionEnded,
@@ -158,6 +194,9 @@ pub enum OAuthError {
     /// RT-11.
     #[error("user disabled")]
     UserDisabled,
+    /// CIBA Core §13: the hint names nobody.
+    #[error("the hint names nobody")]
+    UserUnknown,
 }
 
 /// An error code of RFC 6749, 6750, 8693, 8707, 9126, 9449 or OpenID Connect Core.
@@ -165,8 +204,14 @@ pub enum OAuthError {
 pub enum ErrorCode {
     /// RFC 6749 §4.1.2.1.
     AccessDenied,
+    /// RFC 8628 §3.5.
+    AuthorizationPending,
     /// OpenID Connect Core §3.1.2.6.
     ConsentRequired,
+    /// RFC 8628 §3.5.
+    ExpiredToken,
+    /// CIBA Core §13.
+    InvalidBindingMessage,
     /// RFC 6749 §5.2.
     InvalidClient,
     /// RFC 9449 §5.
@@ -185,10 +230,14 @@ pub enum ErrorCode {
     LoginRequired,
     /// OpenID Connect Core §3.1.2.6.
     RequestNotSupported,
+    /// RFC 8628 §3.5.
+    SlowDown,
     /// RFC 6749 §4.1.2.1.
     TemporarilyUnavailable,
     /// RFC 6749 §5.2.
     UnauthorizedClient,
+    /// CIBA Core §13.
+    UnknownUserId,
     /// RFC 6749 §5.2.
     UnsupportedGrantType,
     /// RFC 6749 §4.1.2.1.
@@ -201,7 +250,10 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessDenied => "access_denied",
+            Self::AuthorizationPending => "authorization_pending",
             Self::ConsentRequired => "consent_required",
+            Self::ExpiredToken => "expired_token",
+            Self::InvalidBindingMessage => "invalid_binding_message",
             Self::InvalidClient => "invalid_client",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidGrant => "invalid_grant",
@@ -211,8 +263,10 @@ impl ErrorCode {
             Self::InvalidTarget => "invalid_target",
             Self::LoginRequired => "login_required",
             Self::RequestNotSupported => "request_not_supported",
+            Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnknownUserId => "unknown_user_id",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
         }
@@ -224,7 +278,14 @@ impl OAuthError {
     #[must_use]
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::ConsentDenied | Self::PolicyDenied => ErrorCode::AccessDenied,
+            Self::AuthorizationPending => ErrorCode::AuthorizationPending,
+            Self::BindingMessage => ErrorCode::InvalidBindingMessage,
+            Self::ConsentDenied | Self::PolicyDenied | Self::RequestsWaiting => {
+                ErrorCode::AccessDenied
+            }
+            Self::PolledExpired => ErrorCode::ExpiredToken,
+            Self::SlowDown => ErrorCode::SlowDown,
+            Self::UserUnknown => ErrorCode::UnknownUserId,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
             Self::LoginRequired => ErrorCode::LoginRequired,
             Self::ClientDisabled | Self::ClientUnauthenticated => ErrorCode::InvalidClient,
@@ -238,6 +299,9 @@ impl OAuthError {
             | Self::GrantRevoked
             | Self::KeyDiffers
             | Self::PkceMismatch
+            | Self::PolledOfAnotherClient
+            | Self::PolledReused
+            | Self::PolledUnknown
             | Self::RedirectUriDiffers
             | Self::RefreshExpired
             | Self::RefreshOfAnotherClient
@@ -249,6 +313,8 @@ impl OAuthError {
             | Self::ActorNotPermitted
             | Self::ActorTokenRefused
             | Self::AudienceRepeated
+            | Self::HintMissing
+            | Self::HintsSeveral
             | Self::ParameterMalformed(_)
             | Self::ParameterMissing(_)
             | Self::ParameterRepeated
@@ -256,6 +322,8 @@ impl OAuthError {
             | Self::PushRequired
             | Self::RequestUriPushed
             | Self::ResponseMode
+            | Self::SignatureRequired
+            | Self::SignedRequest(_)
             | Self::SubjectAudience
             | Self::SubjectTokenRefused
             | Self::TokenType => ErrorCode::InvalidRequest,
@@ -281,8 +349,10 @@ impl OAuthError {
             Self::ActorNotPermitted => "actor_not_permitted",
             Self::ActorTokenRefused => "actor_token_refused",
             Self::AudienceNotPermitted => "audience_not_permitted",
+            Self::AuthorizationPending => "authorization_pending",
             Self::AudienceMissing => "audience_missing",
             Self::AudienceRepeated => "audience_repeated",
+            Self::BindingMessage => "binding_message",
             Self::ConsentDenied => "consent_denied",
             Self::ConsentRequired => "consent_required",
             Self::ClientDisabled => "client_disabled",
@@ -297,6 +367,8 @@ impl OAuthError {
             Self::GrantRevoked => "grant_revoked",
             Self::GrantTypeNotRegistered => "grant_type_not_registered",
             Self::GrantTypeUnknown => "grant_type_unknown",
+            Self::HintMissing => "hint_missing",
+            Self::HintsSeveral => "hints_several",
             Self::KeyRequired => "key_required",
             Self::KeyDiffers => "key_differs",
             Self::LoginRequired => "login_required",
@@ -306,6 +378,10 @@ impl OAuthError {
             Self::PkceMethod => "pkce_method",
             Self::PkceMismatch => "pkce_mismatch",
             Self::PolicyDenied => "policy_denied",
+            Self::PolledExpired => "polled_expired",
+            Self::PolledOfAnotherClient => "polled_of_another_client",
+            Self::PolledReused => "polled_reused",
+            Self::PolledUnknown => "polled_unknown",
             Self::PublicClient => "public_client",
             Self::PushRequired => "push_required",
             Self::RedirectUriDiffers => "redirect_uri_differs",
@@ -314,6 +390,7 @@ impl OAuthError {
             Self::RefreshReused => "refresh_reused",
             Self::RefreshUnknown => "refresh_unknown",
             Self::RequestObject => "request_object",
+            Self::RequestsWaiting => "requests_waiting",
             Self::RequestUriExpired => "request_uri_expired",
             Self::RequestUriOfAnotherClient => "request_uri_of_another_client",
             Self::RequestUriUnknown => "request_uri_unknown",
@@ -323,11 +400,15 @@ impl OAuthError {
             Self::ResponseType => "response_type",
             Self::ScopeNotPermitted => "scope_not_permitted",
             Self::SessionEnded => "session_ended",
+            Self::SignatureRequired => "signature_required",
+            Self::SignedRequest(reason) => reason,
+            Self::SlowDown => "slow_down",
             Self::SubjectAudience => "subject_audience",
             Self::SubjectTokenRefused => "subject_token_refused",
             Self::TokenType => "token_type",
             Self::Unavailable => "unavailable",
             Self::UserDisabled => "user_disabled",
+            Self::UserUnknown => "user_unknown",
         }
     }
 
@@ -341,6 +422,8 @@ impl OAuthError {
             Self::AudienceMissing => "name the audience with the resource parameter",
             Self::AudienceNotPermitted => "this audience is not available to this client or grant",
             Self::AudienceRepeated => "name exactly one audience",
+            Self::AuthorizationPending => "the person has not answered yet",
+            Self::BindingMessage => "the binding message cannot be shown",
             Self::ConsentDenied => "the person denied the request",
             Self::ConsentRequired => "the person has to be asked",
             Self::ClientDisabled | Self::ClientUnauthenticated => "client authentication failed",
@@ -355,6 +438,8 @@ impl OAuthError {
             }
             Self::GrantTypeNotRegistered => "the client is not registered for this grant type",
             Self::GrantTypeUnknown => "this grant type does not exist",
+            Self::HintMissing => "name the person with id_token_hint or login_hint",
+            Self::HintsSeveral => "send exactly one hint",
             Self::KeyRequired => "this client must prove a key: send a DPoP proof",
             Self::KeyDiffers => "the refresh token is bound to another key",
             Self::LoginRequired => "nobody is signed in",
@@ -363,6 +448,10 @@ impl OAuthError {
             Self::PkceMethod => "code_challenge_method must be S256",
             Self::PkceMismatch => "the code verifier does not match",
             Self::PolicyDenied => "a policy denies this",
+            Self::PolledExpired => "the request has expired",
+            Self::PolledOfAnotherClient | Self::PolledReused | Self::PolledUnknown => {
+                "the device code or auth_req_id is not valid"
+            }
             Self::PublicClient => "this needs client authentication",
             Self::PushRequired => "this client's authorization requests must be pushed (RFC 9126)",
             Self::RedirectUriDiffers => "redirect_uri differs from the authorization request's",
@@ -371,6 +460,7 @@ impl OAuthError {
             | Self::RefreshReused
             | Self::RefreshUnknown => "the refresh token is not valid",
             Self::RequestObject => "request objects are not supported",
+            Self::RequestsWaiting => "too many requests wait for this person",
             Self::RequestUriExpired
             | Self::RequestUriOfAnotherClient
             | Self::RequestUriUnknown
@@ -379,10 +469,14 @@ impl OAuthError {
             Self::ResponseMode => "this response mode is not supported",
             Self::ResponseType => "response_type must be code",
             Self::ScopeNotPermitted => "a requested scope is not available to this client or grant",
+            Self::SignatureRequired => "this client's requests must be signed",
+            Self::SignedRequest(_) => "the signed request is not valid",
+            Self::SlowDown => "wait longer between two polls",
             Self::SubjectAudience => "the subject token is for another audience",
             Self::SubjectTokenRefused => "the subject token is not valid",
             Self::TokenType => "this token type is not supported here",
             Self::Unavailable => "try again later",
+            Self::UserUnknown => "nobody is known by this hint",
         }
     }
 }

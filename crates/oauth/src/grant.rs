@@ -38,6 +38,8 @@ pub enum RevocationReason {
     CodeReused,
     /// An earlier refresh token came back (R38).
     RefreshReused,
+    /// Its device code or `auth_req_id` was redeemed twice (DEV-1, CIBA-35).
+    PolledReused,
     /// The client gave it back (RFC 7009).
     ClientRevoked,
     /// An administrator ended it.

@@ -1,4 +1,4 @@
-//! What a token request came to: everything that minting needs and nothing more. Only the four grants' `redeem` make one.
+//! What a token request came to: everything that minting needs and nothing more. Only the grants' `redeem`, and a question that previews what its "Allow" would come to, make one.
 //!
 //! It is the target of the policy decision: `policy::decide` wraps it, the store records it, and `control::mint` takes the recorded permit.
 
@@ -286,7 +286,9 @@ impl Issuance {
         match self.grant_type {
             GrantType::TokenExchange => Some(crate::token::ACCESS_TOKEN_TYPE),
             GrantType::AuthorizationCode
+            | GrantType::Ciba
             | GrantType::ClientCredentials
+            | GrantType::DeviceCode
             | GrantType::RefreshToken => None,
         }
     }

@@ -14,6 +14,7 @@ pub mod change;
 pub mod claims;
 pub mod client;
 pub mod code;
+pub mod decoupled;
 pub mod error;
 #[cfg(test)]
 mod fixture;
@@ -39,6 +40,7 @@ pub use binding::Binding;
 pub use change::{Change, Standing, Taken};
 pub use client::{ClientAuthentication, ClientRecord, GrantType};
 pub use code::CodeRecord;
+pub use decoupled::{DecoupledRequest, Polled};
 pub use error::{ErrorCode, OAuthError};
 pub use grant::{GrantRecord, RevocationReason};
 pub use issuance::Issuance;

@@ -2,13 +2,19 @@
 //!
 //! Not here: client authentication and DPoP proofs (`authn`), one-time rows (`store`), signatures (`control::mint`).
 
+mod approval;
 mod authorization_code;
+mod ciba;
 mod client_credentials;
+mod device_code;
+mod polled;
 mod refresh_token;
 mod token_exchange;
 
 pub use authorization_code::AuthorizationCodeRequest;
+pub use ciba::CibaRequest;
 pub use client_credentials::ClientCredentialsRequest;
+pub use device_code::DeviceCodeRequest;
 pub use refresh_token::RefreshTokenRequest;
 pub use token_exchange::{
     ACCESS_TOKEN_TYPE, NotOurs, PresentedSubject, PresentedToken, TokenExchangeRequest,
@@ -30,8 +36,12 @@ use countersign_crypto::random::Random;
 pub enum TokenRequest {
     /// RFC 6749 §4.1.3.
     AuthorizationCode(AuthorizationCodeRequest),
+    /// OpenID Connect CIBA Core §10.1.
+    Ciba(CibaRequest),
     /// RFC 6749 §4.4.2.
     ClientCredentials(ClientCredentialsRequest),
+    /// RFC 8628 §3.4.
+    DeviceCode(DeviceCodeRequest),
     /// RFC 6749 §6.
     RefreshToken(RefreshTokenRequest),
     /// RFC 8693 §2.1.
@@ -46,9 +56,11 @@ pub struct GrantEntry {
 }
 
 /// Every grant that exists (R26).
-pub const GRANTS: [GrantEntry; 4] = [
+pub const GRANTS: [GrantEntry; 6] = [
     authorization_code::ENTRY,
+    ciba::ENTRY,
     client_credentials::ENTRY,
+    device_code::ENTRY,
     refresh_token::ENTRY,
     token_exchange::ENTRY,
 ];
@@ -74,7 +86,9 @@ impl TokenRequest {
     pub const fn grant_type(&self) -> GrantType {
         match self {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
+            Self::Ciba(_) => GrantType::Ciba,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::DeviceCode(_) => GrantType::DeviceCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::TokenExchange(_) => GrantType::TokenExchange,
         }

@@ -172,6 +172,20 @@ catalogue! {
         SWEEP = sweep "DELETE FROM one_time WHERE (tenant, kind, handle) IN (SELECT tenant, kind, handle FROM one_time WHERE expires_at < $1 LIMIT $2)";
     }
 
+    /// Requests that wait for a person on another device.
+    decoupled_requests: Tenant {
+        ADD = plain "INSERT INTO decoupled_requests (tenant, kind, handle, grant_id, user_code, user_id, record, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        ANSWER = plain "UPDATE decoupled_requests SET answer = $3, user_id = $4 WHERE tenant = $1 AND grant_id = $2 AND answer IS NULL AND spent_at IS NULL AND expires_at > $5 AND (user_id IS NULL OR user_id = $4)";
+        COUNT_WAITING_FOR = plain "SELECT COUNT(*) FROM decoupled_requests WHERE tenant = $1 AND user_id = $2 AND expires_at > $3 AND answer IS NULL";
+        FIND = plain "SELECT record, answer, spent_at FROM decoupled_requests WHERE tenant = $1 AND kind = $2 AND handle = $3";
+        FIND_BY_GRANT = plain "SELECT record, answer, spent_at FROM decoupled_requests WHERE tenant = $1 AND grant_id = $2";
+        FIND_BY_USER_CODE = plain "SELECT record, answer, spent_at FROM decoupled_requests WHERE tenant = $1 AND user_code = $2";
+        LOCK = lock "SELECT record, answer, spent_at FROM decoupled_requests WHERE tenant = $1 AND kind = $2 AND handle = $3";
+        SPEND = plain "UPDATE decoupled_requests SET spent_at = $4 WHERE tenant = $1 AND kind = $2 AND handle = $3 AND spent_at IS NULL";
+        SWEEP = sweep "DELETE FROM decoupled_requests WHERE (tenant, kind, handle) IN (SELECT tenant, kind, handle FROM decoupled_requests WHERE expires_at < $1 LIMIT $2)";
+        WAITING_FOR = plain "SELECT record, answer, spent_at FROM decoupled_requests WHERE tenant = $1 AND user_id = $2 AND expires_at > $3 AND answer IS NULL ORDER BY expires_at, grant_id LIMIT $4";
+    }
+
     /// What subjects allowed clients: the unit of revocation.
     grants: Tenant {
         FIND = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";

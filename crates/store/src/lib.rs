@@ -29,5 +29,9 @@ pub use replay::ReplayMemory;
 pub use spend::{AssertionReplayed, Judged, Loaded, Loot, Presented, Settled};
 pub use store::Store;
 pub use sweep::{Sweep, Swept};
-pub use tables::one_time::{AuthorizationCode, HandleHash, NewOneTime, OneTime, RequestUri};
+pub use tables::decoupled_requests::NewDecoupled;
+pub use tables::one_time::{
+    AuthReqId, AuthorizationCode, DeviceCode, HandleHash, Kind, NewOneTime, OneTime, RequestUri,
+    UserCode,
+};
 pub use write::Write;

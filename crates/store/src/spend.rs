@@ -7,7 +7,10 @@
 use crate::engine::Unit;
 use crate::record::Recorded;
 use crate::tables::assertions::{self, Assertion};
-use crate::tables::one_time::{self, AuthorizationCode, HandleHash, OneTime};
+use crate::tables::decoupled_requests::{self, Pollable};
+use crate::tables::one_time::{
+    self, AuthReqId, AuthorizationCode, DeviceCode, HandleHash, OneTime,
+};
 use crate::tables::{clients, grants, refresh_families, sessions, user_groups, users};
 use crate::write::{Write, apply, record_event};
 use crate::{Store, StoreError, Transaction};
@@ -15,6 +18,7 @@ use countersign_audit::Record;
 use countersign_authn::Unspent;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
+use countersign_oauth::decoupled::{Answer, Polled};
 use countersign_oauth::{CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing, Taken};
 use futures_util::future::BoxFuture;
 
@@ -59,8 +63,12 @@ pub enum Settled<P, E> {
 /// What a token request presents to be taken or looked up.
 #[derive(Debug, Clone)]
 pub enum Presented {
+    /// An `auth_req_id`.
+    AuthReqId(HandleHash<AuthReqId>),
     /// An authorization code.
     Code(HandleHash<AuthorizationCode>),
+    /// A device code.
+    DeviceCode(HandleHash<DeviceCode>),
     /// Nothing: the client speaks for itself.
     Nothing,
     /// A refresh token of this family.
@@ -81,6 +89,8 @@ pub enum Presented {
 pub enum Loot {
     /// An authorization code, or what became of it.
     Code(Taken<CodeRecord>),
+    /// A request that waits for a person, and what they said.
+    Decoupled(Polled),
     /// Nothing was presented that could be taken.
     Nothing,
     /// The refresh family, if there is one.
@@ -386,6 +396,8 @@ impl Request {
                 };
                 Ok((Loot::Code(taken), dependants))
             }
+            Presented::AuthReqId(handle) => self.poll(tx, handle).await,
+            Presented::DeviceCode(handle) => self.poll(tx, handle).await,
             Presented::Nothing => Ok((Loot::Nothing, nobody)),
             Presented::RefreshFamily(family) => {
                 // Read without a lock only to learn whose it is; none of these columns ever changes.
@@ -410,6 +422,35 @@ impl Request {
                 },
             )),
         }
+    }
+}
+
+impl Request {
+    async fn poll<K: Pollable>(
+        &self,
+        tx: &mut Transaction,
+        handle: &HandleHash<K>,
+    ) -> Result<(Loot, Dependants), StoreError> {
+        let polled =
+            decoupled_requests::take(tx, &self.tenant, handle, &self.client, self.now).await?;
+        let dependants = match &polled {
+            Polled::Answered(request, Answer::Allowed(allowance)) => Dependants {
+                grant: Some(request.grant),
+                session: Some(allowance.session),
+                user: Some(allowance.user),
+            },
+            Polled::Answered(request, Answer::Denied(_)) | Polled::Spent(request) => Dependants {
+                grant: Some(request.grant),
+                session: None,
+                user: request.user,
+            },
+            Polled::Expired(_) | Polled::Unknown | Polled::Waiting(_) => Dependants {
+                grant: None,
+                session: None,
+                user: None,
+            },
+        };
+        Ok((Loot::Decoupled(polled), dependants))
     }
 }
 

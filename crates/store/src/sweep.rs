@@ -1,8 +1,8 @@
 //! Expiry, off the request path: small deletes, each its own unit, never one large one.
 
 use crate::catalogue::{
-    Statement, assertions, event_details, grants, one_time, refresh_families, revocations,
-    sessions, throttle,
+    Statement, assertions, decoupled_requests, event_details, grants, one_time, refresh_families,
+    revocations, sessions, throttle,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -31,6 +31,10 @@ impl Sweep {
         Self {
             statement: &assertions::SWEEP,
             kept: Duration::from_secs(60),
+        },
+        Self {
+            statement: &decoupled_requests::SWEEP,
+            kept: KEPT_AFTER_EXPIRY,
         },
         Self {
             statement: &event_details::SWEEP,

@@ -7,6 +7,7 @@ pub mod assertions;
 pub mod audit_outbox;
 pub mod clients;
 pub mod consents;
+pub mod decoupled_requests;
 pub mod event_details;
 pub mod grants;
 pub mod keks;

@@ -1,19 +1,21 @@
 //! What a unit changes, as data: a pure `judge` returns a list of these, and the store carries them out in its transaction.
 
 use crate::tables::clients::Removed;
+use crate::tables::decoupled_requests::NewDecoupled;
 use crate::tables::event_details::EventDetail;
 use crate::tables::one_time::NewOneTime;
 use crate::tables::revocations::Revoked;
 use crate::tables::signing_keys::SigningKeyRecord;
 use crate::tables::{
-    audit_outbox, clients, consents, event_details, grants, one_time, refresh_families,
-    revocations, sessions, signing_keys, tenants, user_groups, users,
+    audit_outbox, clients, consents, decoupled_requests, event_details, grants, one_time,
+    refresh_families, revocations, sessions, signing_keys, tenants, user_groups, users,
 };
 use crate::{StoreError, Transaction};
 use countersign_audit::Record;
-use countersign_base::{ClientId, GroupName, Kid, SessionId, Tenant, UnixTime, UserId};
+use countersign_base::{ClientId, GrantId, GroupName, Kid, SessionId, Tenant, UnixTime, UserId};
 use countersign_crypto::mac::Tag;
 use countersign_keys::rotation::SigningKeyState;
+use countersign_oauth::decoupled::Answer;
 use countersign_oauth::{
     Change, ClientRecord, ConsentRecord, GroupRecord, Session, TenantRecord, UserRecord,
 };
@@ -23,6 +25,8 @@ use countersign_oauth::{
 pub enum Write {
     /// A new client; there must be none of its id.
     AddClient(Box<ClientRecord>),
+    /// A new request that waits for a person.
+    AddDecoupled(NewDecoupled),
     /// A new one-time value.
     AddOneTime(NewOneTime),
     /// A new session, and the keyed hash of its cookie.
@@ -31,6 +35,8 @@ pub enum Write {
     AddSigningKey(Box<SigningKeyRecord>),
     /// A new person; there must be none of their id or username.
     AddUser(Box<UserRecord>),
+    /// What a person said of the request of this grant; nobody may have answered it before.
+    AnswerDecoupled(GrantId, Box<Answer>),
     /// What the authorization server's protocol decided.
     Apply(Box<Change>),
     /// The sealed query of the event.
@@ -77,12 +83,16 @@ pub(crate) async fn apply(
     for write in writes {
         match write {
             Write::AddClient(record) => clients::add(tx, tenant, record, now).await?,
+            Write::AddDecoupled(new) => decoupled_requests::add(tx, tenant, new).await?,
             Write::AddOneTime(new) => one_time::add(tx, tenant, new).await?,
             Write::AddSession(handle, session) => {
                 sessions::add(tx, tenant, handle, session).await?
             }
             Write::AddSigningKey(row) => signing_keys::add(tx, tenant, row).await?,
             Write::AddUser(record) => users::add(tx, tenant, record, now).await?,
+            Write::AnswerDecoupled(grant, answer) => {
+                decoupled_requests::answer(tx, tenant, *grant, answer, now).await?;
+            }
             Write::Apply(change) => self::change(tx, tenant, change).await?,
             Write::Detail(detail) => {
                 event_details::add_all(tx, &[(tenant.clone(), detail.clone())]).await?;

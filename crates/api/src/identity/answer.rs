@@ -248,7 +248,10 @@ const fn status(refused: OAuthError) -> StatusCode {
         ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::AccessDenied
+        | ErrorCode::AuthorizationPending
         | ErrorCode::ConsentRequired
+        | ErrorCode::ExpiredToken
+        | ErrorCode::InvalidBindingMessage
         | ErrorCode::InvalidDpopProof
         | ErrorCode::InvalidGrant
         | ErrorCode::InvalidRequest
@@ -257,7 +260,9 @@ const fn status(refused: OAuthError) -> StatusCode {
         | ErrorCode::InvalidTarget
         | ErrorCode::LoginRequired
         | ErrorCode::RequestNotSupported
+        | ErrorCode::SlowDown
         | ErrorCode::UnauthorizedClient
+        | ErrorCode::UnknownUserId
         | ErrorCode::UnsupportedGrantType
         | ErrorCode::UnsupportedResponseType => StatusCode::BAD_REQUEST,
     }

@@ -7,6 +7,7 @@ use super::answer::{Failure, see_other};
 use super::body;
 use super::call::Call;
 use super::cookies;
+use super::own_page::{self, OwnPage};
 use super::par::requested;
 use super::record;
 use super::ticket::{self, Browser, Known, Source, Step, Ticket};
@@ -48,7 +49,7 @@ pub(super) async fn begin(identity: Arc<Identity>, mut call: Call) -> Result<Res
         session: session.as_ref().map(|session| session.id),
     };
     let ticket = Ticket {
-        client: client.id.clone(),
+        client: Some(client.id.clone()),
         source,
         beginning,
         session: None,
@@ -63,9 +64,14 @@ pub(super) async fn begin(identity: Arc<Identity>, mut call: Call) -> Result<Res
 pub(super) async fn resume(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     let form = body::query(&call).map_err(|_| PageError::Malformed)?;
     let ticket: Ticket = ticket::open(&identity, &call, Step::Resume, form.get("ticket"))?;
-    let (client, request) = reopen(&identity, &call, &ticket).await?;
+    let purpose = reopen(&identity, &call, &ticket).await?;
     let session = cookies::session(&identity, &call).await?;
-    proceed(&identity, &call, &client, request, ticket, session).await
+    match purpose {
+        Purpose::Client(client, request) => {
+            proceed(&identity, &call, &client, *request, ticket, session).await
+        }
+        Purpose::Page(page) => own_page::show(&identity, &call, page, session).await,
+    }
 }
 
 /// Why an arriving request goes nowhere.
@@ -190,16 +196,54 @@ fn refuse(
     }
 }
 
-/// The client and request of a ticket, as they stand now.
+/// What an interaction is for, as it stands now.
+pub(super) enum Purpose {
+    /// A client's authorization request.
+    Client(Arc<ClientRecord>, Box<AuthorizationRequest>),
+    /// A page of this server.
+    Page(OwnPage),
+}
+
+impl Purpose {
+    /// Where the person goes on to, in words.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Client(client, _) => client.name.as_str(),
+            Self::Page(page) => page.name(),
+        }
+    }
+
+    /// The client, if one sent the browser.
+    pub(super) fn client_id(&self) -> Option<&ClientId> {
+        match self {
+            Self::Client(client, _) => Some(&client.id),
+            Self::Page(_) => None,
+        }
+    }
+
+    /// Where the redirect after a form may lead.
+    fn form_target(&self) -> String {
+        match self {
+            Self::Client(_, request) => pages::origin_of(request.redirect_uri.as_str()),
+            Self::Page(_) => String::new(),
+        }
+    }
+}
+
+/// What a ticket is for, as it stands now.
 pub(super) async fn reopen(
     identity: &Identity,
     call: &Call,
     ticket: &Ticket,
-) -> Result<(Arc<ClientRecord>, AuthorizationRequest), Failure> {
+) -> Result<Purpose, Failure> {
     ticket.check_age(identity.fabric.now())?;
-    let client = registered(identity, call, Some(ticket.client.clone())).await?;
+    if let Source::Page(page) = &ticket.source {
+        return Ok(Purpose::Page(page.clone()));
+    }
+    let client = registered(identity, call, ticket.client.clone()).await?;
     let request = match &ticket.source {
         Source::Here(request) => (**request).clone(),
+        Source::Page(_) => return Err(PageError::ForeignForm.into()),
         Source::Pushed(handle) => {
             let pushed = pushed(identity, call, handle).await?;
             if pushed.client != client.id {
@@ -211,14 +255,14 @@ pub(super) async fn reopen(
     if request.still_allowed(&client, &call.tenant).is_err() {
         return Err(PageError::InteractionOver.into());
     }
-    Ok((client, request))
+    Ok(Purpose::Client(client, Box::new(request)))
 }
 
 /// Asks what comes next and answers it.
 async fn proceed(
     identity: &Identity,
     call: &Call,
-    client: &ClientRecord,
+    client: &Arc<ClientRecord>,
     request: AuthorizationRequest,
     ticket: Ticket,
     session: Option<Session>,
@@ -271,7 +315,10 @@ async fn proceed(
                 pages::render(&page, &pages::origin_of(request.redirect_uri.as_str())),
             )
         }
-        NextStep::SignIn(_) => sign_in_page(identity, call, client, &request, &ticket, None),
+        NextStep::SignIn(_) => {
+            let purpose = Purpose::Client(Arc::clone(client), Box::new(request));
+            sign_in_page(identity, call, &purpose, &ticket, None)
+        }
         NextStep::Refuse(error) => {
             let (code, reason) = (Code::of(error.code().as_str()), Code::of(error.reason()));
             let event = AuthorizationRefused {
@@ -294,27 +341,27 @@ async fn proceed(
 pub(super) fn sign_in_page(
     identity: &Identity,
     call: &Call,
-    client: &ClientRecord,
-    request: &AuthorizationRequest,
+    purpose: &Purpose,
     ticket: &Ticket,
     problem: Option<&str>,
 ) -> Result<Response, Failure> {
     let browser = Browser::of(identity, call);
     let sealed = ticket::seal(identity, call, &browser.value, Step::SignIn, ticket)?;
     let page = SignInPage {
-        client: client.name.as_str(),
+        client: purpose.name(),
         action: call.path_of("/sign-in"),
         ticket: &sealed,
         problem,
     };
-    shown(
-        call,
-        &browser,
-        pages::render(&page, &pages::origin_of(request.redirect_uri.as_str())),
-    )
+    shown(call, &browser, pages::render(&page, &purpose.form_target()))
 }
 
-fn shown(call: &Call, browser: &Browser, mut response: Response) -> Result<Response, Failure> {
+/// A page for this browser, which gets a name with it if it had none.
+pub(super) fn shown(
+    call: &Call,
+    browser: &Browser,
+    mut response: Response,
+) -> Result<Response, Failure> {
     if browser.known == Known::New {
         cookies::name_browser(&mut response, &call.tenant.name, &browser.value)?;
     }
@@ -381,7 +428,7 @@ pub(super) async fn end(
     event: impl Into<Event>,
 ) -> Result<(), Failure> {
     match &ticket.source {
-        Source::Here(_) => record::refused(identity, call, event),
+        Source::Here(_) | Source::Page(_) => record::refused(identity, call, event),
         Source::Pushed(_) => {
             let event =
                 identity
@@ -404,7 +451,7 @@ async fn commit(
     let fabric = &identity.fabric;
     let now = fabric.now();
     let handle = match &ticket.source {
-        Source::Here(_) => {
+        Source::Here(_) | Source::Page(_) => {
             let _receipt = fabric
                 .store()
                 .change(&call.tenant.name, writes, event, now)
@@ -440,7 +487,7 @@ async fn commit(
     record::authorization_refused(
         identity,
         call,
-        Some(ticket.client.clone()),
+        ticket.client.clone(),
         "error_page",
         error.reason(),
     )?;

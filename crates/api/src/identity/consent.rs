@@ -2,7 +2,7 @@
 
 use super::Identity;
 use super::answer::{Failure, see_other};
-use super::authorize;
+use super::authorize::{self, Purpose};
 use super::body;
 use super::call::Call;
 use super::cookies;
@@ -26,7 +26,10 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
             return Err(error.into());
         }
     };
-    let (client, request) = authorize::reopen(&identity, &call, &ticket).await?;
+    let Purpose::Client(client, request) = authorize::reopen(&identity, &call, &ticket).await?
+    else {
+        return Err(PageError::ForeignForm.into());
+    };
     let session = cookies::session(&identity, &call).await?;
     // The page was made for one person; another one who signed in meanwhile has not read it.
     let session = session

@@ -5,8 +5,8 @@
 use super::answer::{Failure, finish};
 use super::call::{Call, source};
 use super::{
-    Door, Identity, authorize, consent, introspect, logout, metadata, par, record, revoke, sign_in,
-    token, userinfo,
+    Door, Identity, authorize, backchannel, consent, device, device_authorization, introspect,
+    logout, metadata, par, record, requests, revoke, sign_in, token, userinfo,
 };
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -94,11 +94,39 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: |i, c| Box::pin(authorize::resume(i, c)),
     },
     Endpoint {
+        path: "/bc-authorize",
+        methods: &[Method::POST],
+        credential: Credential::ConfidentialClient,
+        doors: Doors::Both,
+        handler: |i, c| Box::pin(backchannel::authenticate(i, c)),
+    },
+    Endpoint {
         path: "/consent",
         methods: &[Method::POST],
         credential: Credential::BrowserForm,
         doors: Doors::Browser,
         handler: |i, c| Box::pin(consent::answer(i, c)),
+    },
+    Endpoint {
+        path: "/device",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(device::page(i, c)),
+    },
+    Endpoint {
+        path: "/device/code",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(device::enter(i, c)),
+    },
+    Endpoint {
+        path: "/device_authorization",
+        methods: &[Method::POST],
+        credential: Credential::Client,
+        doors: Doors::Both,
+        handler: |i, c| Box::pin(device_authorization::authorize(i, c)),
     },
     Endpoint {
         path: "/introspect",
@@ -127,6 +155,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
         credential: Credential::Client,
         doors: Doors::Both,
         handler: |i, c| Box::pin(par::push(i, c)),
+    },
+    Endpoint {
+        path: "/requests",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(requests::page(i, c)),
+    },
+    Endpoint {
+        path: "/requests/answer",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(requests::answer(i, c)),
     },
     Endpoint {
         path: "/revoke",

@@ -40,10 +40,10 @@ pub(super) async fn sign_in(identity: Arc<Identity>, mut call: Call) -> Result<R
             return Err(error.into());
         }
     };
-    let (client, request) = authorize::reopen(&identity, &call, &ticket).await?;
-    match check(&identity, &call, &form, &client.id).await? {
+    let purpose = authorize::reopen(&identity, &call, &ticket).await?;
+    match check(&identity, &call, &form, purpose.client_id()).await? {
         Checked::Wrong => {
-            authorize::sign_in_page(&identity, &call, &client, &request, &ticket, Some(PROBLEM))
+            authorize::sign_in_page(&identity, &call, &purpose, &ticket, Some(PROBLEM))
         }
         Checked::Right(user) => begin_session(&identity, &call, &ticket, *user).await,
     }
@@ -58,7 +58,7 @@ async fn check(
     identity: &Identity,
     call: &Call,
     form: &Form,
-    client: &ClientId,
+    client: Option<&ClientId>,
 ) -> Result<Checked, Failure> {
     let (Some(username), Some(password)) = (form.get("username"), form.get("password")) else {
         return Ok(Checked::Wrong);
@@ -88,12 +88,7 @@ async fn check(
             record::refused(
                 identity,
                 call,
-                attempt(
-                    Some(client),
-                    SignInOutcome::Failed,
-                    Some("user_disabled"),
-                    id,
-                ),
+                attempt(client, SignInOutcome::Failed, Some("user_disabled"), id),
             )?;
             Ok(Checked::Wrong)
         }
@@ -106,7 +101,7 @@ async fn check(
             record::refused(
                 identity,
                 call,
-                attempt(Some(client), SignInOutcome::Failed, Some(reason), id),
+                attempt(client, SignInOutcome::Failed, Some(reason), id),
             )?;
             Ok(Checked::Wrong)
         }
@@ -118,7 +113,7 @@ fn throttled(
     identity: &Identity,
     call: &Call,
     username: &str,
-    client: &ClientId,
+    client: Option<&ClientId>,
 ) -> Result<(Attempt, Attempt), Failure> {
     let key = identity
         .fabric
@@ -135,7 +130,7 @@ fn throttled(
         });
     begun.map_err(|wait| {
         let event = attempt(
-            Some(client),
+            client,
             SignInOutcome::Throttled,
             Some("too_many_attempts"),
             None,
@@ -192,7 +187,7 @@ async fn begin_session(
         now,
     );
     let mut event = attempt(
-        Some(&ticket.client),
+        ticket.client.as_ref(),
         SignInOutcome::SignedIn,
         None,
         Some(user.id),

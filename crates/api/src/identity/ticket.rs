@@ -6,6 +6,7 @@
 use super::Identity;
 use super::call::Call;
 use super::cookies;
+use super::own_page::OwnPage;
 use countersign_base::{ClientId, Secret, SessionId, UnixTime};
 use countersign_crypto::base64url;
 use countersign_crypto::mac::{MacKey, Tag};
@@ -20,8 +21,8 @@ const TICKET_BYTES_MAX: usize = 12 * 1024;
 /// An interaction under way.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Ticket {
-    /// Who sent the browser.
-    pub(super) client: ClientId,
+    /// Who sent the browser. Nobody: a page of this server asks itself.
+    pub(super) client: Option<ClientId>,
     /// What it asks for.
     pub(super) source: Source,
     /// How it began.
@@ -36,6 +37,8 @@ pub(super) struct Ticket {
 pub(super) enum Source {
     /// In the ticket itself.
     Here(Box<AuthorizationRequest>),
+    /// There is none: the person wants a page of this server.
+    Page(OwnPage),
     /// Pushed, under this handle.
     Pushed(String),
 }
@@ -43,19 +46,23 @@ pub(super) enum Source {
 /// For which step a ticket is.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
+    Answer,
     Consent,
     Resume,
     SignIn,
     SignOut,
+    UserCode,
 }
 
 impl Step {
     const fn name(self) -> &'static [u8] {
         match self {
+            Self::Answer => b"answer",
             Self::Consent => b"consent",
             Self::Resume => b"resume",
             Self::SignIn => b"sign in",
             Self::SignOut => b"sign out",
+            Self::UserCode => b"user code",
         }
     }
 }

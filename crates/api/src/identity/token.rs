@@ -5,6 +5,7 @@ use super::answer::{Failure, json};
 use super::body;
 use super::call::Call;
 use super::client::{self, Caller};
+use super::decoupled;
 use super::presented;
 use super::record::{self, CallFacts};
 use axum::response::Response;
@@ -19,7 +20,9 @@ use countersign_oauth::{
     RevocationReason, TenantRecord, TokenRequest,
 };
 use countersign_policy::{Permitted, PolicySet, decide};
-use countersign_store::{AuthorizationCode, Judged, Loaded, Loot, Presented, Recorder, Settled};
+use countersign_store::{
+    AuthReqId, AuthorizationCode, DeviceCode, Judged, Loaded, Loot, Presented, Recorder, Settled,
+};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use serde::Serialize;
@@ -41,6 +44,20 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
         Ok(binding) => binding,
         Err(failure) => return refuse(&identity, &call, who, grant_type, failure),
     };
+    if let Some(error) = decoupled::still_waits(&identity, &call, &request, &record).await? {
+        if identity
+            .fabric
+            .store()
+            .spend_assertion(unspent)
+            .await?
+            .is_err()
+        {
+            return replayed(&identity, &call, who);
+        }
+        // A poll that finds nothing new is no event; the request and its answer are.
+        call.was_recorded();
+        return Err(error.into());
+    }
     let shown = match Shown::of(&identity, &call, &request) {
         Ok(shown) => shown,
         Err(error) => return refuse(&identity, &call, who, grant_type, error.into()),
@@ -65,16 +82,7 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
         })
         .await?;
     match settled {
-        Err(_replayed) => {
-            record::client_refused(
-                &identity,
-                &call,
-                who,
-                "private_key_jwt",
-                "assertion_replayed",
-            )?;
-            Err(OAuthError::ClientUnauthenticated.into())
-        }
+        Err(_replayed) => replayed(&identity, &call, who),
         Ok(Settled::Permitted(permit)) => {
             let tokens = mint(permit, fabric.keys(), now).map_err(|error| {
                 tracing::error!(event = "mint_failed", %error);
@@ -92,6 +100,22 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
             refuse(&identity, &call, who, grant_type, error.into())
         }
     }
+}
+
+/// The client's assertion came a second time.
+fn replayed(
+    identity: &Identity,
+    call: &Call,
+    client: Option<ClientId>,
+) -> Result<Response, Failure> {
+    record::client_refused(
+        identity,
+        call,
+        client,
+        "private_key_jwt",
+        "assertion_replayed",
+    )?;
+    Err(OAuthError::ClientUnauthenticated.into())
 }
 
 /// Records a refusal that no transaction recorded, then answers it.
@@ -128,9 +152,10 @@ enum Shown {
 impl Shown {
     fn of(identity: &Identity, call: &Call, request: &TokenRequest) -> Result<Self, OAuthError> {
         match request {
-            TokenRequest::AuthorizationCode(_) | TokenRequest::ClientCredentials(_) => {
-                Ok(Self::Nothing)
-            }
+            TokenRequest::AuthorizationCode(_)
+            | TokenRequest::Ciba(_)
+            | TokenRequest::ClientCredentials(_)
+            | TokenRequest::DeviceCode(_) => Ok(Self::Nothing),
             TokenRequest::RefreshToken(request) => {
                 let key = identity.fabric.keys().refresh_key(&call.tenant.name);
                 RefreshHandle::parse(request.token.expose(), &key)
@@ -165,6 +190,18 @@ impl Shown {
                     .fabric
                     .secrets()
                     .handle::<AuthorizationCode>(&call.tenant.name, request.code.expose()),
+            ),
+            (Self::Nothing, TokenRequest::Ciba(request)) => Presented::AuthReqId(
+                identity
+                    .fabric
+                    .secrets()
+                    .handle::<AuthReqId>(&call.tenant.name, request.auth_req_id.expose()),
+            ),
+            (Self::Nothing, TokenRequest::DeviceCode(request)) => Presented::DeviceCode(
+                identity
+                    .fabric
+                    .secrets()
+                    .handle::<DeviceCode>(&call.tenant.name, request.device_code.expose()),
             ),
             (Self::Refresh(handle), _) => Presented::RefreshFamily(handle.family()),
             (Self::Exchange { subject, .. }, _) => match &subject.subject {
@@ -263,6 +300,12 @@ impl Judge {
             (TokenRequest::AuthorizationCode(request), _, Loot::Code(taken)) => {
                 request.redeem(taken, &standing, &requester, self.fresh, self.now)
             }
+            (TokenRequest::Ciba(request), _, Loot::Decoupled(polled)) => {
+                request.redeem(polled, &standing, &requester, self.fresh, self.now)
+            }
+            (TokenRequest::DeviceCode(request), _, Loot::Decoupled(polled)) => {
+                request.redeem(polled, &standing, &requester, self.fresh, self.now)
+            }
             (TokenRequest::ClientCredentials(request), _, _) => {
                 request.redeem(&standing, &requester, self.fresh, self.now)
             }
@@ -283,6 +326,9 @@ impl Judge {
             }
             // What was shown and what was taken always fit the request; if they ever did not, nothing is issued.
             (TokenRequest::AuthorizationCode(_), _, _) => Err(OAuthError::CodeUnknown.into()),
+            (TokenRequest::Ciba(_) | TokenRequest::DeviceCode(_), _, _) => {
+                Err(OAuthError::PolledUnknown.into())
+            }
             (TokenRequest::RefreshToken(_), _, _) => Err(OAuthError::RefreshUnknown.into()),
             (TokenRequest::TokenExchange(_), _, _) => Err(OAuthError::SubjectTokenRefused.into()),
         }
@@ -306,6 +352,12 @@ impl Judge {
                 by: event::Actor::Client(client.id().clone()),
                 grant,
                 reason: Code::of("code_replayed"),
+            }
+            .into(),
+            RevocationReason::PolledReused => GrantRevoked {
+                by: event::Actor::Client(client.id().clone()),
+                grant,
+                reason: Code::of("polled_replayed"),
             }
             .into(),
             RevocationReason::ClientRevoked | RevocationReason::AdministratorRevoked => {

@@ -58,11 +58,19 @@ const MATRIX: &[Row] = &[
     // Without a good request it shows a page; who may ask for what is the subject of the other tests.
     public("/authorize", 400),
     form("/authorize/resume"),
+    client("/bc-authorize"),
     form("/consent"),
+    // The page that asks for a code shows nothing else.
+    public("/device", 200),
+    form("/device/code"),
+    client("/device_authorization"),
     client("/introspect"),
     public("/logout", 200),
     form("/logout/confirm"),
     client("/par"),
+    // Signed out, it shows the sign-in page.
+    public("/requests", 200),
+    form("/requests/answer"),
     client("/revoke"),
     form("/sign-in"),
     client("/token"),

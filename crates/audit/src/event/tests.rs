@@ -120,7 +120,46 @@ pub(crate) fn examples() -> Vec<Event> {
     events.extend(key_and_lifecycle_events());
     events.extend(token_events());
     events.extend(sign_in_events());
+    events.extend(decoupled_events());
     events
+}
+
+fn decoupled_events() -> Vec<Event> {
+    let code = || Code::of(CODE);
+    let grant = GrantId::from_u64(u64::MAX);
+    vec![
+        ClientNotified {
+            client: client(),
+            grant,
+            outcome: code(),
+        }
+        .into(),
+        DecoupledAnswered {
+            answer: DecoupledAnswer::Refused,
+            client: client(),
+            flow: code(),
+            grant,
+            policies: names(),
+            reason: Some(code()),
+            scopes: text(),
+            user: user(),
+        }
+        .into(),
+        DecoupledRequested {
+            aud: Some(text()),
+            client: client(),
+            flow: code(),
+            grant,
+            scopes: text(),
+            user: Some(user()),
+        }
+        .into(),
+        UserCodeRefused {
+            reason: code(),
+            user: user(),
+        }
+        .into(),
+    ]
 }
 
 fn administration_events() -> Vec<Event> {
@@ -273,10 +312,13 @@ fn what_changes_rights_has_reserved_space() {
         "authorization.refused",
         "authorization.requested",
         "client.authentication",
+        "client.notified",
         "decision",
+        "decoupled.requested",
         "introspected",
         "outcome",
         "refusals.counted",
+        "user_code.refused",
     ];
     assert_eq!(data, expected);
 }

@@ -1,11 +1,12 @@
 //! `[[clients]]`: applications that ask for tokens. What stands here can't be changed by script.
 
 use super::Tenants;
+use super::ciba::RawCiba;
 use super::error::Mistakes;
 use super::span::{SecretReference, Span};
 use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
 use countersign_oauth::client::{
-    Application, BindingRule, ConsentRule, GrantType, PushedRequestRule,
+    Application, BindingRule, CibaRules, ConsentRule, GrantType, PushedRequestRule,
 };
 use countersign_oauth::redirect::RedirectUri;
 use serde::Deserialize;
@@ -43,6 +44,8 @@ pub struct RawClient {
     binding: Option<BindingRule>,
     pushed_requests: Option<PushedRequestRule>,
     consent: Option<ConsentRule>,
+    #[serde(default)]
+    ciba: RawCiba,
     access_token_lifetime: Option<Spanned<Span>>,
     refresh_token_lifetime: Option<Span>,
 }
@@ -89,6 +92,8 @@ pub struct ClientSection {
     pub pushed_requests: PushedRequestRule,
     /// Whether people are asked.
     pub consent: ConsentRule,
+    /// What it registers for CIBA.
+    pub ciba: CibaRules,
     /// How long its access tokens live, if not the default.
     pub access_token_lifetime: Option<Span>,
     /// How long its refresh token families live, if not the default.
@@ -167,6 +172,7 @@ fn check_one(
             .pushed_requests
             .unwrap_or(PushedRequestRule::Optional),
         consent: client.consent.unwrap_or(ConsentRule::Ask),
+        ciba: client.ciba.rules(),
         access_token_lifetime: client.access_token_lifetime.map(Spanned::into_inner),
         refresh_token_lifetime: client.refresh_token_lifetime,
     })
@@ -182,17 +188,19 @@ fn grants(written: &[Spanned<String>], mistakes: &mut Mistakes<'_>) -> BTreeSet<
             None => mistakes.at(
                 &name.span(),
                 format!("no grant `{}`", name.get_ref()),
-                "known: authorization_code, client_credentials, refresh_token, token_exchange",
+                "known: authorization_code, ciba, client_credentials, device_code, refresh_token, token_exchange",
             ),
         }
     }
     grants
 }
 
-/// The grant of this name; configuration and command line may write the short form of token exchange.
+/// The grant of this name; configuration and command line may write short forms of the long ones.
 #[must_use]
 pub fn grant(name: &str) -> Option<GrantType> {
     match name {
+        "ciba" => Some(GrantType::Ciba),
+        "device_code" => Some(GrantType::DeviceCode),
         "token_exchange" => Some(GrantType::TokenExchange),
         parameter => GrantType::from_parameter(parameter),
     }

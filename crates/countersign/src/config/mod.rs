@@ -4,6 +4,7 @@
 
 pub mod advice;
 pub mod audit;
+pub mod ciba;
 pub mod clients;
 pub mod error;
 pub mod groups;

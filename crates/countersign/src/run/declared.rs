@@ -137,6 +137,7 @@ fn declared_client(
     record.binding = client.binding;
     record.pushed_requests = client.pushed_requests;
     record.consent = client.consent;
+    record.ciba = client.ciba.clone();
     if let Some(lifetime) = client.access_token_lifetime {
         record.access_token_lifetime = u32::try_from(lifetime.0.as_secs()).unwrap_or(u32::MAX);
     }

@@ -18,11 +18,23 @@ fn a_registration_that_could_never_work_or_never_be_safe_is_refused() {
         Err(RegistrationError::PublicServiceClient)
     );
     assert_eq!(
-        broken(|client| client
-            .grants
-            .retain(|grant| *grant != GrantType::AuthorizationCode)),
+        broken(|client| client.grants = [GrantType::RefreshToken].into()),
         Err(RegistrationError::RefreshWithoutCode)
     );
+    let device = broken(|client| {
+        client.grants = [GrantType::DeviceCode, GrantType::RefreshToken].into();
+    });
+    assert_eq!(device, Ok(()), "a device may stay signed in");
+    let public = broken(|client| {
+        client.authentication = ClientAuthentication::Public;
+        client.grants = [GrantType::Ciba].into();
+    });
+    assert_eq!(public, Err(RegistrationError::PublicBackchannelClient));
+    let rules = broken(|client| {
+        client.ciba.signing = BackchannelSigning::Required;
+        client.grants.remove(&GrantType::Ciba);
+    });
+    assert_eq!(rules, Err(RegistrationError::CibaRulesWithoutGrant));
     assert_eq!(
         broken(|client| client.redirect_uris = ["http://portal.example/".parse().unwrap()].into()),
         Err(RegistrationError::InsecureRedirectUri)

@@ -1,5 +1,6 @@
 //! Grant `authorization_code` (RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9449 §10; R22 to R25).
 
+use super::approval::Approval;
 use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, narrowed_audience, registered,
 };
@@ -87,10 +88,18 @@ impl AuthorizationCodeRequest {
         };
         let client = registered(standing, requester, GrantType::AuthorizationCode)?;
         self.check_binding(&code, client, requester, now)?;
-        let person = standing_person(&code, standing, now)?;
-        let audience = narrowed_audience(self.resource.as_ref(), &code.audiences)?;
+        let approval = Approval::from(code);
+        let person = standing_person(&approval, standing, now)?;
+        let audience = narrowed_audience(self.resource.as_ref(), &approval.audiences)?;
         Ok(redeemed(
-            code, client, person, audience, requester, fresh, now,
+            approval,
+            GrantType::AuthorizationCode,
+            client,
+            person,
+            audience,
+            requester,
+            fresh,
+            now,
         ))
     }
 
@@ -128,8 +137,9 @@ impl AuthorizationCodeRequest {
     }
 }
 
-fn standing_person<'a>(
-    code: &CodeRecord,
+/// The person and their session, if both still stand (R42).
+pub(super) fn standing_person<'a>(
+    code: &Approval,
     standing: &'a Standing,
     now: UnixTime,
 ) -> Result<&'a ResolvedUser, OAuthError> {
@@ -145,8 +155,14 @@ fn standing_person<'a>(
     session.map(|_| person).ok_or(OAuthError::SessionEnded)
 }
 
-fn redeemed(
-    code: CodeRecord,
+/// What an approval comes to: its grant, an access token, an ID token if it was asked for, and a refresh family if the client may have one.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a different fact of one redemption; grouping them would only rename them"
+)]
+pub(super) fn redeemed(
+    code: Approval,
+    grant_type: GrantType,
     client: &ClientRecord,
     person: &ResolvedUser,
     audience: Audience,
@@ -179,7 +195,7 @@ fn redeemed(
         Parts {
             tenant: requester.tenant,
             client,
-            grant_type: GrantType::AuthorizationCode,
+            grant_type,
             grant: code.grant,
             subject: TokenSubject::User(subject),
             scopes: code.scopes.clone(),

@@ -7,6 +7,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("tenants", "ALL"),
     ("sessions", "SWEEP"),
     ("one_time", "SWEEP"),
+    ("decoupled_requests", "SWEEP"),
     ("grants", "SWEEP"),
     ("refresh_families", "SWEEP"),
     ("assertions", "SWEEP"),

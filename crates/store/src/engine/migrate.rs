@@ -19,18 +19,32 @@ pub(crate) struct Migration {
 }
 
 /// What SQLite runs.
-pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "spine",
-    sql: include_str!("../../migrations/sqlite/0001_spine.sql"),
-}];
+pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "spine",
+        sql: include_str!("../../migrations/sqlite/0001_spine.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "decoupled",
+        sql: include_str!("../../migrations/sqlite/0005_decoupled.sql"),
+    },
+];
 
 /// What PostgreSQL runs.
-pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[Migration {
-    version: 1,
-    name: "spine",
-    sql: include_str!("../../migrations/postgres/0001_spine.sql"),
-}];
+pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "spine",
+        sql: include_str!("../../migrations/postgres/0001_spine.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "decoupled",
+        sql: include_str!("../../migrations/postgres/0005_decoupled.sql"),
+    },
+];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)";
 const APPLIED: &str = "SELECT version, checksum FROM schema_version ORDER BY version";

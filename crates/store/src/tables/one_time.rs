@@ -18,10 +18,14 @@ use std::marker::PhantomData;
 /// How long a row is kept after its value expired, so that a late second use is still seen for what it is.
 pub const KEPT_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3600);
 
-/// A kind of one-time value. The list is closed: see the implementors.
-pub trait OneTime: sealed::Sealed + Send + Sync + 'static {
+/// A kind of handle. The list is closed: see the implementors.
+pub trait Kind: sealed::Sealed + Send + Sync + 'static {
     /// The kind's name in the database and in the hash of its handles.
     const KIND: &'static str;
+}
+
+/// A kind of one-time value that is kept in this table.
+pub trait OneTime: Kind {
     /// What such a value stands for.
     type Record: Serialize + DeserializeOwned + Send + 'static;
 }
@@ -31,20 +35,33 @@ mod sealed {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal => $record:ty;)*) => {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal => $record:ty;)* @elsewhere $($(#[$other_doc:meta])* $other:ident = $other_name:literal;)*) => {
         $($(#[$doc])*
         #[derive(Debug)]
         pub enum $kind {}
 
         impl sealed::Sealed for $kind {}
 
-        impl OneTime for $kind {
+        impl Kind for $kind {
             const KIND: &'static str = $name;
+        }
+
+        impl OneTime for $kind {
             type Record = $record;
         })*
 
+        $($(#[$other_doc])*
+        #[derive(Debug)]
+        pub enum $other {}
+
+        impl sealed::Sealed for $other {}
+
+        impl Kind for $other {
+            const KIND: &'static str = $other_name;
+        })*
+
         /// The name of every kind.
-        pub const KINDS: &[&str] = &[$($name),*];
+        pub const KINDS: &[&str] = &[$($name,)* $($other_name,)*];
     };
 }
 
@@ -53,6 +70,15 @@ kinds! {
     AuthorizationCode = "authorization_code" => CodeRecord;
     /// The `request_uri` of a pushed authorization request (RFC 9126 §2.2).
     RequestUri = "request_uri" => PushedRequest;
+
+    // Handles whose values have a table of their own, because they are not spent when they are first presented.
+    @elsewhere
+    /// The `auth_req_id` of a backchannel authentication request (CIBA Core §7.3).
+    AuthReqId = "auth_req_id";
+    /// A device code (RFC 8628 §3.2).
+    DeviceCode = "device_code";
+    /// What a person types to find a device's request (RFC 8628 §6.1).
+    UserCode = "user_code";
 }
 
 /// The keyed hash of a one-time value of kind `K`. The value itself is never stored.
@@ -61,7 +87,7 @@ pub struct HandleHash<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-impl<K: OneTime> HandleHash<K> {
+impl<K: Kind> HandleHash<K> {
     /// The hash of the value that a client presented or that is being made, under the tenant's key for handles.
     #[must_use]
     pub fn of(key: &MacKey, tenant: &Tenant, value: &str) -> Self {
@@ -88,7 +114,7 @@ impl<K> Clone for HandleHash<K> {
     }
 }
 
-impl<K: OneTime> fmt::Debug for HandleHash<K> {
+impl<K: Kind> fmt::Debug for HandleHash<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HandleHash({})", K::KIND)
     }

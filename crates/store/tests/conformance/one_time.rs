@@ -71,9 +71,10 @@ fn redeem(
                 event: event(),
             }
         }
-        Loot::Code(Taken::Unknown) | Loot::Nothing | Loot::RefreshFamily(_) => {
-            Judged::Refuse { error: "unknown" }
-        }
+        Loot::Code(Taken::Unknown)
+        | Loot::Decoupled(_)
+        | Loot::Nothing
+        | Loot::RefreshFamily(_) => Judged::Refuse { error: "unknown" },
     }
 }
 

@@ -128,7 +128,7 @@ fn r26_an_unknown_grant_is_unsupported_and_none_is_a_malformed_request() {
         "password",
         "implicit",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "urn:openid:params:grant-type:ciba",
+        "urn:ietf:params:oauth:grant-type:saml2-bearer",
     ] {
         assert_eq!(
             parse(&format!("grant_type={grant}")),
