@@ -9,6 +9,7 @@ mod answer;
 mod authorize;
 mod backchannel;
 mod body;
+mod brand;
 mod call;
 mod client;
 mod consent;

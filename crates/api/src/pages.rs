@@ -1,10 +1,16 @@
 //! The pages that people meet: sign-in, consent, sign-out and errors. They work without JavaScript, in light and dark, on narrow screens.
 //!
-//! Every value is escaped by the templates (askama); a strict content security policy stands behind that.
+//! Every value is escaped by the templates (askama); a strict content security policy stands behind that. How a tenant's pages look is
+//! [`brand`]'s.
+
+pub(crate) mod brand;
+
+pub(crate) use brand::Brand;
 
 use askama::Template;
 use axum::response::Response;
 use countersign_base::RequestId;
+use countersign_oauth::TenantRecord;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use url::Url;
@@ -111,15 +117,22 @@ struct ErrorPage<'a> {
     request_id: String,
 }
 
-/// A page whose forms may lead on to `form_target`, the origin of the client's redirect URI, or nowhere else if it is empty.
-pub(crate) fn render(page: &impl Template, form_target: &str) -> Response {
-    respond(StatusCode::OK, page, form_target)
+/// A page of `tenant` whose forms may lead on to `form_target`, the origin of the client's redirect URI, or nowhere else if it is empty.
+pub(crate) fn render(tenant: &TenantRecord, page: &impl Template, form_target: &str) -> Response {
+    respond(StatusCode::OK, &Brand::of(Some(tenant)), page, form_target)
 }
 
-/// A page that says what went wrong and what to do.
-pub(crate) fn error(id: RequestId, status: StatusCode, heading: &str, advice: &str) -> Response {
+/// A page that says what went wrong and what to do; of a tenant, if the request named one.
+pub(crate) fn error(
+    tenant: Option<&TenantRecord>,
+    id: RequestId,
+    status: StatusCode,
+    heading: &str,
+    advice: &str,
+) -> Response {
     respond(
         status,
+        &Brand::of(tenant),
         &ErrorPage {
             heading,
             advice,
@@ -129,8 +142,8 @@ pub(crate) fn error(id: RequestId, status: StatusCode, heading: &str, advice: &s
     )
 }
 
-fn respond(status: StatusCode, page: &impl Template, form_target: &str) -> Response {
-    let Ok(html) = page.render() else {
+fn respond(status: StatusCode, brand: &Brand, page: &impl Template, form_target: &str) -> Response {
+    let Ok(html) = page.render_with_values(brand) else {
         return crate::identity::plain(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let mut response = Response::new(html.into());

@@ -11,6 +11,7 @@ mod lifecycle;
 mod refusals;
 mod sign_in;
 mod token;
+mod upstream;
 
 pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
 pub use decoupled::{
@@ -25,6 +26,8 @@ pub use sign_in::{
     SignInOutcome, SignOut,
 };
 pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, RefreshReused, Token};
+
+pub use upstream::{ProviderChanged, UpstreamLink, UpstreamReturned, UpstreamSignIn};
 
 use crate::record::Class;
 use serde::Serialize;
@@ -135,6 +138,14 @@ events! {
     TenantAdded = "tenant.added", Control;
     /// A token request was answered.
     Token = "token", Control;
+    /// An identity provider that is not ours came into being, changed or was disabled.
+    ProviderChanged = "provider.changed", Control;
+    /// An upstream identity was linked to an account, or its link ended.
+    UpstreamLink = "upstream.link", Control;
+    /// A browser came back from another identity provider.
+    UpstreamReturned = "upstream.returned", Data;
+    /// A person came back from another identity provider and is signed in, or not.
+    UpstreamSignIn = "upstream.sign_in", Control;
     /// A user came into being.
     UserAdded = "user.added", Control;
     /// A user's record changed.

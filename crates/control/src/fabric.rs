@@ -15,6 +15,7 @@ use crate::revocations::RevocationTable;
 use crate::root::{RootSource, make_private_directory};
 use crate::secrets::{Secrets, SecretsError};
 use crate::traces::{TraceOptions, Traces};
+use crate::upstream::{UpstreamOptions, Upstreams};
 use arc_swap::ArcSwap;
 use countersign_audit::event::{ConfigurationApplied, Started, Stopped, Verdict};
 use countersign_audit::{Code, Count, Digest, Event, Origin, Record, Text};
@@ -81,6 +82,8 @@ pub struct FabricOptions {
     pub http: HttpClient,
     /// Foreign issuers and the addresses of their keys.
     pub foreign: Vec<(Issuer, Url)>,
+    /// Identity providers that are not ours.
+    pub upstreams: Vec<UpstreamOptions>,
     /// When DPoP proofs must carry a nonce.
     pub nonces: NonceUse,
     /// Where traces go, if anywhere.
@@ -144,6 +147,7 @@ pub struct Fabric {
     revocations: RevocationTable,
     nonces: Nonces,
     foreign: ForeignKeys,
+    upstreams: Upstreams,
     passwords: PasswordPool,
     metrics: Metrics,
     traces: Traces,
@@ -278,6 +282,7 @@ impl Fabric {
             replay: ReplayMemory::new(ReplayLimits::default()),
             revocations: RevocationTable::new(REVOCATION_STALENESS_MAX),
             foreign: ForeignKeys::new(options.http, clock.clone(), options.foreign),
+            upstreams: Upstreams::default(),
             metrics,
             traces,
             running: Mutex::new(None),
@@ -290,6 +295,7 @@ impl Fabric {
             details,
         };
         let fabric = Arc::new(fabric);
+        fabric.replace_upstreams(options.upstreams);
         fabric
             .fill(options.declared, options.configuration, &*options.progress)
             .await?;
@@ -527,6 +533,17 @@ impl Fabric {
     #[must_use]
     pub const fn foreign_keys(&self) -> &ForeignKeys {
         &self.foreign
+    }
+
+    /// Identity providers that are not ours.
+    #[must_use]
+    pub const fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
+    }
+
+    /// Speaks with these identity providers from now on.
+    pub fn replace_upstreams(&self, providers: Vec<UpstreamOptions>) {
+        self.upstreams.replace(providers, &self.clock, &self.random);
     }
 
     /// The pool that hashes passwords.

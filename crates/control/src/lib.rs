@@ -1,4 +1,4 @@
-//! What runs the fabric: the open key hierarchy, the key ring and its rotation, minting, snapshots of tenants and clients, revocations, reconciliation of
+//! What runs the fabric: the open key hierarchy, the key ring and its rotation, minting, snapshots of tenants and clients, conversations with other identity providers, revocations, reconciliation of
 //! configuration, background jobs, and what is measured and logged.
 //!
 //! Not here: anything that answers a request (`api`, `gateway`), and files of configuration (`countersign`).
@@ -21,6 +21,7 @@ pub mod root;
 pub mod secrets;
 pub mod telemetry;
 pub mod traces;
+pub mod upstream;
 
 pub use authority::Authority;
 pub use ciba_notice::CibaNotice;
@@ -36,3 +37,4 @@ pub use revocations::RevocationTable;
 pub use root::RootSource;
 pub use secrets::Secrets;
 pub use traces::{TraceOptions, Traces};
+pub use upstream::{Upstream, UpstreamCredential, UpstreamError, UpstreamOptions, Upstreams};

@@ -1,23 +1,27 @@
 //! Brings the store to what the configuration declares: tenants, groups, people, clients.
 //!
 //! What is declared belongs to the configuration ([`Origin::Configuration`]) and can't be changed by script; what was declared once and is no longer is
-//! removed (clients, groups) or disabled (people). What a script made is left alone, unless the configuration declares the same name: then it takes it over.
+//! removed (clients, groups) or disabled (people, identity providers). What a script made is left alone, unless the configuration declares the same name: then it takes it over.
 
 use crate::passwords::{PasswordPool, PoolBusy};
 use crate::secrets::Secrets;
 use countersign_audit::event::{
-    Actor, ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged,
+    Actor, ClientAdded, ClientChanged, ProviderChanged, TenantAdded, UserAdded, UserChanged,
 };
-use countersign_audit::{Code, Event, Record};
+use countersign_audit::{Code, Event, Record, Text};
 use countersign_authn::client::secret_tag;
 use countersign_base::{Clock, Secret, Tenant};
 use countersign_crypto::password::{PasswordError, PasswordHash};
+use countersign_federation::ProviderRecord;
+use countersign_federation::provider::ProviderState;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
     ClientAuthentication, ClientRecord, GroupRecord, StoredPassword, TenantRecord, UserRecord,
 };
 use countersign_store::tables::revocations::Revoked;
-use countersign_store::tables::{PAGE_MAX, clients, tenants, user_groups, users};
+use countersign_store::tables::{
+    PAGE_MAX, clients, identity_providers, tenants, user_groups, users,
+};
 use countersign_store::{Store, StoreError, Write};
 use std::collections::BTreeSet;
 
@@ -48,6 +52,8 @@ pub struct Declared {
     pub users: Vec<DeclaredUser>,
     /// Clients.
     pub clients: Vec<DeclaredClient>,
+    /// Identity providers that are not ours.
+    pub providers: Vec<ProviderRecord>,
 }
 
 /// Why the store could not be brought there.
@@ -90,6 +96,7 @@ impl Reconciler<'_> {
         changes += self.groups(&names, declared.groups).await?;
         changes += self.users(&names, declared.users).await?;
         changes += self.clients(&names, declared.clients).await?;
+        changes += self.providers(&names, declared.providers).await?;
         Ok(changes)
     }
 
@@ -342,6 +349,46 @@ impl Reconciler<'_> {
         };
         self.change(&tenant, vec![Write::PutClient(Box::new(record))], event)
             .await
+    }
+
+    /// A provider that is no longer declared is disabled, not forgotten: its links stand again when it comes back, and what came of it ends now.
+    async fn providers(
+        &self,
+        tenants: &BTreeSet<Tenant>,
+        declared: Vec<ProviderRecord>,
+    ) -> Result<u64, ReconcileError> {
+        let mut changes = 0;
+        for tenant in tenants {
+            let mut connection = self.store.read().await?;
+            let stored = identity_providers::list(&mut connection, tenant).await?;
+            drop(connection);
+            let wanted: Vec<&ProviderRecord> = declared
+                .iter()
+                .filter(|provider| provider.tenant == *tenant)
+                .collect();
+            let gone = stored.iter().filter(|provider| {
+                provider.is_enabled() && !wanted.iter().any(|other| other.name == provider.name)
+            });
+            let disabled = gone.map(|provider| ProviderRecord {
+                state: ProviderState::Disabled,
+                ..provider.clone()
+            });
+            let changed = wanted.iter().filter(|provider| !stored.contains(provider));
+            for provider in disabled.chain(changed.map(|provider| (*provider).clone())) {
+                let event = ProviderChanged {
+                    by: Actor::Configuration,
+                    change: Code::of(if provider.is_enabled() {
+                        "declared"
+                    } else {
+                        "disabled"
+                    }),
+                    provider: Text::of(provider.name.as_str()),
+                };
+                let writes = vec![Write::PutProvider(Box::new(provider))];
+                changes += self.change(tenant, writes, event.into()).await?;
+            }
+        }
+        Ok(changes)
     }
 
     async fn change(

@@ -3,6 +3,7 @@
 //! Not here: what a command line prints, and what a signal does; see [`crate::verb`].
 
 mod declared;
+mod identity_providers;
 mod planes;
 mod routes;
 mod telemetry;
@@ -433,6 +434,7 @@ fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunErro
             ClientOptions::default(),
         ),
         foreign: Vec::new(),
+        upstreams: identity_providers::upstreams(config).map_err(RunError::Config)?,
         traces: traces::options(config).map_err(refused)?,
         nonces: countersign_authn::dpop::NonceUse::AfterStart,
         data,
@@ -457,6 +459,12 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     errors.extend(declared::policies(config).err());
     errors.extend(
         declared::declared(config, &base, now)
+            .err()
+            .into_iter()
+            .flatten(),
+    );
+    errors.extend(
+        identity_providers::upstreams(config)
             .err()
             .into_iter()
             .flatten(),
@@ -549,11 +557,13 @@ impl Running {
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
         let routes =
             routes::build(config, &self.fabric, &self.base, &roots).map_err(RunError::Config)?;
+        let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
         let changes = self
             .fabric
             .apply(declared, configuration_digest(config))
             .await?;
         self.fabric.replace_policies(policies);
+        self.fabric.replace_upstreams(upstreams);
         self.gateway.replace_routes(routes);
         self.config.store(Arc::new(config.clone()));
         self.tls.renew(&self.fabric)?;

@@ -2,6 +2,10 @@
 //!
 //! Not here: the cookie. The shell keeps a keyed hash of its value beside the record.
 
+pub mod device;
+
+pub use device::Device;
+
 use countersign_base::{Audience, ClientId, Duration, Scopes, SessionId, Tenant, UnixTime, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -24,6 +28,9 @@ pub struct Session {
     pub expires: UnixTime,
     /// When it was ended by a sign-out or an administrator.
     pub ended: Option<UnixTime>,
+    /// What the person signed in with, for them to recognise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
 }
 
 impl Session {
@@ -37,7 +44,14 @@ impl Session {
             auth_time: now,
             expires: now.plus(SESSION_LIFETIME),
             ended: None,
+            device: None,
         }
+    }
+
+    /// The same session on this device.
+    #[must_use]
+    pub fn on(self, device: Option<Device>) -> Self {
+        Self { device, ..self }
     }
 
     /// Whether it is neither ended nor expired.

@@ -1,5 +1,9 @@
 //! What a tenant is to the protocol: its issuer, and what each audience may see of its people.
 
+pub mod branding;
+
+pub use branding::Branding;
+
 use countersign_base::{Audience, Duration, Issuer, Role, Tenant};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +21,9 @@ pub struct TenantRecord {
     pub audiences: BTreeMap<Audience, ClaimRelease>,
     /// Seconds in which the previous refresh token is answered with the same successor (RT-18).
     pub refresh_grace: u32,
+    /// How its pages look.
+    #[serde(default)]
+    pub branding: Branding,
 }
 
 impl TenantRecord {
@@ -28,6 +35,11 @@ impl TenantRecord {
             issuer,
             audiences: BTreeMap::new(),
             refresh_grace: REFRESH_GRACE_SECONDS,
+            branding: Branding {
+                name: None,
+                accent: None,
+                logo: None,
+            },
         }
     }
 

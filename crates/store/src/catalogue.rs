@@ -148,6 +148,7 @@ catalogue! {
     /// What people allowed clients, so that they are not asked again.
     consents: Tenant {
         FIND = plain "SELECT record FROM consents WHERE tenant = $1 AND user_id = $2 AND client = $3";
+        OF_USER = plain "SELECT record FROM consents WHERE tenant = $1 AND user_id = $2 ORDER BY client LIMIT $3";
         PUT = plain "INSERT INTO consents (tenant, user_id, client, record) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, user_id, client) DO UPDATE SET record = excluded.record";
         REMOVE = plain "DELETE FROM consents WHERE tenant = $1 AND user_id = $2 AND client = $3";
     }
@@ -256,6 +257,32 @@ catalogue! {
             "DELETE FROM audit_outbox WHERE sequence IN (SELECT value FROM json_each($1))",
             "DELETE FROM audit_outbox WHERE sequence IN (SELECT value::BIGINT FROM json_array_elements_text($1::JSON))";
         WAITING = across "SELECT COUNT(*) FROM audit_outbox";
+    }
+
+    /// Identity providers that are not ours.
+    identity_providers: Tenant {
+        FIND = plain "SELECT record FROM identity_providers WHERE tenant = $1 AND provider = $2";
+        HOLD = share "SELECT record FROM identity_providers WHERE tenant = $1 AND provider = $2";
+        LIST = plain "SELECT record FROM identity_providers WHERE tenant = $1 ORDER BY provider LIMIT 1000";
+        PUT = plain "INSERT INTO identity_providers (tenant, provider, state, record, changed_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, provider) DO UPDATE SET state = excluded.state, record = excluded.record, changed_at = excluded.changed_at";
+    }
+
+    /// Which identity of which provider belongs to which account.
+    upstream_links: Tenant {
+        ADD = plain "INSERT INTO upstream_links (tenant, provider, issuer, subject, user_id, record) VALUES ($1, $2, $3, $4, $5, $6)";
+        FIND = plain "SELECT record FROM upstream_links WHERE tenant = $1 AND provider = $2 AND issuer = $3 AND subject = $4";
+        HOLD = share "SELECT record FROM upstream_links WHERE tenant = $1 AND provider = $2 AND issuer = $3 AND subject = $4";
+        OF_USER = plain "SELECT record FROM upstream_links WHERE tenant = $1 AND user_id = $2 ORDER BY provider, issuer, subject LIMIT 100";
+        REMOVE = plain "DELETE FROM upstream_links WHERE tenant = $1 AND provider = $2 AND user_id = $3";
+    }
+
+    /// Which sessions came of which provider.
+    upstream_sessions: Tenant {
+        ADD = plain "INSERT INTO upstream_sessions (tenant, session_id, provider, user_id, expires_at) VALUES ($1, $2, $3, $4, $5)";
+        OF_PROVIDER = plain "SELECT session_id FROM upstream_sessions WHERE tenant = $1 AND provider = $2 ORDER BY session_id LIMIT $3";
+        OF_USER = plain "SELECT session_id FROM upstream_sessions WHERE tenant = $1 AND provider = $2 AND user_id = $3 ORDER BY session_id LIMIT $4";
+        REMOVE = plain "DELETE FROM upstream_sessions WHERE tenant = $1 AND session_id = $2";
+        SWEEP = sweep "DELETE FROM upstream_sessions WHERE (tenant, session_id) IN (SELECT tenant, session_id FROM upstream_sessions WHERE expires_at < $1 LIMIT $2)";
     }
 
     /// Keys of people, under which what is personal about them is sealed.

@@ -32,6 +32,6 @@ pub use sweep::{Sweep, Swept};
 pub use tables::decoupled_requests::NewDecoupled;
 pub use tables::one_time::{
     AuthReqId, AuthorizationCode, DeviceCode, HandleHash, Kind, NewOneTime, OneTime, RequestUri,
-    UserCode,
+    UpstreamState, UserCode,
 };
 pub use write::Write;

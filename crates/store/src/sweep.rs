@@ -2,7 +2,7 @@
 
 use crate::catalogue::{
     Statement, assertions, decoupled_requests, event_details, grants, one_time, refresh_families,
-    revocations, sessions, throttle,
+    revocations, sessions, throttle, upstream_sessions,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -62,6 +62,10 @@ impl Sweep {
         },
         Self {
             statement: &throttle::SWEEP,
+            kept: Duration::ZERO,
+        },
+        Self {
+            statement: &upstream_sessions::SWEEP,
             kept: Duration::ZERO,
         },
     ];

@@ -10,6 +10,7 @@ pub mod consents;
 pub mod decoupled_requests;
 pub mod event_details;
 pub mod grants;
+pub mod identity_providers;
 pub mod keks;
 pub mod one_time;
 pub mod refresh_families;
@@ -20,6 +21,8 @@ pub mod signing_keys;
 pub mod subject_keys;
 pub mod tenants;
 pub mod throttle;
+pub mod upstream_links;
+pub mod upstream_sessions;
 pub mod user_groups;
 pub mod users;
 

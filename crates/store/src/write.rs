@@ -6,14 +6,17 @@ use crate::tables::event_details::EventDetail;
 use crate::tables::one_time::NewOneTime;
 use crate::tables::revocations::Revoked;
 use crate::tables::signing_keys::SigningKeyRecord;
+use crate::tables::upstream_sessions::UpstreamSession;
 use crate::tables::{
-    audit_outbox, clients, consents, decoupled_requests, event_details, grants, one_time,
-    refresh_families, revocations, sessions, signing_keys, tenants, user_groups, users,
+    audit_outbox, clients, consents, decoupled_requests, event_details, grants, identity_providers,
+    one_time, refresh_families, revocations, sessions, signing_keys, tenants, upstream_links,
+    upstream_sessions, user_groups, users,
 };
 use crate::{StoreError, Transaction};
 use countersign_audit::Record;
 use countersign_base::{ClientId, GrantId, GroupName, Kid, SessionId, Tenant, UnixTime, UserId};
 use countersign_crypto::mac::Tag;
+use countersign_federation::{LinkRecord, ProviderName, ProviderRecord};
 use countersign_keys::rotation::SigningKeyState;
 use countersign_oauth::decoupled::Answer;
 use countersign_oauth::{
@@ -29,8 +32,12 @@ pub enum Write {
     AddDecoupled(NewDecoupled),
     /// A new one-time value.
     AddOneTime(NewOneTime),
+    /// A link of an upstream identity to an account; the identity must have none.
+    AddLink(Box<LinkRecord>),
     /// A new session, and the keyed hash of its cookie.
     AddSession(Tag, Box<Session>),
+    /// A new session by an upstream identity: only while its provider, its link and its person stand.
+    AddUpstreamSession(Box<UpstreamSession>),
     /// A new signing key.
     AddSigningKey(Box<SigningKeyRecord>),
     /// A new person; there must be none of their id or username.
@@ -51,14 +58,20 @@ pub enum Write {
     PutConsent(Box<ConsentRecord>),
     /// A group, new or replaced.
     PutGroup(Box<GroupRecord>),
+    /// An identity provider, new or replaced. One that is disabled, or has another issuer than before, takes the sessions that came of it along.
+    PutProvider(Box<ProviderRecord>),
     /// A tenant, new or replaced.
     PutTenant(Box<TenantRecord>),
     /// A person, new or replaced.
     PutUser(Box<UserRecord>),
     /// The end of a client, with every token it has.
     RemoveClient(ClientId),
+    /// What a person allowed a client is forgotten.
+    RemoveConsent(UserId, ClientId),
     /// The end of a group.
     RemoveGroup(GroupName),
+    /// The end of a person's links to a provider, and of their sessions that came of it.
+    RemoveLinks(ProviderName, UserId),
     /// The end of a key.
     RemoveSigningKey(Kid),
     /// The end of a person's record, with every token about them.
@@ -85,9 +98,11 @@ pub(crate) async fn apply(
             Write::AddClient(record) => clients::add(tx, tenant, record, now).await?,
             Write::AddDecoupled(new) => decoupled_requests::add(tx, tenant, new).await?,
             Write::AddOneTime(new) => one_time::add(tx, tenant, new).await?,
+            Write::AddLink(link) => upstream_links::add(tx, tenant, link).await?,
             Write::AddSession(handle, session) => {
                 sessions::add(tx, tenant, handle, session).await?
             }
+            Write::AddUpstreamSession(new) => upstream_sessions::add(tx, tenant, new).await?,
             Write::AddSigningKey(row) => signing_keys::add(tx, tenant, row).await?,
             Write::AddUser(record) => users::add(tx, tenant, record, now).await?,
             Write::AnswerDecoupled(grant, answer) => {
@@ -110,14 +125,22 @@ pub(crate) async fn apply(
             Write::PutClient(record) => clients::put(tx, tenant, record, now).await?,
             Write::PutConsent(record) => consents::put(tx, tenant, record).await?,
             Write::PutGroup(record) => user_groups::put(tx, tenant, record, now).await?,
+            Write::PutProvider(record) => put_provider(tx, tenant, record, now).await?,
             Write::PutTenant(record) => tenants::put(tx, record, now).await?,
             Write::PutUser(record) => users::put(tx, tenant, record, now).await?,
             Write::RemoveClient(client) => {
                 let _met: Removed = clients::remove(tx, tenant, client).await?;
                 revocations::add(tx, tenant, &Revoked::Client(client.clone()), now).await?;
             }
+            Write::RemoveConsent(user, client) => {
+                let _met: Removed = consents::remove(tx, tenant, *user, client).await?;
+            }
             Write::RemoveGroup(group) => {
                 let _met: Removed = user_groups::remove(tx, tenant, group).await?;
+            }
+            Write::RemoveLinks(provider, user) => {
+                let _met: Removed = upstream_links::remove(tx, tenant, provider, *user).await?;
+                upstream_sessions::end_of_user(tx, tenant, provider, *user, now).await?;
             }
             Write::RemoveSigningKey(kid) => {
                 let _met: Removed = signing_keys::remove(tx, tenant, kid).await?;
@@ -128,6 +151,21 @@ pub(crate) async fn apply(
             }
             Write::Revoke(revoked) => revocations::add(tx, tenant, revoked, now).await?,
         }
+    }
+    Ok(())
+}
+
+async fn put_provider(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &ProviderRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let before = identity_providers::hold(tx, tenant, &record.name).await?;
+    identity_providers::put(tx, tenant, record, now).await?;
+    let moved = before.is_some_and(|before| before.issuer != record.issuer);
+    if moved || !record.is_enabled() {
+        upstream_sessions::end_of_provider(tx, tenant, &record.name, now).await?;
     }
     Ok(())
 }

@@ -120,6 +120,7 @@ impl TestFabric {
             details_for: hour,
             http: HttpClient::new(tls, EgressPolicy::public_only(), ClientOptions::default()),
             foreign: Vec::new(),
+            upstreams: Vec::new(),
             nonces: NonceUse::AfterStart,
             traces,
             progress: Box::new(|_| {}),

@@ -123,6 +123,7 @@ fn declared() -> Declared {
             record: client,
             secret: None,
         }],
+        ..Declared::default()
     }
 }
 

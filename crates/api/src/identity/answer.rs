@@ -11,7 +11,7 @@ use countersign_authn::dpop::{DPOP_NONCE_HEADER, DpopRefusal};
 use countersign_authn::{Challenge, NoncePolicy, Refusal};
 use countersign_base::{Duration, RequestId};
 use countersign_oauth::authorize::PageError;
-use countersign_oauth::{ErrorCode, OAuthError};
+use countersign_oauth::{ErrorCode, OAuthError, TenantRecord};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
@@ -118,10 +118,11 @@ struct ErrorBody<'a> {
 /// Adds what every answer carries, or renders why there is none.
 pub(super) fn finish(
     identity: &Identity,
+    tenant: Option<&TenantRecord>,
     id: RequestId,
     outcome: Result<Response, Failure>,
 ) -> Response {
-    let mut response = outcome.unwrap_or_else(|failure| render(id, failure));
+    let mut response = outcome.unwrap_or_else(|failure| render(tenant, id, failure));
     let now = identity.fabric.now();
     let headers = response.headers_mut();
     default(headers, header::CACHE_CONTROL, "no-store");
@@ -156,7 +157,7 @@ fn default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
         .or_insert(HeaderValue::from_static(value));
 }
 
-fn render(id: RequestId, failure: Failure) -> Response {
+fn render(tenant: Option<&TenantRecord>, id: RequestId, failure: Failure) -> Response {
     match failure {
         Failure::BodyUnreadable => error(
             id,
@@ -168,6 +169,7 @@ fn render(id: RequestId, failure: Failure) -> Response {
         Failure::Dpop(refusal) => dpop(id, &refusal),
         Failure::MethodNotAllowed(methods) => method_not_allowed(id, methods),
         Failure::NotFound => pages::error(
+            tenant,
             id,
             StatusCode::NOT_FOUND,
             "Not found",
@@ -180,13 +182,14 @@ fn render(id: RequestId, failure: Failure) -> Response {
             refused.description(),
         ),
         Failure::Page(refused) => pages::error(
+            tenant,
             id,
             page_status(refused),
             "This did not work",
             refused.advice(),
         ),
         Failure::Resource(refusal) => resource(id, &refusal),
-        Failure::Throttled(after) => throttled(id, after),
+        Failure::Throttled(after) => throttled(tenant, id, after),
         Failure::Unavailable => error(
             id,
             StatusCode::SERVICE_UNAVAILABLE,
@@ -298,8 +301,9 @@ fn resource(id: RequestId, refusal: &Refusal) -> Response {
     response
 }
 
-fn throttled(id: RequestId, after: Duration) -> Response {
+fn throttled(tenant: Option<&TenantRecord>, id: RequestId, after: Duration) -> Response {
     let mut response = pages::error(
+        tenant,
         id,
         StatusCode::TOO_MANY_REQUESTS,
         "Too many attempts",

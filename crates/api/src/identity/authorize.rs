@@ -312,7 +312,11 @@ async fn proceed(
             shown(
                 call,
                 &browser,
-                pages::render(&page, &pages::origin_of(request.redirect_uri.as_str())),
+                pages::render(
+                    &call.tenant,
+                    &page,
+                    &pages::origin_of(request.redirect_uri.as_str()),
+                ),
             )
         }
         NextStep::SignIn(_) => {
@@ -353,7 +357,11 @@ pub(super) fn sign_in_page(
         ticket: &sealed,
         problem,
     };
-    shown(call, &browser, pages::render(&page, &purpose.form_target()))
+    shown(
+        call,
+        &browser,
+        pages::render(&call.tenant, &page, &purpose.form_target()),
+    )
 }
 
 /// A page for this browser, which gets a name with it if it had none.

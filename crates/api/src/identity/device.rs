@@ -48,7 +48,7 @@ fn entry(
         code: code.map(ToString::to_string),
         problem,
     };
-    shown(call, &browser, pages::render(&page, ""))
+    shown(call, &browser, pages::render(&call.tenant, &page, ""))
 }
 
 /// The code was sent.
@@ -103,7 +103,7 @@ pub(super) async fn ask(
         code: Some(code.to_string()),
         requests: vec![put.page(identity, call, &browser)?],
     };
-    shown(call, &browser, pages::render(&page, ""))
+    shown(call, &browser, pages::render(&call.tenant, &page, ""))
 }
 
 /// Counts a look before it is taken: for the person, for where they come from, and for everybody.

@@ -5,8 +5,8 @@
 use super::answer::{Failure, finish};
 use super::call::{Call, source};
 use super::{
-    Door, Identity, authorize, backchannel, consent, device, device_authorization, introspect,
-    logout, metadata, par, record, requests, revoke, sign_in, token, userinfo,
+    Door, Identity, authorize, backchannel, brand, consent, device, device_authorization,
+    introspect, logout, metadata, par, record, requests, revoke, sign_in, token, userinfo,
 };
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -78,6 +78,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
         credential: Credential::Nothing,
         doors: Doors::Both,
         handler: |i, c| Box::pin(metadata::keys(i, c)),
+    },
+    Endpoint {
+        path: "/assets/brand.css",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(brand::style(i, c)),
+    },
+    Endpoint {
+        path: "/assets/logo",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(brand::logo(i, c)),
     },
     Endpoint {
         path: "/authorize",
@@ -211,28 +225,29 @@ pub(super) async fn dispatch(State(identity): State<Arc<Identity>>, request: Req
     let source = source(request.extensions());
     let (outcome, heard, tenant) = match find(&identity, request) {
         Ok((endpoint, request, tenant)) => {
-            let name = tenant.name.clone();
             if let Some(span) = &mut span {
                 span.route = Some(SpanRoute::Endpoint(endpoint.path));
-                span.tenant = Some(name.clone());
+                span.tenant = Some(tenant.name.clone());
             }
-            let call = Call::new(id, tenant, endpoint.path, request);
+            let call = Call::new(id, Arc::clone(&tenant), endpoint.path, request);
             let heard = call.recorded();
             let outcome = (endpoint.handler)(Arc::clone(&identity), call).await;
-            (outcome, heard.load(Ordering::Acquire), name)
+            (outcome, heard.load(Ordering::Acquire), Some(tenant))
         }
-        Err(failure) => (Err(failure), false, Tenant::default_tenant()),
+        Err(failure) => (Err(failure), false, None),
     };
     let outcome = match outcome {
         Err(failure) if !heard => {
-            record::unheard(&identity, &tenant, source, id, &failure).and(Err(failure))
+            let name = tenant.as_ref().map(|tenant| tenant.name.clone());
+            let name = name.unwrap_or_else(Tenant::default_tenant);
+            record::unheard(&identity, &name, source, id, &failure).and(Err(failure))
         }
         outcome => outcome,
     };
     if let Some(span) = &mut span {
         span.error = outcome.as_ref().err().map(Failure::reason);
     }
-    let response = finish(&identity, id, outcome);
+    let response = finish(&identity, tenant.as_deref(), id, outcome);
     if let Some(span) = &mut span {
         span.status = Some(response.status().as_u16());
     }

@@ -20,11 +20,12 @@ use std::sync::Arc;
 
 pub(super) async fn page(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     let Some(session) = cookies::session(&identity, &call).await? else {
-        return Ok(pages::render(&SignedOutPage {}, ""));
+        return Ok(pages::render(&call.tenant, &SignedOutPage {}, ""));
     };
     let browser = Browser::of(&identity, &call);
     let sealed = ticket::seal(&identity, &call, &browser.value, Step::SignOut, &session.id)?;
     let mut response = pages::render(
+        &call.tenant,
         &SignOutPage {
             action: call.path_of("/logout/confirm"),
             ticket: &sealed,

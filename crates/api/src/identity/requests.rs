@@ -63,7 +63,7 @@ pub(super) async fn list(
         code: None,
         requests,
     };
-    shown(call, &browser, pages::render(&page, ""))
+    shown(call, &browser, pages::render(&call.tenant, &page, ""))
 }
 
 /// A person's answer to a request.
@@ -74,6 +74,7 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
     let session = cookies::session(&identity, &call).await?;
     match decoupled::answer(&identity, &call, &form, session).await? {
         Answered::Written(said, _request, client) => Ok(pages::render(
+            &call.tenant,
             &AnsweredPage {
                 client: client.name.as_str(),
                 heading: match said {

@@ -1,5 +1,12 @@
 use super::*;
 
+fn tenant() -> TenantRecord {
+    TenantRecord::new(
+        countersign_base::Tenant::default_tenant(),
+        "https://id.test".parse().unwrap(),
+    )
+}
+
 #[test]
 fn a50_a55_markup_in_a_value_is_escaped() {
     let evil = "<script>alert(1)</script>\"'";
@@ -72,7 +79,7 @@ fn labels_and_buttons_are_those_of_the_contract() {
 
 #[test]
 fn pages_have_no_script_and_may_not_be_framed() {
-    let response = render(&SignedOutPage {}, "");
+    let response = render(&tenant(), &SignedOutPage {}, "");
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
         .to_str()
         .unwrap();
@@ -81,7 +88,11 @@ fn pages_have_no_script_and_may_not_be_framed() {
             && policy.contains("frame-ancestors 'none'")
             && !policy.contains("script")
     );
-    let response = render(&SignedOutPage {}, &origin_of("https://app.example/cb?x"));
+    let response = render(
+        &tenant(),
+        &SignedOutPage {},
+        &origin_of("https://app.example/cb?x"),
+    );
     assert!(
         response.headers()[header::CONTENT_SECURITY_POLICY]
             .to_str()

@@ -349,6 +349,7 @@ fn declared() -> Declared {
             person(&acme, "alice"),
         ],
         clients,
+        ..Declared::default()
     }
 }
 

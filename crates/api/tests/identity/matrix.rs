@@ -55,6 +55,9 @@ const MATRIX: &[Row] = &[
     public("/.well-known/jwks.json", 200),
     public("/.well-known/oauth-authorization-server", 200),
     public("/.well-known/openid-configuration", 200),
+    // This tenant has neither colours nor a logo.
+    public("/assets/brand.css", 404),
+    public("/assets/logo", 404),
     // Without a good request it shows a page; who may ask for what is the subject of the other tests.
     public("/authorize", 400),
     form("/authorize/resume"),

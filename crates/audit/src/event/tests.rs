@@ -114,9 +114,39 @@ fn sign_in_events() -> Vec<Event> {
     ]
 }
 
+fn upstream_events() -> Vec<Event> {
+    let code = || Code::of(CODE);
+    vec![
+        ProviderChanged {
+            by: Actor::LocalAdministrator,
+            change: code(),
+            provider: text(),
+        }
+        .into(),
+        UpstreamLink {
+            change: code(),
+            decision: Verdict::Denied,
+            provider: text(),
+            reason: Some(code()),
+            user: user(),
+        }
+        .into(),
+        UpstreamReturned { provider: text() }.into(),
+        UpstreamSignIn {
+            decision: Verdict::Denied,
+            provider: Some(text()),
+            reason: Some(code()),
+            session: Some(SessionId::from_u64(u64::MAX)),
+            user: Some(user()),
+        }
+        .into(),
+    ]
+}
+
 /// The largest event of each kind.
 pub(crate) fn examples() -> Vec<Event> {
     let mut events = administration_events();
+    events.extend(upstream_events());
     events.extend(key_and_lifecycle_events());
     events.extend(token_events());
     events.extend(sign_in_events());

@@ -64,6 +64,7 @@ fn declared(users: Vec<DeclaredUser>, clients: Vec<DeclaredClient>) -> Declared 
         groups: Vec::new(),
         users,
         clients,
+        providers: Vec::new(),
     }
 }
 
@@ -92,6 +93,7 @@ async fn start(data: &std::path::Path, declared: Declared) -> Arc<Fabric> {
         details_for: HOUR,
         http: HttpClient::new(tls, EgressPolicy::public_only(), ClientOptions::default()),
         foreign: Vec::new(),
+        upstreams: Vec::new(),
         nonces: NonceUse::AfterStart,
         traces: crate::TraceOptions::default(),
         progress: Box::new(|_| {}),

@@ -4,10 +4,12 @@
 
 pub mod advice;
 pub mod audit;
+pub mod branding;
 pub mod ciba;
 pub mod clients;
 pub mod error;
 pub mod groups;
+pub mod identity_providers;
 pub mod keys;
 pub mod listeners;
 pub mod policies;
@@ -38,6 +40,7 @@ struct Raw {
     clients: Vec<clients::RawClient>,
     users: Vec<users::RawUser>,
     groups: Vec<groups::RawGroup>,
+    identity_providers: Vec<identity_providers::RawProvider>,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
     policies: policies::PoliciesSection,
@@ -64,6 +67,8 @@ pub struct Config {
     pub users: Vec<users::UserSection>,
     /// `[[groups]]`
     pub groups: Vec<groups::GroupSection>,
+    /// `[[identity_providers]]`
+    pub identity_providers: Vec<identity_providers::ProviderSection>,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
     /// `[[upstreams]]`
@@ -156,6 +161,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let groups = groups::check(raw.groups, &known, mistakes);
     let users = users::check(raw.users, &known, &groups, mistakes);
     let clients = clients::check(raw.clients, &known, mistakes);
+    let identity_providers = identity_providers::check(raw.identity_providers, &known, mistakes);
     let upstreams = upstreams::check(raw.upstreams, mistakes);
     let routes = routes::check(raw.routes, &known, &upstreams, &clients, mistakes);
     Config {
@@ -167,6 +173,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         clients,
         users,
         groups,
+        identity_providers,
         routes,
         upstreams,
         policies: raw.policies,

@@ -1,5 +1,6 @@
 //! `[[tenants]]`: each has its own issuer, signing keys, users, clients and cookies.
 
+use super::branding::BrandingSection;
 use super::error::Mistakes;
 use countersign_base::{Audience, Issuer, Role, Tenant};
 use countersign_oauth::tenant::{ClaimRelease, RoleRelease};
@@ -17,6 +18,9 @@ pub struct RawTenant {
     /// What tokens for an audience say about their subject; an audience that is not listed sees nothing but `sub`.
     #[serde(default)]
     audiences: Vec<RawRelease>,
+    /// How its pages look.
+    #[serde(default)]
+    branding: BrandingSection,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +42,8 @@ pub struct TenantSection {
     pub issuer: Option<Issuer>,
     /// What tokens for each audience say about their subject.
     pub audiences: BTreeMap<Audience, ClaimRelease>,
+    /// How its pages look.
+    pub branding: BrandingSection,
 }
 
 impl TenantSection {
@@ -73,6 +79,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             name: tenant.name.into_inner(),
             issuer: tenant.issuer,
             audiences,
+            branding: tenant.branding,
         });
     }
     if !tenants.iter().any(|tenant| tenant.name.is_default()) {
@@ -82,6 +89,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
                 name: Tenant::default_tenant(),
                 issuer: None,
                 audiences: BTreeMap::new(),
+                branding: BrandingSection::default(),
             },
         );
     }

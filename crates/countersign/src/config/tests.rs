@@ -76,6 +76,30 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "refresh",
         ),
         (
+            "[[identity_providers]]\nname = \"corp\"\nissuer = \"https://corp.example\"\nclient_id = \"us\"\nclient_secret = \"hunter2\"\n",
+            5,
+            "never stands in the configuration",
+            "",
+        ),
+        (
+            "[[identity_providers]]\nname = \"corp\"\nissuer = \"https://corp.example\"\nclient_id = \"us\"\n",
+            2,
+            "not clear",
+            "client_key",
+        ),
+        (
+            "[[identity_providers]]\nname = \"corp\"\nissuer = \"http://corp.example\"\n",
+            3,
+            "an https URL",
+            "",
+        ),
+        (
+            "[[tenants]]\nname = \"demo\"\n[tenants.branding]\naccent = \"blue\"\n",
+            4,
+            "#rrggbb",
+            "",
+        ),
+        (
             "[telemetry]\notlp = \"http://collector.example:4318\"\n",
             2,
             "plain HTTP to a collector",
@@ -141,6 +165,35 @@ fn traces_are_off_until_a_collector_is_named() {
     assert_eq!(Some(otlp.sample), SampleRatio::new(0.25));
     assert_eq!(otlp.service, "gateway-eu");
     assert_eq!(otlp.ca.as_deref(), Some(Path::new("ca.pem")));
+}
+
+#[test]
+fn a_domain_belongs_to_one_provider_of_a_tenant() {
+    let provider = |tenant: &str, name: &str| {
+        format!(
+            "[[identity_providers]]\ntenant = \"{tenant}\"\nname = \"{name}\"\nissuer = \"https://{name}.example\"\nclient_id = \"us\"\n\
+             client_secret = {{ env = \"S\" }}\ndomains = [\"Corp.Example\"]\nlinking = \"create\"\noffer = \"by_domain\"\n"
+        )
+    };
+    let tenants = "[[tenants]]\nname = \"default\"\n[[tenants]]\nname = \"demo\"\n";
+    let apart = format!(
+        "{tenants}{}{}",
+        provider("default", "corp"),
+        provider("demo", "corp")
+    );
+    let config = parsed(&apart).unwrap();
+    let record = &config.identity_providers.first().unwrap().record;
+    assert!(record.claims("bob@corp.example"));
+    let twice = format!(
+        "{tenants}{}{}",
+        provider("demo", "corp"),
+        provider("demo", "other")
+    );
+    let shown = parsed(&twice).unwrap_err().first().unwrap().to_string();
+    assert!(
+        shown.contains("two providers") && shown.contains("`corp`"),
+        "{shown}"
+    );
 }
 
 #[test]

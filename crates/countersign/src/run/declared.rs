@@ -33,6 +33,13 @@ pub(super) fn declared(
             Ok(issuer) => {
                 let mut record = TenantRecord::new(tenant.name.clone(), issuer);
                 record.audiences = tenant.audiences.clone();
+                match tenant.branding.read(&config.dir) {
+                    Ok(branding) => record.branding = branding,
+                    Err(message) => errors.push(ConfigError::in_file(
+                        &file,
+                        format!("tenant `{}`: {message}", tenant.name),
+                    )),
+                }
                 declared.tenants.push(record);
             }
             Err(error) => errors.push(ConfigError::in_file(
@@ -70,6 +77,10 @@ pub(super) fn declared(
             )),
         }
     }
+    let providers = config.identity_providers.iter();
+    declared
+        .providers
+        .extend(providers.map(|section| section.record.clone()));
     if errors.is_empty() {
         Ok(declared)
     } else {

@@ -30,6 +30,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "decoupled",
         sql: include_str!("../../migrations/sqlite/0005_decoupled.sql"),
     },
+    Migration {
+        version: 8,
+        name: "upstream",
+        sql: include_str!("../../migrations/sqlite/0008_upstream.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -43,6 +48,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 5,
         name: "decoupled",
         sql: include_str!("../../migrations/postgres/0005_decoupled.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "upstream",
+        sql: include_str!("../../migrations/postgres/0008_upstream.sql"),
     },
 ];
 

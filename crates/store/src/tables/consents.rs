@@ -1,7 +1,7 @@
 //! What people allowed clients, so that they are not asked again.
 
 use super::clients::Removed;
-use super::{decode, encode};
+use super::{decode, encode, page};
 use crate::catalogue::consents as sql;
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
@@ -58,4 +58,22 @@ pub async fn find(
         .await?;
     row.map(|row| decode("consents", &row.get::<String>(0)?))
         .transpose()
+}
+
+/// What this person allowed, in the order of the clients' names.
+pub async fn of_user(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    user: UserId,
+    limit: u16,
+) -> Result<Vec<ConsentRecord>, StoreError> {
+    let rows = connection
+        .fetch_all(
+            &sql::OF_USER,
+            args![tenant.as_str(), user.as_bytes(), page(limit)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| decode("consents", &row.get::<String>(0)?))
+        .collect()
 }

@@ -9,6 +9,7 @@ use crate::engine::{Row, args};
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{Duration, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
+use countersign_federation::PendingLogin;
 use countersign_oauth::{CodeRecord, PushedRequest, Taken};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,6 +71,8 @@ kinds! {
     AuthorizationCode = "authorization_code" => CodeRecord;
     /// The `request_uri` of a pushed authorization request (RFC 9126 §2.2).
     RequestUri = "request_uri" => PushedRequest;
+    /// The `state` of a sign-in at another provider (OpenID Connect Core §3.1.2.1).
+    UpstreamState = "upstream_state" => PendingLogin;
 
     // Handles whose values have a table of their own, because they are not spent when they are first presented.
     @elsewhere
