@@ -86,6 +86,7 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
             "",
         )),
         Answered::Denied => Ok(pages::error(
+            Some(&call.tenant),
             call.id,
             StatusCode::FORBIDDEN,
             "Not allowed",
