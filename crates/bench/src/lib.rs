@@ -8,6 +8,7 @@ pub mod clients;
 pub mod cpu;
 pub mod load;
 pub mod page;
+pub mod peers;
 pub mod report;
 pub mod server;
 pub mod suites;

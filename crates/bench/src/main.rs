@@ -1,5 +1,6 @@
-//! `bench --server PATH SUITE [--quick]` and `chaos --server PATH [--minutes N]`.
+//! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] SUITE [--quick]` and `chaos --server PATH [--minutes N]`.
 
+use countersign_bench::peers::Installed;
 use countersign_bench::{Failed, chaos, suites};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 #[derive(Default)]
 struct Options {
     server: PathBuf,
+    peers: Installed,
     quick: bool,
     minutes: Option<f64>,
     names: Vec<String>,
@@ -36,6 +38,14 @@ fn run() -> Result<bool, Failed> {
                     .ok_or("`--server` needs the program")?
                     .into()
             }
+            "--peer" => {
+                let (name, directory) = named(arguments.next())?;
+                options.peers.insert(name, Ok(directory.into()));
+            }
+            "--absent" => {
+                let (name, reason) = named(arguments.next())?;
+                options.peers.insert(name, Err(reason));
+            }
             "--minutes" => {
                 options.minutes = Some(
                     arguments
@@ -58,9 +68,22 @@ fn run() -> Result<bool, Failed> {
             } else {
                 suites::Effort::full()
             };
-            runtime.block_on(suites::run(&options.names, &options.server, effort))
+            let subjects = suites::Subjects {
+                server: options.server,
+                peers: options.peers,
+            };
+            runtime.block_on(suites::run(&options.names, &subjects, effort))
         }
         "chaos" => runtime.block_on(chaos::run(&options.server, options.minutes.unwrap_or(1.0))),
         other => Err(format!("`{other}` is neither `bench` nor `chaos`").into()),
     }
+}
+
+/// `NAME=VALUE`.
+fn named(argument: Option<String>) -> Result<(String, String), Failed> {
+    let argument = argument.ok_or("a peer is written NAME=DIRECTORY, an absent one NAME=REASON")?;
+    let (name, value) = argument
+        .split_once('=')
+        .ok_or("a peer is written NAME=DIRECTORY, an absent one NAME=REASON")?;
+    Ok((name.to_owned(), value.to_owned()))
 }

@@ -5,9 +5,10 @@ mod gateway;
 mod identity;
 mod setting;
 
+use crate::peers::Installed;
 use crate::report::{Report, Row, Run};
 use crate::{Failed, page};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -42,10 +43,19 @@ impl Effort {
 
 type Measured<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Failed>> + 'a>>;
 
+/// What is measured.
+#[derive(Debug)]
+pub struct Subjects {
+    /// Our program.
+    pub server: PathBuf,
+    /// Servers by others.
+    pub peers: Installed,
+}
+
 struct Suite {
     name: &'static str,
     about: &'static str,
-    measure: for<'a> fn(&'a Path, Effort) -> Measured<'a>,
+    measure: for<'a> fn(&'a Subjects, Effort) -> Measured<'a>,
 }
 
 const SUITES: &[Suite] = &[audit::SUITE, gateway::SUITE, identity::SUITE];
@@ -54,7 +64,7 @@ const SUITES: &[Suite] = &[audit::SUITE, gateway::SUITE, identity::SUITE];
 ///
 /// # Errors
 /// When a name is unknown or nothing can be written; a row that cannot be measured is a row with its error.
-pub async fn run(names: &[String], server: &Path, effort: Effort) -> Result<bool, Failed> {
+pub async fn run(names: &[String], subjects: &Subjects, effort: Effort) -> Result<bool, Failed> {
     if let Some(unknown) = names
         .iter()
         .find(|name| SUITES.iter().all(|suite| suite.name != name.as_str()))
@@ -72,14 +82,18 @@ pub async fn run(names: &[String], server: &Path, effort: Effort) -> Result<bool
         .filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name))
     {
         let machine = crate::cpu::machine();
-        let report = Report::new(suite.name, machine, (suite.measure)(server, effort).await?);
+        let report = Report::new(
+            suite.name,
+            machine,
+            (suite.measure)(subjects, effort).await?,
+        );
         for row in &report.rows {
             let value = row.value.map_or_else(
                 || row.error.clone().unwrap_or_default(),
                 |value| format!("{value:.0} {}", row.unit),
             );
             println!(
-                "{:<10}{:<24}{:<14}{value}  p50 {:.0} us  p99 {:.0} us",
+                "{:<10}{:<24}{:<22}{value}  p50 {:.0} us  p99 {:.0} us",
                 suite.name,
                 row.case,
                 row.subject,
@@ -100,7 +114,7 @@ struct Columns(Vec<Column>);
 
 struct Column {
     case: &'static str,
-    subject: &'static str,
+    subject: String,
     unit: &'static str,
     runs: Result<Vec<Run>, String>,
 }
@@ -110,7 +124,7 @@ impl Columns {
     fn add(
         &mut self,
         case: &'static str,
-        subject: &'static str,
+        subject: &str,
         unit: &'static str,
         run: Result<Run, Failed>,
     ) {
@@ -122,7 +136,7 @@ impl Columns {
         match known {
             None => self.0.push(Column {
                 case,
-                subject,
+                subject: subject.to_owned(),
                 unit,
                 runs: run.map(|run| vec![run]),
             }),
@@ -137,7 +151,7 @@ impl Columns {
     fn rows(self) -> Vec<Row> {
         self.0
             .iter()
-            .map(|column| Row::of(column.case, column.subject, column.unit, &column.runs))
+            .map(|column| Row::of(column.case, &column.subject, column.unit, &column.runs))
             .collect()
     }
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask bench SUITE [--quick]`: builds the server and the load generator in release and hands over to `crates/bench`.
 
 use crate::verb::{Outcome, Problem, Verb};
-use crate::{process, tree};
+use crate::{install, process, tree};
 use std::time::Duration;
 
 /// The verb.
@@ -10,6 +10,9 @@ pub(crate) const VERB: Verb = Verb {
     about: "measures SUITE ([--quick]) and writes bench/results and docs/benchmarks",
     run,
 };
+
+/// Servers by others that are measured beside ours: each by name, and the npm project that installs it.
+const PEERS: [(&str, &str); 1] = [("oidc-provider", "bench/peers/oidc-provider")];
 
 fn run(arguments: &[String]) -> Result<Outcome, Problem> {
     let mut build = tree::cargo();
@@ -28,8 +31,16 @@ fn run(arguments: &[String]) -> Result<Outcome, Problem> {
         .current_dir(tree::root())
         .arg("bench")
         .arg("--server")
-        .arg(release.join("countersign"))
-        .args(arguments);
+        .arg(release.join("countersign"));
+    for (name, project) in PEERS {
+        match install::npm(project) {
+            Ok(directory) => command
+                .arg("--peer")
+                .arg(format!("{name}={}", directory.display())),
+            Err(problem) => command.arg("--absent").arg(format!("{name}={problem}")),
+        };
+    }
+    command.args(arguments);
     let status = command.status()?;
     Ok(Outcome::of(usize::from(!status.success())))
 }

@@ -21,7 +21,7 @@ pub(super) const SUITE: Suite = Suite {
     name: "audit",
     about: "`append-durable`: decisions recorded by 256 callers at once, each waiting until its record is on disk, in records a second; `limit` writes the same bytes \
             in the same batches and syncs them, and does nothing else. `append-queued`: decisions handed to the bounded queue, per second of CPU time.",
-    measure: |_server, effort| -> Measured<'_> { Box::pin(measure(effort)) },
+    measure: |_subjects, effort| -> Measured<'_> { Box::pin(measure(effort)) },
 };
 
 const CALLERS: usize = 256;

@@ -1,7 +1,7 @@
 //! `gateway`: the full path of a request, with a realistic mix of tokens.
 
 use super::setting::Setting;
-use super::{Columns, Effort, Measured, Suite, limit};
+use super::{Columns, Effort, Measured, Subjects, Suite, limit};
 use crate::Failed;
 use crate::clients::{Caller, Presented, new_key, now};
 use crate::load::drive;
@@ -10,7 +10,6 @@ use crate::zipf::{Dice, Zipf};
 use countersign_crypto::jose::{Jws, sign_jwt};
 use countersign_crypto::signing::{DpopProof, SigningKey};
 use serde_json::json;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,7 +20,7 @@ pub(super) const SUITE: Suite = Suite {
             `plain`: no token, on a route that is open to anyone; route, policy and a queued audit record. \
             `jwt-es256-mixed`: 10,000 ES256 tokens chosen by Zipf's law, one request in a hundred with a token never seen before; verification, scope, policy and a queued audit record. \
             `dpop`: 6 tokens for each of 16 keys, a fresh proof for each request; `limit` verifies such a proof and does nothing else.",
-    measure: |server, effort| -> Measured<'_> { Box::pin(measure(server, effort)) },
+    measure: |subjects, effort| -> Measured<'_> { Box::pin(measure(subjects, effort)) },
 };
 
 const CONNECTIONS: u64 = 16;
@@ -29,9 +28,9 @@ const MIX: u32 = 10_000;
 /// Tokens of each connection's key. A key of its own, because used proofs are remembered up to a number for each key.
 const BOUND: usize = 6;
 
-async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
+async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed> {
     let mut columns = Columns::default();
-    let setting = Setting::start(program).await?;
+    let setting = Setting::start(&subjects.server).await?;
     let client = setting.with_key("caller").await?;
     let mix = usize::try_from(MIX)?;
     // One in a hundred of what a fast gateway could serve in all runs together.

@@ -1,29 +1,30 @@
 //! `identity`: client credentials, each answer one signed token behind one durable record.
 
 use super::setting::Setting;
-use super::{Columns, Effort, Measured, Suite, limit};
+use super::{Columns, Effort, Measured, Subjects, Suite, limit};
 use crate::clients::{TokenClient, new_key, now};
 use crate::load::drive;
+use crate::peers::{OIDC_PROVIDER, Peer};
 use crate::report::{Row, Run};
 use crate::{Failed, server::Server};
 use countersign_crypto::jose::{Jws, sign_jwt};
 use countersign_crypto::signing::{AccessToken, ClientAssertion, SigningKey};
 use serde_json::json;
-use std::path::Path;
 use std::time::Duration;
 
 pub(super) const SUITE: Suite = Suite {
     name: "identity",
     about: "Token requests for client credentials over 16 kept connections (TLS 1.3, HTTP/1.1), requests per second of the server's CPU time. `limit` is the cryptography alone: \
-            one ES256 signature of a token of the same claims, and for `cc-private-key-jwt` one ES256 verification of the assertion before it.",
-    measure: |server, effort| -> Measured<'_> { Box::pin(measure(server, effort)) },
+            one ES256 signature of a token of the same claims, and for `cc-private-key-jwt` one ES256 verification of the assertion before it. Ours decides by policy and \
+            writes each answer's event durably before it leaves; oidc-provider keeps everything in memory and records nothing.",
+    measure: |subjects, effort| -> Measured<'_> { Box::pin(measure(subjects, effort)) },
 };
 
 const CONNECTIONS: usize = 16;
 
-async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
+async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed> {
     let mut columns = Columns::default();
-    let setting = Setting::start(program).await?;
+    let setting = Setting::start(&subjects.server).await?;
     let (secret, key) = (
         setting.with_secret("with-secret").await?,
         setting.with_key("with-key").await?,
@@ -32,6 +33,17 @@ async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
         // Connections, caches and code are warm before the first run counts.
         run(&setting, client, Duration::from_secs(1)).await?;
     }
+    let peer = Peer::oidc_provider(&subjects.peers, now()).await;
+    let peer = peer.map_err(|problem| problem.to_string());
+    let named = match &peer {
+        Ok(peer) => peer.subject(),
+        Err(_) => OIDC_PROVIDER.to_owned(),
+    };
+    if let Ok(peer) = &peer {
+        for client in [peer.with_secret(), peer.with_key()] {
+            run_peer(peer, &client, Duration::from_secs(1)).await?;
+        }
+    }
     for _ in 0..effort.runs {
         columns.add(
             "cc-secret-es256",
@@ -39,6 +51,13 @@ async fn measure(program: &Path, effort: Effort) -> Result<Vec<Row>, Failed> {
             "req/cpu-s",
             run(&setting, &secret, effort.duration).await,
         );
+        for (case, of) in PEER_CASES {
+            let run = match &peer {
+                Ok(peer) => run_peer(peer, &of(peer), effort.duration).await,
+                Err(problem) => Err(problem.clone().into()),
+            };
+            columns.add(case, &named, "req/cpu-s", run);
+        }
         columns.add(
             "cc-secret-es256",
             "limit",
@@ -74,6 +93,26 @@ async fn run(setting: &Setting, client: &TokenClient, duration: Duration) -> Res
     served.run(
         server.cpu()?.saturating_sub(before),
         Some(server.resident_mib()?),
+    )
+}
+
+/// Cases that the peer has too, each with the client that asks.
+const PEER_CASES: [(&str, fn(&Peer) -> TokenClient); 2] = [
+    ("cc-secret-es256", Peer::with_secret),
+    ("cc-private-key-jwt", Peer::with_key),
+];
+
+async fn run_peer(peer: &Peer, client: &TokenClient, duration: Duration) -> Result<Run, Failed> {
+    let before = peer.cpu()?;
+    let (served, _) = drive(
+        &peer.destination()?,
+        vec![client.clone(); CONNECTIONS],
+        duration,
+    )
+    .await?;
+    served.run(
+        peer.cpu()?.saturating_sub(before),
+        Some(peer.resident_mib()?),
     )
 }
 
