@@ -9,10 +9,13 @@ pub(crate) use brand::Brand;
 
 use askama::Template;
 use axum::response::Response;
+use countersign_authn::access_token::AuthorizationDetail;
 use countersign_base::RequestId;
 use countersign_oauth::TenantRecord;
+use countersign_oauth::authorization_details::DetailTypes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
+use serde_json::Value;
 use url::Url;
 
 /// Where the style sheet is.
@@ -38,9 +41,18 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) host: String,
     pub(crate) scopes: Vec<Explained<'a>>,
     pub(crate) audiences: Vec<&'a str>,
+    pub(crate) claims: Vec<&'static str>,
+    pub(crate) details: Vec<ExplainedDetail<'a>>,
     pub(crate) hours: u64,
     pub(crate) action: String,
     pub(crate) ticket: &'a str,
+}
+
+/// An authorization detail in words: what its type means, and every member as it was asked for.
+pub(crate) struct ExplainedDetail<'a> {
+    pub(crate) words: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) members: Vec<(&'a str, String)>,
 }
 
 /// A scope in words.
@@ -209,11 +221,55 @@ pub(crate) fn host_of(redirect_uri: &str) -> String {
 pub(crate) fn explain(scope: &str) -> Explained<'_> {
     let words = match scope {
         "openid" => "know that it is you who signed in",
-        "profile" => "see your username",
+        "profile" => "see your username, your name and the rest of your profile",
+        "email" => "see your e-mail address",
+        "address" => "see your postal address",
+        "phone" => "see your telephone number",
         "offline_access" => "keep access while you are away",
         _ => "",
     };
     Explained { scope, words }
+}
+
+/// What an authorization detail asks for. Nothing of it is left out: the person decides about all of it (RFC 9396 §1).
+pub(crate) fn explain_detail<'a>(
+    detail: &'a AuthorizationDetail,
+    types: &'a DetailTypes,
+) -> ExplainedDetail<'a> {
+    let kind = detail.kind().as_str();
+    let words = types
+        .find(detail.kind())
+        .map_or(kind, |registered| registered.words.as_str());
+    let members = detail
+        .members()
+        .iter()
+        .filter(|(name, _)| name.as_str() != "type")
+        .map(|(name, value)| (name.as_str(), in_words(value)))
+        .collect();
+    ExplainedDetail {
+        words,
+        kind,
+        members,
+    }
+}
+
+/// A JSON value as a person reads it: texts without quotation marks, lists with commas, the rest as it is.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(elements) => {
+            let words: Vec<String> = elements.iter().map(in_words).collect();
+            words.join(", ")
+        }
+        Value::Object(members) => {
+            let words: Vec<String> = members
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", in_words(value)))
+                .collect();
+            words.join("; ")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
 }
 
 #[cfg(test)]

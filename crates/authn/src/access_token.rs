@@ -4,8 +4,13 @@
 //! time, audience, binding or revocation, which are judged at every use.
 
 mod claims;
+mod details;
 
 pub use claims::{AccessTokenClaims, Act, AttributeValue, Confirmation};
+pub use details::{
+    AuthorizationDetail, AuthorizationDetails, DETAILS_BYTES_MAX, DETAILS_MAX, DetailType,
+    DetailsBroken,
+};
 
 use crate::refusal::Reason;
 use crate::resource::{TrustedIssuer, VerdictKey};
@@ -72,6 +77,20 @@ impl VerifiedToken {
             kid,
             cache_key,
         })
+    }
+
+    /// The verdict on an opaque token whose row was found; the caller compared the issuer.
+    pub(crate) const fn stored(
+        claims: AccessTokenClaims,
+        tenant: Tenant,
+        cache_key: VerdictKey,
+    ) -> Self {
+        Self {
+            claims,
+            tenant,
+            kid: None,
+            cache_key,
+        }
     }
 
     /// What the token says.

@@ -2,6 +2,8 @@
 
 use crate::Unspent;
 use crate::client::AuthenticatedClient;
+use crate::opaque::StoredToken;
+use crate::refusal::Reason;
 use countersign_base::{ClientId, Tenant};
 
 /// Opens a credential whose one-time values the caller has just spent: the replay memory, or the store inside the transaction that
@@ -14,4 +16,12 @@ pub fn spent<T>(unspent: Unspent<T>) -> T {
 /// registration is judged in the transaction that issues, like that of any client.
 pub fn configured_client(tenant: Tenant, id: ClientId) -> Unspent<AuthenticatedClient> {
     crate::client::configured(tenant, id)
+}
+
+/// Takes the row that the store found under the keyed hash of `token`, in the tenant's own table.
+///
+/// # Errors
+/// When the row does not hold the claims of an access token.
+pub fn stored_token(tenant: Tenant, token: &str, record: &str) -> Result<StoredToken, Reason> {
+    StoredToken::read(tenant, token, record)
 }

@@ -3,6 +3,8 @@
 //! A repeated parameter, a broken escape, text that is not UTF-8, a control character or a form past a limit is an error and never a
 //! parameter less (RFC 6749 §3.1). A parameter without a value counts as omitted, as §3.1 says.
 //!
+//! The only parameter that may stand there several times is `resource` (RFC 8707 §2); whoever wants one of them asks for one.
+//!
 //! Not here: what the parameters mean.
 
 use countersign_base::{Secret, limits};
@@ -13,6 +15,9 @@ const FIELDS_MAX: usize = 64;
 /// Bytes of a parameter's name.
 const NAME_BYTES_MAX: usize = 128;
 
+/// Parameters that a request may repeat, because their RFC says so.
+const REPEATABLE: [&str; 1] = ["resource"];
+
 /// A parsed form. Values are wiped when it is dropped, because they may be passwords and secrets, and it has no `Debug` of them.
 pub struct Form {
     fields: Vec<(String, Secret<String>)>,
@@ -22,7 +27,7 @@ impl Form {
     /// Parses a body or a query string.
     ///
     /// # Errors
-    /// When the text breaks the format or a limit, or when a parameter stands there twice.
+    /// When the text breaks the format or a limit, or when a parameter that must not stands there twice.
     pub fn parse(text: &[u8]) -> Result<Self, FormError> {
         if text.len() > limits::FORM_BYTES_MAX {
             return Err(FormError::TooLong);
@@ -46,7 +51,9 @@ impl Form {
             if name.len() > NAME_BYTES_MAX {
                 return Err(FormError::TooLong);
             }
-            if fields.iter().any(|(known, _)| *known == name) {
+            if !REPEATABLE.contains(&name.as_str())
+                && fields.iter().any(|(known, _)| *known == name)
+            {
                 return Err(FormError::Repeated);
             }
             fields.push((name, Secret::new(decode(value)?)));
@@ -60,7 +67,16 @@ impl Form {
         Self { fields: Vec::new() }
     }
 
-    /// The value of the parameter, if it is there and not empty.
+    /// Every value of a parameter that may be repeated, empty ones left out.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields
+            .iter()
+            .filter(move |(known, _)| known == name)
+            .map(|(_, value)| value.expose().as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The value of the parameter, if it is there and not empty. Of a repeated one it is the first: use [`Form::all`] for those that may be.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.fields.iter().find(|(known, _)| known == name)?;

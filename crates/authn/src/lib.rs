@@ -11,6 +11,7 @@
 //! - [`demand`] and [`prove`]: a request to a protected resource (RFC 6750, RFC 9068, RFC 9449, RFC 8705).
 //! - [`client`]: client authentication (RFC 6749 §2.3, RFC 7523), one file a method.
 //! - [`dpop`]: proofs of possession and nonces (RFC 9449).
+//! - [`opaque`]: access tokens whose claims only the store knows.
 //! - [`presented`]: a token that is a parameter and not a credential (RFC 7662, RFC 7009, RFC 8693).
 //! - [`jwks`]: when to fetch whose keys, as a state machine that fetches nothing itself.
 //! - [`Form`]: `application/x-www-form-urlencoded`, strictly.
@@ -24,6 +25,7 @@ pub mod dpop;
 mod fixtures;
 mod form;
 pub mod jwks;
+pub mod opaque;
 pub mod presented;
 mod refusal;
 pub mod replay;

@@ -76,6 +76,8 @@ pub enum Reason {
     TokenNotBound,
     /// The token is longer than is read.
     TokenTooLong,
+    /// No such opaque token.
+    TokenUnknown,
     /// `typ` is not that of an access token.
     TypMismatch,
     /// A cached verdict belongs to another token or to other rules.
@@ -135,6 +137,7 @@ impl Reason {
             Self::TokenMalformed => "token_malformed",
             Self::TokenNotBound => "token_not_bound",
             Self::TokenTooLong => "token_too_long",
+            Self::TokenUnknown => "token_unknown",
             Self::TypMismatch => "typ_mismatch",
             Self::VerdictMismatch => "verdict_mismatch",
         }
@@ -175,6 +178,7 @@ impl Reason {
             | Self::TokenMalformed
             | Self::TokenNotBound
             | Self::TokenTooLong
+            | Self::TokenUnknown
             | Self::TypMismatch => Answer::InvalidToken,
         }
     }

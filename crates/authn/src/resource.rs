@@ -10,6 +10,7 @@ use crate::access_token::{Confirmation, TokenHash, VerifiedToken};
 use crate::credential::Authorization;
 use crate::dpop::{self, DpopProof, NoncePolicy, ProofUse};
 use crate::form::Form;
+use crate::opaque::{self, StoredAnswer};
 use crate::refusal::{Reason, Refusal};
 use crate::revocation::{Freshness, RevocationId, Revocations};
 use crate::subject::{Subject, SubjectId};
@@ -258,6 +259,18 @@ impl TokenDemand {
         }
     }
 
+    /// The token, if it is an opaque one: no key checks it, the store knows it or not. Asked only where no verdict was found.
+    #[must_use]
+    pub fn opaque(&self) -> Option<&str> {
+        opaque::is_opaque(&self.token).then_some(self.token.as_str())
+    }
+
+    /// Whose tokens are taken.
+    #[must_use]
+    pub fn issuers(&self) -> &[TrustedIssuer] {
+        self.rules.issuers()
+    }
+
     /// Which key would check the signature. Needed only where no verdict was found.
     ///
     /// # Errors
@@ -376,6 +389,8 @@ pub enum KeyAnswer {
 pub enum Found {
     /// No verdict, but a key.
     Key(KeyNeeded, KeyAnswer),
+    /// No verdict, but what the store says of an opaque token.
+    Stored(StoredAnswer),
     /// The verdict of an earlier request with the same token and rules.
     Verdict(Arc<VerifiedToken>),
 }
@@ -405,6 +420,13 @@ pub fn prove(
             return Err(Reason::VerdictMismatch.into());
         }
         Found::Key(needed, answer) => Arc::new(needed.verify(answer)?),
+        Found::Stored(answer) => {
+            let stored = answer.token()?;
+            if stored.hash() != demand.hash {
+                return Err(Reason::VerdictMismatch.into());
+            }
+            Arc::new(stored.verdict(&demand.rules.0.issuers, demand.cache_key())?)
+        }
         Found::Verdict(verdict) if verdict.cache_key() != demand.cache_key() => {
             return Err(Reason::VerdictMismatch.into());
         }

@@ -3,6 +3,7 @@
 //! A change of this node forgets what it changed; entries age out after a few seconds, so that a change of another node is seen too. What a token is
 //! issued for is read again inside the issuing transaction, so nothing old is ever acted on there (R42).
 
+use crate::schemas;
 use arc_swap::ArcSwap;
 use countersign_base::{ClientId, Clock, Duration, Issuer, Tenant, UnixTime};
 use countersign_oauth::{ClientRecord, TenantRecord};
@@ -55,7 +56,11 @@ impl Directory {
         let mut connection = self.store.read().await?;
         let records = tenants::all(&mut connection).await?;
         let mut next = Tenants::default();
-        for record in records.into_iter().map(Arc::new) {
+        for mut record in records {
+            for (kind, error) in record.detail_types.compile(schemas::compile) {
+                tracing::error!(event = "schema_unusable", tenant = record.name.as_str(), kind = kind.as_str(), %error);
+            }
+            let record = Arc::new(record);
             next.by_issuer
                 .insert(record.issuer.clone(), Arc::clone(&record));
             next.by_name.insert(record.name.clone(), record);

@@ -5,9 +5,11 @@
 //!
 //! Not here: a gateway in another process; it asks the token endpoint like any client, with its own certificate.
 
+use crate::opaque::{self, OpaqueKeys};
 use crate::{Fabric, mint};
 use countersign_audit::event::{Token, Verdict};
 use countersign_audit::{Code, Names, Record, Text};
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_authn::{Subject, danger};
 use countersign_base::{Audience, ClientId, RequestId, Scopes, Secret, Tenant, UnixTime};
@@ -87,6 +89,7 @@ pub async fn local(fabric: &Fabric, asked: Asked<'_>) -> Result<LocallyExchanged
         actor_token: None,
         scopes: Some(asked.scopes.clone()),
         resource: Some(asked.audience.clone()),
+        authorization_details: AuthorizationDetails::none(),
     };
     let judge = Judge {
         request,
@@ -98,6 +101,7 @@ pub async fn local(fabric: &Fabric, asked: Asked<'_>) -> Result<LocallyExchanged
         policies: fabric.policies(),
         recorder: fabric.recorder().clone(),
         fresh: Fresh::draw(fabric.random()),
+        opaque: fabric.keys().opaque_keys(asked.tenant),
         caused_by: asked.request,
         now,
     };
@@ -123,6 +127,7 @@ struct Judge {
     policies: Arc<PolicySet>,
     recorder: Recorder,
     fresh: Fresh,
+    opaque: OpaqueKeys,
     caused_by: RequestId,
     now: UnixTime,
 }
@@ -148,11 +153,16 @@ impl Judge {
         ) {
             Ok(Redeemed { issuance, changes }) => match decide(&self.policies, issuance) {
                 Ok(permit) => {
+                    let Ok(row) = opaque::row_of(permit.target(), || self.opaque.clone()) else {
+                        return Judged::Refuse {
+                            error: LocalError::Unavailable,
+                        };
+                    };
                     let event =
                         self.record(event(permit.target(), permit.decision(), Verdict::Allowed));
                     Judged::Commit {
                         permit,
-                        writes: changes.into_iter().map(Into::into).collect(),
+                        writes: changes.into_iter().map(Into::into).chain(row).collect(),
                         event,
                     }
                 }

@@ -3,6 +3,7 @@
 //! What to do and when is decided by [`countersign_keys::rotation`]; here it is carried out, each step one transaction with its event. Readers look at a
 //! snapshot and take no lock. A key signs only after it was published, and a tenant's keys are never another's.
 
+use crate::opaque::OpaqueKeys;
 use crate::secrets::Secrets;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use countersign_audit::{Code, Event, Record};
 use countersign_base::{Clock, Kid, Secret, Tenant, UnixTime};
 use countersign_crypto::jose::{Algorithm, JoseError, JwkSet, PublicJwk, VerifyingKey};
 use countersign_crypto::mac::MacKey;
-use countersign_crypto::signing::{AccessToken, IdToken, SigningKey, generate_pkcs8};
+use countersign_crypto::signing::{
+    AccessToken, IdToken, IntrospectionResponse, SigningKey, generate_pkcs8,
+};
 use countersign_keys::envelope::{self, SealError};
 use countersign_keys::rotation::{
     self, NotYet, RotationPolicy, RotationStep, SigningKeyRow, SigningKeyState,
@@ -32,6 +35,8 @@ pub struct Signer {
     pub access_token: SigningKey<AccessToken>,
     /// For ID tokens.
     pub id_token: SigningKey<IdToken>,
+    /// For answers to introspection.
+    pub introspection: SigningKey<IntrospectionResponse>,
 }
 
 /// The published half of a tenant's keys.
@@ -195,6 +200,27 @@ impl KeyRing {
     #[must_use]
     pub fn refresh_key(&self, tenant: &Tenant) -> MacKey {
         self.secrets.tenant_mac_key(tenant, "refresh-token")
+    }
+
+    /// The key that makes the pairwise subjects of `tenant` (OpenID Connect Core §8.1).
+    #[must_use]
+    pub fn pairwise_key(&self, tenant: &Tenant) -> MacKey {
+        self.secrets.tenant_mac_key(tenant, "pairwise-subject")
+    }
+
+    /// The opaque access token of `tenant` for these random bytes ([`OpaqueKeys::token`]).
+    #[must_use]
+    pub fn opaque_token(&self, tenant: &Tenant, token_id: &[u8; 16]) -> Secret<String> {
+        self.opaque_keys(tenant).token(token_id)
+    }
+
+    /// The keys that make the opaque access tokens of `tenant` and the keyed hashes under which they lie.
+    #[must_use]
+    pub fn opaque_keys(&self, tenant: &Tenant) -> OpaqueKeys {
+        OpaqueKeys {
+            tokens: self.secrets.tenant_mac_key(tenant, "opaque-access-token"),
+            handles: self.secrets.tenant_mac_key(tenant, "access-token-handle"),
+        }
     }
 
     /// Carries out what is due for `tenants` and takes up what other nodes did. `progress` hears of each key that is made.
@@ -430,6 +456,7 @@ fn signer(row: &SigningKeyRecord, pkcs8: &Secret<Vec<u8>>) -> Result<Signer, Jos
     Ok(Signer {
         access_token: SigningKey::from_pkcs8(row.algorithm, row.kid.clone(), pkcs8)?,
         id_token: SigningKey::from_pkcs8(row.algorithm, row.kid.clone(), pkcs8)?,
+        introspection: SigningKey::from_pkcs8(row.algorithm, row.kid.clone(), pkcs8)?,
     })
 }
 

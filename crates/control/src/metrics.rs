@@ -1,5 +1,8 @@
 //! Counters and latencies in the Prometheus text format. Labels come from closed sets: no tenant's user, client or path is ever a label.
 
+use crate::TokenSet;
+use countersign_oauth::client::AccessTokenFormat;
+use countersign_oauth::issuance::AudienceKind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -34,6 +37,15 @@ pub struct GrantLabels {
     pub grant: &'static str,
 }
 
+/// How large a token is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TokenSizeLabels {
+    /// `access_token_jwt`, `access_token_opaque`, `id_token` or `refresh_token`.
+    pub kind: &'static str,
+    /// `issuer`, `service`, or `client` for what is for the client itself.
+    pub audience: &'static str,
+}
+
 /// What became of spans.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct SpanLabels {
@@ -51,6 +63,8 @@ pub struct Metrics {
     pub decisions: Family<DecisionLabels, Counter>,
     /// Tokens.
     pub tokens: Family<GrantLabels, Counter>,
+    /// Bytes of the tokens that were minted.
+    pub token_bytes: Family<TokenSizeLabels, Histogram>,
     /// Spans of traces.
     pub spans: Family<SpanLabels, Counter>,
     /// Seconds from the first byte of a request to the answer's head, at the gateway.
@@ -69,6 +83,9 @@ impl Metrics {
         let responses = Family::<SurfaceLabels, Counter>::default();
         let decisions = Family::<DecisionLabels, Counter>::default();
         let tokens = Family::<GrantLabels, Counter>::default();
+        let token_bytes = Family::<TokenSizeLabels, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(64.0, 2.0, 9))
+        });
         let spans = Family::<SpanLabels, Counter>::default();
         let gateway_seconds = Histogram::new(exponential_buckets(0.000_1, 2.0, 16));
         let signing_keys = Gauge::default();
@@ -84,6 +101,11 @@ impl Metrics {
             decisions.clone(),
         );
         registry.register("tokens", "Tokens minted by grant", tokens.clone());
+        registry.register(
+            "token_bytes",
+            "Bytes of minted tokens by kind and audience",
+            token_bytes.clone(),
+        );
         registry.register("spans", "Spans of traces by outcome", spans.clone());
         registry.register(
             "gateway_seconds",
@@ -105,6 +127,7 @@ impl Metrics {
             responses,
             decisions,
             tokens,
+            token_bytes,
             spans,
             gateway_seconds,
             signing_keys,
@@ -136,6 +159,32 @@ impl Metrics {
     /// Counts a minted token.
     pub fn minted(&self, grant: &'static str) {
         self.tokens.get_or_create(&GrantLabels { grant }).inc();
+    }
+
+    /// Measures the tokens of one answer.
+    pub fn sized(&self, tokens: &TokenSet) {
+        let kind = match tokens.format {
+            AccessTokenFormat::Jwt => "access_token_jwt",
+            AccessTokenFormat::Opaque => "access_token_opaque",
+        };
+        let audience = match tokens.audience_kind {
+            AudienceKind::Issuer => "issuer",
+            AudienceKind::Service => "service",
+        };
+        self.token_size(kind, audience, tokens.access_token.expose().len());
+        if let Some(token) = &tokens.id_token {
+            self.token_size("id_token", "client", token.expose().len());
+        }
+        if let Some(token) = &tokens.refresh_token {
+            self.token_size("refresh_token", "client", token.expose().len());
+        }
+    }
+
+    fn token_size(&self, kind: &'static str, audience: &'static str, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.token_bytes
+            .get_or_create(&TokenSizeLabels { kind, audience })
+            .observe(f64::from(bytes));
     }
 
     /// Counts spans that were sent or given up.
@@ -170,6 +219,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.answered("gateway", 403);
         metrics.minted("refresh_token");
+        metrics.token_size("id_token", "client", 700);
         let text = metrics.render();
         assert!(
             text.contains("countersign_responses_total{surface=\"gateway\",status=\"4xx\"} 1"),
@@ -177,6 +227,10 @@ mod tests {
         );
         assert!(
             text.contains("countersign_tokens_total{grant=\"refresh_token\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("countersign_token_bytes_bucket{le=\"1024.0\",kind=\"id_token\",audience=\"client\"} 1"),
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"));

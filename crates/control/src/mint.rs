@@ -3,9 +3,13 @@
 //! It takes a [`Recorded`] permit by value, so one decision mints one set of tokens, and only after the transaction that recorded it was committed.
 
 use crate::KeyRing;
-use countersign_base::{Scopes, Secret, UnixTime};
+use countersign_authn::access_token::AuthorizationDetails;
+use countersign_base::{ClientId, Issuer, Scopes, Secret, Tenant, UnixTime};
 use countersign_crypto::jose::{JoseError, sign_jwt};
 use countersign_oauth::Issuance;
+use countersign_oauth::client::AccessTokenFormat;
+use countersign_oauth::introspection::{Introspection, IntrospectionClaims};
+use countersign_oauth::issuance::AudienceKind;
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
 
@@ -25,6 +29,12 @@ pub struct TokenSet {
     pub id_token: Option<Secret<String>>,
     /// The `issued_token_type` of an exchange (RFC 8693 §2.2.1).
     pub issued_token_type: Option<&'static str>,
+    /// What the access token allows beyond scopes (RFC 9396 §7).
+    pub authorization_details: AuthorizationDetails,
+    /// What the access token looks like.
+    pub format: AccessTokenFormat,
+    /// Whom the access token is for.
+    pub audience_kind: AudienceKind,
 }
 
 /// Why nothing was minted.
@@ -103,21 +113,52 @@ pub fn mint(
 ) -> Result<TokenSet, MintError> {
     let issuance = issuance.into_target();
     let signer = keys.signer(issuance.tenant()).ok_or(MintError::NoKey)?;
-    let access_token = sign_jwt(&signer.access_token, &issuance.access_token_claims())?;
+    let access_token = match issuance.access_token_format() {
+        AccessTokenFormat::Jwt => Secret::new(sign_jwt(
+            &signer.access_token,
+            &issuance.access_token_claims(),
+        )?),
+        AccessTokenFormat::Opaque => keys.opaque_token(issuance.tenant(), issuance.token_id()),
+    };
     let id_token = issuance
-        .id_token_claims()
+        .id_token_claims(&keys.pairwise_key(issuance.tenant()))
         .map(|claims| sign_jwt(&signer.id_token, &claims))
         .transpose()?;
     let refresh_token = issuance
         .refresh()
         .map(|order| order.derive(&keys.refresh_key(issuance.tenant())));
     Ok(TokenSet {
-        access_token: Secret::new(access_token),
+        access_token,
         token_type: issuance.binding().token_type(),
         expires_in: issuance.expires().since(now).as_secs(),
         scopes: issuance.scopes().clone(),
         refresh_token,
         id_token: id_token.map(Secret::new),
         issued_token_type: issuance.issued_token_type(),
+        authorization_details: issuance.authorization_details().clone(),
+        format: issuance.access_token_format(),
+        audience_kind: issuance.audience_kind(),
     })
+}
+
+/// Signs an answer to introspection for the client that asked (RFC 9701). It is an answer and no permission: nothing takes it for a token.
+///
+/// # Errors
+/// When the tenant has no current key, or aws-lc refuses to sign.
+pub fn sign_introspection(
+    answer: &Introspection,
+    asker: &ClientId,
+    tenant: (&Tenant, &Issuer),
+    keys: &KeyRing,
+    now: UnixTime,
+) -> Result<String, MintError> {
+    let (tenant, issuer) = tenant;
+    let signer = keys.signer(tenant).ok_or(MintError::NoKey)?;
+    let claims = IntrospectionClaims {
+        iss: issuer,
+        aud: asker,
+        iat: now,
+        token_introspection: answer,
+    };
+    Ok(sign_jwt(&signer.introspection, &claims)?)
 }

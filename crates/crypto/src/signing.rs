@@ -69,6 +69,8 @@ purposes! {
     DpopProof: Some("dpop+jwt"), Jwk;
     /// ID tokens (OpenID Connect Core §2).
     IdToken: Some("JWT"), Kid;
+    /// Signed answers to introspection (RFC 9701 §5).
+    IntrospectionResponse: Some("token-introspection+jwt"), Kid;
     /// Checkpoints of the audit log, as signed notes.
     LogCheckpoint: None, Kid;
 }
@@ -77,6 +79,7 @@ impl JwtPurpose for AccessToken {}
 impl JwtPurpose for ClientAssertion {}
 impl JwtPurpose for DpopProof {}
 impl JwtPurpose for IdToken {}
+impl JwtPurpose for IntrospectionResponse {}
 
 /// A private key for one purpose. Cloning it is cheap and copies no key.
 pub struct SigningKey<P: Purpose> {

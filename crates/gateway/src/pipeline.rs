@@ -207,15 +207,15 @@ impl<P: Planes> Flow<'_, P> {
         if let Some(refusal) = verdicts.refused(&key) {
             return Err(Denial::Credential(refusal).into());
         }
-        let needed = token.key().map_err(Denial::Credential)?;
-        let answer = planes.key(&needed, self.now).await;
-        match prove(
-            token,
-            Found::Key(needed, answer),
-            planes.revocations(),
-            nonces,
-            self.now,
-        ) {
+        let found = match token.opaque() {
+            Some(opaque) => Found::Stored(planes.stored(opaque, token.issuers()).await),
+            None => {
+                let needed = token.key().map_err(Denial::Credential)?;
+                let answer = planes.key(&needed, self.now).await;
+                Found::Key(needed, answer)
+            }
+        };
+        match prove(token, found, planes.revocations(), nonces, self.now) {
             Ok(proven) => {
                 verdicts.keep_verified(key, Arc::clone(&proven.verdict));
                 Ok(proven)

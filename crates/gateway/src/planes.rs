@@ -2,7 +2,8 @@
 
 use crate::exchange::{ExchangeError, ExchangeRequest, Exchanged};
 use countersign_authn::dpop::Nonces;
-use countersign_authn::{KeyAnswer, KeyNeeded, Revocations};
+use countersign_authn::opaque::StoredAnswer;
+use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
 use countersign_base::{Clock, UnixTime};
 use countersign_control::Traces;
 use countersign_crypto::random::Random;
@@ -36,7 +37,8 @@ impl Seen {
     }
 }
 
-/// The control plane as a request sees it. Everything but [`Planes::key`] and [`Planes::exchange`] answers from memory without waiting.
+/// The control plane as a request sees it. Everything but [`Planes::key`], [`Planes::stored`] and [`Planes::exchange`]
+/// answers from memory without waiting.
 pub trait Planes: Send + Sync + 'static {
     /// The time.
     fn clock(&self) -> &Clock;
@@ -67,6 +69,13 @@ pub trait Planes: Send + Sync + 'static {
 
     /// The key that a token's signature demands.
     fn key(&self, needed: &KeyNeeded, now: UnixTime) -> impl Future<Output = KeyAnswer> + Send;
+
+    /// What the store says of an opaque token that one of `issuers` may have made.
+    fn stored(
+        &self,
+        token: &str,
+        issuers: &[TrustedIssuer],
+    ) -> impl Future<Output = StoredAnswer> + Send;
 
     /// Counts a request: what became of it, the status of the answer, and the time to the answer's head.
     fn observe(&self, seen: Seen, status: StatusCode, took: Duration);

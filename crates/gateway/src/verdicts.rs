@@ -67,6 +67,8 @@ const fn is_lasting(reason: Reason) -> bool {
             | Reason::ClaimMissing
             | Reason::ConfirmationUnknown
             | Reason::SignatureInvalid
+            // A row is there before its token is, and never comes back.
+            | Reason::TokenUnknown
             | Reason::TypMismatch
     )
 }

@@ -2,6 +2,7 @@
 //!
 //! Not here: how it is checked; that is [`crate::authorize`].
 
+use crate::particulars::Particulars;
 use crate::pkce::CodeChallenge;
 use crate::redirect::RedirectTarget;
 use countersign_base::{Audience, Bounded, ClientId, Scopes};
@@ -39,6 +40,9 @@ pub struct AuthorizationRequest {
     pub max_age: Option<u32>,
     /// The DPoP key that must redeem the code (RFC 9449 §10).
     pub dpop_jkt: Option<JwkThumbprint>,
+    /// Authorization details and single claims.
+    #[serde(default)]
+    pub particulars: Particulars,
 }
 
 /// A value of `prompt` (OpenID Connect Core §3.1.2.1).

@@ -14,9 +14,11 @@ pub use crate::authorization_request::{
 pub use interaction::{Approved, Beginning, ConsentQuestion, NextStep, SignInReason, next_step};
 pub use response::{AuthorizationResponse, ErrorResponse, ReturnAddress};
 
+use crate::claims_request::ClaimsRequest;
 use crate::client::{ClientRecord, GrantType, PushedRequestRule};
 use crate::error::OAuthError;
 use crate::parameter::{self, optional, required};
+use crate::particulars::Particulars;
 use crate::pkce::CodeChallenge;
 use crate::tenant::TenantRecord;
 use countersign_authn::Form;
@@ -121,8 +123,13 @@ impl AuthorizationRequest {
         if !client.grants.contains(&GrantType::AuthorizationCode) {
             return Err(OAuthError::GrantTypeNotRegistered);
         }
+        let details = tenant.detail_types.requested(form, client)?;
         let scopes = scopes(form, client)?;
         let audiences = audiences(form, client, tenant, &scopes)?;
+        let particulars = Particulars {
+            claims: claims(form, client, &scopes)?,
+            authorization_details: details,
+        };
         Ok(Self {
             client: client.id.clone(),
             redirect_uri: address.target().clone(),
@@ -135,6 +142,7 @@ impl AuthorizationRequest {
             dpop_jkt: optional(form, "dpop_jkt")?,
             scopes,
             audiences,
+            particulars,
         })
     }
 
@@ -168,7 +176,10 @@ impl AuthorizationRequest {
         if !self.audiences.iter().all(permitted) {
             return Err(StaleRequest::Parameters(OAuthError::AudienceNotPermitted));
         }
-        Ok(())
+        tenant
+            .detail_types
+            .check(&self.particulars.authorization_details, client)
+            .map_err(StaleRequest::Parameters)
     }
 }
 
@@ -189,10 +200,14 @@ pub fn is_openid(scopes: &Scopes) -> bool {
         .any(|scope: &Scope| scope.as_str() == "openid")
 }
 
-/// The scopes asked for; all registered ones when none is named (RFC 6749 §3.3).
+/// The scopes asked for; all registered ones when neither scopes nor authorization details are named (RFC 6749 §3.3, RFC 9396 §3).
 pub(crate) fn scopes(form: &Form, client: &ClientRecord) -> Result<Scopes, OAuthError> {
     let Some(asked) = parameter::scopes(form)? else {
-        return Ok(client.scopes.clone());
+        return Ok(if form.contains("authorization_details") {
+            Scopes::none()
+        } else {
+            client.scopes.clone()
+        });
     };
     if asked.is_subset(&client.scopes) {
         Ok(asked)
@@ -213,18 +228,38 @@ pub(crate) fn audiences(
     } else {
         None
     };
-    let chosen = match parameter::resource(form)? {
-        Some(asked) if client.audiences.contains(&asked) || own.as_ref() == Some(&asked) => asked,
-        Some(_) => return Err(OAuthError::AudienceNotPermitted),
-        None => match (client.audiences.len(), client.audiences.iter().next(), &own) {
-            (1, Some(only), _) => only.clone(),
-            (0, _, Some(own)) => own.clone(),
-            (_, _, _) => return Err(OAuthError::AudienceMissing),
-        },
-    };
-    let mut audiences = vec![chosen];
+    let asked = parameter::resources(form)?;
+    let permitted =
+        |audience: &Audience| client.audiences.contains(audience) || own.as_ref() == Some(audience);
+    if !asked.iter().all(permitted) {
+        return Err(OAuthError::AudienceNotPermitted);
+    }
+    let mut audiences = asked;
+    if audiences.is_empty() {
+        audiences.push(
+            match (client.audiences.len(), client.audiences.iter().next(), &own) {
+                (1, Some(only), _) => only.clone(),
+                (0, _, Some(own)) => own.clone(),
+                (_, _, _) => return Err(OAuthError::AudienceMissing),
+            },
+        );
+    }
     audiences.extend(own.filter(|own| !audiences.contains(own)));
     Ok(audiences)
+}
+
+/// The `claims` parameter; it is part of OpenID Connect, so other requests have none (OpenID Connect Core §5.5).
+fn claims(
+    form: &Form,
+    client: &ClientRecord,
+    scopes: &Scopes,
+) -> Result<ClaimsRequest, OAuthError> {
+    match form.get("claims") {
+        Some(text) if is_openid(scopes) => {
+            ClaimsRequest::parse(text, client).map_err(|_| OAuthError::ParameterMalformed("claims"))
+        }
+        Some(_) | None => Ok(ClaimsRequest::default()),
+    }
 }
 
 fn challenge(form: &Form) -> Result<CodeChallenge, OAuthError> {

@@ -1,15 +1,19 @@
 //! The claims of our tokens: access tokens (RFC 9068 §2.2; the type is `authn`'s, so that who mints and who reads mean the same) and ID tokens
 //! (OpenID Connect Core §2).
 //!
-//! Not here: signing. `control::mint` signs what this module serializes. No claim holds a name, an address or a username.
+//! Not here: signing. `control::mint` signs what this module serializes. No claim of an access token holds a name, an address or a username; an ID token holds
+//! what the client asked for by name and the person allowed.
 
 use crate::issuance::{IdTokenOrder, Issuance, TokenSubject, UserSubject};
+use crate::subject_identifier::{SubjectIdentifier, SubjectType};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_authn::access_token::{Act, AttributeValue};
 use countersign_authn::{SubjectId, access_token::AccessTokenClaims};
-use countersign_base::{Bounded, ClientId, Issuer, SessionId, UnixTime, UserId};
+use countersign_base::{Bounded, ClientId, Issuer, SessionId, UnixTime};
+use countersign_crypto::mac::MacKey;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 pub(crate) fn access_token(issuance: &Issuance) -> AccessTokenClaims {
     let user = match &issuance.subject {
@@ -39,6 +43,7 @@ pub(crate) fn access_token(issuance: &Issuance) -> AccessTokenClaims {
             .map(|(name, value)| (name.into(), AttributeValue::Text(value.into())))
             .collect(),
         act: issuance.actor.clone().unwrap_or_else(Act::none),
+        authorization_details: issuance.authorization_details.clone(),
         cnf: issuance.binding.confirmation(),
     }
 }
@@ -67,8 +72,8 @@ impl TokenSubject {
 pub struct IdTokenClaims {
     /// Who issued it.
     pub iss: Issuer,
-    /// Who signed in.
-    pub sub: UserId,
+    /// Who signed in, as this client knows them.
+    pub sub: SubjectIdentifier,
     /// The client.
     pub aud: ClientId,
     /// When it expires.
@@ -77,24 +82,38 @@ pub struct IdTokenClaims {
     pub iat: UnixTime,
     /// When they proved who they are.
     pub auth_time: UnixTime,
-    /// The session.
-    pub sid: SessionId,
+    /// The session. A client with pairwise subjects is not told: it is the same for every client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<SessionId>,
     /// What the client sent, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Bounded<512>>,
+    /// What the client asked for about the person, and the person allowed.
+    #[serde(flatten)]
+    pub claims: Map<String, Value>,
 }
 
 impl IdTokenClaims {
-    pub(crate) fn of(issuance: &Issuance, user: &UserSubject, order: &IdTokenOrder) -> Self {
+    pub(crate) fn of(
+        issuance: &Issuance,
+        user: &UserSubject,
+        order: &IdTokenOrder,
+        pairwise: &MacKey,
+    ) -> Self {
+        let sid = match order.subject.subject_type() {
+            SubjectType::Pairwise => None,
+            SubjectType::Public => Some(user.session),
+        };
         Self {
             iss: issuance.issuer.clone(),
-            sub: user.id,
+            sub: order.subject.derive(pairwise),
             aud: issuance.client.clone(),
             exp: issuance.expires,
             iat: issuance.issued,
             auth_time: user.auth_time,
-            sid: user.session,
+            sid,
             nonce: order.nonce.clone(),
+            claims: order.claims.clone(),
         }
     }
 }

@@ -7,8 +7,12 @@ mod ciba;
 pub use ciba::{
     BackchannelSigning, CibaRules, DeliveryMode, NotANotificationEndpoint, NotificationEndpoint,
 };
+mod tokens;
+
+pub use tokens::{AccessTokenFormat, RefreshRule, TokenRules};
 
 use crate::redirect::RedirectUri;
+use crate::subject_identifier::{self, SubjectType};
 use countersign_authn::client::{ClientState, Method, Registration};
 use countersign_base::{
     Audience, Bounded, ClientId, Duration, Scopes, Tenant, UnixTime, UserId, limits,
@@ -65,6 +69,9 @@ pub struct ClientRecord {
     /// What it registered for CIBA.
     #[serde(default)]
     pub ciba: CibaRules,
+    /// What kind of tokens it gets.
+    #[serde(default)]
+    pub token_rules: TokenRules,
     /// Who manages the registration.
     pub origin: Origin,
     /// When it was registered.
@@ -100,6 +107,7 @@ impl ClientRecord {
             access_token_lifetime: seconds(limits::ACCESS_TOKEN_LIFETIME),
             refresh_token_lifetime: seconds(REFRESH_TOKEN_LIFETIME),
             ciba: CibaRules::default(),
+            token_rules: TokenRules::default(),
             origin: Origin::Script,
             created: now,
         }
@@ -193,7 +201,21 @@ impl ClientRecord {
         {
             return Err(RegistrationError::RefreshWithoutCode);
         }
+        self.check_sector()?;
         Ok(())
+    }
+}
+
+impl ClientRecord {
+    /// OpenID Connect Core §8.1: which clients see the same subject must not hang on the order of redirect URIs.
+    fn check_sector(&self) -> Result<(), RegistrationError> {
+        let clear = self.token_rules.sector.is_some()
+            || self.redirect_uris.is_empty()
+            || subject_identifier::only_host(self).is_some();
+        match (self.token_rules.subject_type, clear) {
+            (SubjectType::Pairwise, false) => Err(RegistrationError::SectorUnclear),
+            (SubjectType::Pairwise, true) | (SubjectType::Public, _) => Ok(()),
+        }
     }
 }
 
@@ -397,6 +419,11 @@ pub enum RegistrationError {
         "refresh_token needs authorization_code, device_code or ciba: nothing else begins a refresh token family"
     )]
     RefreshWithoutCode,
+    /// Pairwise subjects need to know for whom they are the same.
+    #[error(
+        "a client with pairwise subjects whose redirect URIs have several hosts must name its sector"
+    )]
+    SectorUnclear,
     /// A5, A60.
     #[error("a redirect URI must not use this scheme")]
     UnsafeScheme,

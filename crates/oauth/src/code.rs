@@ -1,5 +1,6 @@
 //! Authorization codes (RFC 6749 §4.1.2): what a code stands for. The code itself is a random handle of which the store keeps a keyed hash.
 
+use crate::particulars::Particulars;
 use crate::pkce::CodeChallenge;
 use crate::redirect::RedirectTarget;
 use countersign_base::{
@@ -37,6 +38,9 @@ pub struct CodeRecord {
     pub audiences: Vec<Audience>,
     /// The DPoP key that must redeem it (RFC 9449 §10).
     pub dpop_jkt: Option<JwkThumbprint>,
+    /// Authorization details and single claims that were allowed.
+    #[serde(default)]
+    pub particulars: Particulars,
     /// When the person proved who they are.
     pub auth_time: UnixTime,
     /// When it was made.

@@ -17,6 +17,21 @@ pub enum OAuthError {
     /// RFC 8628 §3.5, CIBA Core §11: the person has not answered yet.
     #[error("nobody has answered yet")]
     AuthorizationPending,
+    /// Of a location that the client has no access to (RFC 9396 §5).
+    #[error("authorization details name a location that is not an audience of the client")]
+    AuthorizationDetailsLocation,
+    /// Not the form of RFC 9396 §2.
+    #[error("authorization details malformed")]
+    AuthorizationDetailsMalformed,
+    /// The registered schema does not permit the object.
+    #[error("authorization details outside their schema")]
+    AuthorizationDetailsSchema,
+    /// Of a type that is not registered for the tenant or the client.
+    #[error("authorization details of a type that is not registered")]
+    AuthorizationDetailsType,
+    /// RT-9.
+    #[error("authorization details wider than the grant's")]
+    AuthorizationDetailsWider,
     /// No such audience is registered for this client, or it is outside the grant (RT-8, TX-2).
     #[error("audience not permitted")]
     AudienceNotPermitted,
@@ -212,6 +227,8 @@ pub enum ErrorCode {
     ExpiredToken,
     /// CIBA Core §13.
     InvalidBindingMessage,
+    /// RFC 9396 §5.
+    InvalidAuthorizationDetails,
     /// RFC 6749 §5.2.
     InvalidClient,
     /// RFC 9449 §5.
@@ -254,6 +271,7 @@ impl ErrorCode {
             Self::ConsentRequired => "consent_required",
             Self::ExpiredToken => "expired_token",
             Self::InvalidBindingMessage => "invalid_binding_message",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InvalidClient => "invalid_client",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidGrant => "invalid_grant",
@@ -286,6 +304,11 @@ impl OAuthError {
             Self::PolledExpired => ErrorCode::ExpiredToken,
             Self::SlowDown => ErrorCode::SlowDown,
             Self::UserUnknown => ErrorCode::UnknownUserId,
+            Self::AuthorizationDetailsLocation
+            | Self::AuthorizationDetailsMalformed
+            | Self::AuthorizationDetailsSchema
+            | Self::AuthorizationDetailsType
+            | Self::AuthorizationDetailsWider => ErrorCode::InvalidAuthorizationDetails,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
             Self::LoginRequired => ErrorCode::LoginRequired,
             Self::ClientDisabled | Self::ClientUnauthenticated => ErrorCode::InvalidClient,
@@ -312,7 +335,6 @@ impl OAuthError {
             Self::ActorChainTooLong
             | Self::ActorNotPermitted
             | Self::ActorTokenRefused
-            | Self::AudienceRepeated
             | Self::HintMissing
             | Self::HintsSeveral
             | Self::ParameterMalformed(_)
@@ -332,7 +354,9 @@ impl OAuthError {
             | Self::RequestUriUnknown
             | Self::RequestUriReused => ErrorCode::InvalidRequestUri,
             Self::ScopeNotPermitted => ErrorCode::InvalidScope,
-            Self::AudienceNotPermitted | Self::AudienceMissing => ErrorCode::InvalidTarget,
+            Self::AudienceNotPermitted | Self::AudienceMissing | Self::AudienceRepeated => {
+                ErrorCode::InvalidTarget
+            }
             Self::RequestObject => ErrorCode::RequestNotSupported,
             Self::Unavailable => ErrorCode::TemporarilyUnavailable,
             Self::GrantTypeNotRegistered | Self::PublicClient => ErrorCode::UnauthorizedClient,
@@ -348,6 +372,11 @@ impl OAuthError {
             Self::ActorChainTooLong => "actor_chain_too_long",
             Self::ActorNotPermitted => "actor_not_permitted",
             Self::ActorTokenRefused => "actor_token_refused",
+            Self::AuthorizationDetailsLocation => "authorization_details_location",
+            Self::AuthorizationDetailsMalformed => "authorization_details_malformed",
+            Self::AuthorizationDetailsSchema => "authorization_details_schema",
+            Self::AuthorizationDetailsType => "authorization_details_type",
+            Self::AuthorizationDetailsWider => "authorization_details_wider",
             Self::AudienceNotPermitted => "audience_not_permitted",
             Self::AuthorizationPending => "authorization_pending",
             Self::AudienceMissing => "audience_missing",
@@ -419,6 +448,19 @@ impl OAuthError {
             Self::ActorChainTooLong => "the chain of actors is too long",
             Self::ActorNotPermitted => "this actor may not act for this subject",
             Self::ActorTokenRefused => "the actor token is not valid",
+            Self::AuthorizationDetailsLocation => {
+                "a location of authorization_details is not available to this client"
+            }
+            Self::AuthorizationDetailsMalformed => {
+                "authorization_details must be a JSON array of objects with a type"
+            }
+            Self::AuthorizationDetailsSchema => {
+                "authorization_details do not have the form of their type"
+            }
+            Self::AuthorizationDetailsType => {
+                "a type of authorization_details is not available to this client"
+            }
+            Self::AuthorizationDetailsWider => "authorization_details are not part of this grant",
             Self::AudienceMissing => "name the audience with the resource parameter",
             Self::AudienceNotPermitted => "this audience is not available to this client or grant",
             Self::AudienceRepeated => "name exactly one audience",

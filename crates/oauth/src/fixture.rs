@@ -44,7 +44,51 @@ pub(crate) fn audience(text: &str) -> Audience {
 }
 
 pub(crate) fn tenant() -> TenantRecord {
-    TenantRecord::new(Tenant::default_tenant(), ISSUER.parse().unwrap())
+    let mut tenant = TenantRecord::new(Tenant::default_tenant(), ISSUER.parse().unwrap());
+    tenant.detail_types = detail_types();
+    tenant
+}
+
+/// The key of pairwise subjects.
+pub(crate) fn pairwise_key() -> MacKey {
+    MacKey::new(Secret::new([77; 32]))
+}
+
+/// Detail types as the shell registers them: `account` with a schema that wants `actions`, `payment` for billing alone, and `broken`, whose schema did not
+/// compile. The stand-in for the compiler looks at `required` only.
+pub(crate) fn detail_types() -> crate::authorization_details::DetailTypes {
+    use crate::authorization_details::{CompiledSchema, DetailTypes, Fit, RegisteredType};
+    let mut types = DetailTypes::none();
+    let mut register = |name: &str, schema: serde_json::Value, audiences: &[&str]| {
+        types.register(
+            name.parse().unwrap(),
+            RegisteredType::new(
+                schema,
+                bounded(name),
+                audiences.iter().map(|text| audience(text)).collect(),
+            ),
+        );
+    };
+    register("account", serde_json::json!({"required": ["actions"]}), &[]);
+    register("payment", serde_json::json!({"required": []}), &[BILLING]);
+    register("broken", serde_json::json!({}), &[]);
+    let broken = types.compile(|schema| {
+        let required: Vec<String> = schema["required"]
+            .as_array()
+            .ok_or(())?
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect();
+        Ok::<_, ()>(CompiledSchema::new(move |value| {
+            if required.iter().all(|name| value.get(name).is_some()) {
+                Fit::Fits
+            } else {
+                Fit::Unfit
+            }
+        }))
+    });
+    assert_eq!(broken.len(), 1);
+    types
 }
 
 pub(crate) fn key(number: u8) -> Binding {
@@ -150,6 +194,7 @@ pub(crate) fn alice() -> ResolvedUser {
             (bounded("region"), bounded("eu")),
             (bounded("tier"), bounded("gold")),
         ]),
+        profile: crate::Profile::default(),
         enabled: true,
         origin: Origin::Script,
         created: NOW,
@@ -179,6 +224,7 @@ pub(crate) fn grant() -> GrantRecord {
         session: SessionId::from_u64(5),
         scopes: "openid orders:read orders:write".parse().unwrap(),
         audiences: vec![audience(ORDERS), audience(ISSUER)],
+        particulars: crate::Particulars::default(),
         auth_time: NOW,
         created: NOW,
         expires: after(8 * 3600),

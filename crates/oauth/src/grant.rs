@@ -1,5 +1,6 @@
 //! A grant: what a subject allowed a client. It is the unit of revocation; every token names its grant.
 
+use crate::particulars::Particulars;
 use countersign_base::{Audience, ClientId, GrantId, Scopes, SessionId, Tenant, UnixTime, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ pub struct GrantRecord {
     pub scopes: Scopes,
     /// Where: the first is the audience of tokens that name none.
     pub audiences: Vec<Audience>,
+    /// Authorization details and single claims that were allowed.
+    #[serde(default)]
+    pub particulars: Particulars,
     /// When the person last proved who they are.
     pub auth_time: UnixTime,
     /// When it was given.

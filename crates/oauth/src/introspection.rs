@@ -5,11 +5,14 @@
 use crate::client::{ClientRecord, Confidentiality};
 use crate::error::OAuthError;
 use crate::refresh::{RefreshFamily, RefreshHandle};
-use crate::token::PresentedToken;
-use countersign_authn::SubjectId;
-use countersign_authn::access_token::{Act, Confirmation};
-use countersign_base::{Audience, ClientId, Issuer, Scopes, UnixTime};
+use crate::subject_identifier::{SubjectIdentifier, SubjectOrder};
+use crate::token::{PresentedSubject, PresentedToken, Told};
+use countersign_authn::access_token::{Act, AuthorizationDetails, Confirmation};
+use countersign_authn::{AttributeValue, SubjectId};
+use countersign_base::{Audience, ClientId, Issuer, Role, Scopes, UnixTime};
+use countersign_crypto::mac::MacKey;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,8 +42,11 @@ pub struct ActiveToken {
     pub token_type: &'static str,
     /// When it expires.
     pub exp: UnixTime,
-    /// Whom it is about.
-    pub sub: SubjectId,
+    /// When it was made; absent for a refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iat: Option<UnixTime>,
+    /// Whom it is about, as the asker knows them.
+    pub sub: IntrospectedSubject,
     /// Its audience; absent for a refresh token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
@@ -52,6 +58,25 @@ pub struct ActiveToken {
     /// Who acts for the subject.
     #[serde(skip_serializing_if = "Act::is_none")]
     pub act: Act,
+    /// What it allows beyond scopes (RFC 9396 §9.2).
+    #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
+    /// Roles that its audience may see, for whoever serves that audience.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<Role>,
+    /// Attributes, likewise.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attrs: BTreeMap<String, AttributeValue>,
+}
+
+/// The `sub` of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum IntrospectedSubject {
+    /// For the client that got the token: what its ID tokens call them.
+    OfClient(SubjectIdentifier),
+    /// For whoever serves the audience: what access tokens call them.
+    OfToken(SubjectId),
 }
 
 impl Introspection {
@@ -76,23 +101,39 @@ impl Introspection {
         token: &PresentedToken,
         issuer: &Issuer,
         asker: &ClientRecord,
+        pairwise: &MacKey,
         now: UnixTime,
     ) -> Self {
-        let concerned = asker.serves.contains(&token.audience) || asker.id == token.client;
-        if !concerned || now >= token.expires {
+        let serves = asker.serves.contains(&token.audience);
+        if !(serves || asker.id == token.client) || now >= token.expires {
             return Self::inactive();
         }
+        let sub = match &token.subject {
+            PresentedSubject::User { id, .. } if !serves => {
+                IntrospectedSubject::OfClient(SubjectOrder::of(*id, asker).derive(pairwise))
+            }
+            subject => IntrospectedSubject::OfToken(subject.id()),
+        };
+        let told = if serves {
+            token.told.clone()
+        } else {
+            Told::default()
+        };
         Self::Active(Box::new(ActiveToken {
             active: true,
             scope: token.scopes.clone(),
             client_id: token.client.clone(),
             token_type: token.binding.token_type(),
             exp: token.expires,
-            sub: token.subject.id(),
+            iat: Some(token.issued),
+            sub,
             aud: Some(token.audience.clone()),
             iss: issuer.clone(),
             cnf: token.binding.confirmation(),
             act: token.actors.clone(),
+            authorization_details: token.authorization_details.clone(),
+            roles: told.roles,
+            attrs: told.attributes,
         }))
     }
 
@@ -103,6 +144,7 @@ impl Introspection {
         family: &RefreshFamily,
         issuer: &Issuer,
         asker: &ClientRecord,
+        pairwise: &MacKey,
         now: UnixTime,
     ) -> Self {
         let live = family.id == handle.family()
@@ -118,11 +160,17 @@ impl Introspection {
             client_id: family.client.clone(),
             token_type: "refresh_token",
             exp: family.expires,
-            sub: SubjectId::User(family.user),
+            iat: None,
+            sub: IntrospectedSubject::OfClient(
+                SubjectOrder::of(family.user, asker).derive(pairwise),
+            ),
             aud: None,
             iss: issuer.clone(),
             cnf: family.binding.confirmation(),
             act: Act::none(),
+            authorization_details: AuthorizationDetails::none(),
+            roles: BTreeSet::new(),
+            attrs: BTreeMap::new(),
         }))
     }
 }
@@ -136,6 +184,39 @@ pub fn check_asker(client: &ClientRecord) -> Result<(), OAuthError> {
         Confidentiality::Confidential => Ok(()),
         Confidentiality::Public => Err(OAuthError::PublicClient),
     }
+}
+
+/// The claims of a signed answer (RFC 9701 §5): for this asker, about this token, and nothing that could be taken for another kind of token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IntrospectionClaims<'a> {
+    /// Who answers.
+    pub iss: &'a Issuer,
+    /// Who asked.
+    pub aud: &'a ClientId,
+    /// When.
+    pub iat: UnixTime,
+    /// The answer itself.
+    pub token_introspection: &'a Introspection,
+}
+
+/// The media type of a signed answer (RFC 9701 §4).
+pub const SIGNED_MEDIA_TYPE: &str = "application/token-introspection+jwt";
+
+/// Whether the header `Accept` asks for a signed answer: it names the media type, and does not rule it out with `q=0`.
+#[must_use]
+pub fn wants_signed(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts
+            .next()
+            .is_some_and(|essence| essence.eq_ignore_ascii_case(SIGNED_MEDIA_TYPE));
+        let excluded = parts.any(|parameter| {
+            parameter
+                .strip_prefix("q=")
+                .is_some_and(|quality| quality.trim_end_matches(['0', '.']).is_empty())
+        });
+        named && !excluded
+    })
 }
 
 #[cfg(test)]

@@ -7,15 +7,19 @@ mod target;
 use crate::authorize::is_openid;
 use crate::binding::Binding;
 use crate::claims::{self, IdTokenClaims};
-use crate::client::{ClientRecord, GrantType};
+use crate::client::{AccessTokenFormat, ClientRecord, GrantType};
+use crate::profile::Claim;
 use crate::refresh::RefreshOrder;
+use crate::subject_identifier::SubjectOrder;
 use crate::tenant::{ClaimRelease, RoleRelease, TenantRecord};
 use crate::user::{AttributeName, ResolvedUser};
-use countersign_authn::access_token::{AccessTokenClaims, Act};
+use countersign_authn::access_token::{AccessTokenClaims, Act, AuthorizationDetails};
 use countersign_base::{
     Audience, Bounded, ClientId, GrantId, GroupName, Issuer, Role, Scopes, SessionId, Tenant,
     UnixTime, UserId,
 };
+use countersign_crypto::mac::MacKey;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An order to mint tokens.
@@ -36,6 +40,8 @@ pub struct Issuance {
     pub(crate) token_id: [u8; 16],
     pub(crate) issued: UnixTime,
     pub(crate) expires: UnixTime,
+    pub(crate) authorization_details: AuthorizationDetails,
+    pub(crate) format: AccessTokenFormat,
     pub(crate) id_token: Option<IdTokenOrder>,
     pub(crate) refresh: Option<RefreshOrder>,
 }
@@ -96,10 +102,22 @@ pub struct UserSubject {
     pub release: ClaimRelease,
 }
 
+/// Which of two kinds an audience is of, for metrics: audiences themselves are too many to be labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudienceKind {
+    /// The issuer's own: userinfo.
+    Issuer,
+    /// A service.
+    Service,
+}
+
 /// The order to make an ID token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdTokenOrder {
     pub(crate) nonce: Option<Bounded<512>>,
+    pub(crate) subject: SubjectOrder,
+    /// What the client asked for about the person, and the person allowed (OpenID Connect Core §5.5).
+    pub(crate) claims: Map<String, Value>,
 }
 
 impl UserSubject {
@@ -134,7 +152,10 @@ impl UserSubject {
     /// The attributes that the audience may see.
     #[must_use]
     pub fn released_attributes(&self) -> BTreeMap<AttributeName, Bounded<256>> {
-        let visible = |name: &AttributeName| self.release.attributes.contains(name);
+        // What is personal by its name never stands in an access token, whatever a claim policy says.
+        let visible = |name: &AttributeName| {
+            self.release.attributes.contains(name) && Claim::named(name.as_str()).is_none()
+        };
         self.attributes
             .iter()
             .filter(|(name, _)| visible(name))
@@ -154,6 +175,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) audience: Audience,
     pub(crate) binding: Binding,
     pub(crate) not_after: UnixTime,
+    /// Those of the grant that the request did not leave out; the token carries what its audience may see.
+    pub(crate) details: AuthorizationDetails,
     pub(crate) token_id: [u8; 16],
 }
 
@@ -170,8 +193,13 @@ impl Issuance {
             audience,
             binding,
             not_after,
+            details,
             token_id,
         } = parts;
+        let authorization_details = tenant
+            .detail_types
+            .for_audience(&details, &audience)
+            .filtered(|detail| client.token_rules.detail_types.contains(detail.kind()));
         Self {
             tenant: tenant.name.clone(),
             issuer: tenant.issuer.clone(),
@@ -188,6 +216,8 @@ impl Issuance {
             token_id,
             issued: now,
             expires: now.plus(client.access_token_lifetime()).min(not_after),
+            authorization_details,
+            format: client.access_token_format(),
             id_token: None,
             refresh: None,
         }
@@ -235,6 +265,34 @@ impl Issuance {
         &self.audience
     }
 
+    /// What the access token allows beyond scopes (RFC 9396).
+    #[must_use]
+    pub const fn authorization_details(&self) -> &AuthorizationDetails {
+        &self.authorization_details
+    }
+
+    /// What the access token looks like.
+    #[must_use]
+    pub const fn access_token_format(&self) -> AccessTokenFormat {
+        self.format
+    }
+
+    /// The random bytes that name the access token.
+    #[must_use]
+    pub const fn token_id(&self) -> &[u8; 16] {
+        &self.token_id
+    }
+
+    /// Whom the audience is: the issuer itself, or a service.
+    #[must_use]
+    pub fn audience_kind(&self) -> AudienceKind {
+        if self.audience.as_str() == self.issuer.as_str() {
+            AudienceKind::Issuer
+        } else {
+            AudienceKind::Service
+        }
+    }
+
     /// The key it is bound to.
     #[must_use]
     pub const fn binding(&self) -> &Binding {
@@ -265,11 +323,13 @@ impl Issuance {
         claims::access_token(self)
     }
 
-    /// The claims of the ID token, if one is due (OpenID Connect Core §2).
+    /// The claims of the ID token, if one is due (OpenID Connect Core §2), with the tenant's key of pairwise subjects.
     #[must_use]
-    pub fn id_token_claims(&self) -> Option<IdTokenClaims> {
+    pub fn id_token_claims(&self, pairwise: &MacKey) -> Option<IdTokenClaims> {
         match (&self.id_token, &self.subject) {
-            (Some(order), TokenSubject::User(user)) => Some(IdTokenClaims::of(self, user, order)),
+            (Some(order), TokenSubject::User(user)) => {
+                Some(IdTokenClaims::of(self, user, order, pairwise))
+            }
             (Some(_), TokenSubject::Client(_)) | (None, _) => None,
         }
     }

@@ -5,13 +5,16 @@
 //! - Records that the store keeps: [`client`], [`user`], [`session`], [`grant`], [`code`], [`refresh`], [`par`], [`tenant`].
 //! - The authorization endpoint: [`authorize`]. The token endpoint: [`token`], which comes to an [`Issuance`]. The others: [`introspection`], [`revocation`],
 //!   [`userinfo`], [`metadata`].
+//! - What is asked for beside scopes: [`authorization_details`], [`claims_request`]. What is told of people: [`profile`], [`subject_identifier`].
 //! - [`throttle`]: how often somebody may try to sign in.
 
+pub mod authorization_details;
 pub mod authorization_request;
 pub mod authorize;
 pub mod binding;
 pub mod change;
 pub mod claims;
+pub mod claims_request;
 pub mod client;
 pub mod code;
 pub mod decoupled;
@@ -24,11 +27,14 @@ pub mod issuance;
 pub mod metadata;
 pub mod par;
 mod parameter;
+pub mod particulars;
 pub mod pkce;
+pub mod profile;
 pub mod redirect;
 pub mod refresh;
 pub mod revocation;
 pub mod session;
+pub mod subject_identifier;
 pub mod tenant;
 pub mod throttle;
 pub mod token;
@@ -45,6 +51,8 @@ pub use error::{ErrorCode, OAuthError};
 pub use grant::{GrantRecord, RevocationReason};
 pub use issuance::Issuance;
 pub use par::PushedRequest;
+pub use particulars::Particulars;
+pub use profile::{Claim, Profile};
 pub use refresh::{FamilyId, RefreshFamily, RefreshHandle, RefreshOrder};
 pub use session::{ConsentRecord, Session};
 pub use tenant::TenantRecord;

@@ -2,7 +2,9 @@
 //!
 //! One document serves both well-known names; it says what is served and nothing that is not.
 
+use crate::authorization_details::DetailTypes;
 use crate::client::GrantType;
+use crate::profile::Claim;
 use countersign_base::{Issuer, Tenant};
 use countersign_crypto::jose::Algorithm;
 use serde::Serialize;
@@ -24,8 +26,8 @@ pub struct Metadata {
     response_modes_supported: [&'static str; 1],
     grant_types_supported: Vec<&'static str>,
     code_challenge_methods_supported: [&'static str; 1],
-    scopes_supported: [&'static str; 2],
-    subject_types_supported: [&'static str; 1],
+    scopes_supported: [&'static str; 6],
+    subject_types_supported: [&'static str; 2],
     claims_supported: Vec<&'static str>,
     prompt_values_supported: [&'static str; 3],
     id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -33,6 +35,7 @@ pub struct Metadata {
     token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    introspection_signing_alg_values_supported: Vec<&'static str>,
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     backchannel_token_delivery_modes_supported: [&'static str; 2],
@@ -44,6 +47,8 @@ pub struct Metadata {
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     claims_parameter_supported: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_details_types_supported: Vec<String>,
     tls_client_certificate_bound_access_tokens: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     mtls_endpoint_aliases: Option<MtlsAliases>,
@@ -91,9 +96,16 @@ impl Metadata {
             response_modes_supported: ["query"],
             grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str()).collect(),
             code_challenge_methods_supported: ["S256"],
-            scopes_supported: ["openid", "profile"],
-            subject_types_supported: ["public"],
-            claims_supported: vec![
+            scopes_supported: [
+                "openid",
+                "profile",
+                "email",
+                "address",
+                "phone",
+                "offline_access",
+            ],
+            subject_types_supported: ["pairwise", "public"],
+            claims_supported: [
                 "iss",
                 "sub",
                 "aud",
@@ -102,8 +114,10 @@ impl Metadata {
                 "auth_time",
                 "nonce",
                 "sid",
-                "preferred_username",
-            ],
+            ]
+            .into_iter()
+            .chain(Claim::ALL.iter().map(|claim| claim.as_str()))
+            .collect(),
             prompt_values_supported: ["none", "login", "consent"],
             id_token_signing_alg_values_supported: id_token_algorithms
                 .iter()
@@ -117,6 +131,10 @@ impl Metadata {
             token_endpoint_auth_signing_alg_values_supported: algorithms(),
             introspection_endpoint_auth_methods_supported: authentication(),
             introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
+            introspection_signing_alg_values_supported: id_token_algorithms
+                .iter()
+                .map(|algorithm| algorithm.name())
+                .collect(),
             revocation_endpoint_auth_methods_supported: vec![
                 "client_secret_basic",
                 "none",
@@ -131,11 +149,21 @@ impl Metadata {
             require_pushed_authorization_requests: false,
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
-            claims_parameter_supported: false,
+            claims_parameter_supported: true,
+            authorization_details_types_supported: Vec::new(),
             tls_client_certificate_bound_access_tokens: mtls.is_some(),
             mtls_endpoint_aliases: mtls.map(|origin| MtlsAliases::new(issuer, origin)),
             issuer: issuer.clone(),
         }
+    }
+}
+
+impl Metadata {
+    /// The same document with the tenant's types of authorization details (RFC 9396 §10).
+    #[must_use]
+    pub fn with_detail_types(mut self, types: &DetailTypes) -> Self {
+        self.authorization_details_types_supported = types.names().map(str::to_owned).collect();
+        self
     }
 }
 

@@ -7,6 +7,9 @@ use countersign_authn::Form;
 use countersign_base::{Audience, Scopes};
 use std::str::FromStr;
 
+/// Audiences that one authorization request may name.
+const RESOURCES_MAX: usize = 8;
+
 /// A parameter that must be there.
 pub(crate) fn required<T: FromStr>(form: &Form, name: &'static str) -> Result<T, OAuthError> {
     optional(form, name)?.ok_or(OAuthError::ParameterMissing(name))
@@ -31,10 +34,26 @@ pub(crate) fn scopes(form: &Form) -> Result<Option<Scopes>, OAuthError> {
     }
 }
 
-/// `resource` (RFC 8707 §2), exactly one.
+/// `resource` (RFC 8707 §2) of a token request: a token has one audience, so one may be named.
 pub(crate) fn resource(form: &Form) -> Result<Option<Audience>, OAuthError> {
-    match form.get("resource").map(str::parse).transpose() {
-        Ok(audience) => Ok(audience),
-        Err(_) => Err(OAuthError::AudienceNotPermitted),
+    let mut named = resources(form)?.into_iter();
+    match (named.next(), named.next()) {
+        (one, None) => Ok(one),
+        (_, Some(_)) => Err(OAuthError::AudienceRepeated),
     }
+}
+
+/// Every `resource` of an authorization request (RFC 8707 §2.1), in order and each once.
+pub(crate) fn resources(form: &Form) -> Result<Vec<Audience>, OAuthError> {
+    let mut named: Vec<Audience> = Vec::new();
+    for text in form.all("resource") {
+        let audience = text.parse().map_err(|_| OAuthError::AudienceNotPermitted)?;
+        if !named.contains(&audience) {
+            named.push(audience);
+        }
+    }
+    if named.len() > RESOURCES_MAX {
+        return Err(OAuthError::AudienceRepeated);
+    }
+    Ok(named)
 }

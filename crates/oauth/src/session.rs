@@ -6,6 +6,8 @@ pub mod device;
 
 pub use device::Device;
 
+use crate::particulars::Particulars;
+use crate::profile::Claim;
 use countersign_base::{Audience, ClientId, Duration, Scopes, SessionId, Tenant, UnixTime, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -74,15 +76,26 @@ pub struct ConsentRecord {
     pub scopes: Scopes,
     /// The audiences they allowed.
     pub audiences: BTreeSet<Audience>,
+    /// The single claims they allowed (OpenID Connect Core §5.5).
+    #[serde(default)]
+    pub claims: BTreeSet<Claim>,
     /// When they last said yes.
     pub granted: UnixTime,
 }
 
 impl ConsentRecord {
-    /// Whether it covers a request for these scopes at these audiences.
+    /// Whether it covers a request for these scopes at these audiences, with these particulars. Authorization details are never covered: each payment, each
+    /// account is a question of its own.
     #[must_use]
-    pub fn covers(&self, scopes: &Scopes, audiences: &[Audience]) -> bool {
-        scopes.is_subset(&self.scopes)
+    pub fn covers(
+        &self,
+        scopes: &Scopes,
+        audiences: &[Audience],
+        particulars: &Particulars,
+    ) -> bool {
+        particulars.authorization_details.is_empty()
+            && particulars.claims.of_the_person().is_subset(&self.claims)
+            && scopes.is_subset(&self.scopes)
             && audiences
                 .iter()
                 .all(|audience| self.audiences.contains(audience))

@@ -8,6 +8,7 @@ use countersign_base::{Audience, Duration, Issuer, Role, Tenant};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::authorization_details::DetailTypes;
 use crate::user::AttributeName;
 
 /// A tenant's settings, as the store and the configuration keep them.
@@ -24,6 +25,9 @@ pub struct TenantRecord {
     /// How its pages look.
     #[serde(default)]
     pub branding: Branding,
+    /// The types of authorization details that clients may ask for (RFC 9396).
+    #[serde(default)]
+    pub detail_types: DetailTypes,
 }
 
 impl TenantRecord {
@@ -40,6 +44,7 @@ impl TenantRecord {
                 accent: None,
                 logo: None,
             },
+            detail_types: DetailTypes::none(),
         }
     }
 

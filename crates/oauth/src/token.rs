@@ -17,7 +17,7 @@ pub use client_credentials::ClientCredentialsRequest;
 pub use device_code::DeviceCodeRequest;
 pub use refresh_token::RefreshTokenRequest;
 pub use token_exchange::{
-    ACCESS_TOKEN_TYPE, NotOurs, PresentedSubject, PresentedToken, TokenExchangeRequest,
+    ACCESS_TOKEN_TYPE, NotOurs, PresentedSubject, PresentedToken, TokenExchangeRequest, Told,
 };
 
 use crate::binding::Binding;

@@ -3,6 +3,7 @@
 //! Not here: how a password is checked; hashing is `crypto`'s and runs on the shell's bounded pool.
 
 use crate::client::Origin;
+use crate::profile::Profile;
 use countersign_base::{Bounded, GroupName, Role, Tenant, UnixTime, UserId, Username};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,9 @@ pub struct UserRecord {
     pub groups: BTreeSet<GroupName>,
     /// Attributes that policies see, such as `region`.
     pub attributes: BTreeMap<AttributeName, Bounded<256>>,
+    /// What ID tokens and userinfo may tell of them, with their consent. Personal data.
+    #[serde(default)]
+    pub profile: Profile,
     /// Whether they may do anything at all (R42).
     pub enabled: bool,
     /// Who manages the record.

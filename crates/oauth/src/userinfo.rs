@@ -1,27 +1,47 @@
-//! Userinfo (OpenID Connect Core §5.3): the one place where a client may learn a person's name, and only with scope `profile`.
+//! Userinfo (OpenID Connect Core §5.3): beside the ID token the one place where a client may learn of a person, and only what they allowed.
+//!
+//! What is told follows from the scopes of the token that is shown (§5.4), and from the single claims that the grant holds (§5.5) if the token is of the
+//! client that the grant was given to: a token that was exchanged carries nobody else's consent.
 
+use crate::claims_request::of_scopes;
+use crate::grant::GrantRecord;
+use crate::subject_identifier::SubjectIdentifier;
 use crate::user::UserRecord;
-use countersign_base::{Scopes, UserId, Username};
+use countersign_base::{ClientId, Scopes};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserInfo {
     /// The same `sub` as in the ID token.
-    pub sub: UserId,
-    /// With scope `profile` (OpenID Connect Core §5.4).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preferred_username: Option<Username>,
+    pub sub: SubjectIdentifier,
+    /// What the person allowed, as far as it is known.
+    #[serde(flatten)]
+    pub claims: Map<String, Value>,
 }
 
 impl UserInfo {
-    /// What these scopes release.
+    /// What a token of `client` with these scopes and of this grant releases.
     #[must_use]
-    pub fn of(user: &UserRecord, scopes: &Scopes) -> Self {
-        let profile = scopes.iter().any(|scope| scope.as_str() == "profile");
+    pub fn of(
+        user: &UserRecord,
+        sub: SubjectIdentifier,
+        scopes: &Scopes,
+        grant: Option<&GrantRecord>,
+        client: &ClientId,
+    ) -> Self {
+        let mut claims = of_scopes(scopes);
+        if let Some(grant) = grant.filter(|grant| &grant.client == client && grant.user == user.id)
+        {
+            claims.extend(grant.particulars.claims.userinfo.iter().copied());
+        }
         Self {
-            sub: user.id,
-            preferred_username: profile.then(|| user.username.clone()),
+            sub,
+            claims: user.claims(claims),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,6 +168,7 @@ catalogue! {
     one_time: Tenant {
         ADD = plain "INSERT INTO one_time (tenant, kind, handle, record, expires_at) VALUES ($1, $2, $3, $4, $5)";
         FIND = plain "SELECT record, expires_at, spent_at FROM one_time WHERE tenant = $1 AND kind = $2 AND handle = $3";
+        KEEP = plain "UPDATE one_time SET expires_at = $4 WHERE tenant = $1 AND kind = $2 AND handle = $3 AND expires_at < $4";
         LOCK = lock "SELECT record, expires_at, spent_at FROM one_time WHERE tenant = $1 AND kind = $2 AND handle = $3";
         SPEND = plain "UPDATE one_time SET spent_at = $4 WHERE tenant = $1 AND kind = $2 AND handle = $3 AND spent_at IS NULL";
         SWEEP = sweep "DELETE FROM one_time WHERE (tenant, kind, handle) IN (SELECT tenant, kind, handle FROM one_time WHERE expires_at < $1 LIMIT $2)";
@@ -187,11 +188,20 @@ catalogue! {
         WAITING_FOR = plain "SELECT record, answer, spent_at FROM decoupled_requests WHERE tenant = $1 AND user_id = $2 AND expires_at > $3 AND answer IS NULL ORDER BY expires_at, grant_id LIMIT $4";
     }
 
+    /// Access tokens without content.
+    access_tokens: Tenant {
+        ADD = plain "INSERT INTO access_tokens (tenant, handle, client, grant_id, user_id, record, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        FIND = plain "SELECT record FROM access_tokens WHERE tenant = $1 AND handle = $2";
+        OF_USER = plain "SELECT client, grant_id, expires_at FROM access_tokens WHERE tenant = $1 AND user_id = $2 AND expires_at > $3 ORDER BY expires_at, handle LIMIT $4";
+        SWEEP = sweep "DELETE FROM access_tokens WHERE (tenant, handle) IN (SELECT tenant, handle FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
+    }
+
     /// What subjects allowed clients: the unit of revocation.
     grants: Tenant {
         FIND = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
         LOCK = lock "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
         OF_USER = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY grant_id LIMIT $4";
+        OF_USER_AND_CLIENT = plain "SELECT grant_id FROM grants WHERE tenant = $1 AND user_id = $2 AND client = $3 AND revoked_at IS NULL AND expires_at > $4 ORDER BY grant_id";
         PUT = plain "INSERT INTO grants (tenant, grant_id, client, user_id, session_id, record, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, grant_id) DO UPDATE SET record = excluded.record, expires_at = excluded.expires_at";
         REVOKE = plain "UPDATE grants SET revoked_at = $3 WHERE tenant = $1 AND grant_id = $2 AND revoked_at IS NULL";
         SWEEP = sweep "DELETE FROM grants WHERE (tenant, grant_id) IN (SELECT tenant, grant_id FROM grants WHERE expires_at < $1 LIMIT $2)";

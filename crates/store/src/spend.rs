@@ -19,7 +19,9 @@ use countersign_authn::Unspent;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::decoupled::{Answer, Polled};
-use countersign_oauth::{CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing, Taken};
+use countersign_oauth::{
+    Change, CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing, Taken,
+};
 use futures_util::future::BoxFuture;
 
 /// What a judge decided.
@@ -47,6 +49,24 @@ pub enum Judged<P, E> {
         /// Why not.
         error: E,
     },
+}
+
+impl<P, E> Judged<P, E> {
+    /// When the grant ends that this judgement begins, if it begins one.
+    fn begun_grant(&self) -> Option<UnixTime> {
+        let Self::Commit { writes, .. } = self else {
+            return None;
+        };
+        writes.iter().find_map(|write| {
+            if let Write::Apply(change) = write
+                && let Change::GrantCreated(grant) = &**change
+            {
+                Some(grant.expires)
+            } else {
+                None
+            }
+        })
+    }
 }
 
 /// What came of a transaction that was committed.
@@ -326,9 +346,10 @@ where
             }
             let loaded = self.request.load(tx).await?;
             let (client, judge) = self.judge.take().ok_or(StoreError::Panicked)?;
-            settle(tx, tenant, judge(client, loaded), *now)
-                .await
-                .map(Ok)
+            let judged = judge(client, loaded);
+            let begun = judged.begun_grant();
+            self.request.remember(tx, begun).await?;
+            settle(tx, tenant, judged, *now).await.map(Ok)
         })
     }
 
@@ -375,6 +396,20 @@ impl Request {
                 session,
             },
         })
+    }
+
+    /// A code is remembered as spent for as long as anything that came of it can live, so that its second use ends all of it (R23).
+    async fn remember(
+        &self,
+        tx: &mut Transaction,
+        begun: Option<UnixTime>,
+    ) -> Result<(), StoreError> {
+        match (&self.presented, begun) {
+            (Presented::Code(handle), Some(ends)) => {
+                one_time::keep(tx, &self.tenant, handle, ends).await
+            }
+            (_, _) => Ok(()),
+        }
     }
 
     async fn take(&self, tx: &mut Transaction) -> Result<(Loot, Dependants), StoreError> {

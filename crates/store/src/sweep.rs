@@ -1,8 +1,8 @@
 //! Expiry, off the request path: small deletes, each its own unit, never one large one.
 
 use crate::catalogue::{
-    Statement, assertions, decoupled_requests, event_details, grants, one_time, refresh_families,
-    revocations, sessions, throttle, upstream_sessions,
+    Statement, access_tokens, assertions, decoupled_requests, event_details, grants, one_time,
+    refresh_families, revocations, sessions, throttle, upstream_sessions,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -28,6 +28,11 @@ impl Sweep {
     /// Every sweep. Grants and families stay for a day: what was revoked is still known as such when it is asked for. Sessions say
     /// themselves until when they are kept.
     pub const ALL: &[Self] = &[
+        // A little longer than the leeway with which clocks are allowed to differ.
+        Self {
+            statement: &access_tokens::SWEEP,
+            kept: Duration::from_secs(60),
+        },
         Self {
             statement: &assertions::SWEEP,
             kept: Duration::from_secs(60),

@@ -3,6 +3,7 @@
 //! Functions that read take a [`Connection`](crate::Connection), functions that write take a [`Transaction`](crate::Transaction),
 //! which only a unit of work has. What belongs to a tenant is never reached without naming the tenant.
 
+pub mod access_tokens;
 pub mod assertions;
 pub mod audit_outbox;
 pub mod clients;

@@ -1,5 +1,6 @@
 //! What a unit changes, as data: a pure `judge` returns a list of these, and the store carries them out in its transaction.
 
+use crate::tables::access_tokens::{self, NewAccessToken};
 use crate::tables::clients::Removed;
 use crate::tables::decoupled_requests::NewDecoupled;
 use crate::tables::event_details::EventDetail;
@@ -26,6 +27,8 @@ use countersign_oauth::{
 /// One change of what is stored, within one tenant.
 #[derive(Clone)]
 pub enum Write {
+    /// A new access token without content.
+    AddAccessToken(Box<NewAccessToken>),
     /// A new client; there must be none of its id.
     AddClient(Box<ClientRecord>),
     /// A new request that waits for a person.
@@ -66,7 +69,7 @@ pub enum Write {
     PutUser(Box<UserRecord>),
     /// The end of a client, with every token it has.
     RemoveClient(ClientId),
-    /// What a person allowed a client is forgotten.
+    /// What a person allowed a client is forgotten, and every live grant that they gave it ends (R57).
     RemoveConsent(UserId, ClientId),
     /// The end of a group.
     RemoveGroup(GroupName),
@@ -95,6 +98,7 @@ pub(crate) async fn apply(
 ) -> Result<(), StoreError> {
     for write in writes {
         match write {
+            Write::AddAccessToken(new) => access_tokens::add(tx, tenant, new).await?,
             Write::AddClient(record) => clients::add(tx, tenant, record, now).await?,
             Write::AddDecoupled(new) => decoupled_requests::add(tx, tenant, new).await?,
             Write::AddOneTime(new) => one_time::add(tx, tenant, new).await?,
@@ -133,7 +137,7 @@ pub(crate) async fn apply(
                 revocations::add(tx, tenant, &Revoked::Client(client.clone()), now).await?;
             }
             Write::RemoveConsent(user, client) => {
-                let _met: Removed = consents::remove(tx, tenant, *user, client).await?;
+                remove_consent(tx, tenant, *user, client, now).await?;
             }
             Write::RemoveGroup(group) => {
                 let _met: Removed = user_groups::remove(tx, tenant, group).await?;
@@ -177,6 +181,22 @@ pub(crate) fn record_event(tx: &mut Transaction, tenant: &Tenant, event: &Record
         event: event.id,
         record: event.encode().into_bytes(),
     });
+}
+
+/// Forgets the consent and ends every live grant that came of it.
+async fn remove_consent(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    client: &ClientId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let _met: Removed = consents::remove(tx, tenant, user, client).await?;
+    for grant in grants::of_user_and_client(tx, tenant, user, client, now).await? {
+        grants::revoke(tx, tenant, grant, now).await?;
+        revocations::add(tx, tenant, &Revoked::Grant(grant), now).await?;
+    }
+    Ok(())
 }
 
 async fn change(tx: &mut Transaction, tenant: &Tenant, change: &Change) -> Result<(), StoreError> {

@@ -69,6 +69,7 @@ async fn added(admin: &Admin, called: Called) -> Result<Person, AdminError> {
         roles: body.roles,
         groups: BTreeSet::new(),
         attributes: body.attributes,
+        profile: countersign_oauth::Profile::default(),
         enabled: true,
         origin: Origin::Script,
         created: permit.now(),

@@ -255,6 +255,7 @@ const fn status(refused: OAuthError) -> StatusCode {
         | ErrorCode::ConsentRequired
         | ErrorCode::ExpiredToken
         | ErrorCode::InvalidBindingMessage
+        | ErrorCode::InvalidAuthorizationDetails
         | ErrorCode::InvalidDpopProof
         | ErrorCode::InvalidGrant
         | ErrorCode::InvalidRequest

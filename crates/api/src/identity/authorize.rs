@@ -21,6 +21,7 @@ use countersign_oauth::authorize::{
     Approved, Beginning, NextStep, PageError, ReturnAddress, StaleRequest, Via, next_step,
 };
 use countersign_oauth::par::request_handle;
+use countersign_oauth::subject_identifier::SubjectOrder;
 use countersign_oauth::{
     AuthorizationRequest, ClientRecord, ConsentRecord, OAuthError, PushedRequest, Session, Taken,
 };
@@ -267,6 +268,7 @@ async fn proceed(
     ticket: Ticket,
     session: Option<Session>,
 ) -> Result<Response, Failure> {
+    let session = session.filter(|session| admitted(identity, call, client, &request, session));
     let remembered = match &session {
         Some(session) => remembered(identity, call, session, client).await?,
         None => None,
@@ -305,6 +307,16 @@ async fn proceed(
                     .filter(|audience| audience.as_str() != call.tenant.issuer.as_str())
                     .map(|audience| audience.as_str())
                     .collect(),
+                claims: question
+                    .claims()
+                    .iter()
+                    .map(|claim| claim.words())
+                    .collect(),
+                details: question
+                    .authorization_details()
+                    .iter()
+                    .map(|detail| pages::explain_detail(detail, &call.tenant.detail_types))
+                    .collect(),
                 hours: client.refresh_token_lifetime().as_secs().div_ceil(3600),
                 action: call.path_of("/consent"),
                 ticket: &sealed,
@@ -338,6 +350,22 @@ async fn proceed(
                     .location(),
             )
         }
+    }
+}
+
+/// Whether a session is of the person that the request names, if it names one: another person's is none (OpenID Connect Core §5.5.1).
+pub(super) fn admitted(
+    identity: &Identity,
+    call: &Call,
+    client: &ClientRecord,
+    request: &AuthorizationRequest,
+    session: &Session,
+) -> bool {
+    let claims = &request.particulars.claims;
+    claims.sub.is_none() || {
+        let key = identity.fabric.keys().pairwise_key(&call.tenant.name);
+        let sub = SubjectOrder::of(session.user, client).derive(&key);
+        claims.admits(&sub.to_string())
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
     // The page was made for one person; another one who signed in meanwhile has not read it.
     let session = session
         .filter(|session| ticket.session == Some(session.id))
+        .filter(|session| authorize::admitted(&identity, &call, &client, &request, session))
         .ok_or(PageError::InteractionOver)?;
     let now = identity.fabric.now();
     let event = |answer| Consent {

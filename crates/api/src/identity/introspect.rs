@@ -1,7 +1,7 @@
-//! `/introspect` (RFC 7662).
+//! `/introspect` (RFC 7662), signed if the asker wants it (RFC 9701).
 
 use super::Identity;
-use super::answer::{Failure, json};
+use super::answer::{Failure, json, with_type};
 use super::body;
 use super::call::Call;
 use super::client;
@@ -11,10 +11,13 @@ use axum::response::Response;
 use countersign_audit::Code;
 use countersign_audit::event::{Activity, Introspected};
 use countersign_base::GrantId;
-use countersign_oauth::introspection::{Introspection, check_asker};
+use countersign_control::sign_introspection;
+use countersign_oauth::introspection::{
+    Introspection, SIGNED_MEDIA_TYPE, check_asker, wants_signed,
+};
 use countersign_oauth::{ClientRecord, OAuthError, RefreshHandle};
 use countersign_store::tables::{grants, refresh_families};
-use http::StatusCode;
+use http::{StatusCode, header};
 use std::sync::Arc;
 
 pub(super) async fn introspect(
@@ -57,7 +60,33 @@ pub(super) async fn introspect(
         },
     )
     .await?;
-    Ok(json(StatusCode::OK, &answer))
+    respond(&identity, &call, &asker, &answer)
+}
+
+/// As JSON, or signed for this asker if the header `Accept` names that type.
+fn respond(
+    identity: &Identity,
+    call: &Call,
+    asker: &ClientRecord,
+    answer: &Introspection,
+) -> Result<Response, Failure> {
+    let mut accepted = call.headers().get_all(header::ACCEPT).iter();
+    if !accepted.any(|value| value.to_str().is_ok_and(wants_signed)) {
+        return Ok(json(StatusCode::OK, answer));
+    }
+    let fabric = &identity.fabric;
+    let signed = sign_introspection(
+        answer,
+        &asker.id,
+        (&call.tenant.name, &call.tenant.issuer),
+        fabric.keys(),
+        fabric.now(),
+    )
+    .map_err(|error| {
+        tracing::error!(event = "sign_failed", %error);
+        Failure::Unavailable
+    })?;
+    Ok(with_type(StatusCode::OK, SIGNED_MEDIA_TYPE, signed))
 }
 
 /// The answer, the grant for the log, and why the token is not active if it is not.
@@ -69,6 +98,7 @@ async fn inspect(
 ) -> Result<(Introspection, Option<GrantId>, &'static str), Failure> {
     let fabric = &identity.fabric;
     let now = fabric.now();
+    let pairwise = fabric.keys().pairwise_key(&call.tenant.name);
     if let Ok(handle) = RefreshHandle::parse(token, &fabric.keys().refresh_key(&call.tenant.name)) {
         let mut connection = fabric.store().read().await?;
         let Some(family) =
@@ -84,14 +114,25 @@ async fn inspect(
                 "grant_revoked",
             ));
         }
-        let answer =
-            Introspection::of_refresh_token(handle, &family, &call.tenant.issuer, asker, now);
+        let answer = Introspection::of_refresh_token(
+            handle,
+            &family,
+            &call.tenant.issuer,
+            asker,
+            &pairwise,
+            now,
+        );
         return Ok((answer, Some(family.grant), "not_live_or_not_theirs"));
     }
-    match presented::access_token(identity, call, token) {
+    match presented::access_token(identity, call, token).await {
         Ok(presented) => {
-            let answer =
-                Introspection::of_access_token(&presented, &call.tenant.issuer, asker, now);
+            let answer = Introspection::of_access_token(
+                &presented,
+                &call.tenant.issuer,
+                asker,
+                &pairwise,
+                now,
+            );
             Ok((answer, Some(presented.grant), "not_live_or_not_theirs"))
         }
         Err(reason) => Ok((Introspection::inactive(), None, reason)),

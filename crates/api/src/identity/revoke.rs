@@ -71,9 +71,8 @@ async fn find(
             of_refresh_token(handle, &family, client, now)
         }));
     }
-    Ok(
-        presented::access_token(identity, call, token).map_or(Revocation::Nothing, |token| {
-            of_access_token(&token, client, now)
-        }),
-    )
+    let token = presented::access_token(identity, call, token).await;
+    Ok(token.map_or(Revocation::Nothing, |token| {
+        of_access_token(&token, client, now)
+    }))
 }

@@ -11,9 +11,10 @@ use super::record::{self, CallFacts};
 use axum::response::Response;
 use countersign_audit::event::{self, GrantRevoked, RefreshReused};
 use countersign_audit::{Code, Record};
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, Secret, UnixTime};
-use countersign_control::{TokenSet, mint};
+use countersign_control::{TokenSet, mint, opaque};
 use countersign_oauth::token::{PresentedSubject, PresentedToken};
 use countersign_oauth::{
     Binding, Change, Fresh, Issuance, OAuthError, Redeemed, RefreshHandle, Refused, Requester,
@@ -58,13 +59,14 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
         call.was_recorded();
         return Err(error.into());
     }
-    let shown = match Shown::of(&identity, &call, &request) {
+    let shown = match Shown::of(&identity, &call, &request).await {
         Ok(shown) => shown,
         Err(error) => return refuse(&identity, &call, who, grant_type, error.into()),
     };
     let fabric = &identity.fabric;
     let (now, presented) = (fabric.now(), shown.presented(&identity, &call, &request));
     let judge = Judge {
+        identity: Arc::clone(&identity),
         request,
         shown,
         binding,
@@ -89,6 +91,7 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
                 Failure::Unavailable
             })?;
             fabric.metrics().minted(grant_type);
+            fabric.metrics().sized(&tokens);
             Ok(answer(&tokens))
         }
         Ok(Settled::Refused(error)) => {
@@ -150,7 +153,11 @@ enum Shown {
 }
 
 impl Shown {
-    fn of(identity: &Identity, call: &Call, request: &TokenRequest) -> Result<Self, OAuthError> {
+    async fn of(
+        identity: &Identity,
+        call: &Call,
+        request: &TokenRequest,
+    ) -> Result<Self, OAuthError> {
         match request {
             TokenRequest::AuthorizationCode(_)
             | TokenRequest::Ciba(_)
@@ -163,20 +170,23 @@ impl Shown {
                     .map_err(|_| OAuthError::RefreshUnknown)
             }
             TokenRequest::TokenExchange(request) => {
-                let verify = |token: &Secret<String>| {
-                    presented::access_token(identity, call, token.expose())
+                let verify = async |token: &Secret<String>| {
+                    presented::access_token(identity, call, token.expose()).await
                 };
-                let subject =
-                    verify(&request.subject_token).map_err(|_| OAuthError::SubjectTokenRefused)?;
-                let actor = request
-                    .actor_token
-                    .as_ref()
-                    .map(verify)
-                    .transpose()
-                    .map_err(|_| OAuthError::ActorTokenRefused)?;
+                let subject = verify(&request.subject_token)
+                    .await
+                    .map_err(|_| OAuthError::SubjectTokenRefused)?;
+                let actor = match &request.actor_token {
+                    None => None,
+                    Some(token) => Some(Box::new(
+                        verify(token)
+                            .await
+                            .map_err(|_| OAuthError::ActorTokenRefused)?,
+                    )),
+                };
                 Ok(Self::Exchange {
                     subject: Box::new(subject),
-                    actor: actor.map(Box::new),
+                    actor,
                 })
             }
         }
@@ -223,6 +233,8 @@ impl Shown {
 
 /// Everything that judging needs and that is not in the transaction.
 struct Judge {
+    /// For the keys of opaque tokens, asked only where one is due.
+    identity: Arc<Identity>,
     request: TokenRequest,
     shown: Shown,
     binding: Binding,
@@ -244,6 +256,12 @@ impl Judge {
         match self.redeem(client, loaded) {
             Ok(Redeemed { issuance, changes }) => match decide(&self.policies, issuance) {
                 Ok(permit) => {
+                    let keys = || self.identity.fabric.keys().opaque_keys(&self.tenant.name);
+                    let Ok(row) = opaque::row_of(permit.target(), keys) else {
+                        return Judged::Refuse {
+                            error: OAuthError::Unavailable,
+                        };
+                    };
                     let event = record::token_decided(
                         &self.recorder,
                         &self.facts,
@@ -254,7 +272,7 @@ impl Judge {
                     );
                     Judged::Commit {
                         permit,
-                        writes: changes.into_iter().map(Into::into).collect(),
+                        writes: changes.into_iter().map(Into::into).chain(row).collect(),
                         event,
                     }
                 }
@@ -398,6 +416,8 @@ struct TokenResponse<'a> {
     id_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
+    authorization_details: &'a AuthorizationDetails,
 }
 
 fn answer(tokens: &TokenSet) -> Response {
@@ -417,6 +437,7 @@ fn answer(tokens: &TokenSet) -> Response {
                 .as_ref()
                 .map(|token| token.expose().as_str()),
             issued_token_type: tokens.issued_token_type,
+            authorization_details: &tokens.authorization_details,
         },
     );
     response

@@ -12,15 +12,17 @@ use countersign_authn::{
     Subject, TrustedIssuer, demand, prove,
 };
 use countersign_base::{Scope, Scopes};
+use countersign_control::opaque;
+use countersign_oauth::subject_identifier::SubjectOrder;
 use countersign_oauth::userinfo::UserInfo;
-use countersign_store::tables::users;
+use countersign_store::tables::{grants, users};
 use http::StatusCode;
 use std::sync::Arc;
 
 const SURFACE: Code = Code::of("userinfo");
 
 pub(super) async fn userinfo(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
-    let subject = match prove_caller(&identity, &call) {
+    let subject = match prove_caller(&identity, &call).await {
         Ok(subject) => subject,
         Err(refusal) => {
             record::refused(
@@ -35,16 +37,7 @@ pub(super) async fn userinfo(identity: Arc<Identity>, call: Call) -> Result<Resp
             return Err(refusal.into());
         }
     };
-    let user = match subject.user() {
-        Some(user) => {
-            let mut connection = identity.fabric.store().read().await?;
-            users::find(&mut connection, &call.tenant.name, user)
-                .await?
-                .filter(|user| user.enabled)
-        }
-        None => None,
-    };
-    let Some(user) = user else {
+    let Some(told) = told(&identity, &call, &subject).await? else {
         record::refused(
             &identity,
             &call,
@@ -56,12 +49,51 @@ pub(super) async fn userinfo(identity: Arc<Identity>, call: Call) -> Result<Resp
     event.action = Text::of("userinfo");
     event.client = Some(subject.client().clone());
     event.grant = subject.grant();
-    event.user = Some(user.id);
+    event.user = subject.user();
     record::noted(&identity, &call, event).await?;
-    Ok(json(StatusCode::OK, &UserInfo::of(&user, subject.scopes())))
+    Ok(json(StatusCode::OK, &told))
 }
 
-fn prove_caller(identity: &Identity, call: &Call) -> Result<Subject, Refusal> {
+/// What the caller is told; nothing if there is no such person, or the client that got the token is gone.
+async fn told(
+    identity: &Identity,
+    call: &Call,
+    subject: &Subject,
+) -> Result<Option<UserInfo>, Failure> {
+    let (fabric, tenant) = (&identity.fabric, &call.tenant.name);
+    let Some(client) = fabric
+        .directory()
+        .client(tenant, subject.client())
+        .await?
+        .filter(|client| client.enabled)
+    else {
+        return Ok(None);
+    };
+    let Some(user) = subject.user() else {
+        return Ok(None);
+    };
+    let mut connection = fabric.store().read().await?;
+    let user = users::find(&mut connection, tenant, user)
+        .await?
+        .filter(|user| user.enabled);
+    let Some(user) = user else {
+        return Ok(None);
+    };
+    let grant = match subject.grant() {
+        Some(grant) => grants::find(&mut connection, tenant, grant).await?,
+        None => None,
+    };
+    let sub = SubjectOrder::of(user.id, &client).derive(&fabric.keys().pairwise_key(tenant));
+    Ok(Some(UserInfo::of(
+        &user,
+        sub,
+        subject.scopes(),
+        grant.as_ref(),
+        subject.client(),
+    )))
+}
+
+async fn prove_caller(identity: &Identity, call: &Call) -> Result<Subject, Refusal> {
     let fabric = &identity.fabric;
     let audience = call.tenant.own_audience().ok_or(Reason::AudienceMismatch)?;
     let issuer = TrustedIssuer {
@@ -82,17 +114,23 @@ fn prove_caller(identity: &Identity, call: &Call) -> Result<Subject, Refusal> {
         Demand::Token(token) => token,
         Demand::Anonymous(_) => return Err(Reason::NoCredential.into()),
     };
-    let needed = token.key()?;
-    let published = fabric.keys().jwks(&call.tenant.name);
-    let key = published
-        .as_ref()
-        .zip(needed.kid())
-        .and_then(|(keys, kid)| keys.set.find(kid, needed.algorithm()));
-    let answer = key.map_or(KeyAnswer::Unknown, |key| KeyAnswer::Key(key.clone()));
+    let found = match token.opaque() {
+        Some(opaque) => Found::Stored(opaque::find(fabric, opaque, token.issuers()).await),
+        None => {
+            let needed = token.key()?;
+            let published = fabric.keys().jwks(&call.tenant.name);
+            let key = published
+                .as_ref()
+                .zip(needed.kid())
+                .and_then(|(keys, kid)| keys.set.find(kid, needed.algorithm()));
+            let answer = key.map_or(KeyAnswer::Unknown, |key| KeyAnswer::Key(key.clone()));
+            Found::Key(needed, answer)
+        }
+    };
     let now = fabric.now();
     let proven = prove(
         token,
-        Found::Key(needed, answer),
+        found,
         fabric.revocations(),
         fabric.nonces().policy(now),
         now,

@@ -53,6 +53,12 @@ fn labels_and_buttons_are_those_of_the_contract() {
         host: "portal.example".to_owned(),
         scopes: vec![explain("openid"), explain("orders:read")],
         audiences: vec!["https://orders.example"],
+        claims: vec!["your given name"],
+        details: vec![ExplainedDetail {
+            words: "Start a payment",
+            kind: "payment",
+            members: vec![("amount", "12.50 <EUR>".to_owned())],
+        }],
         hours: 8,
         action: "/consent".to_owned(),
         ticket: "t",
@@ -63,6 +69,9 @@ fn labels_and_buttons_are_those_of_the_contract() {
         ">Deny</button>",
         "orders:read",
         "https://orders.example",
+        "see your given name",
+        "Start a payment",
+        "12.50 &#60;EUR&#62;",
         "portal.example",
         "8 hours",
     ] {

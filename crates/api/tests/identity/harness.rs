@@ -76,6 +76,23 @@ impl Server {
         Self::on(TestFabric::start(declared()).await.unwrap()).await
     }
 
+    /// A server with what `change` declares beside the rest.
+    pub(crate) async fn with_declared(change: impl FnOnce(&mut Declared)) -> Self {
+        let mut declared = declared();
+        change(&mut declared);
+        Self::on(TestFabric::start(declared).await.unwrap()).await
+    }
+
+    /// Stops such a server and starts it again on the same data.
+    pub(crate) async fn restart_declared(self, change: impl FnOnce(&mut Declared)) -> Self {
+        let mut declared = declared();
+        change(&mut declared);
+        let clock = self.fabric.clock.clone();
+        let data = self.fabric.stop().await;
+        let fabric = TestFabric::resume(data, clock, declared, &defaults::POLICIES);
+        Self::on(fabric.await.unwrap()).await
+    }
+
     /// A server that has these policies beside the default ones.
     pub(crate) async fn with_policy(text: &str) -> Self {
         let mut policies = countersign_policy::defaults::POLICIES.to_vec();
@@ -362,6 +379,7 @@ fn person(tenant: &Tenant, name: &str) -> DeclaredUser {
         roles: BTreeSet::new(),
         groups: BTreeSet::new(),
         attributes: BTreeMap::new(),
+        profile: countersign_oauth::Profile::default(),
         enabled: true,
         origin: Origin::Configuration,
         created: countersign_base::UnixTime(0),

@@ -19,4 +19,5 @@ mod matrix;
 mod pages;
 mod requests;
 mod tenants;
+mod tokens;
 mod traces;

@@ -1,5 +1,6 @@
 //! The claims of an access token (RFC 9068 §2.2), typed. Minting serializes this type and a resource reads it, so both mean the same.
 
+use super::details::AuthorizationDetails;
 use crate::refusal::Reason;
 use crate::subject::{Actor, SubjectId};
 use countersign_base::{
@@ -62,6 +63,9 @@ pub struct AccessTokenClaims {
     /// Who acts for the subject (RFC 8693 §4.1).
     #[serde(skip_serializing_if = "Act::is_none")]
     pub act: Act,
+    /// What it allows beyond scopes (RFC 9396 §9.1).
+    #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
     /// What the token is bound to (RFC 7800).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
@@ -73,6 +77,11 @@ impl AccessTokenClaims {
     /// # Errors
     /// When a claim that RFC 9068 demands is missing, or one that is there has another type or grammar than ours.
     pub fn read(claims: &Verified<Claims>) -> Result<Self, Reason> {
+        Self::of(claims)
+    }
+
+    /// Reads claims whose origin the caller vouches for: a signature, or the store's own row.
+    pub(crate) fn of(claims: &Claims) -> Result<Self, Reason> {
         let client_id: ClientId = required(claims, "client_id")?;
         let sub = SubjectId::read(
             text(claims, "sub")?.ok_or(Reason::ClaimMissing)?,
@@ -103,6 +112,10 @@ impl AccessTokenClaims {
             roles: roles(claims)?,
             attrs: attributes(claims.raw().get("attrs"))?,
             act: Act::read(claims.raw().get("act"))?,
+            authorization_details: AuthorizationDetails::read(
+                claims.raw().get("authorization_details"),
+            )
+            .map_err(broken)?,
             cnf: claims
                 .raw()
                 .get("cnf")
@@ -264,16 +277,16 @@ fn broken<E>(_: E) -> Reason {
     Reason::ClaimBroken
 }
 
-fn text<'a>(claims: &'a Verified<Claims>, name: &'static str) -> Result<Option<&'a str>, Reason> {
+fn text<'a>(claims: &'a Claims, name: &'static str) -> Result<Option<&'a str>, Reason> {
     claims.text(name).map_err(broken)
 }
 
-fn time(claims: &Verified<Claims>, name: &'static str) -> Result<Option<UnixTime>, Reason> {
+fn time(claims: &Claims, name: &'static str) -> Result<Option<UnixTime>, Reason> {
     claims.time(name).map_err(broken)
 }
 
 fn optional<T: std::str::FromStr>(
-    claims: &Verified<Claims>,
+    claims: &Claims,
     name: &'static str,
 ) -> Result<Option<T>, Reason> {
     text(claims, name)?
@@ -282,10 +295,7 @@ fn optional<T: std::str::FromStr>(
         .map_err(broken)
 }
 
-fn required<T: std::str::FromStr>(
-    claims: &Verified<Claims>,
-    name: &'static str,
-) -> Result<T, Reason> {
+fn required<T: std::str::FromStr>(claims: &Claims, name: &'static str) -> Result<T, Reason> {
     optional(claims, name)?.ok_or(Reason::ClaimMissing)
 }
 
@@ -305,7 +315,7 @@ fn single_audience(claim: Option<&Value>) -> Result<Audience, Reason> {
         .map_err(broken)
 }
 
-fn roles(claims: &Verified<Claims>) -> Result<BTreeSet<Role>, Reason> {
+fn roles(claims: &Claims) -> Result<BTreeSet<Role>, Reason> {
     let Some(roles) = claims.raw().get("roles") else {
         return Ok(BTreeSet::new());
     };

@@ -1,6 +1,6 @@
 //! The written form of claims. Reading them is tested where tokens are proven.
 
-use super::{AccessTokenClaims, Act, AttributeValue, Confirmation};
+use super::{AccessTokenClaims, Act, AttributeValue, AuthorizationDetails, Confirmation};
 use crate::refusal::Reason;
 use crate::subject::{Actor, SubjectId};
 use countersign_base::{Bounded, Scopes, UnixTime, limits};
@@ -34,6 +34,7 @@ fn absent_claims_are_left_out() {
         roles: BTreeSet::new(),
         attrs: BTreeMap::new(),
         act: Act::none(),
+        authorization_details: AuthorizationDetails::none(),
         cnf: None,
     };
     let mut expected = json!({

@@ -29,6 +29,7 @@ fn alice(password: &str) -> DeclaredUser {
         roles: BTreeSet::new(),
         groups: BTreeSet::new(),
         attributes: std::collections::BTreeMap::new(),
+        profile: countersign_oauth::Profile::default(),
         enabled: true,
         origin: Origin::Configuration,
         created: FakeClock::default().clock().now(),

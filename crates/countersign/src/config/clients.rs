@@ -4,11 +4,14 @@ use super::Tenants;
 use super::ciba::RawCiba;
 use super::error::Mistakes;
 use super::span::{SecretReference, Span};
+use countersign_authn::access_token::DetailType;
 use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
 use countersign_oauth::client::{
-    Application, BindingRule, CibaRules, ConsentRule, GrantType, PushedRequestRule,
+    AccessTokenFormat, Application, BindingRule, CibaRules, ConsentRule, GrantType,
+    PushedRequestRule, RefreshRule, TokenRules,
 };
 use countersign_oauth::redirect::RedirectUri;
+use countersign_oauth::subject_identifier::{Sector, SubjectType};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -48,6 +51,15 @@ pub struct RawClient {
     ciba: RawCiba,
     access_token_lifetime: Option<Spanned<Span>>,
     refresh_token_lifetime: Option<Span>,
+    access_token_format: Option<AccessTokenFormat>,
+    /// The types of authorization details that it may ask for; the tenant registers them.
+    #[serde(default)]
+    authorization_details_types: BTreeSet<DetailType>,
+    /// When it gets a refresh token: with every grant, or only with the scope `offline_access`.
+    refresh_tokens: Option<RefreshRule>,
+    /// The host that clients with the same pairwise subjects share.
+    sector: Option<Sector>,
+    subject_type: Option<SubjectType>,
 }
 
 /// How a declared client authenticates.
@@ -98,6 +110,8 @@ pub struct ClientSection {
     pub access_token_lifetime: Option<Span>,
     /// How long its refresh token families live, if not the default.
     pub refresh_token_lifetime: Option<Span>,
+    /// What kind of tokens it gets.
+    pub token_rules: TokenRules,
 }
 
 pub(crate) fn check(
@@ -175,6 +189,13 @@ fn check_one(
         ciba: client.ciba.rules(),
         access_token_lifetime: client.access_token_lifetime.map(Spanned::into_inner),
         refresh_token_lifetime: client.refresh_token_lifetime,
+        token_rules: TokenRules {
+            access_token_format: client.access_token_format.unwrap_or_default(),
+            detail_types: client.authorization_details_types,
+            refresh: client.refresh_tokens.unwrap_or_default(),
+            sector: client.sector,
+            subject_type: client.subject_type.unwrap_or_default(),
+        },
     })
 }
 

@@ -2,11 +2,14 @@
 
 use super::branding::BrandingSection;
 use super::error::Mistakes;
-use countersign_base::{Audience, Issuer, Role, Tenant};
+use countersign_authn::access_token::DetailType;
+use countersign_base::{Audience, Bounded, Issuer, Role, Tenant};
+use countersign_oauth::Claim;
 use countersign_oauth::tenant::{ClaimRelease, RoleRelease};
 use countersign_oauth::user::AttributeName;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use toml::Spanned;
 
 /// One of `[[tenants]]` as written.
@@ -21,6 +24,22 @@ pub struct RawTenant {
     /// How its pages look.
     #[serde(default)]
     branding: BrandingSection,
+    /// The types of authorization details that clients may ask for (RFC 9396).
+    #[serde(default)]
+    authorization_details: Vec<RawDetailType>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDetailType {
+    #[serde(rename = "type")]
+    kind: Spanned<DetailType>,
+    /// A file with the JSON Schema of its objects.
+    schema: PathBuf,
+    /// What people read on the consent page.
+    words: Bounded<128>,
+    #[serde(default)]
+    audiences: BTreeSet<Audience>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -44,6 +63,21 @@ pub struct TenantSection {
     pub audiences: BTreeMap<Audience, ClaimRelease>,
     /// How its pages look.
     pub branding: BrandingSection,
+    /// The types of authorization details that clients may ask for.
+    pub detail_types: Vec<DetailTypeSection>,
+}
+
+/// One type of authorization details.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DetailTypeSection {
+    /// Its name.
+    pub kind: DetailType,
+    /// The file with the JSON Schema of its objects.
+    pub schema: PathBuf,
+    /// What people read on the consent page.
+    pub words: Bounded<128>,
+    /// The audiences whose tokens carry it; empty for every audience of a grant.
+    pub audiences: BTreeSet<Audience>,
 }
 
 impl TenantSection {
@@ -75,11 +109,13 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             continue;
         }
         let audiences = releases(tenant.audiences, mistakes);
+        let detail_types = detail_types(tenant.authorization_details, mistakes);
         tenants.push(TenantSection {
             name: tenant.name.into_inner(),
             issuer: tenant.issuer,
             audiences,
             branding: tenant.branding,
+            detail_types,
         });
     }
     if !tenants.iter().any(|tenant| tenant.name.is_default()) {
@@ -90,6 +126,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
                 issuer: None,
                 audiences: BTreeMap::new(),
                 branding: BrandingSection::default(),
+                detail_types: Vec::new(),
             },
         );
     }
@@ -105,6 +142,15 @@ fn releases(raw: Vec<RawRelease>, mistakes: &mut Mistakes<'_>) -> BTreeMap<Audie
         } else {
             RoleRelease::Only(release.roles)
         };
+        for attribute in &release.attributes {
+            if Claim::named(attribute.as_str()).is_some() {
+                mistakes.at(
+                    &span,
+                    format!("`{attribute}` is personal data and never stands in an access token"),
+                    "put it into the `profile` of users: ID tokens and userinfo tell it with consent",
+                );
+            }
+        }
         let claims = ClaimRelease {
             roles,
             attributes: release.attributes,
@@ -121,4 +167,28 @@ fn releases(raw: Vec<RawRelease>, mistakes: &mut Mistakes<'_>) -> BTreeMap<Audie
         }
     }
     releases
+}
+
+fn detail_types(raw: Vec<RawDetailType>, mistakes: &mut Mistakes<'_>) -> Vec<DetailTypeSection> {
+    let mut types: Vec<DetailTypeSection> = Vec::new();
+    for written in raw {
+        if types
+            .iter()
+            .any(|earlier| earlier.kind == *written.kind.get_ref())
+        {
+            mistakes.at(
+                &written.kind.span(),
+                format!("the type `{}` stands here twice", written.kind.get_ref()),
+                "remove one of them",
+            );
+            continue;
+        }
+        types.push(DetailTypeSection {
+            kind: written.kind.into_inner(),
+            schema: written.schema,
+            words: written.words,
+            audiences: written.audiences,
+        });
+    }
+    types
 }

@@ -5,6 +5,7 @@ use super::error::Mistakes;
 use super::groups::GroupSection;
 use super::span::SecretReference;
 use countersign_base::{Bounded, GroupName, Role, Tenant, Username};
+use countersign_oauth::Profile;
 use countersign_oauth::user::AttributeName;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,9 @@ pub struct RawUser {
     groups: Vec<Spanned<GroupName>>,
     #[serde(default)]
     attributes: BTreeMap<AttributeName, Bounded<256>>,
+    /// Names, addresses and numbers: the standard claims of OpenID Connect.
+    #[serde(default)]
+    profile: Profile,
 }
 
 /// One user. Roles already hold those of the groups.
@@ -41,6 +45,8 @@ pub struct UserSection {
     pub groups: BTreeSet<GroupName>,
     /// Attributes that policies may ask for, such as `region`.
     pub attributes: BTreeMap<AttributeName, Bounded<256>>,
+    /// What ID tokens and userinfo may tell of them, with their consent.
+    pub profile: Profile,
 }
 
 pub(crate) fn check(
@@ -84,6 +90,7 @@ pub(crate) fn check(
             roles: user.roles,
             groups: user.groups.into_iter().map(Spanned::into_inner).collect(),
             attributes: user.attributes,
+            profile: user.profile,
         });
     }
     users

@@ -3,11 +3,13 @@
 use crate::config::clients::{ClientCredential, ClientSection};
 use crate::config::error::ConfigError;
 use crate::config::policies::BuiltIn;
+use crate::config::tenants::DetailTypeSection;
 use crate::config::users::UserSection;
 use crate::config::{Config, FILE};
 use countersign_base::{UnixTime, UserId};
-use countersign_control::{Declared, DeclaredClient, DeclaredUser};
+use countersign_control::{Declared, DeclaredClient, DeclaredUser, schemas};
 use countersign_crypto::jose::JwkSet;
+use countersign_oauth::authorization_details::RegisteredType;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
     ClientAuthentication, ClientRecord, GroupRecord, TenantRecord, UserRecord,
@@ -39,6 +41,17 @@ pub(super) fn declared(
                         &file,
                         format!("tenant `{}`: {message}", tenant.name),
                     )),
+                }
+                for kind in &tenant.detail_types {
+                    match detail_type(config, kind) {
+                        Ok(registered) => {
+                            record.detail_types.register(kind.kind.clone(), registered);
+                        }
+                        Err(message) => errors.push(ConfigError::in_file(
+                            &file,
+                            format!("authorization details `{}`: {message}", kind.kind),
+                        )),
+                    }
                 }
                 declared.tenants.push(record);
             }
@@ -88,6 +101,20 @@ pub(super) fn declared(
     }
 }
 
+fn detail_type(config: &Config, section: &DetailTypeSection) -> Result<RegisteredType, String> {
+    let path = config.dir.join(&section.schema);
+    let text = fs::read(&path)
+        .map_err(|error| format!("`{}` cannot be read: {}", path.display(), error.kind()))?;
+    let unusable = |reason: String| format!("`{}` is no JSON Schema: {reason}", path.display());
+    let schema = serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
+    schemas::compile(&schema).map_err(|error| unusable(error.to_string()))?;
+    Ok(RegisteredType::new(
+        schema,
+        section.words.clone(),
+        section.audiences.clone(),
+    ))
+}
+
 fn declared_user(
     config: &Config,
     user: &UserSection,
@@ -103,6 +130,7 @@ fn declared_user(
         roles: user.roles.clone(),
         groups: user.groups.clone(),
         attributes: user.attributes.clone(),
+        profile: user.profile.clone(),
         enabled: true,
         origin: Origin::Configuration,
         created: now,
@@ -155,6 +183,7 @@ fn declared_client(
     if let Some(lifetime) = client.refresh_token_lifetime {
         record.refresh_token_lifetime = u32::try_from(lifetime.0.as_secs()).unwrap_or(u32::MAX);
     }
+    record.token_rules = client.token_rules.clone();
     record.origin = Origin::Configuration;
     record.check().map_err(|error| error.to_string())?;
     Ok(DeclaredClient { record, secret })

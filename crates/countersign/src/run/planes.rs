@@ -1,9 +1,10 @@
 //! The control plane as the gateway of the same process sees it: no network in between.
 
 use countersign_authn::dpop::Nonces;
-use countersign_authn::{KeyAnswer, KeyNeeded, Revocations};
+use countersign_authn::opaque::StoredAnswer;
+use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
 use countersign_base::{Clock, UnixTime};
-use countersign_control::{Fabric, ForeignKey, Traces};
+use countersign_control::{Fabric, ForeignKey, Traces, opaque};
 use countersign_crypto::random::Random;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
@@ -92,6 +93,10 @@ impl Planes for LocalPlanes {
             ForeignKey::Unavailable => KeyAnswer::Unavailable,
             ForeignKey::Unknown => KeyAnswer::Unknown,
         }
+    }
+
+    async fn stored(&self, token: &str, issuers: &[TrustedIssuer]) -> StoredAnswer {
+        opaque::find(&self.fabric, token, issuers).await
     }
 
     async fn exchange(&self, request: ExchangeRequest<'_>) -> Result<Exchanged, ExchangeError> {

@@ -18,6 +18,12 @@ impl Claims {
         Self(members)
     }
 
+    /// Claims from another place than a token's payload. They prove nothing: what was checked is `Verified<Claims>`, which this is not.
+    #[must_use]
+    pub const fn from_members(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
     /// A claim that is a string.
     ///
     /// # Errors

@@ -4,8 +4,11 @@ use crate::routes::{built, specs};
 use crate::upstream::FakeUpstream;
 use bytes::Bytes;
 use countersign_authn::dpop::{NonceUse, Nonces};
+use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::replay::ReplayLimits;
-use countersign_authn::{Freshness, KeyAnswer, KeyNeeded, RevocationId, Revocations};
+use countersign_authn::{
+    Freshness, KeyAnswer, KeyNeeded, RevocationId, Revocations, TrustedIssuer,
+};
 use countersign_base::{Clock, GrantId, Kid, Secret, UnixTime};
 use countersign_control::{Metrics, TraceOptions, Traces};
 use countersign_crypto::digest::sha256_base64url;
@@ -154,6 +157,10 @@ impl Planes for TestPlanes {
             Some((_, key)) => KeyAnswer::Key(key.verifying_key().unwrap()),
             None => KeyAnswer::Unknown,
         }
+    }
+
+    async fn stored(&self, _token: &str, _issuers: &[TrustedIssuer]) -> StoredAnswer {
+        StoredAnswer::Unknown
     }
 
     fn observe(&self, seen: Seen, status: StatusCode, _took: Duration) {

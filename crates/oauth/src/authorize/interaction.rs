@@ -6,9 +6,12 @@ use super::{AuthorizationRequest, Prompt};
 use crate::client::{ClientRecord, Confidentiality, ConsentRule};
 use crate::code::CodeRecord;
 use crate::error::OAuthError;
+use crate::profile::Claim;
 use crate::session::{ConsentRecord, Session};
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, GrantId, Scopes, SessionId, UnixTime, limits};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What comes next.
 #[derive(Debug)]
@@ -53,6 +56,18 @@ impl ConsentQuestion {
         &self.approved.request.audiences
     }
 
+    /// The single claims in question, beside those of the scopes.
+    #[must_use]
+    pub fn claims(&self) -> BTreeSet<Claim> {
+        self.approved.request.particulars.claims.of_the_person()
+    }
+
+    /// The authorization details in question.
+    #[must_use]
+    pub const fn authorization_details(&self) -> &AuthorizationDetails {
+        &self.approved.request.particulars.authorization_details
+    }
+
     /// The person said yes: the approval, and what to remember.
     pub fn allow(self, now: UnixTime) -> (Approved, ConsentRecord) {
         let Approved { session, request } = &self.approved;
@@ -62,6 +77,7 @@ impl ConsentQuestion {
             client: request.client.clone(),
             scopes: request.scopes.clone(),
             audiences: request.audiences.iter().cloned().collect(),
+            claims: request.particulars.claims.of_the_person(),
             granted: now,
         };
         (self.approved, remembered)
@@ -158,7 +174,7 @@ fn consent_needed(
     let covered = remembered.is_some_and(|consent| {
         consent.user == session.user
             && consent.client == client.id
-            && consent.covers(&request.scopes, &request.audiences)
+            && consent.covers(&request.scopes, &request.audiences, &request.particulars)
     });
     match (client.confidentiality(), client.consent, covered) {
         (Confidentiality::Confidential, ConsentRule::Implied, _)
@@ -193,6 +209,7 @@ impl Approved {
             scopes: request.scopes,
             audiences: request.audiences,
             dpop_jkt: request.dpop_jkt,
+            particulars: request.particulars,
             auth_time: session.auth_time,
             issued: now,
             expires: now.plus(limits::CODE_LIFETIME),

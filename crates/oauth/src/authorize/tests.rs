@@ -409,3 +409,46 @@ fn a_stored_request_is_judged_again_by_the_registration_of_today() {
         Err(StaleRequest::Parameters(OAuthError::GrantTypeNotRegistered))
     );
 }
+
+#[test]
+fn several_resources_are_the_grants_audiences() {
+    let mut two = portal();
+    let billing: Audience = crate::fixture::BILLING.parse().unwrap();
+    two.audiences.insert(billing.clone());
+    let both = format!(
+        "resource={}&resource={}&resource={}&scope=orders:read",
+        crate::fixture::BILLING,
+        ORDERS,
+        ORDERS
+    );
+    assert_eq!(
+        request(&both, &two).unwrap().audiences,
+        vec![billing, ORDERS.parse().unwrap()],
+        "in the order of the request, each once"
+    );
+    assert_eq!(
+        request(&both, &portal()),
+        Err(OAuthError::AudienceNotPermitted),
+        "one of them is not registered"
+    );
+    let many: String = (0..9)
+        .map(|number| format!("resource=https://{number}.example&"))
+        .collect();
+    assert_eq!(request(&many, &two), Err(OAuthError::AudienceRepeated));
+}
+
+#[test]
+fn the_claims_parameter_is_read_with_openid_and_left_alone_without() {
+    let mut client = portal();
+    client.scopes = "openid email orders:read".parse().unwrap();
+    let claims = |extra: &str| {
+        request(extra, &client).map(|request| request.particulars.claims.userinfo.len())
+    };
+    let email = "claims=%7B%22userinfo%22%3A%7B%22email%22%3Anull%7D%7D";
+    assert_eq!(claims(email), Ok(1));
+    assert_eq!(claims(&format!("{email}&scope=orders:read")), Ok(0));
+    assert_eq!(
+        claims("claims=%5B%5D"),
+        Err(OAuthError::ParameterMalformed("claims"))
+    );
+}

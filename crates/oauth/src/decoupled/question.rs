@@ -10,6 +10,7 @@ use crate::issuance::{Issuance, Parts, TokenSubject, UserSubject};
 use crate::session::Session;
 use crate::tenant::TenantRecord;
 use crate::user::ResolvedUser;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, UnixTime};
 use countersign_crypto::jose::JwkThumbprint;
 use countersign_crypto::x509::CertificateThumbprint;
@@ -124,6 +125,7 @@ impl Question {
                 audience: audience.clone(),
                 binding,
                 not_after: self.request.expires,
+                details: AuthorizationDetails::none(),
                 token_id: [0; 16],
             };
             Issuance::access_token(parts, now)

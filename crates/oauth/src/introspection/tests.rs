@@ -1,10 +1,10 @@
 use super::*;
 use crate::binding::Binding;
-use crate::fixture::{ISSUER, NOW, ORDERS, after, app, audience, family, key, portal, session};
+use crate::fixture::{
+    ISSUER, NOW, ORDERS, after, app, audience, family, key, pairwise_key, portal, session,
+};
 use crate::refresh::RefreshOrder;
-use crate::token::PresentedSubject;
 use countersign_base::Secret;
-use countersign_crypto::mac::MacKey;
 
 fn token() -> PresentedToken {
     PresentedToken {
@@ -20,6 +20,9 @@ fn token() -> PresentedToken {
         expires: after(120),
         binding: key(1),
         actors: Act::none(),
+        authorization_details: AuthorizationDetails::none(),
+        issued: NOW,
+        told: Told::default(),
     }
 }
 
@@ -31,7 +34,8 @@ fn issuer() -> Issuer {
 fn int_6_a_resource_learns_of_tokens_for_itself_only() {
     let mut orders = portal();
     orders.id = "orders".parse().unwrap();
-    let unconcerned = Introspection::of_access_token(&token(), &issuer(), &orders, NOW);
+    let unconcerned =
+        Introspection::of_access_token(&token(), &issuer(), &orders, &pairwise_key(), NOW);
     assert_eq!(
         serde_json::to_value(&unconcerned).unwrap(),
         serde_json::json!({"active": false})
@@ -41,6 +45,7 @@ fn int_6_a_resource_learns_of_tokens_for_itself_only() {
         &token(),
         &issuer(),
         &orders,
+        &pairwise_key(),
         NOW,
     ))
     .unwrap();
@@ -57,11 +62,19 @@ fn int_6_a_resource_learns_of_tokens_for_itself_only() {
         "so that the resource can check the proof (INT-5)"
     );
     assert!(
-        Introspection::of_access_token(&token(), &issuer(), &portal(), NOW).is_active(),
+        Introspection::of_access_token(&token(), &issuer(), &portal(), &pairwise_key(), NOW)
+            .is_active(),
         "its own client"
     );
     assert!(
-        !Introspection::of_access_token(&token(), &issuer(), &portal(), after(120)).is_active(),
+        !Introspection::of_access_token(
+            &token(),
+            &issuer(),
+            &portal(),
+            &pairwise_key(),
+            after(120)
+        )
+        .is_active(),
         "expired"
     );
 }
@@ -77,7 +90,8 @@ fn int_4_only_the_live_generation_of_a_live_family_is_active() {
             generation,
         };
         let handle = RefreshHandle::parse(order.derive(&mac).expose(), &mac).unwrap();
-        Introspection::of_refresh_token(handle, &family, &issuer(), asker, now).is_active()
+        Introspection::of_refresh_token(handle, &family, &issuer(), asker, &pairwise_key(), now)
+            .is_active()
     };
     assert!(active(3, |_| (), &portal(), NOW));
     assert!(!active(2, |_| (), &portal(), NOW));

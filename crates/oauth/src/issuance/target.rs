@@ -18,6 +18,9 @@ impl Target for Issuance {
             ("binding".to_owned(), binding(&self.binding).into()),
             ("time".to_owned(), self.issued.0.into()),
         ]);
+        if !self.authorization_details.is_empty() {
+            context.extend(self.details());
+        }
         let action = match &self.exchanged {
             None => {
                 context.insert("grant_type".to_owned(), self.grant_type.as_str().into());
@@ -70,6 +73,30 @@ impl Issuance {
                 )
             }
         }
+    }
+
+    /// What policies see of authorization details: their types, and their actions as `TYPE ACTION`.
+    fn details(&self) -> [(String, Value); 2] {
+        let kinds = self.authorization_details.kinds();
+        let actions: Vec<String> = self
+            .authorization_details
+            .iter()
+            .flat_map(|detail| {
+                detail
+                    .texts("actions")
+                    .map(move |action| format!("{} {action}", detail.kind()))
+            })
+            .collect();
+        [
+            (
+                "detail_types".to_owned(),
+                Value::strings(kinds.into_iter().map(|kind| kind.as_str())),
+            ),
+            (
+                "detail_actions".to_owned(),
+                Value::strings(actions.iter().map(String::as_str)),
+            ),
+        ]
     }
 
     /// `Registration` of the schema.

@@ -2,6 +2,8 @@
 
 use crate::code::CodeRecord;
 use crate::decoupled::{Allowance, DecoupledRequest};
+use crate::particulars::Particulars;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Bounded, GrantId, Scopes, SessionId, Tenant, UnixTime, UserId};
 
 /// An approval that is being redeemed.
@@ -13,6 +15,9 @@ pub(super) struct Approval {
     pub(super) nonce: Option<Bounded<512>>,
     pub(super) scopes: Scopes,
     pub(super) audiences: Vec<Audience>,
+    pub(super) particulars: Particulars,
+    /// Those of the authorization details that the token request did not leave out.
+    pub(super) details: AuthorizationDetails,
     pub(super) auth_time: UnixTime,
 }
 
@@ -26,6 +31,8 @@ impl From<CodeRecord> for Approval {
             nonce: code.nonce,
             scopes: code.scopes,
             audiences: code.audiences,
+            details: code.particulars.authorization_details.clone(),
+            particulars: code.particulars,
             auth_time: code.auth_time,
         }
     }
@@ -41,6 +48,9 @@ impl From<(DecoupledRequest, Allowance)> for Approval {
             nonce: None,
             scopes: request.scopes,
             audiences: request.audiences,
+            // Neither the device grant nor CIBA asks for any here.
+            details: AuthorizationDetails::none(),
+            particulars: Particulars::default(),
             auth_time: allowance.auth_time,
         }
     }

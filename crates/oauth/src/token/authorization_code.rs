@@ -4,6 +4,7 @@ use super::approval::Approval;
 use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, narrowed_audience, registered,
 };
+use crate::authorization_details::{self, DetailTypes};
 use crate::authorize::is_openid;
 use crate::binding::Binding;
 use crate::change::{Change, Standing, Taken};
@@ -15,8 +16,10 @@ use crate::issuance::{IdTokenOrder, Issuance, Parts, TokenSubject, UserSubject};
 use crate::parameter::{self, optional};
 use crate::pkce::CodeVerifier;
 use crate::refresh::{RefreshFamily, RefreshOrder};
+use crate::subject_identifier::SubjectOrder;
 use crate::user::ResolvedUser;
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Secret, UnixTime};
 
 pub(super) const ENTRY: GrantEntry = GrantEntry {
@@ -36,6 +39,8 @@ pub struct AuthorizationCodeRequest {
     pub verifier: Option<CodeVerifier>,
     /// Which of the grant's audiences.
     pub resource: Option<Audience>,
+    /// Which of the grant's authorization details; none means all.
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
@@ -55,6 +60,7 @@ fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
         redirect_uri: form.get("redirect_uri").map(str::to_owned),
         verifier,
         resource: parameter::resource(form)?,
+        authorization_details: authorization_details::parameter(form)?,
     }))
 }
 
@@ -88,7 +94,8 @@ impl AuthorizationCodeRequest {
         };
         let client = registered(standing, requester, GrantType::AuthorizationCode)?;
         self.check_binding(&code, client, requester, now)?;
-        let approval = Approval::from(code);
+        let mut approval = Approval::from(code);
+        approval.details = DetailTypes::narrowed(&self.authorization_details, &approval.details)?;
         let person = standing_person(&approval, standing, now)?;
         let audience = narrowed_audience(self.resource.as_ref(), &approval.audiences)?;
         Ok(redeemed(
@@ -179,6 +186,7 @@ pub(super) fn redeemed(
         session: code.session,
         scopes: code.scopes.clone(),
         audiences: code.audiences.clone(),
+        particulars: code.particulars.clone(),
         auth_time: code.auth_time,
         created: now,
         expires,
@@ -202,15 +210,18 @@ pub(super) fn redeemed(
             audience,
             binding: requester.binding.clone(),
             not_after: expires,
+            details: code.details,
             token_id: fresh.token_id,
         },
         now,
     );
     issuance.id_token = is_openid(&code.scopes).then(|| IdTokenOrder {
         nonce: code.nonce.clone(),
+        subject: SubjectOrder::of(code.user, client),
+        claims: person.user.claims(code.particulars.claims.id_token.clone()),
     });
     let mut changes = vec![Change::GrantCreated(grant)];
-    if client.grants.contains(&GrantType::RefreshToken) {
+    if client.refreshes(&code.scopes) {
         let family = RefreshFamily {
             id: fresh.family,
             tenant: code.tenant,

@@ -1,12 +1,14 @@
 //! Grant `client_credentials` (RFC 6749 §4.4): a confidential client's own registered scopes and audiences, and nothing else.
 
 use super::{Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, registered};
+use crate::authorization_details;
 use crate::change::Standing;
 use crate::client::{ClientRecord, Confidentiality, GrantType};
 use crate::error::OAuthError;
 use crate::issuance::{Issuance, Parts, TokenSubject};
 use crate::parameter;
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Scope, Scopes, UnixTime};
 
 pub(super) const ENTRY: GrantEntry = GrantEntry {
@@ -20,12 +22,15 @@ pub struct ClientCredentialsRequest {
     pub scopes: Option<Scopes>,
     /// For whom; absent means the only registered audience.
     pub resource: Option<Audience>,
+    /// Authorization details for itself (RFC 9396 §6).
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
     Ok(TokenRequest::ClientCredentials(ClientCredentialsRequest {
         scopes: parameter::scopes(form)?,
         resource: parameter::resource(form)?,
+        authorization_details: authorization_details::parameter(form)?,
     }))
 }
 
@@ -45,6 +50,10 @@ impl ClientCredentialsRequest {
         if client.confidentiality() == Confidentiality::Public {
             return Err(OAuthError::PublicClient.into());
         }
+        requester
+            .tenant
+            .detail_types
+            .check(&self.authorization_details, client)?;
         let audience = registered_audience(self.resource.as_ref(), client)?;
         let issuance = Issuance::access_token(
             Parts {
@@ -57,6 +66,7 @@ impl ClientCredentialsRequest {
                 audience,
                 binding: requester.binding.clone(),
                 not_after: now.plus(client.access_token_lifetime()),
+                details: self.authorization_details.clone(),
                 token_id: fresh.token_id,
             },
             now,
@@ -69,9 +79,14 @@ impl ClientCredentialsRequest {
 
     /// `openid` speaks of a person; there is none here.
     fn scopes(&self, client: &ClientRecord) -> Result<Scopes, OAuthError> {
-        let of_people =
-            |scope: &Scope| matches!(scope.as_str(), "openid" | "profile" | "offline_access");
+        let of_people = |scope: &Scope| {
+            matches!(
+                scope.as_str(),
+                "openid" | "profile" | "email" | "address" | "phone" | "offline_access"
+            )
+        };
         match &self.scopes {
+            None if !self.authorization_details.is_empty() => Ok(Scopes::none()),
             None => Ok(client
                 .scopes
                 .iter()

@@ -6,15 +6,17 @@ use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, assurance, narrowed_audience,
     registered,
 };
+use crate::authorization_details::{self, DetailTypes};
 use crate::change::{Change, Standing};
 use crate::client::{ClientRecord, GrantType};
 use crate::error::OAuthError;
-use crate::grant::RevocationReason;
+use crate::grant::{GrantRecord, RevocationReason};
 use crate::issuance::{Issuance, Parts, TokenSubject, UserSubject};
 use crate::parameter;
 use crate::refresh::{RefreshFamily, RefreshHandle, RefreshOrder, Turn};
 use crate::user::ResolvedUser;
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Scopes, Secret, UnixTime};
 
 pub(super) const ENTRY: GrantEntry = GrantEntry {
@@ -30,6 +32,8 @@ pub struct RefreshTokenRequest {
     pub scopes: Option<Scopes>,
     /// Which of the grant's audiences.
     pub resource: Option<Audience>,
+    /// Which of the grant's authorization details; none means all.
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
@@ -40,6 +44,7 @@ fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
         token: Secret::new(token.to_owned()),
         scopes: parameter::scopes(form)?,
         resource: parameter::resource(form)?,
+        authorization_details: authorization_details::parameter(form)?,
     }))
 }
 
@@ -90,12 +95,16 @@ impl RefreshTokenRequest {
         if now >= family.expires || family.generation == u32::MAX {
             return Err(OAuthError::RefreshExpired.into());
         }
-        let person = standing_person(&family, standing, now)?;
+        let (person, grant) = standing_person(&family, standing, now)?;
         let scopes = self.scopes(&family, client)?;
         let audience = narrowed_audience(self.resource.as_ref(), &family.audiences)?;
         check_still_registered(&audience, client, requester)?;
+        let details = DetailTypes::narrowed(
+            &self.authorization_details,
+            &grant.particulars.authorization_details,
+        )?;
         Ok(turned(
-            family, turn, client, person, scopes, audience, requester, fresh, now,
+            family, turn, client, person, scopes, audience, details, requester, fresh, now,
         ))
     }
 
@@ -131,7 +140,7 @@ fn standing_person<'a>(
     family: &RefreshFamily,
     standing: &'a Standing,
     now: UnixTime,
-) -> Result<&'a ResolvedUser, OAuthError> {
+) -> Result<(&'a ResolvedUser, &'a GrantRecord), OAuthError> {
     let grant = standing
         .grant
         .as_ref()
@@ -149,6 +158,7 @@ fn standing_person<'a>(
         .user
         .as_ref()
         .filter(|person| person.user.id == family.user && person.user.enabled)
+        .map(|person| (person, grant))
         .ok_or(OAuthError::UserDisabled)
 }
 
@@ -176,6 +186,7 @@ fn turned(
     person: &ResolvedUser,
     scopes: Scopes,
     audience: Audience,
+    details: AuthorizationDetails,
     requester: &Requester<'_>,
     fresh: Fresh,
     now: UnixTime,
@@ -206,6 +217,7 @@ fn turned(
             audience,
             binding: requester.binding.clone(),
             not_after: family.expires,
+            details,
             token_id: fresh.token_id,
         },
         now,

@@ -9,18 +9,20 @@
 use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, client_credentials, registered,
 };
+use crate::authorization_details::{self, DetailTypes};
 use crate::binding::Binding;
 use crate::change::Standing;
 use crate::client::{ClientRecord, Confidentiality, GrantType};
 use crate::error::OAuthError;
 use crate::issuance::{ExchangedFrom, Issuance, Parts, TokenSubject, UserSubject};
 use crate::parameter;
-use countersign_authn::access_token::Act;
+use countersign_authn::access_token::{Act, AttributeValue, AuthorizationDetails};
 use countersign_authn::{Actor, Form, SubjectId, VerifiedToken};
 use countersign_base::{
-    Audience, Bounded, ClientId, GrantId, Scopes, Secret, SessionId, Tenant, UnixTime, UserId,
-    limits,
+    Audience, Bounded, ClientId, GrantId, Role, Scopes, Secret, SessionId, Tenant, UnixTime,
+    UserId, limits,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const ENTRY: GrantEntry = GrantEntry {
     grant: GrantType::TokenExchange,
@@ -40,6 +42,8 @@ pub struct TokenExchangeRequest {
     pub scopes: Option<Scopes>,
     /// For whom.
     pub resource: Option<Audience>,
+    /// Which of the subject token's authorization details; none means all that the audience may see.
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
@@ -59,6 +63,7 @@ fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
         actor_token,
         scopes: parameter::scopes(form)?,
         resource: audience(form)?,
+        authorization_details: authorization_details::parameter(form)?,
     }))
 }
 
@@ -118,6 +123,21 @@ pub struct PresentedToken {
     pub binding: Binding,
     /// Who already acts.
     pub actors: Act,
+    /// What it allows beyond scopes.
+    pub authorization_details: AuthorizationDetails,
+    /// When it was made.
+    pub issued: UnixTime,
+    /// What it tells of its subject.
+    pub told: Told,
+}
+
+/// What a token tells its audience of its subject, by the claim policy of when it was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Roles.
+    pub roles: BTreeSet<Role>,
+    /// Attributes.
+    pub attributes: BTreeMap<String, AttributeValue>,
 }
 
 /// Whom a presented token is about.
@@ -179,6 +199,12 @@ impl PresentedToken {
             expires: claims.exp,
             binding: Binding::from(claims.cnf.as_ref()),
             actors: claims.act.clone(),
+            authorization_details: claims.authorization_details.clone(),
+            issued: claims.iat,
+            told: Told {
+                roles: claims.roles.clone(),
+                attributes: claims.attrs.clone(),
+            },
         })
     }
 }
@@ -213,6 +239,8 @@ impl TokenExchangeRequest {
         }
         let audience = client_credentials::registered_audience(self.resource.as_ref(), client)?;
         let scopes = self.scopes(subject, client)?;
+        let details =
+            DetailTypes::narrowed(&self.authorization_details, &subject.authorization_details)?;
         let actor = subject
             .actors
             .by(acting_party(self, actor, client, now)?)
@@ -228,6 +256,7 @@ impl TokenExchangeRequest {
                 audience,
                 binding: requester.binding.clone(),
                 not_after: subject.expires,
+                details,
                 token_id: fresh.token_id,
             },
             now,

@@ -8,6 +8,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("sessions", "SWEEP"),
     ("one_time", "SWEEP"),
     ("decoupled_requests", "SWEEP"),
+    ("access_tokens", "SWEEP"),
     ("grants", "SWEEP"),
     ("refresh_families", "SWEEP"),
     ("assertions", "SWEEP"),

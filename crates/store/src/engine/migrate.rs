@@ -26,6 +26,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0001_spine.sql"),
     },
     Migration {
+        version: 2,
+        name: "access_tokens",
+        sql: include_str!("../../migrations/sqlite/0002_access_tokens.sql"),
+    },
+    Migration {
         version: 5,
         name: "decoupled",
         sql: include_str!("../../migrations/sqlite/0005_decoupled.sql"),
@@ -43,6 +48,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 1,
         name: "spine",
         sql: include_str!("../../migrations/postgres/0001_spine.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "access_tokens",
+        sql: include_str!("../../migrations/postgres/0002_access_tokens.sql"),
     },
     Migration {
         version: 5,

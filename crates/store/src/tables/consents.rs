@@ -60,7 +60,7 @@ pub async fn find(
         .transpose()
 }
 
-/// What this person allowed, in the order of the clients' names.
+/// What this person allowed, in the order of the clients' names (R57).
 pub async fn of_user(
     connection: &mut Connection,
     tenant: &Tenant,

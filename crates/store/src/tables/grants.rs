@@ -6,7 +6,7 @@ use super::{decode, encode, page, refresh_families};
 use crate::catalogue::{Statement, grants as sql};
 use crate::engine::{Row, args};
 use crate::{Connection, StoreError, Transaction};
-use countersign_base::{GrantId, Tenant, UnixTime, UserId};
+use countersign_base::{ClientId, GrantId, Tenant, UnixTime, UserId};
 use countersign_oauth::GrantRecord;
 
 /// Adds or replaces a grant. A grant that was revoked stays revoked.
@@ -95,6 +95,23 @@ pub async fn of_user(
         )
         .await?;
     rows.iter().map(record).collect()
+}
+
+/// The live grants that a person gave one client, all of them.
+pub(crate) async fn of_user_and_client(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    user: UserId,
+    client: &ClientId,
+    now: UnixTime,
+) -> Result<Vec<GrantId>, StoreError> {
+    let values = args![tenant.as_str(), user.as_bytes(), client.as_str(), now.0];
+    let rows = connection
+        .fetch_all(&sql::OF_USER_AND_CLIENT, values)
+        .await?;
+    rows.iter()
+        .map(|row| Ok(GrantId::from_u64(row.get::<i64>(0)?.cast_unsigned())))
+        .collect()
 }
 
 fn record(row: &Row) -> Result<GrantRecord, StoreError> {

@@ -209,6 +209,17 @@ pub(crate) async fn take<K: OneTime>(
     Ok(taken)
 }
 
+/// Keeps a spent value for longer: as long as what came of it can live, so that its second use is seen for what it is (R23).
+pub(crate) async fn keep<K: OneTime>(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    handle: &HandleHash<K>,
+    until: UnixTime,
+) -> Result<(), StoreError> {
+    let values = args![tenant.as_str(), K::KIND, &handle.hash, until.0];
+    tx.execute(&sql::KEEP, values).await.map(drop)
+}
+
 async fn read<K: OneTime>(
     connection: &mut Connection,
     statement: &'static Statement,

@@ -239,6 +239,7 @@ async fn consents_follow_their_client(fixture: Fixture) {
         client: portal(),
         scopes: "orders:read".parse().unwrap(),
         audiences: BTreeSet::new(),
+        claims: BTreeSet::new(),
         granted: NOW,
     };
     change(store, vec![Write::PutConsent(Box::new(consent.clone()))])

@@ -41,6 +41,8 @@ const GUARDED: &[Guarded] = &[
             "crates/store/src/replay.rs",
             "crates/store/src/issue.rs",
             "crates/store/src/spend.rs",
+            // What lies under the keyed hash of an opaque token is that token's.
+            "crates/store/src/tables/access_tokens.rs",
             // rustls keeps the traits of its certificate verifiers in a module of that name.
             "crates/net/src/tls.rs",
         ],

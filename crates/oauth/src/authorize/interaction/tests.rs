@@ -150,6 +150,7 @@ fn r14_a_public_client_is_asked_about_every_time() {
         client: public.id.clone(),
         scopes: request.scopes.clone(),
         audiences: request.audiences.iter().cloned().collect(),
+        claims: std::collections::BTreeSet::new(),
         granted: NOW,
     };
     let asked = next_step(
@@ -259,4 +260,55 @@ fn r22_a_code_lives_for_a_minute_and_carries_everything_it_is_bound_to() {
         (session().user, session().id, session().auth_time)
     );
     assert_eq!(code.nonce.unwrap().as_str(), "n1");
+}
+
+#[test]
+fn single_claims_are_asked_about_once_and_authorization_details_every_time() {
+    let mut client = portal();
+    client.consent = ConsentRule::Ask;
+    client.scopes = "openid email orders:read".parse().unwrap();
+    client.token_rules.detail_types = ["account".parse().unwrap()].into();
+    let asked = |request: &AuthorizationRequest, remembered: Option<&ConsentRecord>| {
+        next_step(
+            request,
+            &client,
+            Some(&session()),
+            remembered,
+            fresh_browser(NOW),
+            NOW,
+        )
+    };
+    let plain = request("", &client).unwrap();
+    let claims = request(
+        "claims=%7B%22userinfo%22%3A%7B%22email%22%3Anull%7D%7D",
+        &client,
+    )
+    .unwrap();
+    let NextStep::AskConsent(question) = asked(&plain, None) else {
+        panic!("nothing is remembered")
+    };
+    let (_approved, before) = question.allow(NOW);
+    assert!(matches!(
+        asked(&plain, Some(&before)),
+        NextStep::Approved(_)
+    ));
+    let NextStep::AskConsent(question) = asked(&claims, Some(&before)) else {
+        panic!("a claim that was not allowed yet")
+    };
+    assert_eq!(question.claims(), [crate::Claim::Email].into());
+    let (_approved, after) = question.allow(NOW);
+    assert!(matches!(
+        asked(&claims, Some(&after)),
+        NextStep::Approved(_)
+    ));
+    let details = "authorization_details=%5B%7B%22type%22%3A%22account%22%2C%22actions%22%3A%5B%22read%22%5D%7D%5D&scope=openid+orders:read";
+    let details = request(details, &client).unwrap();
+    let NextStep::AskConsent(question) = asked(&details, Some(&after)) else {
+        panic!("details are never remembered")
+    };
+    let (_approved, remembered) = question.allow(NOW);
+    assert!(matches!(
+        asked(&details, Some(&remembered)),
+        NextStep::AskConsent(_)
+    ));
 }

@@ -117,7 +117,9 @@ fn a_good_code_begins_a_grant_a_family_and_names_every_token() {
         (after(300), Some(GrantId::from_u64(9)))
     );
     assert_eq!(claims.sub.to_string(), session().user.to_string());
-    let id_token = issuance.id_token_claims().unwrap();
+    let id_token = issuance
+        .id_token_claims(&crate::fixture::pairwise_key())
+        .unwrap();
     assert_eq!(
         (id_token.nonce.unwrap().as_str(), id_token.auth_time),
         ("n1", NOW)
@@ -337,7 +339,12 @@ fn a_client_without_refresh_gets_no_family_and_a_request_without_openid_no_id_to
     })
     .unwrap();
     assert_eq!(redeemed.issuance.refresh(), None);
-    assert_eq!(redeemed.issuance.id_token_claims(), None);
+    assert_eq!(
+        redeemed
+            .issuance
+            .id_token_claims(&crate::fixture::pairwise_key()),
+        None
+    );
     assert!(matches!(
         redeemed.changes.as_slice(),
         [Change::GrantCreated(_)]

@@ -40,7 +40,12 @@ fn what_a_person_allowed_begins_its_grant_with_tokens_of_theirs() {
     let issuance = &redeemed.issuance;
     assert_eq!(issuance.grant(), GrantId::from_u64(31));
     assert_eq!(issuance.grant_type(), GrantType::Ciba);
-    assert!(issuance.id_token_claims().is_some() && issuance.refresh().is_some());
+    assert!(
+        issuance
+            .id_token_claims(&crate::fixture::pairwise_key())
+            .is_some()
+            && issuance.refresh().is_some()
+    );
     assert!(matches!(
         redeemed.changes.as_slice(),
         [Change::GrantCreated(grant), Change::FamilyStarted(_)] if grant.session == allowance().session

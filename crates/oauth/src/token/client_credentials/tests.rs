@@ -39,7 +39,7 @@ fn a_client_gets_its_own_scopes_for_its_own_audience_and_no_grant_row() {
     assert_eq!(
         (
             issuance.refresh(),
-            issuance.id_token_claims(),
+            issuance.id_token_claims(&crate::fixture::pairwise_key()),
             changes.len()
         ),
         (None, None, 0)

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixture::{
-    BILLING, ISSUER, NOW, ORDERS, after, asking, audience, form, fresh, key, portal, session,
-    standing, tenant,
+    BILLING, ISSUER, NOW, ORDERS, after, asking, audience, form, fresh, key, pairwise_key, portal,
+    session, standing, tenant,
 };
 use crate::tenant::{ClaimRelease, RoleRelease};
 use proptest::prelude::*;
@@ -34,6 +34,9 @@ fn subject() -> PresentedToken {
         expires: after(120),
         binding: Binding::Bearer,
         actors: Act::none(),
+        authorization_details: AuthorizationDetails::none(),
+        issued: NOW,
+        told: Told::default(),
     }
 }
 
@@ -145,7 +148,7 @@ fn r54_an_exchange_names_the_subject_and_the_actor_and_nobody_by_name() {
     assert_eq!(
         (
             exchanged.issuance.refresh(),
-            exchanged.issuance.id_token_claims(),
+            exchanged.issuance.id_token_claims(&pairwise_key()),
             exchanged.changes.len()
         ),
         (None, None, 0)
@@ -438,6 +441,7 @@ proptest! {
             actor_token: None,
             scopes: asked.clone().filter(|asked| !asked.is_empty()),
             resource: None,
+            authorization_details: AuthorizationDetails::none(),
         };
         let mut record = gateway();
         record.scopes = registered.clone();
