@@ -286,7 +286,7 @@ fn audience(text: &str) -> Audience {
     text.parse().unwrap()
 }
 
-fn client(
+pub(crate) fn client(
     tenant: &Tenant,
     id: &str,
     secret: Option<&str>,
@@ -328,7 +328,7 @@ fn portal(tenant: &Tenant, secret: &str) -> DeclaredClient {
 fn declared() -> Declared {
     let default = Tenant::default_tenant();
     let acme: Tenant = "acme".parse().unwrap();
-    let clients = vec![
+    let mut clients = vec![
         portal(&default, SECRET),
         portal(&acme, "the-secret-at-acme"),
         client(&default, "orders", Some("orders-secret"), |client| {
@@ -354,6 +354,8 @@ fn declared() -> Declared {
             client.audiences = [audience(ORDERS)].into();
         }),
     ];
+    clients.extend(super::ciba::clients(&default));
+    clients.extend(super::device::clients(&default));
     Declared {
         tenants: vec![
             TenantRecord::new(default.clone(), ISSUER.parse().unwrap()),

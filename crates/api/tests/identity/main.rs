@@ -12,6 +12,8 @@
 mod assertions;
 mod attacks;
 mod browser;
+mod ciba;
+mod device;
 mod flow;
 mod harness;
 mod lifecycle;

@@ -11,6 +11,7 @@
 
 mod assertions;
 mod crash;
+mod decoupled;
 mod fixture;
 mod nodes;
 mod one_time;

@@ -20,7 +20,7 @@ use countersign_oauth::{
     Binding, ClientAuthentication, ClientRecord, CodeRecord, FamilyId, GrantRecord, GroupRecord,
     PushedRequest, RefreshFamily, Session, TenantRecord, UserRecord,
 };
-use countersign_store::{HandleHash, OneTime, Store, Write};
+use countersign_store::{HandleHash, Kind, Store, Write};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +143,7 @@ pub(crate) fn pushed_request() -> PushedRequest {
     )
 }
 
-pub(crate) fn handle<K: OneTime>(value: &str) -> HandleHash<K> {
+pub(crate) fn handle<K: Kind>(value: &str) -> HandleHash<K> {
     HandleHash::of(&MacKey::new(Secret::new([3; 32])), &tenant(), value)
 }
 
