@@ -134,6 +134,28 @@ fn requests() -> Vec<Example> {
             "seed",
             "response_type=code&client_id=portal&redirect_uri=https%3A%2F%2Fportal.example%2Fcallback&scope=openid+orders%3Aread&resource=https%3A%2F%2Forders.example&state=s&nonce=n&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
         ),
+        text(
+            "token-request",
+            "device-code",
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&client_id=tv&device_code=6esc_11ACC5bwc014ltc14eY22c",
+        ),
+        text(
+            "token-request",
+            "ciba",
+            "grant_type=urn%3Aopenid%3Aparams%3Agrant-type%3Aciba&auth_req_id=6esc_11ACC5bwc014ltc14eY22c",
+        ),
+        text("user-code", "shown", "WDJB-MJHT"),
+        text("user-code", "typed", "wdjb mjht"),
+        text(
+            "backchannel-request",
+            "login-hint",
+            "scope=openid+orders%3Aread&login_hint=alice&binding_message=W4-SCT&requested_expiry=120&resource=https%3A%2F%2Forders.example",
+        ),
+        text(
+            "backchannel-request",
+            "id-token-hint",
+            "scope=openid&id_token_hint=a.b.c&binding_message=%E7%A2%BA%E8%AA%8D",
+        ),
         text("canonical-path", "seed", "/orders/4711/items"),
         text("canonical-path", "escaped", "/orders/%7Ea/caf%C3%A9"),
         text(

@@ -5,6 +5,7 @@ mod authn;
 mod base;
 mod configuration;
 mod crypto;
+mod decoupled;
 mod gateway;
 pub(crate) mod keys;
 pub(crate) mod oauth;
@@ -163,6 +164,18 @@ pub const TARGETS: &[Target] = &[
         name: "authorization-request",
         about: "an authorization request",
         run: oauth::authorization_request,
+        words: authn::FORM_WORDS,
+    },
+    Target {
+        name: "user-code",
+        about: "a user code as somebody types it (RFC 8628)",
+        run: decoupled::user_code,
+        words: decoupled::CODE_WORDS,
+    },
+    Target {
+        name: "backchannel-request",
+        about: "a backchannel authentication request (CIBA)",
+        run: decoupled::backchannel_request,
         words: authn::FORM_WORDS,
     },
     Target {

@@ -410,6 +410,25 @@ async fn dev_4_guessing_user_codes_is_throttled_and_takes_a_person() {
 }
 
 #[tokio::test]
+async fn a81_dev_4_parallel_guesses_count_like_serial_ones() {
+    let server = Server::start().await;
+    let mut browser = Browser::default();
+    let first = enter(&mut browser, &server, "BBBB-BBBB", "alice").await;
+    let form = Form::of(&first);
+    let guesses = (0..30).map(|_| {
+        let (mut browser, server, form) = (browser.clone(), &server, &form);
+        async move { browser.submit(server, form, "code=CCCC-CCCC").await.status }
+    });
+    let answers = join_all(guesses).await;
+    let judged = answers.iter().filter(|status| **status == StatusCode::OK);
+    assert_eq!(judged.count(), 4, "with the first one, five");
+    let throttled = answers
+        .iter()
+        .filter(|status| **status == StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(throttled.count(), 26);
+}
+
+#[tokio::test]
 async fn a_form_counts_in_its_browser_and_for_the_person_it_was_made_for() {
     let server = Server::start().await;
     let device = begin(&server).await;

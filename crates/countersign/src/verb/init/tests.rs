@@ -53,7 +53,7 @@ fn every_commented_setting_is_a_setting() {
             config.clients.len(),
             config.routes.len()
         ),
-        (2, 1, 1)
+        (2, 3, 1)
     );
     let defaults = config::listeners::Listeners::default();
     assert_eq!(config.listeners.identity, defaults.identity);
