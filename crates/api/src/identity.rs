@@ -27,6 +27,7 @@ mod par;
 mod presented;
 mod record;
 mod requests;
+mod response;
 mod revoke;
 mod sign_in;
 mod ticket;

@@ -108,6 +108,16 @@ pub(crate) struct AnsweredPage<'a> {
     pub(crate) more: String,
 }
 
+/// Sends an answer on to a client (`form_post`).
+#[derive(Template)]
+#[template(path = "form_post.html")]
+pub(crate) struct FormPostPage<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) host: String,
+    pub(crate) action: &'a str,
+    pub(crate) fields: Vec<(&'static str, &'a str)>,
+}
+
 /// Asks whether to sign out.
 #[derive(Template)]
 #[template(path = "sign_out.html")]

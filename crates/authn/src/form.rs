@@ -61,6 +61,41 @@ impl Form {
         Ok(Self { fields })
     }
 
+    /// The form of parameters that came in another way: as the claims of a request object (RFC 9101 §4). The same rules hold for them.
+    ///
+    /// # Errors
+    /// As [`Form::parse`].
+    pub fn from_pairs(
+        pairs: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, FormError> {
+        let mut fields: Vec<(String, Secret<String>)> = Vec::new();
+        let mut length = 0;
+        for (name, value) in pairs {
+            let value = Secret::new(value);
+            length += name.len() + value.expose().len();
+            if fields.len() == FIELDS_MAX {
+                return Err(FormError::TooManyParameters);
+            }
+            if name.len() > NAME_BYTES_MAX || length > limits::FORM_BYTES_MAX {
+                return Err(FormError::TooLong);
+            }
+            if name
+                .chars()
+                .chain(value.expose().chars())
+                .any(char::is_control)
+            {
+                return Err(FormError::ControlCharacter);
+            }
+            if !REPEATABLE.contains(&name.as_str())
+                && fields.iter().any(|(known, _)| *known == name)
+            {
+                return Err(FormError::Repeated);
+            }
+            fields.push((name, value));
+        }
+        Ok(Self { fields })
+    }
+
     /// A form without parameters.
     #[must_use]
     pub const fn empty() -> Self {

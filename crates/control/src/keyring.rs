@@ -3,6 +3,8 @@
 //! What to do and when is decided by [`countersign_keys::rotation`]; here it is carried out, each step one transaction with its event. Readers look at a
 //! snapshot and take no lock. A key signs only after it was published, and a tenant's keys are never another's.
 
+mod line;
+
 use crate::opaque::OpaqueKeys;
 use crate::secrets::Secrets;
 use arc_swap::ArcSwap;
@@ -10,10 +12,12 @@ use bytes::Bytes;
 use countersign_audit::event::{KeyCreated, KeyRotated};
 use countersign_audit::{Code, Event, Record};
 use countersign_base::{Clock, Kid, Secret, Tenant, UnixTime};
-use countersign_crypto::jose::{Algorithm, JoseError, JwkSet, PublicJwk, VerifyingKey};
+use countersign_crypto::jose::{
+    Algorithm, DecryptionKey, JoseError, JwkSet, PublicJwk, VerifyingKey,
+};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::signing::{
-    AccessToken, IdToken, IntrospectionResponse, SigningKey, generate_pkcs8,
+    AccessToken, AuthorizationResponse, IdToken, IntrospectionResponse, SigningKey,
 };
 use countersign_keys::envelope::{self, SealError};
 use countersign_keys::rotation::{
@@ -22,17 +26,17 @@ use countersign_keys::rotation::{
 use countersign_keys::{Aad, OpenError, Sealed};
 use countersign_store::tables::signing_keys::{self, SigningKeyRecord};
 use countersign_store::{Store, StoreError, Write};
+use line::Line;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// What the rows of token-signing keys are for, in the store's words.
-const PURPOSE: &str = "token";
 
 /// The keys with which a tenant signs now.
 #[derive(Clone)]
 pub struct Signer {
     /// For access tokens.
     pub access_token: SigningKey<AccessToken>,
+    /// For signed authorization responses.
+    pub authorization_response: SigningKey<AuthorizationResponse>,
     /// For ID tokens.
     pub id_token: SigningKey<IdToken>,
     /// For answers to introspection.
@@ -52,6 +56,8 @@ pub struct PublishedKeys {
 struct TenantKeys {
     signers: BTreeMap<&'static str, Signer>,
     default: Algorithm,
+    /// What opens messages to the tenant: the current key and those that clients may still have at hand.
+    decryption: Arc<[DecryptionKey]>,
     published: Arc<PublishedKeys>,
 }
 
@@ -157,6 +163,16 @@ impl KeyRing {
             .map(|signer| signer.id_token.clone())
     }
 
+    /// The keys that open what is encrypted to `tenant`; none if it is not known.
+    #[must_use]
+    pub fn decryption_keys(&self, tenant: &Tenant) -> Arc<[DecryptionKey]> {
+        let ring = self.ring.load();
+        ring.tenants.get(tenant).map_or_else(
+            || Arc::new([]) as Arc<[DecryptionKey]>,
+            |keys| Arc::clone(&keys.decryption),
+        )
+    }
+
     /// The algorithms tokens are signed with; the first is the default.
     #[must_use]
     pub fn algorithms(&self) -> &[Algorithm] {
@@ -235,16 +251,15 @@ impl KeyRing {
         let _one = self.changing.lock().await;
         let now = self.clock.now();
         for tenant in tenants {
-            for algorithm in self.options.algorithms.clone() {
+            for line in self.lines() {
                 // A first key is followed by its successor: both are published from the first day on.
                 for _ in 0..2 {
-                    let rows = self.rows(tenant, algorithm).await?;
+                    let rows = self.rows(tenant, line).await?;
                     for step in rotation::plan(&rows, &self.options.policy, now) {
                         if matches!(step, RotationStep::Establish | RotationStep::Publish) {
                             progress(tenant);
                         }
-                        self.carry_out(tenant, algorithm, &step, "schedule", now)
-                            .await?;
+                        self.carry_out(tenant, line, &step, "schedule", now).await?;
                     }
                 }
             }
@@ -263,16 +278,14 @@ impl KeyRing {
         if !tenants.contains(tenant) {
             return Err(KeyRingError::UnknownTenant(tenant.clone()));
         }
-        for algorithm in self.options.algorithms.clone() {
-            let rows = self.rows(tenant, algorithm).await?;
+        for line in self.lines() {
+            let rows = self.rows(tenant, line).await?;
             for step in rotation::plan_on_demand(&rows, &self.options.policy, now)? {
-                self.carry_out(tenant, algorithm, &step, "demand", now)
-                    .await?;
+                self.carry_out(tenant, line, &step, "demand", now).await?;
             }
-            let rows = self.rows(tenant, algorithm).await?;
+            let rows = self.rows(tenant, line).await?;
             for step in rotation::plan(&rows, &self.options.policy, now) {
-                self.carry_out(tenant, algorithm, &step, "schedule", now)
-                    .await?;
+                self.carry_out(tenant, line, &step, "schedule", now).await?;
             }
         }
         tenants.sort();
@@ -284,16 +297,18 @@ impl KeyRing {
         Ok(self.options.algorithms.iter().filter_map(current).collect())
     }
 
-    async fn rows(
-        &self,
-        tenant: &Tenant,
-        algorithm: Algorithm,
-    ) -> Result<Vec<SigningKeyRow>, StoreError> {
+    /// What rotates: one line of keys for each algorithm of signatures, and one for messages to the tenant.
+    fn lines(&self) -> Vec<Line> {
+        let signatures = self.options.algorithms.iter().copied().map(Line::Signature);
+        signatures.chain([Line::Encryption]).collect()
+    }
+
+    async fn rows(&self, tenant: &Tenant, line: Line) -> Result<Vec<SigningKeyRow>, StoreError> {
         let mut connection = self.store.read().await?;
         let rows = signing_keys::list(&mut connection, tenant).await?;
         Ok(rows
             .iter()
-            .filter(|row| row.purpose == PURPOSE && row.algorithm == algorithm)
+            .filter(|row| line.owns(row))
             .map(plan_row)
             .collect())
     }
@@ -301,19 +316,23 @@ impl KeyRing {
     async fn carry_out(
         &self,
         tenant: &Tenant,
-        algorithm: Algorithm,
+        line: Line,
         step: &RotationStep,
         reason: &'static str,
         now: UnixTime,
     ) -> Result<(), KeyRingError> {
         let (writes, event) = match step {
-            RotationStep::Establish => {
-                self.new_key(tenant, algorithm, SigningKeyState::Current, now)?
-            }
-            RotationStep::Publish => self.new_key(tenant, algorithm, SigningKeyState::Next, now)?,
+            RotationStep::Establish => self.new_key(tenant, line, SigningKeyState::Current, now)?,
+            RotationStep::Publish => self.new_key(tenant, line, SigningKeyState::Next, now)?,
             RotationStep::Remove { kid } => (
                 vec![Write::RemoveSigningKey(kid.clone())],
-                moved(kid, SigningKeyState::Retired, SigningKeyState::Gone, reason),
+                moved(
+                    line,
+                    kid,
+                    SigningKeyState::Retired,
+                    SigningKeyState::Gone,
+                    reason,
+                ),
             ),
             RotationStep::Rotate { next, current } => (
                 vec![
@@ -329,6 +348,7 @@ impl KeyRing {
                     ),
                 ],
                 moved(
+                    line,
                     next,
                     SigningKeyState::Next,
                     SigningKeyState::Current,
@@ -351,36 +371,33 @@ impl KeyRing {
     fn new_key(
         &self,
         tenant: &Tenant,
-        algorithm: Algorithm,
+        line: Line,
         state: SigningKeyState,
         now: UnixTime,
     ) -> Result<(Vec<Write>, Event), KeyRingError> {
-        let pkcs8 = generate_pkcs8(algorithm)?;
-        // The name is the key's own thumbprint: two nodes never give one name to two keys.
-        let named: SigningKey<AccessToken> =
-            SigningKey::from_pkcs8(algorithm, placeholder(), &pkcs8)?;
-        let kid = kid_of(named.public_jwk());
+        let new = line.generate()?;
+        let kid = new.kid;
         let sealed = envelope::seal(
             self.secrets.keks(),
             &aad(tenant, &kid),
-            pkcs8.expose(),
+            new.private.expose(),
             self.secrets.random(),
         )?;
         let row = SigningKeyRecord {
             tenant: tenant.clone(),
             kid: kid.clone(),
-            purpose: PURPOSE.to_owned(),
-            algorithm,
+            purpose: line.purpose().to_owned(),
+            algorithm: line.algorithm(),
             state,
-            public_jwk: named.public_jwk().to_json().to_string(),
+            public_jwk: new.public.to_string(),
             sealed: sealed.into_bytes(),
             created: now,
             changed: now,
         };
         let created = KeyCreated {
-            algorithm: Code::of(algorithm.name()),
+            algorithm: Code::of(line.algorithm().name()),
             kid,
-            purpose: Code::of("token"),
+            purpose: Code::of(line.purpose()),
         };
         Ok((vec![Write::AddSigningKey(Box::new(row))], created.into()))
     }
@@ -410,27 +427,29 @@ impl KeyRing {
         let mut signers = BTreeMap::new();
         let mut verifying = Vec::new();
         let mut published = Vec::new();
-        for row in rows
+        for (row, algorithm) in rows
             .iter()
-            .filter(|row| row.purpose == PURPOSE && row.state.is_published())
+            .filter(|row| row.state.is_published())
+            .filter_map(|row| Some((row, line::signs(row)?)))
         {
             let value: serde_json::Value = serde_json::from_str(&row.public_jwk)
                 .map_err(|_| JoseError::Key("the stored public key is not JSON"))?;
             let jwk = PublicJwk::parse(&value)?;
-            published.push(jwk.to_published_json(&row.kid, row.algorithm));
-            verifying.push(VerifyingKey::new(
-                &jwk,
-                row.algorithm,
-                Some(row.kid.clone()),
-            )?);
+            published.push(jwk.to_published_json(&row.kid, algorithm));
+            verifying.push(VerifyingKey::new(&jwk, algorithm, Some(row.kid.clone()))?);
             if row.state == SigningKeyState::Current {
-                let pkcs8 = envelope::open(
-                    self.secrets.keks(),
-                    &aad(tenant, &row.kid),
-                    &Sealed::from_bytes(row.sealed.clone()),
-                )?;
-                signers.insert(row.algorithm.name(), signer(row, &pkcs8)?);
+                let pkcs8 = self.open_sealed(tenant, row)?;
+                signers.insert(algorithm.name(), signer(algorithm, &row.kid, &pkcs8)?);
             }
+        }
+        let mut decryption = Vec::new();
+        for row in rows.iter().filter(|row| Line::Encryption.owns(row)) {
+            let key = line::decryption_key(&row.kid, &self.open_sealed(tenant, row)?)?;
+            // One key is offered, so that nobody has to choose; the others open what was encrypted to them before.
+            if row.state == SigningKeyState::Current {
+                published.push(key.public().to_published_json());
+            }
+            decryption.push(key);
         }
         let body = Bytes::from(serde_json::json!({ "keys": published }).to_string());
         let published = Arc::new(PublishedKeys {
@@ -447,16 +466,30 @@ impl KeyRing {
         Ok(TenantKeys {
             signers,
             default,
+            decryption: decryption.into(),
             published,
         })
     }
+
+    fn open_sealed(
+        &self,
+        tenant: &Tenant,
+        row: &SigningKeyRecord,
+    ) -> Result<Secret<Vec<u8>>, OpenError> {
+        envelope::open(
+            self.secrets.keks(),
+            &aad(tenant, &row.kid),
+            &Sealed::from_bytes(row.sealed.clone()),
+        )
+    }
 }
 
-fn signer(row: &SigningKeyRecord, pkcs8: &Secret<Vec<u8>>) -> Result<Signer, JoseError> {
+fn signer(algorithm: Algorithm, kid: &Kid, pkcs8: &Secret<Vec<u8>>) -> Result<Signer, JoseError> {
     Ok(Signer {
-        access_token: SigningKey::from_pkcs8(row.algorithm, row.kid.clone(), pkcs8)?,
-        id_token: SigningKey::from_pkcs8(row.algorithm, row.kid.clone(), pkcs8)?,
-        introspection: SigningKey::from_pkcs8(row.algorithm, row.kid.clone(), pkcs8)?,
+        access_token: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        authorization_response: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        id_token: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        introspection: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
     })
 }
 
@@ -474,14 +507,20 @@ fn plan_row(row: &SigningKeyRecord) -> SigningKeyRow {
     }
 }
 
-fn moved(kid: &Kid, from: SigningKeyState, to: SigningKeyState, reason: &'static str) -> Event {
+fn moved(
+    line: Line,
+    kid: &Kid,
+    from: SigningKeyState,
+    to: SigningKeyState,
+    reason: &'static str,
+) -> Event {
     let name = |state| match state {
         SigningKeyState::Next => Code::of("next"),
         SigningKeyState::Current => Code::of("current"),
         SigningKeyState::Retired => Code::of("retired"),
         SigningKeyState::Gone => Code::of("gone"),
     };
-    let purpose = Code::of("token");
+    let purpose = Code::of(line.purpose());
     KeyRotated {
         from: name(from),
         kid: kid.clone(),
@@ -490,21 +529,6 @@ fn moved(kid: &Kid, from: SigningKeyState, to: SigningKeyState, reason: &'static
         to: name(to),
     }
     .into()
-}
-
-fn kid_of(jwk: &PublicJwk) -> Kid {
-    jwk.thumbprint()
-        .to_string()
-        .parse()
-        .unwrap_or_else(|_| placeholder())
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "a constant that has the grammar of a key id"
-)]
-fn placeholder() -> Kid {
-    "unnamed".parse().expect("a key id")
 }
 
 #[cfg(test)]

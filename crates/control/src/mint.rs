@@ -2,6 +2,10 @@
 //!
 //! It takes a [`Recorded`] permit by value, so one decision mints one set of tokens, and only after the transaction that recorded it was committed.
 
+mod authorization_response;
+
+pub use authorization_response::deliver;
+
 use crate::KeyRing;
 use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{ClientId, Issuer, Scopes, Secret, Tenant, UnixTime};
@@ -40,6 +44,12 @@ pub struct TokenSet {
 /// Why nothing was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
+    /// An authorization response of another client.
+    #[error("the response is another client's")]
+    AnotherClient,
+    /// The client's answers are encrypted and it has no key for it.
+    #[error("the client has no key to encrypt to")]
+    NoClientKey,
     /// The tenant has no key to sign with.
     #[error("the tenant has no signing key")]
     NoKey,

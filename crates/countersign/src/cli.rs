@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use countersign_base::{Audience, ClientId, EventId, GrantId, Role, Scope, Tenant, Username};
 use countersign_oauth::client::GrantType;
 use countersign_oauth::redirect::RedirectUri;
+use countersign_oauth::{ResponseMode, SecurityProfile};
 use std::path::PathBuf;
 
 /// One program that secures how systems sign in to each other, what they may do, and the data that passes between them.
@@ -187,6 +188,12 @@ pub struct ClientAdd {
     /// An audience it may ask tokens for; repeat for more.
     #[arg(long = "audience")]
     pub audiences: Vec<Audience>,
+    /// Hold it to a profile: fapi2 or fapi2-message-signing.
+    #[arg(long, value_parser = parse_profile)]
+    pub profile: Option<SecurityProfile>,
+    /// A response mode it may ask for (query, form_post, jwt, form_post.jwt); repeat for more.
+    #[arg(long = "response-mode", value_parser = parse_response_mode)]
+    pub response_modes: Vec<ResponseMode>,
     /// The process to talk to.
     #[command(flatten)]
     pub target: Target,
@@ -276,6 +283,16 @@ fn parse_grant(text: &str) -> Result<GrantType, String> {
         "expected authorization_code, ciba, client_credentials, device_code, refresh_token or token_exchange"
             .to_owned()
     })
+}
+
+fn parse_response_mode(text: &str) -> Result<ResponseMode, String> {
+    ResponseMode::from_parameter(text)
+        .ok_or_else(|| "expected query, form_post, jwt or form_post.jwt".to_owned())
+}
+
+fn parse_profile(text: &str) -> Result<SecurityProfile, String> {
+    SecurityProfile::from_name(text)
+        .ok_or_else(|| "expected fapi2 or fapi2-message-signing".to_owned())
 }
 
 fn parse_attribute(text: &str) -> Result<(String, String), String> {

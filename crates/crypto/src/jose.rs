@@ -3,10 +3,13 @@
 //! Four algorithms, each bound to its key type; nothing is negotiated. The key says which algorithm it verifies, and the token's
 //! protected header has to agree. What could bring a key or an address along (`jku`, `x5u`, `x5c`, and `jwk` outside DPoP) is never used.
 //!
-//! Not here: encryption (JWE), the JSON serializations, unprotected headers, `b64` and other critical extensions: they are refused.
+//! Encryption (RFC 7516) is [`Jwe`] and [`encrypt_jwt`]; a token is never read as encrypted where a signed one is due.
+//!
+//! Not here: the JSON serializations, unprotected headers, `b64` and other critical extensions: they are refused.
 
 mod claims;
 mod json;
+mod jwe;
 mod jwk;
 mod jwk_set;
 mod jws;
@@ -14,6 +17,10 @@ mod sign;
 mod verifying_key;
 
 pub use claims::{ClaimError, Claims};
+pub use jwe::{
+    ContentEncryption, DecryptionKey, EncryptionKey, EncryptionKeySet, EncryptionKeyType, Jwe,
+    JweRules, KeyManagement, encrypt_jwt, is_jwe,
+};
 pub use jwk::{JwkThumbprint, PublicJwk};
 pub use jwk_set::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, JwkSet, SkippedKey};
 pub use jws::{Header, Jws};
@@ -64,6 +71,27 @@ impl Algorithm {
     }
 }
 
+/// What a stored key is for: signatures of one algorithm, or messages of one kind of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum KeyAlgorithm {
+    /// Opening messages.
+    Encryption(EncryptionKeyType),
+    /// Signing.
+    Signature(Algorithm),
+}
+
+impl KeyAlgorithm {
+    /// What records call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Encryption(key_type) => key_type.name(),
+            Self::Signature(algorithm) => algorithm.name(),
+        }
+    }
+}
+
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -85,6 +113,12 @@ pub enum JoseError {
     /// A claim has the wrong JSON type.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// An encrypted message that does not open: for whatever reason, so that nobody learns which.
+    #[error("the message does not open")]
+    Decryption,
+    /// The header of an encrypted message names an algorithm that is not accepted here.
+    #[error("the message's `{0}` is not accepted here")]
+    Encryption(&'static str),
     /// The header demands an extension, or uses one that would change what is signed.
     #[error("the token's header uses `{0}`, which is not supported")]
     Extension(&'static str),

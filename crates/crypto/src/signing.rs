@@ -63,10 +63,14 @@ macro_rules! purposes {
 purposes! {
     /// Access tokens (RFC 9068).
     AccessToken: Some("at+jwt"), Kid;
+    /// Authorization responses as JWTs (JARM §2.1).
+    AuthorizationResponse: Some("JWT"), Kid;
     /// A client's own JWTs for authentication (RFC 7523).
     ClientAssertion: Some("JWT"), Kid;
     /// DPoP proofs (RFC 9449).
     DpopProof: Some("dpop+jwt"), Jwk;
+    /// A client's signed authorization requests (RFC 9101).
+    RequestObject: Some("oauth-authz-req+jwt"), Kid;
     /// ID tokens (OpenID Connect Core §2).
     IdToken: Some("JWT"), Kid;
     /// Signed answers to introspection (RFC 9701 §5).
@@ -76,10 +80,12 @@ purposes! {
 }
 
 impl JwtPurpose for AccessToken {}
+impl JwtPurpose for AuthorizationResponse {}
 impl JwtPurpose for ClientAssertion {}
 impl JwtPurpose for DpopProof {}
 impl JwtPurpose for IdToken {}
 impl JwtPurpose for IntrospectionResponse {}
+impl JwtPurpose for RequestObject {}
 
 /// A private key for one purpose. Cloning it is cheap and copies no key.
 pub struct SigningKey<P: Purpose> {

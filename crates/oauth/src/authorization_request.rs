@@ -5,6 +5,7 @@
 use crate::particulars::Particulars;
 use crate::pkce::CodeChallenge;
 use crate::redirect::RedirectTarget;
+use crate::response_mode::ResponseMode;
 use countersign_base::{Audience, Bounded, ClientId, Scopes};
 use countersign_crypto::jose::JwkThumbprint;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct AuthorizationRequest {
     pub redirect_uri: RedirectTarget,
     /// Whether the request named it, so that the token request has to (RFC 6749 §4.1.3).
     pub redirect_uri_sent: bool,
+    /// How the answer travels.
+    #[serde(default)]
+    pub response_mode: ResponseMode,
     /// What is asked for: a subset of the client's.
     pub scopes: Scopes,
     /// For whom: the first is the audience of tokens that name none.

@@ -3,23 +3,34 @@
 //! The order decides who learns of a mistake: until client and redirect URI are known to belong together the answer is a page ([`PageError`]), afterwards it is a
 //! redirect ([`ErrorResponse`]). Only [`ReturnAddress`] can be redirected to, and only [`ReturnAddress::find`] makes one (R1, R2, R5).
 //!
-//! Not here: request objects (RFC 9101), response types other than `code`, response modes other than `query`.
+//! A request may come as a signed object ([`Parameters`]); then nothing else counts.
+//!
+//! Not here: response types other than `code`, response modes that use a fragment.
 
 mod interaction;
+mod request_object;
 mod response;
 
 pub use crate::authorization_request::{
     AuthorizationRequest, NONCE_BYTES_MAX, Prompt, STATE_BYTES_MAX,
 };
 pub use interaction::{Approved, Beginning, ConsentQuestion, NextStep, SignInReason, next_step};
-pub use response::{AuthorizationResponse, ErrorResponse, ReturnAddress};
+pub use request_object::{
+    Parameters, REQUEST_OBJECT_CONTENT, REQUEST_OBJECT_KEY_MANAGEMENT, REQUEST_OBJECT_LIFETIME_MAX,
+    RequestObjectFlaw,
+};
+pub use response::{
+    AuthorizationResponse, Delivery, Prepared, ResponseClaims, ResponseOrder, ReturnAddress,
+    SIGNED_RESPONSE_LIFETIME,
+};
 
 use crate::claims_request::ClaimsRequest;
-use crate::client::{ClientRecord, GrantType, PushedRequestRule};
+use crate::client::{ClientRecord, GrantType, PushedRequestRule, SignedRequestRule};
 use crate::error::OAuthError;
 use crate::parameter::{self, optional, required};
 use crate::particulars::Particulars;
 use crate::pkce::CodeChallenge;
+use crate::security_profile::{Demand, SecurityProfile};
 use crate::tenant::TenantRecord;
 use countersign_authn::Form;
 use countersign_base::{Audience, Bounded, Scope, Scopes};
@@ -43,6 +54,9 @@ pub enum PageError {
     /// Not registered, or absent while several are (AR-1 to 6).
     #[error("redirect_uri not registered")]
     RedirectUri,
+    /// A request object that does not hold, and nowhere to say so.
+    #[error("request object refused: {0}")]
+    RequestObject(OAuthError),
     /// PAR-6 to 9; the client learns nothing because nothing says it is the client.
     #[error("request_uri refused: {0}")]
     RequestUri(OAuthError),
@@ -65,7 +79,7 @@ impl PageError {
             Self::InteractionOver => {
                 "This sign-in took too long or was finished before. Go back to the application and start again."
             }
-            Self::Malformed => {
+            Self::Malformed | Self::RequestObject(_) => {
                 "The application sent a request that cannot be understood. Tell whoever runs it."
             }
             Self::RedirectUri => {
@@ -96,18 +110,14 @@ impl AuthorizationRequest {
     /// # Errors
     /// The first thing that is wrong; it goes to the return address, or into the PAR response.
     pub fn parse(
-        form: &Form,
+        parameters: &Parameters<'_>,
         client: &ClientRecord,
         address: &ReturnAddress,
         tenant: &TenantRecord,
         via: Via,
     ) -> Result<Self, OAuthError> {
-        if via == Via::Browser && client.pushed_requests == PushedRequestRule::Required {
-            return Err(OAuthError::PushRequired);
-        }
-        if form.get("request").is_some() {
-            return Err(OAuthError::RequestObject);
-        }
+        check_manner(parameters, client, tenant, via)?;
+        let form = parameters.form();
         if form.get("request_uri").is_some() {
             return Err(OAuthError::RequestUriPushed);
         }
@@ -116,10 +126,9 @@ impl AuthorizationRequest {
             Some(_) => return Err(OAuthError::ResponseType),
             None => return Err(OAuthError::ParameterMissing("response_type")),
         }
-        match form.get("response_mode") {
-            None | Some("query") => {}
-            Some(_) => return Err(OAuthError::ResponseMode),
-        }
+        let response_mode = response::requested_mode(form)
+            .filter(|mode| response::mode_admitted(*mode, address.target(), client, tenant))
+            .ok_or(OAuthError::ResponseMode)?;
         if !client.grants.contains(&GrantType::AuthorizationCode) {
             return Err(OAuthError::GrantTypeNotRegistered);
         }
@@ -134,6 +143,7 @@ impl AuthorizationRequest {
             client: client.id.clone(),
             redirect_uri: address.target().clone(),
             redirect_uri_sent: form.get("redirect_uri").is_some(),
+            response_mode,
             challenge: challenge(form)?,
             state: address.state().cloned(),
             nonce: nonce(form)?,
@@ -160,11 +170,15 @@ impl AuthorizationRequest {
             client.application,
             Some(self.redirect_uri.as_str()),
         );
+        let address = address.filter(|target| response::transport_admitted(target, client, tenant));
         if address.is_none() || client.id != self.client || !client.enabled {
             return Err(StaleRequest::Address);
         }
         if !client.grants.contains(&GrantType::AuthorizationCode) {
             return Err(StaleRequest::Parameters(OAuthError::GrantTypeNotRegistered));
+        }
+        if !response::mode_admitted(self.response_mode, &self.redirect_uri, client, tenant) {
+            return Err(StaleRequest::Parameters(OAuthError::ResponseMode));
         }
         if !self.scopes.is_subset(&client.scopes) {
             return Err(StaleRequest::Parameters(OAuthError::ScopeNotPermitted));
@@ -181,6 +195,36 @@ impl AuthorizationRequest {
             .check(&self.particulars.authorization_details, client)
             .map_err(StaleRequest::Parameters)
     }
+}
+
+/// Whether the request came in the manner that the client and its profile are held to: pushed, signed, with its redirect URI.
+fn check_manner(
+    parameters: &Parameters<'_>,
+    client: &ClientRecord,
+    tenant: &TenantRecord,
+    via: Via,
+) -> Result<(), OAuthError> {
+    let profile = SecurityProfile::of(client, tenant);
+    let push = client.pushed_requests == PushedRequestRule::Required
+        || profile.demands(Demand::PushedRequest);
+    if push && via == Via::Browser {
+        return Err(OAuthError::PushRequired);
+    }
+    let sign = client.request_rules.signed_requests == SignedRequestRule::Required
+        || profile.demands(Demand::SignedRequest);
+    match parameters {
+        Parameters::Signed(_) => {}
+        Parameters::Plain(form) if form.get("request").is_some() => {
+            return Err(OAuthError::RequestObject);
+        }
+        Parameters::Plain(_) if sign => return Err(OAuthError::SignedRequestRequired),
+        Parameters::Plain(_) => {}
+    }
+    if profile.demands(Demand::RedirectUriNamed) && parameters.form().get("redirect_uri").is_none()
+    {
+        return Err(OAuthError::ParameterMissing("redirect_uri"));
+    }
+    Ok(())
 }
 
 /// Why a stored request no longer holds.

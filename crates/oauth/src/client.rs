@@ -3,12 +3,13 @@
 //! Not here: how a client proves that it is itself (`authn`) and dynamic registration, which does not exist.
 
 mod ciba;
+mod request_rules;
+mod tokens;
 
 pub use ciba::{
     BackchannelSigning, CibaRules, DeliveryMode, NotANotificationEndpoint, NotificationEndpoint,
 };
-mod tokens;
-
+pub use request_rules::{RequestRules, ResponseEncryption, SignedRequestRule};
 pub use tokens::{AccessTokenFormat, RefreshRule, TokenRules};
 
 use crate::redirect::RedirectUri;
@@ -60,6 +61,9 @@ pub struct ClientRecord {
     pub binding: BindingRule,
     /// Whether its authorization requests must be pushed (R9).
     pub pushed_requests: PushedRequestRule,
+    /// How its authorization requests come and how they are answered.
+    #[serde(default)]
+    pub request_rules: RequestRules,
     /// Whether people are asked before it gets their grant (R14).
     pub consent: ConsentRule,
     /// Seconds an access token lives.
@@ -103,6 +107,7 @@ impl ClientRecord {
             actors: BTreeSet::new(),
             binding: BindingRule::Optional,
             pushed_requests: PushedRequestRule::Optional,
+            request_rules: RequestRules::default(),
             consent: ConsentRule::Ask,
             access_token_lifetime: seconds(limits::ACCESS_TOKEN_LIFETIME),
             refresh_token_lifetime: seconds(REFRESH_TOKEN_LIFETIME),
@@ -202,7 +207,7 @@ impl ClientRecord {
             return Err(RegistrationError::RefreshWithoutCode);
         }
         self.check_sector()?;
-        Ok(())
+        self.check_request_rules()
     }
 }
 
@@ -398,9 +403,15 @@ pub enum RegistrationError {
     /// A `sub` must say for itself whether it is a person or a client (RFC 9068 §5).
     #[error("a client id must not be 32 hexadecimal digits: that is what user ids look like")]
     LooksLikeUser,
+    /// Signed answers cannot be encrypted to a key that is not there.
+    #[error("encrypted responses need a public key with `use` `enc` that fits the algorithm")]
+    NoEncryptionKey,
     /// A registration that could never work.
     #[error("a client with grant authorization_code needs at least one redirect URI")]
     NoRedirectUri,
+    /// Nothing could verify its requests.
+    #[error("a client whose requests must be signed needs a JWK set")]
+    NoRequestKeys,
     /// A native client's own scheme must be a reversed domain name (RFC 8252 §7.1).
     #[error(
         "a private-use redirect URI scheme must be a reversed domain name such as com.example.app"
@@ -409,6 +420,15 @@ pub enum RegistrationError {
     /// The backchannel endpoint demands authentication (CIBA Core §7.1).
     #[error("a public client cannot use ciba: register a secret or keys")]
     PublicBackchannelClient,
+    /// R31.
+    #[error("under FAPI 2.0 a client authenticates with private_key_jwt or mutual TLS")]
+    ProfileAuthentication,
+    /// FAPI 2.0 §5.3.2.2.
+    #[error("under FAPI 2.0 a redirect URI uses https")]
+    ProfileRedirectUri,
+    /// FAPI 2.0 Message Signing §5.4.
+    #[error("under FAPI 2.0 message signing a client needs response mode `jwt` or `form_post.jwt`")]
+    ProfileResponseMode,
     /// A public client has no identity of its own to act with.
     #[error(
         "a public client cannot use client_credentials or token exchange: register a secret or keys"
@@ -424,6 +444,9 @@ pub enum RegistrationError {
         "a client with pairwise subjects whose redirect URIs have several hosts must name its sector"
     )]
     SectorUnclear,
+    /// R34.
+    #[error("request objects are signed with PS256, ES256 or EdDSA")]
+    RequestObjectAlgorithm,
     /// A5, A60.
     #[error("a redirect URI must not use this scheme")]
     UnsafeScheme,

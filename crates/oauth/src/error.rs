@@ -2,6 +2,8 @@
 //!
 //! Each variant has two texts: [`OAuthError::description`] is the caller's, the `Display` form is the log's.
 
+use crate::authorize::RequestObjectFlaw;
+
 /// A refusal of the token, PAR, introspection, revocation or authorization endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OAuthError {
@@ -131,6 +133,9 @@ pub enum OAuthError {
     /// The policy says no.
     #[error("denied by policy")]
     PolicyDenied,
+    /// R31: the client's profile demands a key or a certificate.
+    #[error("the profile demands authentication with a key or a certificate")]
+    ProfileAuthentication,
     /// A public client asked for something that only an authenticated one may (TX-7).
     #[error("public client where client authentication is required")]
     PublicClient,
@@ -152,12 +157,15 @@ pub enum OAuthError {
     /// Not of this tenant, forged, swept, or revoked.
     #[error("refresh token unknown or revoked")]
     RefreshUnknown,
-    /// Request objects by value do not exist here (AR-14).
-    #[error("request object")]
+    /// A request object of a client that has no keys to verify it with (AR-14).
+    #[error("request object of a client without keys")]
     RequestObject,
     /// So many requests wait for this person that no more are taken.
     #[error("too many requests wait for this person")]
     RequestsWaiting,
+    /// JAR-1 to 16.
+    #[error("request object refused: {0}")]
+    RequestObjectRefused(RequestObjectFlaw),
     /// `request_uri` expired (PAR-7).
     #[error("request_uri expired")]
     RequestUriExpired,
@@ -194,6 +202,9 @@ pub enum OAuthError {
     /// RT-15.
     #[error("session ended")]
     SessionEnded,
+    /// JAR-15.
+    #[error("the request must be signed and is not")]
+    SignedRequestRequired,
     /// The requester is not the audience of the subject token (TX-7).
     #[error("subject token of another audience than the client serves")]
     SubjectAudience,
@@ -237,6 +248,8 @@ pub enum ErrorCode {
     InvalidGrant,
     /// RFC 6749 §5.2.
     InvalidRequest,
+    /// RFC 9101 §7.
+    InvalidRequestObject,
     /// OpenID Connect Core §3.1.2.6.
     InvalidRequestUri,
     /// RFC 6749 §5.2.
@@ -276,6 +289,7 @@ impl ErrorCode {
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidGrant => "invalid_grant",
             Self::InvalidRequest => "invalid_request",
+            Self::InvalidRequestObject => "invalid_request_object",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
@@ -311,7 +325,10 @@ impl OAuthError {
             | Self::AuthorizationDetailsWider => ErrorCode::InvalidAuthorizationDetails,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
             Self::LoginRequired => ErrorCode::LoginRequired,
-            Self::ClientDisabled | Self::ClientUnauthenticated => ErrorCode::InvalidClient,
+            Self::ClientDisabled | Self::ClientUnauthenticated | Self::ProfileAuthentication => {
+                ErrorCode::InvalidClient
+            }
+            Self::RequestObjectRefused(_) => ErrorCode::InvalidRequestObject,
             Self::DpopProofRefused | Self::KeyRequired => ErrorCode::InvalidDpopProof,
             Self::CodeOfAnotherClient
             | Self::CodeExpired
@@ -346,6 +363,7 @@ impl OAuthError {
             | Self::ResponseMode
             | Self::SignatureRequired
             | Self::SignedRequest(_)
+            | Self::SignedRequestRequired
             | Self::SubjectAudience
             | Self::SubjectTokenRefused
             | Self::TokenType => ErrorCode::InvalidRequest,
@@ -411,6 +429,7 @@ impl OAuthError {
             Self::PolledOfAnotherClient => "polled_of_another_client",
             Self::PolledReused => "polled_reused",
             Self::PolledUnknown => "polled_unknown",
+            Self::ProfileAuthentication => "profile_authentication",
             Self::PublicClient => "public_client",
             Self::PushRequired => "push_required",
             Self::RedirectUriDiffers => "redirect_uri_differs",
@@ -420,6 +439,7 @@ impl OAuthError {
             Self::RefreshUnknown => "refresh_unknown",
             Self::RequestObject => "request_object",
             Self::RequestsWaiting => "requests_waiting",
+            Self::RequestObjectRefused(flaw) => flaw.reason(),
             Self::RequestUriExpired => "request_uri_expired",
             Self::RequestUriOfAnotherClient => "request_uri_of_another_client",
             Self::RequestUriUnknown => "request_uri_unknown",
@@ -432,6 +452,7 @@ impl OAuthError {
             Self::SignatureRequired => "signature_required",
             Self::SignedRequest(reason) => reason,
             Self::SlowDown => "slow_down",
+            Self::SignedRequestRequired => "signed_request_required",
             Self::SubjectAudience => "subject_audience",
             Self::SubjectTokenRefused => "subject_token_refused",
             Self::TokenType => "token_type",
@@ -494,6 +515,9 @@ impl OAuthError {
             Self::PolledOfAnotherClient | Self::PolledReused | Self::PolledUnknown => {
                 "the device code or auth_req_id is not valid"
             }
+            Self::ProfileAuthentication => {
+                "this client must authenticate with private_key_jwt or mutual TLS"
+            }
             Self::PublicClient => "this needs client authentication",
             Self::PushRequired => "this client's authorization requests must be pushed (RFC 9126)",
             Self::RedirectUriDiffers => "redirect_uri differs from the authorization request's",
@@ -501,8 +525,9 @@ impl OAuthError {
             | Self::RefreshOfAnotherClient
             | Self::RefreshReused
             | Self::RefreshUnknown => "the refresh token is not valid",
-            Self::RequestObject => "request objects are not supported",
             Self::RequestsWaiting => "too many requests wait for this person",
+            Self::RequestObject => "this client has no keys registered for request objects",
+            Self::RequestObjectRefused(flaw) => flaw.description(),
             Self::RequestUriExpired
             | Self::RequestUriOfAnotherClient
             | Self::RequestUriUnknown
@@ -514,6 +539,7 @@ impl OAuthError {
             Self::SignatureRequired => "this client's requests must be signed",
             Self::SignedRequest(_) => "the signed request is not valid",
             Self::SlowDown => "wait longer between two polls",
+            Self::SignedRequestRequired => "send the request as a signed request object (RFC 9101)",
             Self::SubjectAudience => "the subject token is for another audience",
             Self::SubjectTokenRefused => "the subject token is not valid",
             Self::TokenType => "this token type is not supported here",

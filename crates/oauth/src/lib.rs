@@ -6,6 +6,7 @@
 //! - The authorization endpoint: [`authorize`]. The token endpoint: [`token`], which comes to an [`Issuance`]. The others: [`introspection`], [`revocation`],
 //!   [`userinfo`], [`metadata`].
 //! - What is asked for beside scopes: [`authorization_details`], [`claims_request`]. What is told of people: [`profile`], [`subject_identifier`].
+//! - [`security_profile`]: what FAPI 2.0 demands, and of whom. [`response_mode`]: how answers travel.
 //! - [`throttle`]: how often somebody may try to sign in.
 
 pub mod authorization_details;
@@ -32,7 +33,9 @@ pub mod pkce;
 pub mod profile;
 pub mod redirect;
 pub mod refresh;
+pub mod response_mode;
 pub mod revocation;
+pub mod security_profile;
 pub mod session;
 pub mod subject_identifier;
 pub mod tenant;
@@ -54,6 +57,8 @@ pub use par::PushedRequest;
 pub use particulars::Particulars;
 pub use profile::{Claim, Profile};
 pub use refresh::{FamilyId, RefreshFamily, RefreshHandle, RefreshOrder};
+pub use response_mode::ResponseMode;
+pub use security_profile::SecurityProfile;
 pub use session::{ConsentRecord, Session};
 pub use tenant::TenantRecord;
 pub use token::{Fresh, Redeemed, Refused, Requester, TokenRequest};

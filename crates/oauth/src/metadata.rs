@@ -3,10 +3,14 @@
 //! One document serves both well-known names; it says what is served and nothing that is not.
 
 use crate::authorization_details::DetailTypes;
+use crate::authorize::{REQUEST_OBJECT_CONTENT, REQUEST_OBJECT_KEY_MANAGEMENT};
 use crate::client::GrantType;
 use crate::profile::Claim;
+use crate::response_mode::ResponseMode;
+use crate::security_profile::{Demand, SecurityProfile};
+use crate::tenant::TenantRecord;
 use countersign_base::{Issuer, Tenant};
-use countersign_crypto::jose::Algorithm;
+use countersign_crypto::jose::{Algorithm, ContentEncryption, KeyManagement};
 use serde::Serialize;
 
 /// The document.
@@ -23,7 +27,7 @@ pub struct Metadata {
     userinfo_endpoint: String,
     jwks_uri: String,
     response_types_supported: [&'static str; 1],
-    response_modes_supported: [&'static str; 1],
+    response_modes_supported: Vec<&'static str>,
     grant_types_supported: Vec<&'static str>,
     code_challenge_methods_supported: [&'static str; 1],
     scopes_supported: [&'static str; 6],
@@ -45,6 +49,13 @@ pub struct Metadata {
     authorization_response_iss_parameter_supported: bool,
     require_pushed_authorization_requests: bool,
     request_parameter_supported: bool,
+    require_signed_request_object: bool,
+    request_object_signing_alg_values_supported: Vec<&'static str>,
+    request_object_encryption_alg_values_supported: Vec<&'static str>,
+    request_object_encryption_enc_values_supported: Vec<&'static str>,
+    authorization_signing_alg_values_supported: Vec<&'static str>,
+    authorization_encryption_alg_values_supported: Vec<&'static str>,
+    authorization_encryption_enc_values_supported: Vec<&'static str>,
     request_uri_parameter_supported: bool,
     claims_parameter_supported: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -71,11 +82,21 @@ pub const CLIENT_ALGORITHMS: [Algorithm; 3] =
     [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Ps256];
 
 impl Metadata {
-    /// The document of an issuer. `id_token_algorithms` are those of its keys; `mtls` is the origin of the listener that asks for certificates.
+    /// The document of a tenant. `id_token_algorithms` are those of its keys; `mtls` is the origin of the listener that asks for certificates.
     #[must_use]
-    pub fn new(issuer: &Issuer, id_token_algorithms: &[Algorithm], mtls: Option<&str>) -> Self {
+    pub fn new(
+        tenant: &TenantRecord,
+        id_token_algorithms: &[Algorithm],
+        mtls: Option<&str>,
+    ) -> Self {
+        let issuer = &tenant.issuer;
+        let profile = tenant.profile;
         let at = |path: &str| format!("{issuer}{path}");
-        let authentication = || vec!["client_secret_basic", "private_key_jwt"];
+        let admitted = |mut methods: Vec<&'static str>| {
+            methods.retain(|method| profile.admits_name(method));
+            methods
+        };
+        let authentication = || admitted(vec!["client_secret_basic", "private_key_jwt"]);
         let algorithms = || {
             CLIENT_ALGORITHMS
                 .iter()
@@ -93,7 +114,7 @@ impl Metadata {
             userinfo_endpoint: at("/userinfo"),
             jwks_uri: at("/.well-known/jwks.json"),
             response_types_supported: ["code"],
-            response_modes_supported: ["query"],
+            response_modes_supported: response_modes(profile),
             grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str()).collect(),
             code_challenge_methods_supported: ["S256"],
             scopes_supported: [
@@ -123,11 +144,11 @@ impl Metadata {
                 .iter()
                 .map(|algorithm| algorithm.name())
                 .collect(),
-            token_endpoint_auth_methods_supported: vec![
+            token_endpoint_auth_methods_supported: admitted(vec![
                 "client_secret_basic",
                 "none",
                 "private_key_jwt",
-            ],
+            ]),
             token_endpoint_auth_signing_alg_values_supported: algorithms(),
             introspection_endpoint_auth_methods_supported: authentication(),
             introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
@@ -135,19 +156,31 @@ impl Metadata {
                 .iter()
                 .map(|algorithm| algorithm.name())
                 .collect(),
-            revocation_endpoint_auth_methods_supported: vec![
+            revocation_endpoint_auth_methods_supported: admitted(vec![
                 "client_secret_basic",
                 "none",
                 "private_key_jwt",
-            ],
+            ]),
             revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
             backchannel_token_delivery_modes_supported: ["poll", "ping"],
             backchannel_authentication_request_signing_alg_values_supported: algorithms(),
             backchannel_user_code_parameter_supported: false,
             dpop_signing_alg_values_supported: algorithms(),
             authorization_response_iss_parameter_supported: true,
-            require_pushed_authorization_requests: false,
-            request_parameter_supported: false,
+            require_pushed_authorization_requests: profile.demands(Demand::PushedRequest),
+            request_parameter_supported: true,
+            require_signed_request_object: profile.demands(Demand::SignedRequest),
+            request_object_signing_alg_values_supported: algorithms(),
+            request_object_encryption_alg_values_supported: key_managements(
+                &REQUEST_OBJECT_KEY_MANAGEMENT,
+            ),
+            request_object_encryption_enc_values_supported: contents(&REQUEST_OBJECT_CONTENT),
+            authorization_signing_alg_values_supported: id_token_algorithms
+                .iter()
+                .map(|algorithm| algorithm.name())
+                .collect(),
+            authorization_encryption_alg_values_supported: key_managements(&KeyManagement::ALL),
+            authorization_encryption_enc_values_supported: contents(&ContentEncryption::ALL),
             request_uri_parameter_supported: false,
             claims_parameter_supported: true,
             authorization_details_types_supported: Vec::new(),
@@ -165,6 +198,22 @@ impl Metadata {
         self.authorization_details_types_supported = types.names().map(str::to_owned).collect();
         self
     }
+}
+
+fn response_modes(profile: SecurityProfile) -> Vec<&'static str> {
+    let signed_only = profile.demands(Demand::SignedResponse);
+    let served = |name: &&str| {
+        ResponseMode::from_parameter(name).is_some_and(|mode| mode.is_signed() || !signed_only)
+    };
+    ResponseMode::NAMES.into_iter().filter(served).collect()
+}
+
+fn key_managements(known: &[KeyManagement]) -> Vec<&'static str> {
+    known.iter().map(|management| management.name()).collect()
+}
+
+fn contents(known: &[ContentEncryption]) -> Vec<&'static str> {
+    known.iter().map(|content| content.name()).collect()
 }
 
 impl MtlsAliases {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::authorization_details::DetailTypes;
+use crate::security_profile::SecurityProfile;
 use crate::user::AttributeName;
 
 /// A tenant's settings, as the store and the configuration keep them.
@@ -28,6 +29,9 @@ pub struct TenantRecord {
     /// The types of authorization details that clients may ask for (RFC 9396).
     #[serde(default)]
     pub detail_types: DetailTypes,
+    /// The profile that every client is held to at least.
+    #[serde(default)]
+    pub profile: SecurityProfile,
 }
 
 impl TenantRecord {
@@ -45,6 +49,7 @@ impl TenantRecord {
                 logo: None,
             },
             detail_types: DetailTypes::none(),
+            profile: SecurityProfile::Standard,
         }
     }
 

@@ -26,6 +26,7 @@ use crate::client::{BindingRule, ClientRecord, GrantType};
 use crate::error::OAuthError;
 use crate::issuance::Issuance;
 use crate::refresh::{Assurance, FamilyId};
+use crate::security_profile::{Demand, SecurityProfile};
 use crate::tenant::TenantRecord;
 use countersign_authn::Form;
 use countersign_authn::client::AuthenticatedClient;
@@ -172,7 +173,16 @@ fn registered<'a>(
     if !client.grants.contains(&grant) {
         return Err(OAuthError::GrantTypeNotRegistered);
     }
-    match (client.binding, requester.binding.is_sender_constrained()) {
+    let profile = SecurityProfile::of(client, requester.tenant);
+    if !profile.admits(requester.client.method()) {
+        return Err(OAuthError::ProfileAuthentication);
+    }
+    let rule = if profile.demands(Demand::SenderConstrained) {
+        BindingRule::Required
+    } else {
+        client.binding
+    };
+    match (rule, requester.binding.is_sender_constrained()) {
         (BindingRule::Required, false) => Err(OAuthError::KeyRequired),
         (BindingRule::Required, true) | (BindingRule::Optional, _) => Ok(client),
     }

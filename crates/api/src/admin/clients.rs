@@ -11,7 +11,7 @@ use countersign_control::reconcile::method;
 use countersign_crypto::jose::JwkSet;
 use countersign_oauth::client::GrantType;
 use countersign_oauth::redirect::RedirectUri;
-use countersign_oauth::{ClientAuthentication, ClientRecord};
+use countersign_oauth::{ClientAuthentication, ClientRecord, ResponseMode, SecurityProfile};
 use countersign_store::Write;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -31,6 +31,8 @@ pub(crate) struct Add {
     scopes: BTreeSet<Scope>,
     #[serde(default)]
     audiences: BTreeSet<Audience>,
+    profile: Option<SecurityProfile>,
+    response_modes: Option<BTreeSet<ResponseMode>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -103,8 +105,14 @@ async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
     record.redirect_uris = body.redirect_uris;
     record.scopes = body.scopes.into_iter().collect();
     record.audiences = body.audiences;
+    record.request_rules.profile = body.profile.unwrap_or_default();
+    if let Some(modes) = body.response_modes {
+        record.request_rules.response_modes = modes;
+    }
+    let of_tenant = admin.fabric.directory().tenant(&tenant);
     record
         .check()
+        .and_then(|()| of_tenant.map_or(Ok(()), |tenant| tenant.profile.check(&record)))
         .map_err(|error| AdminError::Invalid(error.to_string()))?;
     let event = ClientAdded {
         by: Actor::LocalAdministrator,

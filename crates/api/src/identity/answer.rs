@@ -56,7 +56,9 @@ impl Failure {
             Self::Page(PageError::InteractionOver) => "interaction_over",
             Self::Page(PageError::Malformed) => "malformed",
             Self::Page(PageError::RedirectUri) => "redirect_uri",
-            Self::Page(PageError::RequestUri(error)) => error.reason(),
+            Self::Page(PageError::RequestObject(error) | PageError::RequestUri(error)) => {
+                error.reason()
+            }
             Self::Page(PageError::Unavailable) | Self::Unavailable => "unavailable",
             Self::Resource(refusal) => refusal.reason().as_str(),
             Self::Throttled(_) => "too_many_attempts",
@@ -259,6 +261,7 @@ const fn status(refused: OAuthError) -> StatusCode {
         | ErrorCode::InvalidDpopProof
         | ErrorCode::InvalidGrant
         | ErrorCode::InvalidRequest
+        | ErrorCode::InvalidRequestObject
         | ErrorCode::InvalidRequestUri
         | ErrorCode::InvalidScope
         | ErrorCode::InvalidTarget
@@ -280,6 +283,7 @@ const fn page_status(refused: PageError) -> StatusCode {
         | PageError::InteractionOver
         | PageError::Malformed
         | PageError::RedirectUri
+        | PageError::RequestObject(_)
         | PageError::RequestUri(_) => StatusCode::BAD_REQUEST,
     }
 }

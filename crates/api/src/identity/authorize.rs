@@ -3,13 +3,14 @@
 //! Each visit asks `oauth::authorize::next_step` again; a page's answer only adds a session or a consent, and cannot skip a step.
 
 use super::Identity;
-use super::answer::{Failure, see_other};
+use super::answer::Failure;
 use super::body;
 use super::call::Call;
 use super::cookies;
 use super::own_page::{self, OwnPage};
 use super::par::requested;
 use super::record;
+use super::response::deliver;
 use super::ticket::{self, Browser, Known, Source, Step, Ticket};
 use crate::pages::{self, ConsentPage, SignInPage};
 use axum::response::Response;
@@ -18,7 +19,8 @@ use countersign_audit::{Code, Event, Record, Text};
 use countersign_authn::Form;
 use countersign_base::ClientId;
 use countersign_oauth::authorize::{
-    Approved, Beginning, NextStep, PageError, ReturnAddress, StaleRequest, Via, next_step,
+    Approved, Beginning, NextStep, PageError, Parameters, ReturnAddress, StaleRequest, Via,
+    next_step,
 };
 use countersign_oauth::par::request_handle;
 use countersign_oauth::subject_identifier::SubjectOrder;
@@ -42,7 +44,7 @@ pub(super) async fn begin(identity: Arc<Identity>, mut call: Call) -> Result<Res
     let found = find(&identity, &call, &form).await;
     let (client, request, source) = match found {
         Ok(found) => found,
-        Err(refusal) => return refuse(&identity, &call, &form, refusal),
+        Err(refusal) => return refuse(&identity, &call, refusal),
     };
     let session = cookies::session(&identity, &call).await?;
     let beginning = Beginning {
@@ -56,7 +58,12 @@ pub(super) async fn begin(identity: Arc<Identity>, mut call: Call) -> Result<Res
         session: None,
     };
     if matches!(ticket.source, Source::Here(_)) {
-        record::refused(&identity, &call, requested(&request, "query"))?;
+        let method = if form.contains("request") {
+            "request_object"
+        } else {
+            "query"
+        };
+        record::refused(&identity, &call, requested(&request, method))?;
     }
     proceed(&identity, &call, &client, request, ticket, session).await
 }
@@ -78,7 +85,7 @@ pub(super) async fn resume(identity: Arc<Identity>, call: Call) -> Result<Respon
 /// Why an arriving request goes nowhere.
 enum Refusal {
     Page(PageError),
-    Redirect(Box<ReturnAddress>, OAuthError),
+    Redirect(Arc<ClientRecord>, Box<ReturnAddress>, OAuthError),
 }
 
 impl From<PageError> for Refusal {
@@ -99,6 +106,10 @@ async fn find(
     )
     .await?;
     if let Some(request_uri) = form.get("request_uri") {
+        // RFC 9101 §5: one or the other.
+        if form.contains("request") {
+            return Err(PageError::Malformed.into());
+        }
         let handle = request_handle(request_uri).map_err(PageError::RequestUri)?;
         let pushed = pushed(identity, call, handle).await?;
         let request = pushed
@@ -108,10 +119,24 @@ async fn find(
         check_standing(call, &client, &request)?;
         return Ok((client, request, Source::Pushed(handle.to_owned())));
     }
-    let address = ReturnAddress::find(form, &client, &call.tenant.issuer)?;
-    match AuthorizationRequest::parse(form, &client, &address, &call.tenant, Via::Browser) {
+    let keys = identity.fabric.keys().decryption_keys(&call.tenant.name);
+    let now = identity.fabric.now();
+    let parameters = match Parameters::read(form, &client, &call.tenant, &keys, now) {
+        Ok(parameters) => parameters,
+        // Nothing in the object is believed; what stands beside it may still name a registered address.
+        Err(error) => {
+            return Err(match ReturnAddress::find(form, &client, &call.tenant) {
+                Ok(address) if form.contains("redirect_uri") => {
+                    Refusal::Redirect(client, Box::new(address), error)
+                }
+                Ok(_) | Err(_) => PageError::RequestObject(error).into(),
+            });
+        }
+    };
+    let address = ReturnAddress::find(parameters.form(), &client, &call.tenant)?;
+    match AuthorizationRequest::parse(&parameters, &client, &address, &call.tenant, Via::Browser) {
         Ok(request) => Ok((client, request.clone(), Source::Here(Box::new(request)))),
-        Err(error) => Err(Refusal::Redirect(Box::new(address), error)),
+        Err(error) => Err(Refusal::Redirect(client, Box::new(address), error)),
     }
 }
 
@@ -158,41 +183,36 @@ async fn pushed(
 
 fn check_standing(
     call: &Call,
-    client: &ClientRecord,
+    client: &Arc<ClientRecord>,
     request: &AuthorizationRequest,
 ) -> Result<(), Refusal> {
     match request.still_allowed(client, &call.tenant) {
         Ok(()) => Ok(()),
         Err(StaleRequest::Address) => Err(PageError::RedirectUri.into()),
         Err(StaleRequest::Parameters(error)) => Err(Refusal::Redirect(
+            Arc::clone(client),
             Box::new(ReturnAddress::of(request, &call.tenant.issuer)),
             error,
         )),
     }
 }
 
-fn refuse(
-    identity: &Identity,
-    call: &Call,
-    form: &Form,
-    refusal: Refusal,
-) -> Result<Response, Failure> {
+fn refuse(identity: &Identity, call: &Call, refusal: Refusal) -> Result<Response, Failure> {
     match refusal {
         Refusal::Page(error) => {
             let reason = Failure::Page(error).reason();
             record::authorization_refused(identity, call, None, "error_page", reason)?;
             Err(error.into())
         }
-        Refusal::Redirect(address, error) => {
-            let client = form.get("client_id").and_then(|id| id.parse().ok());
+        Refusal::Redirect(client, address, error) => {
             record::authorization_refused(
                 identity,
                 call,
-                client,
+                Some(client.id.clone()),
                 error.code().as_str(),
                 error.reason(),
             )?;
-            see_other(&address.error(error).location())
+            deliver(identity, call, &client, address.error(error))
         }
     }
 }
@@ -283,7 +303,7 @@ async fn proceed(
     );
     match step {
         NextStep::Approved(approved) => {
-            issue(identity, call, &request, &ticket, approved, None).await
+            issue(identity, call, client, &request, &ticket, approved, None).await
         }
         NextStep::AskConsent(question) => {
             let ticket = Ticket {
@@ -344,11 +364,8 @@ async fn proceed(
                 user: None,
             };
             end(identity, call, &ticket, event).await?;
-            see_other(
-                &ReturnAddress::of(&request, &call.tenant.issuer)
-                    .error(error)
-                    .location(),
-            )
+            let address = ReturnAddress::of(&request, &call.tenant.issuer);
+            deliver(identity, call, client, address.error(error))
         }
     }
 }
@@ -418,6 +435,7 @@ pub(super) async fn remembered(
 pub(super) async fn issue(
     identity: &Identity,
     call: &Call,
+    client: &ClientRecord,
     request: &AuthorizationRequest,
     ticket: &Ticket,
     approved: Approved,
@@ -449,11 +467,8 @@ pub(super) async fn issue(
     )?)];
     writes.extend(consent.map(|consent| Write::PutConsent(Box::new(consent))));
     commit(identity, call, ticket, writes, event).await?;
-    see_other(
-        &ReturnAddress::of(request, &call.tenant.issuer)
-            .code(code)
-            .location(),
-    )
+    let address = ReturnAddress::of(request, &call.tenant.issuer);
+    deliver(identity, call, client, address.code(code))
 }
 
 /// Ends an interaction without a code: a pushed request is spent by an error as by a code (PAR-6, PAR-9).

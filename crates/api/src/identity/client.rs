@@ -8,7 +8,7 @@ use countersign_authn::client::{self, AuthenticatedClient, ClientRules, Registra
 use countersign_authn::dpop::{self, ProofUse};
 use countersign_authn::{Form, Unspent};
 use countersign_base::{ClientId, Conditional, Tenant};
-use countersign_oauth::{Binding, ClientRecord, OAuthError};
+use countersign_oauth::{Binding, ClientRecord, OAuthError, SecurityProfile};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -73,7 +73,7 @@ pub(super) async fn authenticate(
             return Err(refusal.into());
         }
     };
-    let method = demand.method().name();
+    let (used, method) = (demand.method(), demand.method().name());
     let record = fabric
         .directory()
         .client(&call.tenant.name, demand.client_id())
@@ -89,7 +89,21 @@ pub(super) async fn authenticate(
         client::prove(demand, registration.as_deref(), &rules, fabric.now()),
         record,
     ) {
-        (Ok(unspent), Some(record)) => Ok(Caller { unspent, record }),
+        (Ok(unspent), Some(record)) => {
+            // R31: what the client's profile does not admit is no authentication, even if it holds.
+            if SecurityProfile::of(&record, &call.tenant).admits(used) {
+                return Ok(Caller { unspent, record });
+            }
+            let error = OAuthError::ProfileAuthentication;
+            record::client_refused(
+                identity,
+                call,
+                Some(record.id.clone()),
+                method,
+                error.reason(),
+            )?;
+            Err(error.into())
+        }
         (Ok(_), None) => Err(OAuthError::ClientUnauthenticated.into()),
         (Err(refusal), record) => {
             let known = record.as_ref().map(|record| record.id.clone());

@@ -1,12 +1,13 @@
 //! `/consent`: a person's answer to what a client asks for.
 
 use super::Identity;
-use super::answer::{Failure, see_other};
+use super::answer::Failure;
 use super::authorize::{self, Purpose};
 use super::body;
 use super::call::Call;
 use super::cookies;
 use super::record;
+use super::response::deliver;
 use super::ticket::{self, Step, Ticket};
 use axum::response::Response;
 use countersign_audit::Text;
@@ -48,10 +49,12 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
         Some("allow") => {}
         Some("deny") => {
             authorize::end(&identity, &call, &ticket, event(ConsentAnswer::Denied)).await?;
-            return see_other(
-                &ReturnAddress::of(&request, &call.tenant.issuer)
-                    .error(OAuthError::ConsentDenied)
-                    .location(),
+            let address = ReturnAddress::of(&request, &call.tenant.issuer);
+            return deliver(
+                &identity,
+                &call,
+                &client,
+                address.error(OAuthError::ConsentDenied),
             );
         }
         Some(_) | None => return Err(PageError::Malformed.into()),
@@ -68,10 +71,14 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
         NextStep::AskConsent(question) => {
             record::happened(&identity, &call, event(ConsentAnswer::Granted)).await?;
             let (approved, consent) = question.allow(now);
-            authorize::issue(&identity, &call, &request, &ticket, approved, Some(consent)).await
+            let consent = Some(consent);
+            authorize::issue(
+                &identity, &call, &client, &request, &ticket, approved, consent,
+            )
+            .await
         }
         NextStep::Approved(approved) => {
-            authorize::issue(&identity, &call, &request, &ticket, approved, None).await
+            authorize::issue(&identity, &call, &client, &request, &ticket, approved, None).await
         }
         NextStep::SignIn(_) | NextStep::Refuse(_) => Err(PageError::InteractionOver.into()),
     }

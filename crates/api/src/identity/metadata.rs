@@ -15,7 +15,7 @@ const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
 pub(super) async fn document(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     let algorithms = identity.fabric.keys().algorithms().to_vec();
     let document = Metadata::new(
-        &call.tenant.issuer,
+        &call.tenant,
         &algorithms,
         identity.options.mtls_origin.as_deref(),
     )

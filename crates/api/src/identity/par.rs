@@ -10,7 +10,7 @@ use axum::response::Response;
 use countersign_audit::event::AuthorizationRequested;
 use countersign_audit::{Code, Text};
 use countersign_authn::Form;
-use countersign_oauth::authorize::{PageError, ReturnAddress, Via};
+use countersign_oauth::authorize::{PageError, Parameters, ReturnAddress, Via};
 use countersign_oauth::par::REQUEST_URI_PREFIX;
 use countersign_oauth::{AuthorizationRequest, Binding, ClientRecord, OAuthError, PushedRequest};
 use countersign_store::{NewOneTime, RequestUri, Write};
@@ -40,7 +40,7 @@ pub(super) async fn push(identity: Arc<Identity>, mut call: Call) -> Result<Resp
             );
         }
     };
-    let request = match check(&call, &form, &registered, &binding) {
+    let request = match check(&identity, &call, &form, &registered, &binding) {
         Ok(request) => request,
         Err(error) => return refuse(&identity, &call, &registered, error, error.into()),
     };
@@ -91,6 +91,7 @@ pub(super) fn requested(
 }
 
 fn check(
+    identity: &Identity,
     call: &Call,
     form: &Form,
     client: &ClientRecord,
@@ -99,20 +100,25 @@ fn check(
     if form.contains("request_uri") {
         return Err(OAuthError::RequestUriPushed);
     }
-    let address =
-        ReturnAddress::find(form, client, &call.tenant.issuer).map_err(|error| match error {
+    let fabric = &identity.fabric;
+    let keys = fabric.keys().decryption_keys(&call.tenant.name);
+    let parameters = Parameters::read(form, client, &call.tenant, &keys, fabric.now())?;
+    let address = ReturnAddress::find(parameters.form(), client, &call.tenant).map_err(
+        |error| match error {
             PageError::RedirectUri => {
                 OAuthError::ParameterMalformed("redirect_uri is not registered")
             }
             PageError::ClientUnknown => OAuthError::ClientDisabled,
+            PageError::RequestObject(error) => error,
             PageError::ForeignForm
             | PageError::InteractionOver
             | PageError::Malformed
             | PageError::RequestUri(_)
             | PageError::Unavailable => OAuthError::ParameterMalformed("state"),
-        })?;
+        },
+    )?;
     let mut request =
-        AuthorizationRequest::parse(form, client, &address, &call.tenant, Via::Pushed)?;
+        AuthorizationRequest::parse(&parameters, client, &address, &call.tenant, Via::Pushed)?;
     // A proof at this endpoint binds the code to its key, as `dpop_jkt` would (RFC 9449 §10.1); both must agree (DPOP-25).
     match (binding, &request.dpop_jkt) {
         (Binding::Dpop(proven), Some(announced)) if proven != announced => {

@@ -135,6 +135,7 @@ async fn ar_27_after_a_rotation_both_keys_are_published_and_old_tokens_hold() {
             .as_array()
             .unwrap()
             .iter()
+            .filter(|key| key["use"] == "sig")
             .map(|key| key["kid"].as_str().unwrap().to_owned())
             .collect::<std::collections::BTreeSet<_>>()
     };

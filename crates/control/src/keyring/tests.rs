@@ -83,7 +83,8 @@ async fn the_first_start_publishes_a_current_and_a_next_key_for_each_tenant() {
     ring.advance(&[tenant("demo"), tenant("other")], |_| made += 1)
         .await
         .unwrap();
-    assert_eq!(made, 4);
+    // Two to sign and two to open messages, for each of two tenants.
+    assert_eq!(made, 8);
     let (demo, other) = (kids(&ring, "demo"), kids(&ring, "other"));
     assert_eq!((demo.len(), other.len()), (2, 2));
     assert!(
@@ -95,7 +96,8 @@ async fn the_first_start_publishes_a_current_and_a_next_key_for_each_tenant() {
     let body = ring.jwks(&tenant("demo")).unwrap().body.clone();
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     for key in body["keys"].as_array().unwrap() {
-        assert!(key.get("d").is_none() && key.get("kid").is_some() && key.get("alg").is_some());
+        assert!(key.get("d").is_none() && key.get("kid").is_some());
+        assert_eq!(key.get("alg").is_some(), key["use"] == "sig");
     }
 }
 
@@ -192,4 +194,46 @@ async fn a_sealed_key_does_not_open_in_another_tenants_row() {
         ring.open(&tenant("other"), &rows, 1),
         Err(KeyRingError::Open(_))
     ));
+}
+
+#[tokio::test]
+async fn what_is_encrypted_to_the_published_key_opens_before_and_after_a_rotation() {
+    use countersign_crypto::jose::{ContentEncryption, EncryptionKeySet, Jwe, JweRules};
+    use countersign_crypto::jose::{KeyManagement, encrypt_jwt};
+    let installation = Installation::new().await;
+    let ring = installation.ring().await;
+    let names = [tenant("demo"), tenant("other")];
+    ring.advance(&names, |_| {}).await.unwrap();
+    let offered = || {
+        let set = EncryptionKeySet::parse(&ring.jwks(&names[0]).unwrap().body).unwrap();
+        set.find(KeyManagement::EcdhEs).cloned().unwrap()
+    };
+    let rules = JweRules {
+        key_management: &KeyManagement::ALL,
+        content: &ContentEncryption::ALL,
+    };
+    let first = offered();
+    let message = encrypt_jwt(
+        &Secret::new("a.b.c".to_owned()),
+        &first,
+        KeyManagement::EcdhEs,
+        ContentEncryption::A128Gcm,
+        ring.secrets.random(),
+    )
+    .unwrap();
+    let opens = |of: &Tenant| {
+        let jwe = Jwe::parse(&message, &rules).unwrap();
+        jwe.decrypt(ring.decryption_keys(of).iter()).is_ok()
+    };
+    assert!(opens(&names[0]));
+    assert!(!opens(&names[1]), "tenants share no key");
+    ring.rotate(&names[0]).await.unwrap();
+    assert_ne!(offered(), first, "one key is offered, the new one");
+    assert!(
+        opens(&names[0]),
+        "clients may still have the old one at hand"
+    );
+    installation.clock.advance(HOUR * 3);
+    ring.advance(&names, |_| {}).await.unwrap();
+    assert!(!opens(&names[0]), "not for ever");
 }

@@ -3,9 +3,11 @@
 use super::Tenants;
 use super::ciba::RawCiba;
 use super::error::Mistakes;
+use super::requests::{self, RawRequests, RequestsSection};
 use super::span::{SecretReference, Span};
 use countersign_authn::access_token::DetailType;
 use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
+use countersign_oauth::SecurityProfile;
 use countersign_oauth::client::{
     AccessTokenFormat, Application, BindingRule, CibaRules, ConsentRule, GrantType,
     PushedRequestRule, RefreshRule, TokenRules,
@@ -46,6 +48,10 @@ pub struct RawClient {
     actors: BTreeSet<Bounded<128>>,
     binding: Option<BindingRule>,
     pushed_requests: Option<PushedRequestRule>,
+    /// `fapi2` or `fapi2-message-signing`: the client is held to the whole profile.
+    profile: Option<SecurityProfile>,
+    #[serde(default)]
+    requests: RawRequests,
     consent: Option<ConsentRule>,
     #[serde(default)]
     ciba: RawCiba,
@@ -102,6 +108,8 @@ pub struct ClientSection {
     pub binding: BindingRule,
     /// Whether its authorization requests must be pushed.
     pub pushed_requests: PushedRequestRule,
+    /// How its authorization requests come and how they are answered.
+    pub requests: RequestsSection,
     /// Whether people are asked.
     pub consent: ConsentRule,
     /// What it registers for CIBA.
@@ -185,6 +193,7 @@ fn check_one(
         pushed_requests: client
             .pushed_requests
             .unwrap_or(PushedRequestRule::Optional),
+        requests: requests::check(client.requests, client.profile),
         consent: client.consent.unwrap_or(ConsentRule::Ask),
         ciba: client.ciba.rules(),
         access_token_lifetime: client.access_token_lifetime.map(Spanned::into_inner),

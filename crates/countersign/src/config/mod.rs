@@ -13,6 +13,7 @@ pub mod identity_providers;
 pub mod keys;
 pub mod listeners;
 pub mod policies;
+pub mod requests;
 pub mod routes;
 pub mod span;
 pub mod store;

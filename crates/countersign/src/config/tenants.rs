@@ -5,6 +5,7 @@ use super::error::Mistakes;
 use countersign_authn::access_token::DetailType;
 use countersign_base::{Audience, Bounded, Issuer, Role, Tenant};
 use countersign_oauth::Claim;
+use countersign_oauth::SecurityProfile;
 use countersign_oauth::tenant::{ClaimRelease, RoleRelease};
 use countersign_oauth::user::AttributeName;
 use serde::Deserialize;
@@ -18,6 +19,9 @@ use toml::Spanned;
 pub struct RawTenant {
     name: Spanned<Tenant>,
     issuer: Option<Issuer>,
+    /// `fapi2` or `fapi2-message-signing`: every client is held to the whole profile.
+    #[serde(default)]
+    profile: SecurityProfile,
     /// What tokens for an audience say about their subject; an audience that is not listed sees nothing but `sub`.
     #[serde(default)]
     audiences: Vec<RawRelease>,
@@ -59,6 +63,8 @@ pub struct TenantSection {
     pub name: Tenant,
     /// Its issuer, if it does not follow from the listener.
     pub issuer: Option<Issuer>,
+    /// The profile that every client is held to at least.
+    pub profile: SecurityProfile,
     /// What tokens for each audience say about their subject.
     pub audiences: BTreeMap<Audience, ClaimRelease>,
     /// How its pages look.
@@ -113,6 +119,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
         tenants.push(TenantSection {
             name: tenant.name.into_inner(),
             issuer: tenant.issuer,
+            profile: tenant.profile,
             audiences,
             branding: tenant.branding,
             detail_types,
@@ -124,6 +131,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             TenantSection {
                 name: Tenant::default_tenant(),
                 issuer: None,
+                profile: SecurityProfile::Standard,
                 audiences: BTreeMap::new(),
                 branding: BrandingSection::default(),
                 detail_types: Vec::new(),

@@ -8,7 +8,8 @@ use crate::config::users::UserSection;
 use crate::config::{Config, FILE};
 use countersign_base::{UnixTime, UserId};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, schemas};
-use countersign_crypto::jose::JwkSet;
+use countersign_crypto::jose::{Algorithm, JwkSet};
+use countersign_oauth::SecurityProfile;
 use countersign_oauth::authorization_details::RegisteredType;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
@@ -53,6 +54,7 @@ pub(super) fn declared(
                         )),
                     }
                 }
+                record.profile = tenant.profile;
                 declared.tenants.push(record);
             }
             Err(error) => errors.push(ConfigError::in_file(
@@ -94,6 +96,7 @@ pub(super) fn declared(
     declared
         .providers
         .extend(providers.map(|section| section.record.clone()));
+    errors.extend(profile_algorithms(config, &file));
     if errors.is_empty() {
         Ok(declared)
     } else {
@@ -113,6 +116,24 @@ fn detail_type(config: &Config, section: &DetailTypeSection) -> Result<Registere
         section.words.clone(),
         section.audiences.clone(),
     ))
+}
+
+/// R34: where a profile applies, nothing is signed with RS256.
+fn profile_algorithms(config: &Config, file: &Path) -> Option<ConfigError> {
+    let tenants = config.tenants.iter().map(|tenant| tenant.profile);
+    let clients = config
+        .clients
+        .iter()
+        .map(|client| client.requests.rules.profile);
+    let strictest = tenants.chain(clients).max().unwrap_or_default();
+    let weak = config.keys.algorithms.contains(&Algorithm::Rs256);
+    (weak && strictest > SecurityProfile::Standard).then(|| {
+        ConfigError::in_file(
+            file,
+            "a profile of FAPI 2.0 applies, and `keys.algorithms` names RS256".to_owned(),
+        )
+        .with_help("sign with ES256, PS256 or EdDSA")
+    })
 }
 
 fn declared_user(
@@ -175,6 +196,11 @@ fn declared_client(
     record.actors = client.actors.clone();
     record.binding = client.binding;
     record.pushed_requests = client.pushed_requests;
+    record.request_rules = client.requests.rules.clone();
+    record.request_rules.jwks = match &client.requests.jwks {
+        Some(path) => Some(read_jwks(&config.dir.join(path))?),
+        None => None,
+    };
     record.consent = client.consent;
     record.ciba = client.ciba.clone();
     if let Some(lifetime) = client.access_token_lifetime {
@@ -186,6 +212,16 @@ fn declared_client(
     record.token_rules = client.token_rules.clone();
     record.origin = Origin::Configuration;
     record.check().map_err(|error| error.to_string())?;
+    let tenant = config
+        .tenants
+        .iter()
+        .find(|tenant| tenant.name == client.tenant);
+    if let Some(tenant) = tenant {
+        tenant
+            .profile
+            .check(&record)
+            .map_err(|error| error.to_string())?;
+    }
     Ok(DeclaredClient { record, secret })
 }
 

@@ -20,6 +20,14 @@ fn add(add: &ClientAdd, output: Output) -> Ended {
         "scopes": add.scopes,
         "audiences": add.audiences,
     });
+    if let Value::Object(members) = &mut body {
+        if let Some(profile) = add.profile {
+            members.insert("profile".to_owned(), json!(profile));
+        }
+        if !add.response_modes.is_empty() {
+            members.insert("response_modes".to_owned(), json!(add.response_modes));
+        }
+    }
     if let (Some(path), Value::Object(members)) = (&add.method.jwks, &mut body) {
         let read = std::fs::read(path).map_err(|error| error.kind().to_string());
         let set: Result<Value, String> = read.and_then(|text| {

@@ -14,7 +14,7 @@ use std::fmt;
 const RSA_MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
 
 /// Every member that only a private or a symmetric key has.
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// A public key of a kind that is known here: Ed25519, P-256 or RSA of 2048 to 4096 bits.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,6 +77,14 @@ impl PublicJwk {
         match &self.0 {
             Material::Ed25519 { x } => Some(x),
             Material::P256 { .. } | Material::Rsa { .. } => None,
+        }
+    }
+
+    /// Modulus and exponent, if it is an RSA key.
+    pub(crate) fn as_rsa(&self) -> Option<(&[u8], &[u8])> {
+        match &self.0 {
+            Material::Rsa { n, e } => Some((n, e)),
+            Material::Ed25519 { .. } | Material::P256 { .. } => None,
         }
     }
 
@@ -183,6 +191,21 @@ fn for_signatures(members: &Map<String, Value>) -> Result<(), JoseError> {
     }
 }
 
+/// Whether a key of a set says that it is for encryption: then it is no key of signatures, and no mistake either.
+pub(super) fn is_for_encryption(value: &Value) -> bool {
+    value.get("use").and_then(Value::as_str) == Some("enc")
+}
+
+/// Modulus and exponent of an RSA key of 2048 to 4096 bits.
+pub(super) fn rsa_numbers(
+    members: &Map<String, Value>,
+) -> Result<(Box<[u8]>, Box<[u8]>), JoseError> {
+    match rsa(integer(members, "n")?, integer(members, "e")?)? {
+        Material::Rsa { n, e } => Ok((n, e)),
+        Material::Ed25519 { .. } | Material::P256 { .. } => Err(JoseError::AlgorithmDiffers),
+    }
+}
+
 fn rsa(n: Box<[u8]>, e: Box<[u8]>) -> Result<Material, JoseError> {
     let bits = n
         .first()
@@ -201,7 +224,7 @@ fn rsa(n: Box<[u8]>, e: Box<[u8]>) -> Result<Material, JoseError> {
     Ok(Material::Rsa { n, e })
 }
 
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a str, JoseError> {
+pub(super) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a str, JoseError> {
     members
         .get(name)
         .and_then(Value::as_str)
@@ -210,7 +233,7 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<&'a str, Jose
         ))
 }
 
-fn coordinate(members: &Map<String, Value>, name: &str) -> Result<[u8; 32], JoseError> {
+pub(super) fn coordinate(members: &Map<String, Value>, name: &str) -> Result<[u8; 32], JoseError> {
     base64url::decode_array(text(members, name)?)
         .map_err(|_| JoseError::Key("a coordinate is not 32 bytes in base64url"))
 }

@@ -1,7 +1,9 @@
 //! Sets of public keys (RFC 7517 §5), as issuers publish and clients register them.
 //!
 //! A key that cannot be used is left out and named in the answer, so that one key of an unknown kind does not take the others along (§5).
+//! Keys with `use` `enc` are [`super::EncryptionKeySet`]'s and passed over.
 
+use super::jwk::is_for_encryption;
 use super::{Algorithm, JoseError, PublicJwk, VerifyingKey, json};
 use countersign_base::Kid;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,7 +45,8 @@ impl JwkSet {
             return Err(JoseError::TooLong);
         }
         let (mut set, mut skipped) = (Self::default(), Vec::new());
-        for (position, value) in keys.iter().enumerate() {
+        let for_signatures = |(_, value): &(usize, &Value)| !is_for_encryption(value);
+        for (position, value) in keys.iter().enumerate().filter(for_signatures) {
             if let Err(reason) = set.add(value) {
                 skipped.push(SkippedKey { position, reason });
             }

@@ -4,7 +4,7 @@ use crate::Verdict;
 use countersign_authn::Form;
 use countersign_base::{Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
-use countersign_oauth::authorize::{ReturnAddress, Via};
+use countersign_oauth::authorize::{Parameters, ReturnAddress, Via};
 use countersign_oauth::par::request_handle;
 use countersign_oauth::pkce::{CodeChallenge, CodeVerifier};
 use countersign_oauth::redirect::RedirectUri;
@@ -102,10 +102,16 @@ pub(crate) fn authorization_request(input: &[u8]) -> Verdict {
     let Some((client, tenant)) = registration() else {
         return Verdict::Refused;
     };
-    let Ok(address) = ReturnAddress::find(&form, &client, &tenant.issuer) else {
+    let Ok(address) = ReturnAddress::find(&form, &client, &tenant) else {
         return Verdict::Refused;
     };
-    let parsed = AuthorizationRequest::parse(&form, &client, &address, &tenant, Via::Browser);
+    let parsed = AuthorizationRequest::parse(
+        &Parameters::Plain(&form),
+        &client,
+        &address,
+        &tenant,
+        Via::Browser,
+    );
     if let Err(error) = &parsed {
         // Whatever is wrong goes back to a registered address.
         let _code = error.to_string();

@@ -2,8 +2,6 @@
 //!
 //! Mode `push` does not exist here: it hands tokens to whoever answers at a registered address, and FAPI-CIBA forbids it (§5.2.2).
 
-use super::{ClientAuthentication, ClientRecord, key_set};
-use countersign_crypto::jose::JwkSet;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -57,19 +55,6 @@ pub enum BackchannelSigning {
     Optional,
     /// Only signed ones are accepted (CIBA-1).
     Required,
-}
-
-impl ClientRecord {
-    /// The keys that its requests may be signed with. Keys that cannot be read are none: nothing verifies under them.
-    #[must_use]
-    pub fn request_keys(&self) -> JwkSet {
-        match &self.authentication {
-            ClientAuthentication::Keys { jwks } => key_set(jwks),
-            ClientAuthentication::Public | ClientAuthentication::Secret { .. } => {
-                JwkSet::from_keys(Vec::new())
-            }
-        }
-    }
 }
 
 /// Where a client is notified: an absolute `https` address without user name, password and fragment.

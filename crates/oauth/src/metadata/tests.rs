@@ -1,13 +1,14 @@
 use super::*;
-use crate::fixture::ISSUER;
+use crate::fixture::{ISSUER, tenant};
 
 fn document(issuer: &str, mtls: Option<&str>) -> serde_json::Value {
-    serde_json::to_value(Metadata::new(
-        &issuer.parse().unwrap(),
-        &[Algorithm::Es256],
-        mtls,
-    ))
-    .unwrap()
+    let mut tenant = tenant();
+    tenant.issuer = issuer.parse().unwrap();
+    document_of(&tenant, mtls)
+}
+
+fn document_of(tenant: &TenantRecord, mtls: Option<&str>) -> serde_json::Value {
+    serde_json::to_value(Metadata::new(tenant, &[Algorithm::Es256], mtls)).unwrap()
 }
 
 #[test]
@@ -27,7 +28,7 @@ fn r8_r7_r6_metadata_says_what_is_served() {
         document["response_types_supported"],
         serde_json::json!(["code"])
     );
-    assert_eq!(document["request_parameter_supported"], false);
+    assert_eq!(document["request_parameter_supported"], true);
     for (name, value) in document.as_object().unwrap() {
         assert!(
             !value.to_string().contains("\"none\"")
@@ -44,6 +45,7 @@ fn r34_neither_rs256_nor_none_is_offered_for_assertions_and_proofs() {
     for name in [
         "token_endpoint_auth_signing_alg_values_supported",
         "dpop_signing_alg_values_supported",
+        "request_object_signing_alg_values_supported",
     ] {
         assert_eq!(
             document[name],
@@ -70,4 +72,32 @@ fn the_aliases_of_a_tenant_keep_its_path() {
     assert_eq!(document["tls_client_certificate_bound_access_tokens"], true);
     assert_eq!(tenant_path(&"acme".parse().unwrap()), "/t/acme");
     assert_eq!(tenant_path(&Tenant::default_tenant()), "");
+}
+
+#[test]
+fn r9_r31_a_profile_shows_in_the_metadata() {
+    let plain = document(ISSUER, None);
+    assert_eq!(plain["require_pushed_authorization_requests"], false);
+    assert_eq!(plain["require_signed_request_object"], false);
+    assert_eq!(
+        plain["response_modes_supported"],
+        serde_json::json!(["query", "form_post", "jwt", "query.jwt", "form_post.jwt"])
+    );
+    let mut tenant = tenant();
+    tenant.profile = SecurityProfile::Fapi2;
+    let fapi = document_of(&tenant, None);
+    assert_eq!(fapi["require_pushed_authorization_requests"], true);
+    assert_eq!(fapi["require_signed_request_object"], false);
+    for (name, value) in fapi.as_object().unwrap() {
+        if name.ends_with("_auth_methods_supported") {
+            assert_eq!(value, &serde_json::json!(["private_key_jwt"]), "{name}");
+        }
+    }
+    tenant.profile = SecurityProfile::Fapi2MessageSigning;
+    let signing = document_of(&tenant, None);
+    assert_eq!(signing["require_signed_request_object"], true);
+    assert_eq!(
+        signing["response_modes_supported"],
+        serde_json::json!(["jwt", "query.jwt", "form_post.jwt"])
+    );
 }

@@ -14,6 +14,7 @@ use crate::grant::{GrantRecord, RevocationReason};
 use crate::issuance::{Issuance, Parts, TokenSubject, UserSubject};
 use crate::parameter;
 use crate::refresh::{RefreshFamily, RefreshHandle, RefreshOrder, Turn};
+use crate::security_profile::{Demand, SecurityProfile};
 use crate::user::ResolvedUser;
 use countersign_authn::Form;
 use countersign_authn::access_token::AuthorizationDetails;
@@ -192,6 +193,13 @@ fn turned(
     now: UnixTime,
 ) -> Redeemed {
     let changes = match turn {
+        // FAPI 2.0 §5.3.2.1: the token stays; it is worth nothing without the key that it is bound to.
+        Turn::Rotate
+            if SecurityProfile::of(client, requester.tenant)
+                .demands(Demand::StableRefreshToken) =>
+        {
+            Vec::new()
+        }
         Turn::Rotate => {
             family.generation = family.generation.saturating_add(1);
             family.rotated = now;

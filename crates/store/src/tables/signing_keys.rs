@@ -5,7 +5,7 @@ use crate::catalogue::signing_keys as sql;
 use crate::engine::{Row, args};
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{Kid, Tenant, UnixTime};
-use countersign_crypto::jose::Algorithm;
+use countersign_crypto::jose::KeyAlgorithm;
 use countersign_keys::rotation::SigningKeyState;
 
 /// One key.
@@ -18,7 +18,7 @@ pub struct SigningKeyRecord {
     /// What it signs, in the caller's words (`access_token`).
     pub purpose: String,
     /// Its algorithm.
-    pub algorithm: Algorithm,
+    pub algorithm: KeyAlgorithm,
     /// Where in its life it is.
     pub state: SigningKeyState,
     /// The public key as a JWK.

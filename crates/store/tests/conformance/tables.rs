@@ -7,7 +7,7 @@ use crate::sample::{
     session, tag, tenant, tenant_record, user_record,
 };
 use countersign_base::{ClientId, Duration, Tenant};
-use countersign_crypto::jose::Algorithm;
+use countersign_crypto::jose::{Algorithm, KeyAlgorithm};
 use countersign_keys::rotation::SigningKeyState;
 use countersign_oauth::ConsentRecord;
 use countersign_store::audit::Outbox;
@@ -280,7 +280,7 @@ async fn signing_keys_move_from_the_state_they_are_in(fixture: Fixture) {
         tenant: tenant(),
         kid: "k1".parse().unwrap(),
         purpose: "access_token".to_owned(),
-        algorithm: Algorithm::Es256,
+        algorithm: KeyAlgorithm::Signature(Algorithm::Es256),
         state: SigningKeyState::Next,
         public_jwk: "{}".to_owned(),
         sealed: vec![1, 2, 3],

@@ -1,0 +1,78 @@
+//! Messages that another implementation made (npm `jose` 6.2.17), with the private keys that open them; the content is [`CONTENT`].
+
+use crate::jose::EncryptionKeyType;
+
+pub(super) const CONTENT: &str = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
+
+pub(super) const P256: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgpaDGa7ySwIAoQ4QdcB5wEdgOTSzlEz5DD1rLalCSyKmhRANCAASCoAeQfup6cfOSbjJZYCC1dP1TSMBBtWAt9n68c4rK6EGml9HESV5q91oSm4-hWESC3iiimw0dvbmkaDodmTOX";
+
+pub(super) const X25519: &str = "0C-HQgPpt9KcJoq6u_D-6AQyjNNP2ZWGIK3IWP4w2mE";
+
+pub(super) const RSA: &str = "MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQDIc7bZ09z85OA1Ftb0cQS6KYltpUErP0WBAI7iQfLEWwhU73wS4bxHivRkpRHk2IG2jSB3R4ujdBhaNZaah11xakzdA7rnoHJiwSGXGrmcchJD8fVrpad5ZAuAc4b6wOrzvTv0CUnWQSSpURWb_NgIPy-CPl3FFVcRpTZcPwyrLA_w7WBOubeq4FAfyKJpgnP8yNJTySkriBy-M9iwi8Swcw1QkgM3bHs2MT66LZ9amHw5c4_h79Msd6WZBoaXzj13nVU5llNMzd2MRxUeTejEGd4fQF16AEp-qwTgBquTm0Q-gQaIoZR-CJM7cWmdLsv18Prceeh242TD-8vg0KZRAgMBAAECgf8iFM3nEuioTMiOxPUKmph2h8HV_ZPGJO5beeU9GaiLaT--CMP0wr2DvVJW8sdo64HEHDqeyc6wxfF4-Te882Hv2SMCi-Mt6ngPDv0gVZNUVwNKwAE9nRUf0fA9o2bWfukH5lqpgadqguxNBdqZPy44iZMr_aR6jP3ie2p_Uh4LMgqu20YKESDG3Y1u2jdMyLCIzJOYJ6osw5WS_5D0vyA4Q_uIQfJzbvWuvsOIgj5yzLIg2Sg2u7VOOgR4zImL-zIfJ8KHTZn3QHYcxW1GWSL_GEV4m3zawI0CCb9q6oBH4nh14EFo8PPwPxUIh4Ze6IvT3Mfw2fqCcjcoRBCgNUECgYEA5mlX0i-3X8601E6KYo8IxegqQ6wf7MQU_iKfTTlz-xjpT4yPoiSApz6jGSWPFp8mQrAPuDVvIRaKQsk-rzGQCIvWRhSC0VqeDvO9XB0lTkJ25IZI965uNIPojdodarxL5_ZdvmeFWFCA5nsRBWXNjokKul_d6yJVMPMw3LGeOTkCgYEA3radjJEWt8_TfcbQQW8PkKh_QluK7HUGVeLBiFQhhWDr6ulKeMQ5Rw6mc87Cg7i2t1RaHZPDtUMyEGL4E-U0k6hloKMAygmltdtFi4oQ0vwYk9TN2aMoAHvI2s4Ao1wBk9QvKuXB4PLH8MFsRsbwveUUM2eN6i51gf0Dg3pcTdkCgYEAzv48QztSxeNxWHnmoHxXKVRVA86SL6ZIJbb83eeLZj0O_MQOFWAtpBIFfAXd8jivqqF4vchjOZqCQ1V_1uvztXnK2dJ7Y5DBBjW6HBKi_ReAr_RjgP9XSh5mwWj9nHHkz1LpDLD7fkd0RZqxw-OdMzuyQ5T0TNTfK8aOUvXOayECgYBQsvUFkTEdK5Yjth2SCC8oqJVsMwV0xraj-kVMI8f9r2_sr9nHRrrGb52KyvmahxzV8x-wJfG9RXrniyT--IeDlXo1qbrIepRr_-cEN-P-v1AciPiKCt-cxT2zYv_CMb10lmb88UG-Q9qE92FHiCCFfnNCaRx4JZt4nXhfdL_riQKBgQCELEn5Z5craGfK8-Oxzs3P3yhr6v2FkthW9v5yzifvf5uLjdEOYdV2E7TWjwJwLxpcEcDHTGzJH79VMakF7elV5m348A-o1AsCuIc85bpVXpOw7DEj161ce_Vm6NixfktEUOnMBrKdrkRTSrAkgLBeua2zEkcA5AmIAUHdWdIJ_A";
+
+/// Key, `alg`, `enc`, message.
+pub(super) const MESSAGES: &[(EncryptionKeyType, &str, &str, &str, &str)] = &[
+    (
+        EncryptionKeyType::P256,
+        P256,
+        "ECDH-ES",
+        "A128GCM",
+        "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTEyOEdDTSIsImtpZCI6ImsiLCJjdHkiOiJKV1QiLCJlcGsiOnsieCI6ImhBNHp2S3Y4WUZkY0drSHdCY1RUc05SeXl5ZlFmYjhzaEhBMW43Sk85Y3MiLCJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieSI6InFnbFJ5djQ4ZG1haUJvdklDNFFEUUxTWEZpWVFLTGdJZ1VTOEdXM3d3djQifSwiYXB1IjoiUVd4cFkyVSIsImFwdiI6IlFtOWkifQ..vOQJ6yY92Npq9I-S.JdqLHb6vk5gCKN9eos97_3uHhAlhOHq6wM8yLlU.zdKMoB-b-oLRKHyatSERQQ",
+    ),
+    (
+        EncryptionKeyType::P256,
+        P256,
+        "ECDH-ES",
+        "A256GCM",
+        "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSIsImtpZCI6ImsiLCJjdHkiOiJKV1QiLCJlcGsiOnsieCI6IjJEcjAxenAxV3BOLWlQZWdQR2kwaGhPby05TFNUaWVvSWE5MWI4V053M3MiLCJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieSI6IlE1SFdxRVYtbGVKbjd3cnYtY09DV1ZjQks0cU9ZUUpuNUpfNTIwZFhJSEkifX0..GC8nKbEPvPR5ilBA.RL7MB5BiQ9e96En2VrztzMRrVDWJERGjXxP_zrQ.HSvnhO6y9QK3BPJX5f7LJA",
+    ),
+    (
+        EncryptionKeyType::P256,
+        P256,
+        "ECDH-ES",
+        "A128CBC-HS256",
+        "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTEyOENCQy1IUzI1NiIsImtpZCI6ImsiLCJjdHkiOiJKV1QiLCJlcGsiOnsieCI6IjRKbTZIbXE4VHZFNndjQnlBN2NIN0xNNDNYU3EybEF5NXk1RWd3QV8xM0EiLCJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieSI6IlJ5TDVrRC10VXFMeHhpVm9WOFFoT2hURzBSMkZwb2xwQWZMUVY3aHJSY0kifX0..VrliSI1HfF61pfslLext2Q.wqee_19ZNroVaWEniegNsMTgMjjqEyiecJ8HS4vOBQw.PArmotUJWLPIuSImlkGB2w",
+    ),
+    (
+        EncryptionKeyType::P256,
+        P256,
+        "ECDH-ES+A256KW",
+        "A128GCM",
+        "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkExMjhHQ00iLCJraWQiOiJrIiwiY3R5IjoiSldUIiwiZXBrIjp7IngiOiJhR0lCdUhMaldyNmptRy1sVXRrWld0YVZ0YTJDN3I1S3I3Zjd2ekhwalRZIiwiY3J2IjoiUC0yNTYiLCJrdHkiOiJFQyIsInkiOiJiTklKcnZiRkp3Z1NaNzFIX1lpTjFWZWtTTGxBdVAxNk5saTlLTlNMMVBnIn19.7zFPBX2bnb9NAfbklkJOLCEQ8IPbrLOL.PsyUhdn_VUYUWkjF.mL9MDnEfJpnuoG975DvZCPfBJXWhZnQfioOrpwY.zRHLkDV4r-ueXSVKvtFlGg",
+    ),
+    (
+        EncryptionKeyType::P256,
+        P256,
+        "ECDH-ES+A256KW",
+        "A256GCM",
+        "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00iLCJraWQiOiJrIiwiY3R5IjoiSldUIiwiZXBrIjp7IngiOiJieVFRSWJ3dWQwRExKc1JEenBQRnRmVnh6Q292QnpfYjNGVm9JN2dJTXNNIiwiY3J2IjoiUC0yNTYiLCJrdHkiOiJFQyIsInkiOiJFeEc4eEVhOWpNS2xJUDZ3a0t5cklOUXdkdk82ZGtxNV90OWZaUTYzVFJNIn19.TRUVnHKf6ORoGVs_KOVZRXPh_xCRtLwr8WMT7iDizmsFval_yJHUgw.IQzwuXz1eljg5LgJ.WdEZKjTvXLtfbXrv8EcajUZPHm7i1wYZcgtw0Ls.w0RnsG5iN2x4Ljvun2K67Q",
+    ),
+    (
+        EncryptionKeyType::P256,
+        P256,
+        "ECDH-ES+A256KW",
+        "A128CBC-HS256",
+        "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkExMjhDQkMtSFMyNTYiLCJraWQiOiJrIiwiY3R5IjoiSldUIiwiZXBrIjp7IngiOiIyTlNZQjBDMXp0WXRwc0VPZzhkOGdJN2tBcUdRVmhMRVBWU2l5UXNsWkpNIiwiY3J2IjoiUC0yNTYiLCJrdHkiOiJFQyIsInkiOiJxUkVxTnV3djRPN3gyTlVVMDFFaXV1QmdpREpQSU1RZjl4MDc0TDlnX3BrIn19.Ke-kbgQ-iy5xbEGH7m3nKR5GUMShtrcP_ARAIy1hR4iuvVM3akS3Wg.mbmUiExGiOc3jIFmhOR6KQ.TveZfu4TgE_1KJmhIL-x8wJXqSJQdqa7vksrLPXHV6s.3s2Jg2BsI9CN91uJNRCEHg",
+    ),
+    (
+        EncryptionKeyType::X25519,
+        X25519,
+        "ECDH-ES",
+        "A256GCM",
+        "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSIsImtpZCI6ImsiLCJjdHkiOiJKV1QiLCJlcGsiOnsieCI6InFNVjJNb2Q3aHkyOGIxTVVaMkdlUHFTNk04bDlsd3NqRTVqcllnMC1aRFUiLCJjcnYiOiJYMjU1MTkiLCJrdHkiOiJPS1AifX0..tvxWhIZwclCNMajA.DsMFIeVqGBTut30BdiMjj4CPEVWZg5CCGlJt34Q.P-lU1j9jVWGCJ2mMxxUSMA",
+    ),
+    (
+        EncryptionKeyType::X25519,
+        X25519,
+        "ECDH-ES+A256KW",
+        "A256GCM",
+        "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00iLCJraWQiOiJrIiwiY3R5IjoiSldUIiwiZXBrIjp7IngiOiJBNHFTSWNMRWpIT2h2WHlabTE5YkpqNFZKeHJTdThIWm5Ob1l1ZnVKbXg4IiwiY3J2IjoiWDI1NTE5Iiwia3R5IjoiT0tQIn19.pIMqk0EN1242scHwdk5TNQ0rAU8GQzSixij6yoGziEFrU-v8M9EklQ.qIvddWh9Kmq_0wyx.WZVffgYPgGgNGPgf4J0tyibD3n0O_W6GAm4m0eE.PMn_Or1jeLWs-zgQNUhnrw",
+    ),
+    (
+        EncryptionKeyType::Rsa,
+        RSA,
+        "RSA-OAEP-256",
+        "A256GCM",
+        "eyJhbGciOiJSU0EtT0FFUC0yNTYiLCJlbmMiOiJBMjU2R0NNIiwia2lkIjoiayIsImN0eSI6IkpXVCJ9.kA9Cm3Eziquowvvhqt-XnliDOQboO6qBjvR1hGhZ9T79fG8_p0-YW71JXx40xjly2YMqGXylCAkpHM_aQ1CwnYYNFyZk7m5rPew6wPxpVPQrqPLUlTVAZuYSniZeDj2EF12wVeWWGk-c616qe_TSCI9FDynOZvp9MB7WiNDA-XuNl3BGqQg97DL8aSwGwYIskUXPK2Kguh31oVBMZdFZZiKealmAyG0xVUg--CgoaTl9ldycHNW47FkGeVLAlqQ9eZEW2Aq8opmS0jkhhbrn3bbJHI1h8-vyvxYBlSqd3Q_O1OHkJdmNKKKHPKCWfAqzOUXpUYDnmcOP5GHcL1_vTw.qvIpap5nwVyZImzw.6TLL9M-0D6tfry44-N7PKyqeNlNbR_3iOUJ4ZL4.Dw_dBcexz5TqU3xdxe72Lw",
+    ),
+];
