@@ -3,10 +3,10 @@
 //! A [`VerifiedToken`] says that a signature held under a key of its issuer and that the claims have their types; it says nothing about
 //! time, audience, binding or revocation, which are judged at every use.
 
-mod claims;
+pub(crate) mod claims;
 mod details;
 
-pub use claims::{AccessTokenClaims, Act, AttributeValue, Confirmation};
+pub use claims::{AccessTokenClaims, Act, AttributeValue, Confirmation, MayAct};
 pub use details::{
     AuthorizationDetail, AuthorizationDetails, DETAILS_BYTES_MAX, DETAILS_MAX, DetailType,
     DetailsBroken,

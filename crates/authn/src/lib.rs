@@ -13,6 +13,8 @@
 //! - [`dpop`]: proofs of possession and nonces (RFC 9449).
 //! - [`opaque`]: access tokens whose claims only the store knows.
 //! - [`presented`]: a token that is a parameter and not a credential (RFC 7662, RFC 7009, RFC 8693).
+//! - [`transaction`]: transaction tokens, which say what a call chain is about (draft-ietf-oauth-transaction-tokens).
+//! - [`revocation_list`]: what was revoked, as a service pulls it.
 //! - [`jwks`]: when to fetch whose keys, as a state machine that fetches nothing itself.
 //! - [`Form`]: `application/x-www-form-urlencoded`, strictly.
 
@@ -31,7 +33,9 @@ mod refusal;
 pub mod replay;
 mod resource;
 mod revocation;
+pub mod revocation_list;
 mod subject;
+pub mod transaction;
 mod unspent;
 
 pub use access_token::{AttributeValue, VerifiedToken};

@@ -13,12 +13,15 @@ use crate::form::Form;
 use crate::opaque::{self, StoredAnswer};
 use crate::refusal::{Reason, Refusal};
 use crate::revocation::{Freshness, RevocationId, Revocations};
-use crate::subject::{Subject, SubjectId};
+use crate::subject::{Actor, Subject, SubjectId};
 use crate::{Unspent, replay::ReplayEntry};
-use countersign_base::{Audience, Conditional, Issuer, Kid, NoTls, Tenant, UnixTime, limits};
-use countersign_crypto::jose::{Algorithm, Jws, VerifyingKey};
+use countersign_base::{
+    Audience, ClientId, Conditional, GrantId, Issuer, Kid, NoTls, SessionId, Tenant, UnixTime,
+    UserId, limits,
+};
+use countersign_crypto::jose::{Algorithm, Claims, Jws, VerifyingKey};
 use countersign_crypto::x509::PeerCertificate;
-use countersign_crypto::{Unverified, digest};
+use countersign_crypto::{Unverified, Verified, digest};
 use http::{HeaderMap, Method};
 use std::fmt;
 use std::sync::Arc;
@@ -276,9 +279,17 @@ impl TokenDemand {
     /// # Errors
     /// When the token is malformed, of another type, of an issuer that is not trusted, or signed in a way that its issuer may not.
     pub fn key(&self) -> Result<KeyNeeded, Refusal> {
-        KeyNeeded::of(&self.token, &self.rules.0.issuers, self.cache_key())
+        KeyNeeded::of(
+            &self.token,
+            ACCESS_TOKEN_TYP,
+            &self.rules.0.issuers,
+            self.cache_key(),
+        )
     }
 }
+
+/// `typ` of an access token (RFC 9068 §2.1).
+pub(crate) const ACCESS_TOKEN_TYP: &str = "at+jwt";
 
 /// The key that a token's signature demands.
 pub struct KeyNeeded(Box<Needed>);
@@ -295,12 +306,13 @@ impl KeyNeeded {
     /// Reads header and issuer of a token, unverified: they only say which key will verify it.
     pub(crate) fn of(
         token: &str,
+        typ: &'static str,
         issuers: &[TrustedIssuer],
         cache_key: VerdictKey,
     ) -> Result<Self, Refusal> {
         let jws = Jws::parse(token).map_err(|_| Reason::TokenMalformed)?;
         let header = jws.header();
-        if !header.is_typ("at+jwt") {
+        if !header.is_typ(typ) {
             return Err(Reason::TypMismatch.into());
         }
         let (algorithm, kid) = (header.algorithm(), header.kid().cloned());
@@ -323,6 +335,10 @@ impl KeyNeeded {
             trusted,
             cache_key,
         })))
+    }
+
+    pub(crate) fn token_hash(&self) -> TokenHash {
+        self.0.cache_key.token
     }
 
     /// Whose key.
@@ -350,20 +366,24 @@ impl KeyNeeded {
     }
 
     pub(crate) fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
+        let (kid, cache_key) = (self.0.kid.clone(), self.0.cache_key);
+        let (claims, trusted) = self.verify_claims(answer)?;
+        VerifiedToken::read(&claims, &trusted, kid, cache_key)
+    }
+
+    /// The claims, and whose they are: the signature holds, and nothing else is judged.
+    pub(crate) fn verify_claims(
+        self,
+        answer: KeyAnswer,
+    ) -> Result<(Verified<Claims>, TrustedIssuer), Reason> {
         let key = match answer {
             KeyAnswer::Key(key) => key,
             KeyAnswer::Unavailable => return Err(Reason::KeysUnavailable),
             KeyAnswer::Unknown => return Err(Reason::KeyUnknown),
         };
-        let Needed {
-            jws,
-            kid,
-            trusted,
-            cache_key,
-            ..
-        } = *self.0;
+        let Needed { jws, trusted, .. } = *self.0;
         let claims = jws.verify(&key).map_err(|_| Reason::SignatureInvalid)?;
-        VerifiedToken::read(&claims, &trusted, kid, cache_key)
+        Ok((claims, trusted))
     }
 }
 
@@ -451,26 +471,69 @@ pub(crate) fn check_revocations(
         Freshness::Stale => return Err(Reason::RevocationsStale),
     }
     let claims = token.claims();
-    let user = match &claims.sub {
-        SubjectId::User(user) => Some(RevocationId::User(*user)),
-        SubjectId::Client(_) | SubjectId::External(_) => None,
+    let dependence = Dependence {
+        tenant: token.tenant(),
+        client: Some(&claims.client_id),
+        grant: claims.grant_id,
+        session: claims.sid,
+        subject: &claims.sub,
+        actors: claims.act.actors(),
+        issued: claims.iat,
     };
-    let ids = [
-        Some(RevocationId::Tenant(token.tenant())),
-        Some(RevocationId::Client(token.tenant(), &claims.client_id)),
-        claims.grant_id.map(RevocationId::Grant),
-        claims.sid.map(RevocationId::Session),
-        user,
-    ];
-    let revoked = |id| {
-        revocations
-            .not_before(id)
-            .is_some_and(|not_before| claims.iat <= not_before)
-    };
-    if ids.into_iter().flatten().any(revoked) {
+    if dependence.is_revoked(revocations) {
         Err(Reason::Revoked)
     } else {
         Ok(())
+    }
+}
+
+/// Everything whose end ends a token.
+pub(crate) struct Dependence<'a> {
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) client: Option<&'a ClientId>,
+    pub(crate) grant: Option<GrantId>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) subject: &'a SubjectId,
+    pub(crate) actors: &'a [Actor],
+    pub(crate) issued: UnixTime,
+}
+
+impl Dependence<'_> {
+    /// A grant and a session never come back, so their tokens are dead whenever they were issued: clocks of nodes may differ. People, clients and tenants
+    /// may be enabled again, so what counts there is when a token was issued.
+    pub(crate) fn is_revoked(&self, revocations: &dyn Revocations) -> bool {
+        let ended = [
+            self.grant.map(RevocationId::Grant),
+            self.session.map(RevocationId::Session),
+        ];
+        let ids = [
+            Some(RevocationId::Tenant(self.tenant)),
+            self.client
+                .map(|client| RevocationId::Client(self.tenant, client)),
+        ];
+        let revoked = |id: RevocationId<'_>| {
+            revocations
+                .not_before(id)
+                .is_some_and(|not_before| self.issued <= not_before)
+        };
+        let named = |sub: &str| {
+            let (user, client) = (sub.parse::<UserId>(), sub.parse::<ClientId>());
+            user.is_ok_and(|user| revoked(RevocationId::User(user)))
+                || client.is_ok_and(|client| revoked(RevocationId::Client(self.tenant, &client)))
+        };
+        let subject = match self.subject {
+            SubjectId::User(user) => revoked(RevocationId::User(*user)),
+            SubjectId::Client(client) => revoked(RevocationId::Client(self.tenant, client)),
+            // A client's own token that another client exchanged.
+            SubjectId::External(name) => named(name.as_str()),
+        };
+        subject
+            || ended
+                .into_iter()
+                .flatten()
+                .any(|id| revocations.not_before(id).is_some())
+            || ids.into_iter().flatten().any(revoked)
+            || self.actors.iter().any(|actor| named(actor.sub.as_str()))
     }
 }
 

@@ -15,7 +15,7 @@ use countersign_authn::{Subject, danger};
 use countersign_base::{Audience, ClientId, RequestId, Scopes, Secret, Tenant, UnixTime};
 use countersign_crypto::x509::CertificateThumbprint;
 use countersign_oauth::issuance::TokenSubject;
-use countersign_oauth::token::{PresentedSubject, PresentedToken, TokenExchangeRequest};
+use countersign_oauth::token::{PresentedToken, SubjectToken, TokenExchangeRequest};
 use countersign_oauth::{Binding, Fresh, Issuance, Redeemed, Refused, Requester, TenantRecord};
 use countersign_policy::{Decision, Permitted, PolicySet, decide};
 use countersign_store::{Judged, Loaded, Presented, Recorder, Settled};
@@ -71,26 +71,9 @@ pub async fn local(fabric: &Fabric, asked: Asked<'_>) -> Result<LocallyExchanged
     let shown =
         PresentedToken::of(asked.subject.token(), asked.tenant).map_err(|_| LocalError::Denied)?;
     let client = danger::configured_client(asked.tenant.clone(), asked.client.clone());
-    let presented = match &shown.subject {
-        PresentedSubject::Client(_) => Presented::Token {
-            grant: None,
-            session: None,
-            user: None,
-        },
-        PresentedSubject::User { id, session, .. } => Presented::Token {
-            grant: Some(shown.grant),
-            session: Some(*session),
-            user: Some(*id),
-        },
-    };
-    let request = TokenExchangeRequest {
-        // The token was verified at the gateway's door; what is judged is `shown`.
-        subject_token: Secret::new(String::new()),
-        actor_token: None,
-        scopes: Some(asked.scopes.clone()),
-        resource: Some(asked.audience.clone()),
-        authorization_details: AuthorizationDetails::none(),
-    };
+    let presented = Presented::from(&shown);
+    // The token was verified at the gateway's door; what is judged is `shown`.
+    let request = TokenExchangeRequest::of_verified(asked.scopes.clone(), asked.audience.clone());
     let judge = Judge {
         request,
         shown,
@@ -144,7 +127,7 @@ impl Judge {
             tenant: &self.tenant,
         };
         match self.request.redeem(
-            &self.shown,
+            SubjectToken::AccessToken(&self.shown),
             None,
             &loaded.standing,
             &requester,

@@ -280,7 +280,10 @@ impl Fabric {
             ),
             policies: ArcSwap::from_pointee(options.policies),
             replay: ReplayMemory::new(ReplayLimits::default()),
-            revocations: RevocationTable::new(REVOCATION_STALENESS_MAX),
+            revocations: RevocationTable::new(
+                REVOCATION_STALENESS_MAX,
+                u64::from_be_bytes(random.bytes()),
+            ),
             foreign: ForeignKeys::new(options.http, clock.clone(), options.foreign),
             upstreams: Upstreams::default(),
             metrics,

@@ -92,13 +92,16 @@ async fn every<F>(
 }
 
 async fn revocations(fabric: Arc<Fabric>) {
-    if fabric
+    match fabric
         .revocations()
         .refresh(fabric.store(), fabric.now())
         .await
-        .is_err()
     {
-        tracing::warn!(event = "revocations_not_read");
+        // What another node revoked is not believed for another moment.
+        Ok(clients) => clients
+            .iter()
+            .for_each(|(tenant, client)| fabric.directory().client_changed(tenant, client)),
+        Err(_) => tracing::warn!(event = "revocations_not_read"),
     }
     fabric
         .metrics()

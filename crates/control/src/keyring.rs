@@ -17,7 +17,8 @@ use countersign_crypto::jose::{
 };
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::signing::{
-    AccessToken, AuthorizationResponse, IdToken, IntrospectionResponse, SigningKey,
+    AccessToken, AuthorizationResponse, IdToken, IdentityAssertion, IntrospectionResponse,
+    RevocationList, SigningKey, TransactionToken, generate_pkcs8,
 };
 use countersign_keys::envelope::{self, SealError};
 use countersign_keys::rotation::{
@@ -41,6 +42,12 @@ pub struct Signer {
     pub id_token: SigningKey<IdToken>,
     /// For answers to introspection.
     pub introspection: SigningKey<IntrospectionResponse>,
+    /// For identity assertions to other authorization servers.
+    pub identity_assertion: SigningKey<IdentityAssertion>,
+    /// For the lists of what was revoked.
+    pub revocation_list: SigningKey<RevocationList>,
+    /// For transaction tokens.
+    pub transaction_token: SigningKey<TransactionToken>,
 }
 
 /// The published half of a tenant's keys.
@@ -490,6 +497,9 @@ fn signer(algorithm: Algorithm, kid: &Kid, pkcs8: &Secret<Vec<u8>>) -> Result<Si
         authorization_response: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
         id_token: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
         introspection: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        identity_assertion: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        revocation_list: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        transaction_token: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
     })
 }
 

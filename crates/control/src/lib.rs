@@ -32,6 +32,7 @@ pub use fabric::{Fabric, FabricOptions, Progress, StartError};
 pub use foreign_keys::{ForeignKey, ForeignKeys};
 pub use keyring::{KeyRing, KeyRingError, KeyRingOptions, PublishedKeys, Signer};
 pub use metrics::Metrics;
+pub use mint::revocation_list::{ListError, revocation_list};
 pub use mint::{MintError, TokenSet, mint, sign_introspection};
 pub use passwords::{PasswordPool, PoolBusy};
 pub use reconcile::{Declared, DeclaredClient, DeclaredUser};

@@ -3,6 +3,7 @@
 //! It takes a [`Recorded`] permit by value, so one decision mints one set of tokens, and only after the transaction that recorded it was committed.
 
 mod authorization_response;
+pub mod revocation_list;
 
 pub use authorization_response::deliver;
 
@@ -13,7 +14,7 @@ use countersign_crypto::jose::{JoseError, sign_jwt};
 use countersign_oauth::Issuance;
 use countersign_oauth::client::AccessTokenFormat;
 use countersign_oauth::introspection::{Introspection, IntrospectionClaims};
-use countersign_oauth::issuance::AudienceKind;
+use countersign_oauth::issuance::{AudienceKind, Issued};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
 
@@ -21,7 +22,7 @@ use countersign_store::Recorded;
 pub struct TokenSet {
     /// The access token (RFC 9068).
     pub access_token: Secret<String>,
-    /// `Bearer` or `DPoP`.
+    /// `Bearer`, `DPoP`, or `N_A` for what is not an access token.
     pub token_type: &'static str,
     /// Seconds until the access token expires.
     pub expires_in: u64,
@@ -123,12 +124,20 @@ pub fn mint(
 ) -> Result<TokenSet, MintError> {
     let issuance = issuance.into_target();
     let signer = keys.signer(issuance.tenant()).ok_or(MintError::NoKey)?;
-    let access_token = match issuance.access_token_format() {
-        AccessTokenFormat::Jwt => Secret::new(sign_jwt(
-            &signer.access_token,
-            &issuance.access_token_claims(),
-        )?),
-        AccessTokenFormat::Opaque => keys.opaque_token(issuance.tenant(), issuance.token_id()),
+    let jwt = match issuance.issued_as() {
+        Issued::AccessToken => match issuance.access_token_format() {
+            AccessTokenFormat::Jwt => Some(sign_jwt(
+                &signer.access_token,
+                &issuance.access_token_claims(),
+            )?),
+            AccessTokenFormat::Opaque => None,
+        },
+        Issued::IdentityAssertion(claims) => Some(sign_jwt(&signer.identity_assertion, &**claims)?),
+        Issued::TransactionToken(claims) => Some(sign_jwt(&signer.transaction_token, &**claims)?),
+    };
+    let access_token = match jwt {
+        Some(jwt) => Secret::new(jwt),
+        None => keys.opaque_token(issuance.tenant(), issuance.token_id()),
     };
     let id_token = issuance
         .id_token_claims(&keys.pairwise_key(issuance.tenant()))
@@ -139,7 +148,7 @@ pub fn mint(
         .map(|order| order.derive(&keys.refresh_key(issuance.tenant())));
     Ok(TokenSet {
         access_token,
-        token_type: issuance.binding().token_type(),
+        token_type: issuance.token_type(),
         expires_in: issuance.expires().since(now).as_secs(),
         scopes: issuance.scopes().clone(),
         refresh_token,

@@ -197,10 +197,9 @@ impl Reconciler<'_> {
                             change: Code::of("disabled"),
                             user: user.id,
                         };
-                        let writes = vec![
-                            Write::Revoke(Revoked::User(user.id)),
-                            Write::PutUser(Box::new(user)),
-                        ];
+                        let revoked = Revoked::User(user.id);
+                        // The person's row first, as everywhere, so that nodes wait for each other instead of deadlocking.
+                        let writes = vec![Write::PutUser(Box::new(user)), Write::Revoke(revoked)];
                         changes += self.change(tenant, writes, event.into()).await?;
                     }
                 }

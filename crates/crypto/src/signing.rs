@@ -75,8 +75,14 @@ purposes! {
     IdToken: Some("JWT"), Kid;
     /// Signed answers to introspection (RFC 9701 §5).
     IntrospectionResponse: Some("token-introspection+jwt"), Kid;
+    /// Identity assertions for another authorization server (draft-ietf-oauth-identity-assertion-authz-grant).
+    IdentityAssertion: Some("oauth-id-jag+jwt"), Kid;
     /// Checkpoints of the audit log, as signed notes.
     LogCheckpoint: None, Kid;
+    /// What was revoked, for services that check tokens themselves.
+    RevocationList: Some("revocations+jwt"), Kid;
+    /// Transaction tokens (draft-ietf-oauth-transaction-tokens).
+    TransactionToken: Some("txntoken+jwt"), Kid;
 }
 
 impl JwtPurpose for AccessToken {}
@@ -86,6 +92,9 @@ impl JwtPurpose for DpopProof {}
 impl JwtPurpose for IdToken {}
 impl JwtPurpose for IntrospectionResponse {}
 impl JwtPurpose for RequestObject {}
+impl JwtPurpose for IdentityAssertion {}
+impl JwtPurpose for RevocationList {}
+impl JwtPurpose for TransactionToken {}
 
 /// A private key for one purpose. Cloning it is cheap and copies no key.
 pub struct SigningKey<P: Purpose> {

@@ -1,5 +1,6 @@
 //! What a decision of this crate changes. The store writes it in the transaction that the decision was made in.
 
+use crate::exchange::ExchangeRecord;
 use crate::grant::{GrantRecord, RevocationReason};
 use crate::refresh::RefreshFamily;
 use countersign_base::{GrantId, UnixTime};
@@ -7,6 +8,8 @@ use countersign_base::{GrantId, UnixTime};
 /// One change of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
+    /// A token was exchanged for another.
+    Exchanged(Box<ExchangeRecord>),
     /// A new grant.
     GrantCreated(GrantRecord),
     /// A grant ended: it, its refresh families and every access token that names it die at once.
@@ -46,4 +49,18 @@ pub struct Standing {
     pub grant: Option<GrantRecord>,
     /// The session.
     pub session: Option<crate::session::Session>,
+    /// The client whose own token is exchanged, as it is registered now.
+    pub subject: Option<crate::client::ClientRecord>,
+    /// Whether the grant of that token was revoked.
+    pub client_grant: ClientGrant,
+}
+
+/// The grant of a client's own token. It has no row: such a token lives for an hour at most, so what was revoked is known from the list of revocations alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientGrant {
+    /// Nobody asked about one, or it is revoked: either way nothing comes of it.
+    #[default]
+    Ended,
+    /// It is not revoked.
+    Live,
 }

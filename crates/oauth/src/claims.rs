@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_authn::access_token::{Act, AttributeValue};
 use countersign_authn::{SubjectId, access_token::AccessTokenClaims};
-use countersign_base::{Bounded, ClientId, Issuer, SessionId, UnixTime};
+use countersign_base::{Bounded, ClientId, GrantId, Issuer, SessionId, UnixTime};
 use countersign_crypto::mac::MacKey;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -44,6 +44,7 @@ pub(crate) fn access_token(issuance: &Issuance) -> AccessTokenClaims {
             .collect(),
         act: issuance.actor.clone().unwrap_or_else(Act::none),
         authorization_details: issuance.authorization_details.clone(),
+        may_act: issuance.may_act.clone(),
         cnf: issuance.binding.confirmation(),
     }
 }
@@ -52,7 +53,7 @@ pub(crate) fn access_token(issuance: &Issuance) -> AccessTokenClaims {
     clippy::expect_used,
     reason = "16 bytes are 22 base64url characters, none of them a control character"
 )]
-fn jti(token_id: &[u8; 16]) -> Bounded<256> {
+pub(crate) fn jti(token_id: &[u8; 16]) -> Bounded<256> {
     Bounded::parse(&URL_SAFE_NO_PAD.encode(token_id)).expect("22 visible characters")
 }
 
@@ -85,6 +86,8 @@ pub struct IdTokenClaims {
     /// The session. A client with pairwise subjects is not told: it is the same for every client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
+    /// The grant: what a token exchange depends on.
+    pub grant_id: GrantId,
     /// What the client sent, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Bounded<512>>,
@@ -112,6 +115,7 @@ impl IdTokenClaims {
             iat: issuance.issued,
             auth_time: user.auth_time,
             sid,
+            grant_id: issuance.grant,
             nonce: order.nonce.clone(),
             claims: order.claims.clone(),
         }

@@ -3,6 +3,7 @@
 //! Not here: how a client proves that it is itself (`authn`) and dynamic registration, which does not exist.
 
 mod ciba;
+pub mod delegation;
 mod request_rules;
 mod tokens;
 
@@ -12,6 +13,7 @@ pub use ciba::{
 pub use request_rules::{RequestRules, ResponseEncryption, SignedRequestRule};
 pub use tokens::{AccessTokenFormat, RefreshRule, TokenRules};
 
+use crate::client::delegation::DelegationRules;
 use crate::redirect::RedirectUri;
 use crate::subject_identifier::{self, SubjectType};
 use countersign_authn::client::{ClientState, Method, Registration};
@@ -57,6 +59,9 @@ pub struct ClientRecord {
     pub serves: BTreeSet<Audience>,
     /// Subjects that may act through this client in a token exchange with an `actor_token` (R54).
     pub actors: BTreeSet<Bounded<128>>,
+    /// What it may do in token exchange beyond its audiences.
+    #[serde(default)]
+    pub delegation: DelegationRules,
     /// Whether its tokens must be bound to a key (R47).
     pub binding: BindingRule,
     /// Whether its authorization requests must be pushed (R9).
@@ -105,6 +110,7 @@ impl ClientRecord {
             audiences: BTreeSet::new(),
             serves: BTreeSet::new(),
             actors: BTreeSet::new(),
+            delegation: DelegationRules::default(),
             binding: BindingRule::Optional,
             pushed_requests: PushedRequestRule::Optional,
             request_rules: RequestRules::default(),
@@ -176,6 +182,9 @@ impl ClientRecord {
     pub fn check(&self) -> Result<(), RegistrationError> {
         if self.id.as_str().parse::<UserId>().is_ok() {
             return Err(RegistrationError::LooksLikeUser);
+        }
+        if !self.delegation.trust_domains.is_empty() && self.id.as_str().contains(',') {
+            return Err(RegistrationError::WorkloadName);
         }
         for uri in &self.redirect_uris {
             uri.check(self.application)?;
@@ -458,6 +467,9 @@ pub enum RegistrationError {
         "a redirect URI must be an absolute URI of at most 512 visible ASCII characters without backslash"
     )]
     Unparsable,
+    /// Transaction tokens list workloads with commas between them.
+    #[error("the id of a client with trust domains must not hold a comma")]
+    WorkloadName,
 }
 
 #[cfg(test)]

@@ -103,6 +103,9 @@ pub enum OAuthError {
     /// Nobody is signed in and `prompt=none` forbids asking (AR-11).
     #[error("nobody is signed in and prompt is none")]
     LoginRequired,
+    /// What only resource servers may read.
+    #[error("the client serves no audience")]
+    NotAResource,
     /// A parameter with a value outside its grammar or limits.
     #[error("parameter {0} malformed")]
     ParameterMalformed(&'static str),
@@ -377,7 +380,9 @@ impl OAuthError {
             }
             Self::RequestObject => ErrorCode::RequestNotSupported,
             Self::Unavailable => ErrorCode::TemporarilyUnavailable,
-            Self::GrantTypeNotRegistered | Self::PublicClient => ErrorCode::UnauthorizedClient,
+            Self::GrantTypeNotRegistered | Self::NotAResource | Self::PublicClient => {
+                ErrorCode::UnauthorizedClient
+            }
             Self::GrantTypeUnknown => ErrorCode::UnsupportedGrantType,
             Self::ResponseType => ErrorCode::UnsupportedResponseType,
         }
@@ -419,6 +424,7 @@ impl OAuthError {
             Self::KeyRequired => "key_required",
             Self::KeyDiffers => "key_differs",
             Self::LoginRequired => "login_required",
+            Self::NotAResource => "not_a_resource",
             Self::ParameterMalformed(_) => "parameter_malformed",
             Self::ParameterMissing(_) => "parameter_missing",
             Self::ParameterRepeated => "parameter_repeated",
@@ -506,6 +512,7 @@ impl OAuthError {
             Self::KeyRequired => "this client must prove a key: send a DPoP proof",
             Self::KeyDiffers => "the refresh token is bound to another key",
             Self::LoginRequired => "nobody is signed in",
+            Self::NotAResource => "only a client that serves an audience may read this",
             Self::ParameterMalformed(name) | Self::ParameterMissing(name) => name,
             Self::ParameterRepeated => "a parameter is repeated",
             Self::PkceMethod => "code_challenge_method must be S256",

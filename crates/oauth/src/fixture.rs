@@ -1,7 +1,7 @@
 //! The people, clients and keys that this crate's tests speak of.
 
 use crate::binding::Binding;
-use crate::change::Standing;
+use crate::change::{ClientGrant, Standing};
 use crate::client::{
     Application, ClientAuthentication, ClientRecord, ConsentRule, GrantType, Origin,
 };
@@ -259,6 +259,8 @@ pub(crate) fn standing(client: &ClientRecord) -> Standing {
         user: Some(alice()),
         grant: Some(grant()),
         session: Some(session()),
+        subject: None,
+        client_grant: ClientGrant::Ended,
     }
 }
 

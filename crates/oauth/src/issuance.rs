@@ -12,8 +12,10 @@ use crate::profile::Claim;
 use crate::refresh::RefreshOrder;
 use crate::subject_identifier::SubjectOrder;
 use crate::tenant::{ClaimRelease, RoleRelease, TenantRecord};
+use crate::token::{IdentityAssertionClaims, TokenType};
 use crate::user::{AttributeName, ResolvedUser};
-use countersign_authn::access_token::{AccessTokenClaims, Act, AuthorizationDetails};
+use countersign_authn::access_token::{AccessTokenClaims, Act, AuthorizationDetails, MayAct};
+use countersign_authn::transaction::TransactionTokenClaims;
 use countersign_base::{
     Audience, Bounded, ClientId, GrantId, GroupName, Issuer, Role, Scopes, SessionId, Tenant,
     UnixTime, UserId,
@@ -36,7 +38,9 @@ pub struct Issuance {
     pub(crate) audience: Audience,
     pub(crate) binding: Binding,
     pub(crate) actor: Option<Act>,
+    pub(crate) may_act: Option<MayAct>,
     pub(crate) exchanged: Option<ExchangedFrom>,
+    pub(crate) issued_as: Issued,
     pub(crate) token_id: [u8; 16],
     pub(crate) issued: UnixTime,
     pub(crate) expires: UnixTime,
@@ -52,6 +56,9 @@ pub(crate) struct Registered {
     scopes: Scopes,
     audiences: BTreeSet<Audience>,
     grants: BTreeSet<GrantType>,
+    /// The authorization servers that it may ask identity assertions for.
+    servers: BTreeSet<Issuer>,
+    trust_domains: BTreeSet<Audience>,
 }
 
 impl Registered {
@@ -63,6 +70,8 @@ impl Registered {
             scopes: client.scopes.clone(),
             audiences,
             grants: client.grants.clone(),
+            servers: client.delegation.assertions.keys().cloned().collect(),
+            trust_domains: client.delegation.trust_domains.clone(),
         }
     }
 }
@@ -71,7 +80,36 @@ impl Registered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExchangedFrom {
     pub(crate) scopes: Scopes,
-    pub(crate) audience: Audience,
+    /// Its audience: a URI, or the client that an ID token or a refresh token is for.
+    pub(crate) audience: String,
+    pub(crate) kind: TokenType,
+    pub(crate) manner: Manner,
+}
+
+/// What an exchange amounts to: each is an action of its own for policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// An identity is asserted to another authorization server.
+    Assertion,
+    /// Somebody acts whom the token or the registration names.
+    Delegation,
+    /// Somebody acts whom only a policy can permit to.
+    DelegationByPolicy,
+    /// The token does not tell who acts.
+    Impersonation,
+    /// A transaction begins or goes on.
+    Transaction,
+}
+
+/// What the token of an issuance is.
+#[derive(Debug, Clone)]
+pub enum Issued {
+    /// An access token (RFC 9068).
+    AccessToken,
+    /// An identity assertion for another authorization server.
+    IdentityAssertion(Box<IdentityAssertionClaims>),
+    /// A transaction token.
+    TransactionToken(Box<TransactionTokenClaims>),
 }
 
 /// Whom an access token is about.
@@ -212,7 +250,9 @@ impl Issuance {
             audience,
             binding,
             actor: None,
+            may_act: client.delegation.may_act.clone().map(|sub| MayAct { sub }),
             exchanged: None,
+            issued_as: Issued::AccessToken,
             token_id,
             issued: now,
             expires: now.plus(client.access_token_lifetime()).min(not_after),
@@ -305,6 +345,21 @@ impl Issuance {
         self.actor.as_ref()
     }
 
+    /// What the token is, with the claims of one that is no access token.
+    #[must_use]
+    pub const fn issued_as(&self) -> &Issued {
+        &self.issued_as
+    }
+
+    /// The `token_type` of the response: `N_A` where the token is not an access token (RFC 8693 §2.2.1).
+    #[must_use]
+    pub const fn token_type(&self) -> &'static str {
+        match self.issued_as {
+            Issued::AccessToken => self.binding.token_type(),
+            Issued::IdentityAssertion(_) | Issued::TransactionToken(_) => "N_A",
+        }
+    }
+
     /// When the access token expires.
     #[must_use]
     pub const fn expires(&self) -> UnixTime {
@@ -342,14 +397,12 @@ impl Issuance {
 
     /// The `issued_token_type` of an exchange (RFC 8693 §2.2.1).
     #[must_use]
-    pub const fn issued_token_type(&self) -> Option<&'static str> {
-        match self.grant_type {
-            GrantType::TokenExchange => Some(crate::token::ACCESS_TOKEN_TYPE),
-            GrantType::AuthorizationCode
-            | GrantType::Ciba
-            | GrantType::ClientCredentials
-            | GrantType::DeviceCode
-            | GrantType::RefreshToken => None,
-        }
+    pub fn issued_token_type(&self) -> Option<&'static str> {
+        let issued = match self.issued_as {
+            Issued::AccessToken => TokenType::AccessToken,
+            Issued::IdentityAssertion(_) => TokenType::IdJag,
+            Issued::TransactionToken(_) => TokenType::TransactionToken,
+        };
+        self.exchanged.as_ref().map(|_| issued.as_str())
     }
 }

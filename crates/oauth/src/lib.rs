@@ -2,7 +2,7 @@
 //!
 //! Pure: a request's parts and stored records come in, and what to answer, to write and to mint goes out. Nothing here reads a clock, opens a socket or signs.
 //!
-//! - Records that the store keeps: [`client`], [`user`], [`session`], [`grant`], [`code`], [`refresh`], [`par`], [`tenant`].
+//! - Records that the store keeps: [`client`], [`user`], [`session`], [`grant`], [`code`], [`refresh`], [`par`], [`tenant`], [`exchange`].
 //! - The authorization endpoint: [`authorize`]. The token endpoint: [`token`], which comes to an [`Issuance`]. The others: [`introspection`], [`revocation`],
 //!   [`userinfo`], [`metadata`].
 //! - What is asked for beside scopes: [`authorization_details`], [`claims_request`]. What is told of people: [`profile`], [`subject_identifier`].
@@ -20,6 +20,7 @@ pub mod client;
 pub mod code;
 pub mod decoupled;
 pub mod error;
+pub mod exchange;
 #[cfg(test)]
 mod fixture;
 pub mod grant;
@@ -46,11 +47,12 @@ pub mod userinfo;
 
 pub use authorization_request::AuthorizationRequest;
 pub use binding::Binding;
-pub use change::{Change, Standing, Taken};
+pub use change::{Change, ClientGrant, Standing, Taken};
 pub use client::{ClientAuthentication, ClientRecord, GrantType};
 pub use code::CodeRecord;
 pub use decoupled::{DecoupledRequest, Polled};
 pub use error::{ErrorCode, OAuthError};
+pub use exchange::ExchangeRecord;
 pub use grant::{GrantRecord, RevocationReason};
 pub use issuance::Issuance;
 pub use par::PushedRequest;

@@ -17,7 +17,9 @@ pub use client_credentials::ClientCredentialsRequest;
 pub use device_code::DeviceCodeRequest;
 pub use refresh_token::RefreshTokenRequest;
 pub use token_exchange::{
-    ACCESS_TOKEN_TYPE, NotOurs, PresentedSubject, PresentedToken, TokenExchangeRequest, Told,
+    ACCESS_TOKEN_TYPE, ASSERTION_LIFETIME, IdentityAssertionClaims, NotOurs, PresentedSubject,
+    PresentedToken, SubjectToken, TRANSACTION_TOKEN_LIFETIME, TokenExchangeRequest, TokenType,
+    Told,
 };
 
 use crate::binding::Binding;

@@ -157,6 +157,7 @@ catalogue! {
     sessions: Tenant {
         ADD = plain "INSERT INTO sessions (tenant, handle, session_id, user_id, record, expires_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
         END = plain "UPDATE sessions SET ended_at = $3 WHERE tenant = $1 AND session_id = $2 AND ended_at IS NULL";
+        END_OF_USER = plain "UPDATE sessions SET ended_at = $3 WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL";
         FIND = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
         FIND_BY_HANDLE = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND handle = $2";
         HOLD = share "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
@@ -217,6 +218,13 @@ catalogue! {
         SWEEP = sweep "DELETE FROM refresh_families WHERE (tenant, family_id) IN (SELECT tenant, family_id FROM refresh_families WHERE expires_at < $1 LIMIT $2)";
     }
 
+    /// What was exchanged for what.
+    exchanges: Tenant {
+        ADD = plain "INSERT INTO exchanges (tenant, grant_id, child, record, made_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        OF_GRANT = plain "SELECT record FROM exchanges WHERE tenant = $1 AND grant_id = $2 ORDER BY made_at, child LIMIT $3";
+        SWEEP = sweep "DELETE FROM exchanges WHERE (tenant, grant_id, child) IN (SELECT tenant, grant_id, child FROM exchanges WHERE expires_at < $1 LIMIT $2)";
+    }
+
     /// The `jti` of accepted client assertions.
     assertions: Tenant {
         SPEND = plain "INSERT INTO assertions (tenant, client, jti, expires_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, client, jti) DO NOTHING";
@@ -229,6 +237,8 @@ catalogue! {
     revocations: Tenant {
         ADD = plain "INSERT INTO revocations (tenant, kind, subject, not_before, expires_at) VALUES ($1, $2, $3, $4, $5)";
         AFTER = across "SELECT sequence, tenant, kind, subject, not_before, expires_at FROM revocations WHERE sequence > $1 AND expires_at > $2 ORDER BY sequence LIMIT $3";
+        FIND = plain "SELECT sequence FROM revocations WHERE tenant = $1 AND kind = $2 AND subject = $3 LIMIT 1";
+        RECENT = across "SELECT sequence, tenant, kind, subject, not_before, expires_at FROM revocations WHERE expires_at > $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
         SWEEP = sweep "DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations WHERE expires_at < $1 LIMIT $2)";
     }
 

@@ -11,6 +11,7 @@ use crate::tables::decoupled_requests::{self, Pollable};
 use crate::tables::one_time::{
     self, AuthReqId, AuthorizationCode, DeviceCode, HandleHash, OneTime,
 };
+use crate::tables::revocations::{self, Revoked};
 use crate::tables::{clients, grants, refresh_families, sessions, user_groups, users};
 use crate::write::{Write, apply, record_event};
 use crate::{Store, StoreError, Transaction};
@@ -19,8 +20,10 @@ use countersign_authn::Unspent;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::decoupled::{Answer, Polled};
+use countersign_oauth::token::{PresentedSubject, PresentedToken};
 use countersign_oauth::{
-    Change, CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing, Taken,
+    Change, ClientGrant, ClientRecord, CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing,
+    Taken,
 };
 use futures_util::future::BoxFuture;
 
@@ -85,23 +88,35 @@ pub enum Settled<P, E> {
 pub enum Presented {
     /// An `auth_req_id`.
     AuthReqId(HandleHash<AuthReqId>),
+    /// A client's own token (token exchange): the client and the grant, which has no row, are read again.
+    ClientGrant {
+        /// The grant.
+        grant: GrantId,
+        /// The client that the token is about.
+        subject: ClientId,
+    },
     /// An authorization code.
     Code(HandleHash<AuthorizationCode>),
     /// A device code.
     DeviceCode(HandleHash<DeviceCode>),
+    /// A token of a person (token exchange): its grant, and the person and session behind that, are read again.
+    Grant(GrantId),
     /// Nothing: the client speaks for itself.
     Nothing,
     /// A refresh token of this family.
     RefreshFamily(FamilyId),
-    /// A token whose subject and grant are to be read again (token exchange).
-    Token {
-        /// Its grant.
-        grant: Option<GrantId>,
-        /// The sign-in that it came of.
-        session: Option<SessionId>,
-        /// Its subject.
-        user: Option<UserId>,
-    },
+}
+
+impl From<&PresentedToken> for Presented {
+    fn from(token: &PresentedToken) -> Self {
+        match &token.subject {
+            PresentedSubject::Client(subject) => Self::ClientGrant {
+                grant: token.grant,
+                subject: subject.clone(),
+            },
+            PresentedSubject::User { .. } => Self::Grant(token.grant),
+        }
+    }
 }
 
 /// What the transaction took.
@@ -387,6 +402,7 @@ impl Request {
         if let Presented::RefreshFamily(family) = self.presented {
             taken = Loot::RefreshFamily(refresh_families::lock(tx, tenant, family).await?);
         }
+        let (subject, client_grant) = self.client_grant(tx).await?;
         Ok(Loaded {
             taken,
             standing: Standing {
@@ -394,6 +410,8 @@ impl Request {
                 user,
                 grant,
                 session,
+                subject,
+                client_grant,
             },
         })
     }
@@ -410,6 +428,24 @@ impl Request {
             }
             (_, _) => Ok(()),
         }
+    }
+
+    /// The client whose own token is shown, and whether the grant of that token is alive.
+    async fn client_grant(
+        &self,
+        tx: &mut Transaction,
+    ) -> Result<(Option<ClientRecord>, ClientGrant), StoreError> {
+        let Presented::ClientGrant { grant, subject } = &self.presented else {
+            return Ok((None, ClientGrant::Ended));
+        };
+        let record = clients::hold(tx, &self.tenant, subject).await?;
+        let revoked = Revoked::Grant(*grant);
+        let state = if revocations::is_revoked(tx, &self.tenant, &revoked).await? {
+            ClientGrant::Ended
+        } else {
+            ClientGrant::Live
+        };
+        Ok((record, state))
     }
 
     async fn take(&self, tx: &mut Transaction) -> Result<(Loot, Dependants), StoreError> {
@@ -433,7 +469,17 @@ impl Request {
             }
             Presented::AuthReqId(handle) => self.poll(tx, handle).await,
             Presented::DeviceCode(handle) => self.poll(tx, handle).await,
-            Presented::Nothing => Ok((Loot::Nothing, nobody)),
+            Presented::ClientGrant { .. } | Presented::Nothing => Ok((Loot::Nothing, nobody)),
+            Presented::Grant(grant) => {
+                // Read without a lock only to learn whose it is; neither person nor session of a grant ever changes.
+                let found = grants::find(tx, &self.tenant, *grant).await?;
+                let dependants = found.map_or(nobody, |found| Dependants {
+                    grant: Some(found.id),
+                    session: Some(found.session),
+                    user: Some(found.user),
+                });
+                Ok((Loot::Nothing, dependants))
+            }
             Presented::RefreshFamily(family) => {
                 // Read without a lock only to learn whose it is; none of these columns ever changes.
                 let found = refresh_families::find(tx, &self.tenant, *family).await?;
@@ -444,18 +490,6 @@ impl Request {
                 });
                 Ok((Loot::RefreshFamily(None), dependants))
             }
-            Presented::Token {
-                grant,
-                session,
-                user,
-            } => Ok((
-                Loot::Nothing,
-                Dependants {
-                    grant: *grant,
-                    session: *session,
-                    user: *user,
-                },
-            )),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Expiry, off the request path: small deletes, each its own unit, never one large one.
 
 use crate::catalogue::{
-    Statement, access_tokens, assertions, decoupled_requests, event_details, grants, one_time,
-    refresh_families, revocations, sessions, throttle, upstream_sessions,
+    Statement, access_tokens, assertions, decoupled_requests, event_details, exchanges, grants,
+    one_time, refresh_families, revocations, sessions, throttle, upstream_sessions,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -44,6 +44,10 @@ impl Sweep {
         Self {
             statement: &event_details::SWEEP,
             kept: Duration::ZERO,
+        },
+        Self {
+            statement: &exchanges::SWEEP,
+            kept: Duration::from_secs(24 * 3600),
         },
         Self {
             statement: &grants::SWEEP,

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod consents;
 pub mod decoupled_requests;
 pub mod event_details;
+pub mod exchanges;
 pub mod grants;
 pub mod identity_providers;
 pub mod keks;

@@ -9,9 +9,9 @@ use crate::tables::revocations::Revoked;
 use crate::tables::signing_keys::SigningKeyRecord;
 use crate::tables::upstream_sessions::UpstreamSession;
 use crate::tables::{
-    audit_outbox, clients, consents, decoupled_requests, event_details, grants, identity_providers,
-    one_time, refresh_families, revocations, sessions, signing_keys, tenants, upstream_links,
-    upstream_sessions, user_groups, users,
+    PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, event_details, exchanges,
+    grants, identity_providers, one_time, refresh_families, revocations, sessions, signing_keys,
+    tenants, upstream_links, upstream_sessions, user_groups, users,
 };
 use crate::{StoreError, Transaction};
 use countersign_audit::Record;
@@ -79,7 +79,7 @@ pub enum Write {
     RemoveSigningKey(Kid),
     /// The end of a person's record, with every token about them.
     RemoveUser(UserId),
-    /// Every token of something, issued until now, is dead.
+    /// Every token of something, issued until now, is dead. Of a person: their sessions and grants end too.
     Revoke(Revoked),
 }
 
@@ -151,8 +151,9 @@ pub(crate) async fn apply(
             }
             Write::RemoveUser(user) => {
                 let _met: Removed = users::remove(tx, tenant, *user).await?;
-                revocations::add(tx, tenant, &Revoked::User(*user), now).await?;
+                end_user(tx, tenant, *user, now).await?;
             }
+            Write::Revoke(Revoked::User(user)) => end_user(tx, tenant, *user, now).await?,
             Write::Revoke(revoked) => revocations::add(tx, tenant, revoked, now).await?,
         }
     }
@@ -172,6 +173,28 @@ async fn put_provider(
         upstream_sessions::end_of_provider(tx, tenant, &record.name, now).await?;
     }
     Ok(())
+}
+
+/// Ends everything a person has: sessions, grants with their refresh tokens, and every token about them. Each grant is revoked by its own id, so that a token
+/// which another node made in the same second, or whose `sub` is a pseudonym, dies too.
+async fn end_user(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    revocations::add(tx, tenant, &Revoked::User(user), now).await?;
+    sessions::end_of_user(tx, tenant, user, now).await?;
+    loop {
+        let live = grants::of_user(tx, tenant, user, PAGE_MAX, now).await?;
+        if live.is_empty() {
+            return Ok(());
+        }
+        for grant in live {
+            grants::revoke(tx, tenant, grant.id, now).await?;
+            revocations::add(tx, tenant, &Revoked::Grant(grant.id), now).await?;
+        }
+    }
 }
 
 /// Puts the event beside the unit's changes: it goes into the outbox before their commit, together with those of the units that share it.
@@ -201,6 +224,7 @@ async fn remove_consent(
 
 async fn change(tx: &mut Transaction, tenant: &Tenant, change: &Change) -> Result<(), StoreError> {
     match change {
+        Change::Exchanged(record) => exchanges::add(tx, tenant, record).await,
         Change::FamilyRotated(family) => refresh_families::rotate(tx, tenant, family).await,
         Change::FamilyStarted(family) => refresh_families::add(tx, tenant, family).await,
         Change::GrantCreated(grant) => grants::put(tx, tenant, grant).await,

@@ -91,11 +91,15 @@ impl Permit<'_> {
             Err(_) => return Err(AdminError::Unavailable),
         }
         // What was revoked with it is denied by this node from now on, not from the next look at the table on.
-        fabric
+        let clients = fabric
             .revocations()
             .refresh(fabric.store(), now)
             .await
-            .map_err(|_| AdminError::Unavailable)
+            .map_err(|_| AdminError::Unavailable)?;
+        for (tenant, client) in clients {
+            fabric.directory().client_changed(&tenant, &client);
+        }
+        Ok(())
     }
 }
 

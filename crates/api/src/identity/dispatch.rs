@@ -6,7 +6,8 @@ use super::answer::{Failure, finish};
 use super::call::{Call, source};
 use super::{
     Door, Identity, authorize, backchannel, brand, consent, device, device_authorization,
-    introspect, logout, metadata, par, record, requests, revoke, sign_in, token, userinfo,
+    introspect, logout, metadata, par, record, requests, revocations, revoke, sign_in, token,
+    userinfo,
 };
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -183,6 +184,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         credential: Credential::BrowserForm,
         doors: Doors::Browser,
         handler: |i, c| Box::pin(requests::answer(i, c)),
+    },
+    Endpoint {
+        path: "/revocations",
+        methods: &[Method::POST],
+        credential: Credential::ConfidentialClient,
+        doors: Doors::Both,
+        handler: |i, c| Box::pin(revocations::list(i, c)),
     },
     Endpoint {
         path: "/revoke",

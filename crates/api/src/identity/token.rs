@@ -6,16 +6,16 @@ use super::body;
 use super::call::Call;
 use super::client::{self, Caller};
 use super::decoupled;
-use super::presented;
+use super::exchange::ShownTokens;
 use super::record::{self, CallFacts};
 use axum::response::Response;
 use countersign_audit::event::{self, GrantRevoked, RefreshReused};
 use countersign_audit::{Code, Record};
 use countersign_authn::access_token::AuthorizationDetails;
 use countersign_authn::client::AuthenticatedClient;
-use countersign_base::{ClientId, Secret, UnixTime};
+use countersign_base::{ClientId, UnixTime};
 use countersign_control::{TokenSet, mint, opaque};
-use countersign_oauth::token::{PresentedSubject, PresentedToken};
+use countersign_oauth::token::TokenType;
 use countersign_oauth::{
     Binding, Change, Fresh, Issuance, OAuthError, Redeemed, RefreshHandle, Refused, Requester,
     RevocationReason, TenantRecord, TokenRequest,
@@ -146,10 +146,7 @@ fn refuse(
 enum Shown {
     Nothing,
     Refresh(RefreshHandle),
-    Exchange {
-        subject: Box<PresentedToken>,
-        actor: Option<Box<PresentedToken>>,
-    },
+    Exchange(Box<ShownTokens>),
 }
 
 impl Shown {
@@ -169,26 +166,9 @@ impl Shown {
                     .map(Self::Refresh)
                     .map_err(|_| OAuthError::RefreshUnknown)
             }
-            TokenRequest::TokenExchange(request) => {
-                let verify = async |token: &Secret<String>| {
-                    presented::access_token(identity, call, token.expose()).await
-                };
-                let subject = verify(&request.subject_token)
-                    .await
-                    .map_err(|_| OAuthError::SubjectTokenRefused)?;
-                let actor = match &request.actor_token {
-                    None => None,
-                    Some(token) => Some(Box::new(
-                        verify(token)
-                            .await
-                            .map_err(|_| OAuthError::ActorTokenRefused)?,
-                    )),
-                };
-                Ok(Self::Exchange {
-                    subject: Box::new(subject),
-                    actor,
-                })
-            }
+            TokenRequest::TokenExchange(request) => ShownTokens::of(identity, call, request)
+                .await
+                .map(|shown| Self::Exchange(Box::new(shown))),
         }
     }
 
@@ -214,18 +194,7 @@ impl Shown {
                     .handle::<DeviceCode>(&call.tenant.name, request.device_code.expose()),
             ),
             (Self::Refresh(handle), _) => Presented::RefreshFamily(handle.family()),
-            (Self::Exchange { subject, .. }, _) => match &subject.subject {
-                PresentedSubject::Client(_) => Presented::Token {
-                    grant: None,
-                    session: None,
-                    user: None,
-                },
-                PresentedSubject::User { id, session, .. } => Presented::Token {
-                    grant: Some(subject.grant),
-                    session: Some(*session),
-                    user: Some(*id),
-                },
-            },
+            (Self::Exchange(shown), _) => shown.presented(),
             (Self::Nothing, _) => Presented::Nothing,
         }
     }
@@ -332,10 +301,14 @@ impl Judge {
                 Shown::Refresh(handle),
                 Loot::RefreshFamily(family),
             ) => request.redeem(*handle, family, &standing, &requester, self.fresh, self.now),
-            (TokenRequest::TokenExchange(request), Shown::Exchange { subject, actor }, _) => {
+            (TokenRequest::TokenExchange(request), Shown::Exchange(shown), taken) => {
+                let family = match taken {
+                    Loot::RefreshFamily(family) => family,
+                    Loot::Code(_) | Loot::Decoupled(_) | Loot::Nothing => None,
+                };
                 request.redeem(
-                    subject,
-                    actor.as_deref(),
+                    shown.subject(family),
+                    shown.actor.as_ref(),
                     &standing,
                     &requester,
                     self.fresh,
@@ -399,7 +372,10 @@ fn revocation(changes: &[Change]) -> Option<(countersign_base::GrantId, Revocati
             reason,
             at: _,
         } => Some((*grant, *reason)),
-        Change::FamilyRotated(_) | Change::FamilyStarted(_) | Change::GrantCreated(_) => None,
+        Change::Exchanged(_)
+        | Change::FamilyRotated(_)
+        | Change::FamilyStarted(_)
+        | Change::GrantCreated(_) => None,
     })
 }
 
@@ -408,8 +384,10 @@ fn revocation(changes: &[Change]) -> Option<(countersign_base::GrantId, Revocati
 struct TokenResponse<'a> {
     access_token: &'a str,
     token_type: &'a str,
-    expires_in: u64,
-    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -421,13 +399,15 @@ struct TokenResponse<'a> {
 }
 
 fn answer(tokens: &TokenSet) -> Response {
+    // A transaction token speaks for itself (draft-ietf-oauth-transaction-tokens §7.4).
+    let told = tokens.issued_token_type != Some(TokenType::TransactionToken.as_str());
     let mut response = json(
         StatusCode::OK,
         &TokenResponse {
             access_token: tokens.access_token.expose(),
             token_type: tokens.token_type,
-            expires_in: tokens.expires_in,
-            scope: tokens.scopes.to_string(),
+            expires_in: told.then_some(tokens.expires_in),
+            scope: told.then(|| tokens.scopes.to_string()),
             refresh_token: tokens
                 .refresh_token
                 .as_ref()

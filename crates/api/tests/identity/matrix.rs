@@ -74,6 +74,7 @@ const MATRIX: &[Row] = &[
     // Signed out, it shows the sign-in page.
     public("/requests", 200),
     form("/requests/answer"),
+    client("/revocations"),
     client("/revoke"),
     form("/sign-in"),
     client("/token"),
@@ -236,6 +237,15 @@ async fn authz_matrix_twins_are_served() {
     );
     assert_eq!(good("/introspect", "token=x").await, StatusCode::OK);
     assert_eq!(good("/revoke", "token=x").await, StatusCode::OK);
+    assert_eq!(
+        good("/revocations", "").await,
+        StatusCode::BAD_REQUEST,
+        "the portal serves nothing"
+    );
+    let orders = server
+        .client_post("/revocations", ("orders", "orders-secret"), "", None)
+        .await;
+    assert_eq!(orders.status, StatusCode::OK);
     assert_eq!(
         good("/par", &super::browser::query("client_id=")).await,
         StatusCode::CREATED

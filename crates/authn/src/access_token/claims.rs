@@ -66,6 +66,9 @@ pub struct AccessTokenClaims {
     /// What it allows beyond scopes (RFC 9396 §9.1).
     #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
     pub authorization_details: AuthorizationDetails,
+    /// Who may become the one who acts (RFC 8693 §4.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<MayAct>,
     /// What the token is bound to (RFC 7800).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
@@ -116,6 +119,7 @@ impl AccessTokenClaims {
                 claims.raw().get("authorization_details"),
             )
             .map_err(broken)?,
+            may_act: claims.raw().get("may_act").map(MayAct::read).transpose()?,
             cnf: claims
                 .raw()
                 .get("cnf")
@@ -185,7 +189,7 @@ impl Act {
         self.0.is_empty()
     }
 
-    fn read(claim: Option<&Value>) -> Result<Self, Reason> {
+    pub(crate) fn read(claim: Option<&Value>) -> Result<Self, Reason> {
         let mut actors = Vec::new();
         let mut next = claim;
         while let Some(claim) = next {
@@ -213,6 +217,32 @@ impl Act {
             next = object.get("act");
         }
         Ok(Self(actors))
+    }
+}
+
+/// Who may become the one who acts for the subject (RFC 8693 §4.4): one party, by its `sub`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct MayAct {
+    /// The party.
+    pub sub: Bounded<255>,
+}
+
+impl MayAct {
+    fn read(claim: &Value) -> Result<Self, Reason> {
+        let sub = claim
+            .as_object()
+            .and_then(|object| object.get("sub"))
+            .and_then(Value::as_str)
+            .ok_or(Reason::ClaimBroken)?;
+        Ok(Self {
+            sub: Bounded::parse(sub).map_err(broken)?,
+        })
+    }
+
+    /// Whether it names this party.
+    #[must_use]
+    pub fn names(&self, sub: &str) -> bool {
+        self.sub.as_str() == sub
     }
 }
 
@@ -273,19 +303,19 @@ impl Confirmation {
     }
 }
 
-fn broken<E>(_: E) -> Reason {
+pub(crate) fn broken<E>(_: E) -> Reason {
     Reason::ClaimBroken
 }
 
-fn text<'a>(claims: &'a Claims, name: &'static str) -> Result<Option<&'a str>, Reason> {
+pub(crate) fn text<'a>(claims: &'a Claims, name: &'static str) -> Result<Option<&'a str>, Reason> {
     claims.text(name).map_err(broken)
 }
 
-fn time(claims: &Claims, name: &'static str) -> Result<Option<UnixTime>, Reason> {
+pub(crate) fn time(claims: &Claims, name: &'static str) -> Result<Option<UnixTime>, Reason> {
     claims.time(name).map_err(broken)
 }
 
-fn optional<T: std::str::FromStr>(
+pub(crate) fn optional<T: std::str::FromStr>(
     claims: &Claims,
     name: &'static str,
 ) -> Result<Option<T>, Reason> {
@@ -295,12 +325,15 @@ fn optional<T: std::str::FromStr>(
         .map_err(broken)
 }
 
-fn required<T: std::str::FromStr>(claims: &Claims, name: &'static str) -> Result<T, Reason> {
+pub(crate) fn required<T: std::str::FromStr>(
+    claims: &Claims,
+    name: &'static str,
+) -> Result<T, Reason> {
     optional(claims, name)?.ok_or(Reason::ClaimMissing)
 }
 
 /// One audience as a string or as a list of one; a list of several is refused, whoever is in it.
-fn single_audience(claim: Option<&Value>) -> Result<Audience, Reason> {
+pub(crate) fn single_audience(claim: Option<&Value>) -> Result<Audience, Reason> {
     let one = match claim {
         None => return Err(Reason::ClaimMissing),
         Some(Value::Array(members)) => match members.as_slice() {

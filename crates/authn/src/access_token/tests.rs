@@ -35,6 +35,7 @@ fn absent_claims_are_left_out() {
         attrs: BTreeMap::new(),
         act: Act::none(),
         authorization_details: AuthorizationDetails::none(),
+        may_act: None,
         cnf: None,
     };
     let mut expected = json!({

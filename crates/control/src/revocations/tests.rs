@@ -1,7 +1,7 @@
 use super::*;
 
 fn table() -> (RevocationTable, Tenant, UnixTime) {
-    let table = RevocationTable::new(Duration::from_secs(30));
+    let table = RevocationTable::new(Duration::from_secs(30), 7);
     (table, Tenant::default_tenant(), UnixTime(1_000))
 }
 
@@ -24,7 +24,7 @@ fn a_table_that_was_never_filled_is_stale() {
 fn revocations_are_exact_and_bounded_by_their_expiry() {
     let (table, tenant, now) = table();
     let grant = GrantId::from_u64(7);
-    table.revoke(
+    let _news = table.revoke(
         &tenant,
         &Revoked::Grant(grant),
         now,
@@ -44,7 +44,7 @@ fn a_client_of_another_tenant_is_another_client() {
     let (table, tenant, now) = table();
     let other: Tenant = "other".parse().unwrap();
     let client: ClientId = "portal".parse().unwrap();
-    table.revoke(
+    let _news = table.revoke(
         &tenant,
         &Revoked::Client(client.clone()),
         now,
@@ -65,8 +65,8 @@ fn a_later_revocation_moves_the_not_before_ahead_only() {
     let (table, tenant, now) = table();
     let user = Revoked::User(UserId::from_bytes([1; 16]));
     let later = now.plus(Duration::from_secs(10));
-    table.revoke(&tenant, &user, later, later);
-    table.revoke(&tenant, &user, now, now);
+    let _news = table.revoke(&tenant, &user, later, later);
+    let _news = table.revoke(&tenant, &user, now, now);
     assert_eq!(
         table.not_before(RevocationId::User(UserId::from_bytes([1; 16]))),
         Some(later)

@@ -214,6 +214,7 @@ impl Stage {
             .revocations()
             .refresh(fabric.store(), fabric.now())
             .await
+            .map(|_clients| ())
             .map_err(|error| Failure::new(error.to_string()))
     }
 }

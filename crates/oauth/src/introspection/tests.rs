@@ -8,6 +8,7 @@ use countersign_base::Secret;
 
 fn token() -> PresentedToken {
     PresentedToken {
+        id: crate::fixture::bounded("token-1"),
         subject: PresentedSubject::User {
             id: session().user,
             session: session().id,
@@ -23,6 +24,7 @@ fn token() -> PresentedToken {
         authorization_details: AuthorizationDetails::none(),
         issued: NOW,
         told: Told::default(),
+        may_act: None,
     }
 }
 

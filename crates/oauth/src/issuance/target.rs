@@ -1,8 +1,9 @@
 //! The question whether a policy permits an issuance: the actions `issue` and `exchange` of the schema.
 
-use super::{Issuance, TokenSubject};
+use super::{Issuance, Manner, TokenSubject};
 use crate::binding::Binding;
 use countersign_authn::{AttributeValue, SubjectId};
+use countersign_base::{Audience, Issuer};
 use countersign_policy::{Entity, Query, Target, Value, vocabulary};
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ impl Target for Issuance {
                 "issue"
             }
             Some(from) => {
+                context.insert("subject_token_type".to_owned(), from.kind.as_str().into());
                 context.insert(
                     "subject_scopes".to_owned(),
                     vocabulary::scope_set(&from.scopes),
@@ -38,7 +40,19 @@ impl Target for Issuance {
                     .flat_map(|act| act.actors())
                     .map(|actor| actor.sub.as_str());
                 context.insert("actors".to_owned(), Value::strings(actors));
-                "exchange"
+                let uris = match from.manner {
+                    Manner::Assertion => Some(("servers", self.servers())),
+                    Manner::Transaction => Some(("trust_domains", self.trust_domains())),
+                    Manner::Delegation | Manner::DelegationByPolicy | Manner::Impersonation => None,
+                };
+                context.extend(uris.map(|(name, uris)| (name.to_owned(), uris)));
+                match from.manner {
+                    Manner::Assertion => "assert_identity",
+                    Manner::Delegation => "exchange",
+                    Manner::DelegationByPolicy => "delegate",
+                    Manner::Impersonation => "impersonate",
+                    Manner::Transaction => "begin_transaction",
+                }
             }
         };
         Query {
@@ -97,6 +111,14 @@ impl Issuance {
                 Value::strings(actions.iter().map(String::as_str)),
             ),
         ]
+    }
+
+    fn servers(&self) -> Value {
+        Value::strings(self.registered.servers.iter().map(Issuer::as_str))
+    }
+
+    fn trust_domains(&self) -> Value {
+        Value::strings(self.registered.trust_domains.iter().map(Audience::as_str))
     }
 
     /// `Registration` of the schema.

@@ -127,7 +127,8 @@ fn check_presenter(
     client: &ClientRecord,
     requester: &Requester<'_>,
 ) -> Result<(), OAuthError> {
-    if family.client != client.id {
+    // What a client of this name had before it was removed is not its successor's.
+    if family.client != client.id || family.created < client.created {
         return Err(OAuthError::RefreshOfAnotherClient);
     }
     if family.binding.is_sender_constrained() && &family.binding != requester.binding {

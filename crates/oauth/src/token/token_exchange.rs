@@ -1,27 +1,46 @@
 //! Grant `token-exchange` (RFC 8693; R53 to R55).
 //!
-//! Who asks is the actor: the exchanged token names the subject and, in nested `act` claims, everybody who acts for them. Nothing gets wider on the way: scopes
-//! stay within the subject token's, the audience within the client's registration, the lifetime within the subject token's, a bound token stays bound (to the
-//! new holder's key), and the result belongs to the same grant, so that it dies with it (TX-12).
+//! Delegation: the exchanged token names the subject and, in nested `act` claims, everybody who acts for them. Impersonation: it does not, which a policy must
+//! permit. Nothing gets wider on the way: scopes stay within the subject token's, the client's and the actor's, the audience within what is registered or what
+//! a policy permits, the lifetime within both tokens', a bound token stays bound (to the new holder's key), and the result belongs to the same grant, so that
+//! it dies with it (TX-12). Each exchange is recorded as an edge of its grant's graph ([`crate::exchange`]).
 //!
-//! Not here: impersonation, other token types than our own access tokens, refresh tokens.
+//! One file a part: what is shown ([`basis`]), who acts ([`actor`]), identity assertions for other servers ([`assertion`]), transaction tokens
+//! ([`transaction`]). Not here: verifying what is shown, refresh tokens as results, tokens of issuers that are not ours.
+
+mod actor;
+mod assertion;
+mod basis;
+mod token_type;
+mod transaction;
+
+pub use assertion::{ASSERTION_LIFETIME, IdentityAssertionClaims};
+pub use basis::SubjectToken;
+pub use token_type::TokenType;
+pub use transaction::TRANSACTION_TOKEN_LIFETIME;
 
 use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, client_credentials, registered,
 };
 use crate::authorization_details::{self, DetailTypes};
 use crate::binding::Binding;
-use crate::change::Standing;
+use crate::change::{Change, Standing};
+use crate::claims;
+use crate::client::delegation::TargetRule;
 use crate::client::{ClientRecord, Confidentiality, GrantType};
 use crate::error::OAuthError;
-use crate::issuance::{ExchangedFrom, Issuance, Parts, TokenSubject, UserSubject};
+use crate::exchange::ExchangeRecord;
+use crate::issuance::{ExchangedFrom, Issuance, Manner, Parts};
 use crate::parameter;
-use countersign_authn::access_token::{Act, AttributeValue, AuthorizationDetails};
-use countersign_authn::{Actor, Form, SubjectId, VerifiedToken};
+use actor::Acting;
+use basis::Basis;
+use countersign_authn::access_token::{Act, AttributeValue, AuthorizationDetails, MayAct};
+use countersign_authn::{Form, SubjectId, VerifiedToken};
 use countersign_base::{
     Audience, Bounded, ClientId, GrantId, Role, Scopes, Secret, SessionId, Tenant, UnixTime,
     UserId, limits,
 };
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const ENTRY: GrantEntry = GrantEntry {
@@ -29,40 +48,92 @@ pub(super) const ENTRY: GrantEntry = GrantEntry {
     parse,
 };
 
-/// The only token type that is taken and given (RFC 8693 §3).
-pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// The type of what most exchanges take and give (RFC 8693 §3).
+pub const ACCESS_TOKEN_TYPE: &str = TokenType::AccessToken.as_str();
 
 /// The parameters of the grant.
 pub struct TokenExchangeRequest {
-    /// The token of whom it is about. The shell has `authn` verify it as one of this tenant's own access tokens.
+    /// The token of whom it is about. The shell has `authn` verify it as one of this tenant's own.
     pub subject_token: Secret<String>,
+    /// What the client says that it is.
+    pub subject_type: TokenType,
     /// The token of who acts, if it is not the client itself.
     pub actor_token: Option<Secret<String>>,
-    /// What is asked for; absent means everything that subject token and registration share.
+    /// What is asked for: an access token, an identity assertion or a transaction token.
+    pub requested: TokenType,
+    /// The scopes asked for; absent means everything that subject token and registration share.
     pub scopes: Option<Scopes>,
-    /// For whom.
+    /// `resource` (RFC 8707).
     pub resource: Option<Audience>,
+    /// `audience`: the same as the resource, the authorization server of an identity assertion, or the trust domain of a transaction.
+    pub audience: Option<Audience>,
+    /// What is known of the request that begins a transaction.
+    pub request_context: Map<String, Value>,
+    /// What the transaction is about.
+    pub request_details: Map<String, Value>,
     /// Which of the subject token's authorization details; none means all that the audience may see.
     pub authorization_details: AuthorizationDetails,
+}
+
+impl TokenExchangeRequest {
+    /// An exchange of an access token that was verified elsewhere, for another access token, by the client itself.
+    #[must_use]
+    pub fn of_verified(scopes: Scopes, audience: Audience) -> Self {
+        Self {
+            subject_token: Secret::new(String::new()),
+            subject_type: TokenType::AccessToken,
+            actor_token: None,
+            requested: TokenType::AccessToken,
+            scopes: Some(scopes),
+            resource: Some(audience),
+            audience: None,
+            request_context: Map::new(),
+            request_details: Map::new(),
+            authorization_details: AuthorizationDetails::none(),
+        }
+    }
 }
 
 fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
     let subject_token = bounded_token(form, "subject_token", OAuthError::SubjectTokenRefused)?
         .ok_or(OAuthError::ParameterMissing("subject_token"))?;
-    expect_type(form, "subject_token_type")?
+    let subject_type = token_type(form, "subject_token_type")?
         .ok_or(OAuthError::ParameterMissing("subject_token_type"))?;
     let actor_token = bounded_token(form, "actor_token", OAuthError::ActorTokenRefused)?;
-    match (&actor_token, expect_type(form, "actor_token_type")?) {
+    match (&actor_token, token_type(form, "actor_token_type")?) {
         (Some(_), None) => return Err(OAuthError::ParameterMissing("actor_token_type")),
-        (None, Some(())) => return Err(OAuthError::ParameterMissing("actor_token")),
-        (Some(_), Some(())) | (None, None) => {}
+        (None, Some(_)) => return Err(OAuthError::ParameterMissing("actor_token")),
+        (Some(_), Some(TokenType::AccessToken | TokenType::Jwt)) | (None, None) => {}
+        (
+            Some(_),
+            Some(
+                TokenType::IdJag
+                | TokenType::IdToken
+                | TokenType::RefreshToken
+                | TokenType::TransactionToken,
+            ),
+        ) => return Err(OAuthError::TokenType),
     }
-    let _requested = expect_type(form, "requested_token_type")?;
+    let requested = token_type(form, "requested_token_type")?.unwrap_or(TokenType::AccessToken);
+    requested.check_made_of(subject_type)?;
+    let (resource, audience) = (parameter::resource(form)?, audience(form)?);
+    if requested == TokenType::AccessToken
+        && resource.is_some()
+        && audience.is_some()
+        && resource != audience
+    {
+        return Err(OAuthError::AudienceRepeated);
+    }
     Ok(TokenRequest::TokenExchange(TokenExchangeRequest {
         subject_token,
+        subject_type,
         actor_token,
+        requested,
         scopes: parameter::scopes(form)?,
-        resource: audience(form)?,
+        resource,
+        audience,
+        request_context: transaction::context(form, "request_context")?,
+        request_details: transaction::context(form, "request_details")?,
         authorization_details: authorization_details::parameter(form)?,
     }))
 }
@@ -80,33 +151,25 @@ fn bounded_token(
     }
 }
 
-fn expect_type(form: &Form, name: &'static str) -> Result<Option<()>, OAuthError> {
-    match form.get(name) {
-        None => Ok(None),
-        Some(ACCESS_TOKEN_TYPE) => Ok(Some(())),
-        Some(_) => Err(OAuthError::TokenType),
-    }
+fn token_type(form: &Form, name: &'static str) -> Result<Option<TokenType>, OAuthError> {
+    form.get(name)
+        .map(|kind| TokenType::from_parameter(kind).ok_or(OAuthError::TokenType))
+        .transpose()
 }
 
-/// `resource` or `audience` (RFC 8693 §2.1): both name the one audience here.
+/// `audience` (RFC 8693 §2.1), exactly one, with the grammar of a resource.
 fn audience(form: &Form) -> Result<Option<Audience>, OAuthError> {
-    let named = form
-        .get("audience")
+    form.get("audience")
         .map(str::parse)
         .transpose()
-        .map_err(|_| OAuthError::AudienceNotPermitted)?;
-    match (parameter::resource(form)?, named) {
-        (Some(resource), Some(audience)) if resource != audience => {
-            Err(OAuthError::AudienceRepeated)
-        }
-        (Some(one), _) | (None, Some(one)) => Ok(Some(one)),
-        (None, None) => Ok(None),
-    }
+        .map_err(|_| OAuthError::AudienceNotPermitted)
 }
 
 /// A verified access token of this tenant, as an exchange sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedToken {
+    /// Its name.
+    pub id: Bounded<256>,
     /// Whom it is about.
     pub subject: PresentedSubject,
     /// Whom it was issued to.
@@ -123,6 +186,8 @@ pub struct PresentedToken {
     pub binding: Binding,
     /// Who already acts.
     pub actors: Act,
+    /// Who may become the one who acts.
+    pub may_act: Option<MayAct>,
     /// What it allows beyond scopes.
     pub authorization_details: AuthorizationDetails,
     /// When it was made.
@@ -191,6 +256,7 @@ impl PresentedToken {
             (SubjectId::User(_) | SubjectId::External(_), _, _) => return Err(NotOurs),
         };
         Ok(Self {
+            id: claims.jti.clone(),
             subject,
             client: claims.client_id.clone(),
             audience: claims.aud.clone(),
@@ -199,6 +265,7 @@ impl PresentedToken {
             expires: claims.exp,
             binding: Binding::from(claims.cnf.as_ref()),
             actors: claims.act.clone(),
+            may_act: claims.may_act.clone(),
             authorization_details: claims.authorization_details.clone(),
             issued: claims.iat,
             told: Told {
@@ -218,10 +285,10 @@ impl TokenExchangeRequest {
     /// Judges an exchange whose tokens were verified.
     ///
     /// # Errors
-    /// Anything that would make the result wider than subject token ∩ registration.
+    /// Anything that would make the result wider than subject ∩ actor ∩ registration; with the grant's revocation where a refresh token was shown again.
     pub fn redeem(
         &self,
-        subject: &PresentedToken,
+        subject: SubjectToken<'_>,
         actor: Option<&PresentedToken>,
         standing: &Standing,
         requester: &Requester<'_>,
@@ -229,155 +296,159 @@ impl TokenExchangeRequest {
         now: UnixTime,
     ) -> Result<Redeemed, Refused> {
         let client = registered(standing, requester, GrantType::TokenExchange)?;
-        check_requester(subject, client)?;
-        if now >= subject.expires {
-            return Err(OAuthError::SubjectTokenRefused.into());
+        if client.confidentiality() == Confidentiality::Public {
+            return Err(OAuthError::PublicClient.into());
         }
+        let basis = Basis::of(subject, standing, client, requester, now)?;
         // A bound token may only become a bound token; the key is the new holder's, whom the old key does not know (TX-4).
-        if subject.binding.is_sender_constrained() && !requester.binding.is_sender_constrained() {
+        if basis.binding.is_sender_constrained() && !requester.binding.is_sender_constrained() {
             return Err(OAuthError::KeyRequired.into());
         }
-        let audience = client_credentials::registered_audience(self.resource.as_ref(), client)?;
-        let scopes = self.scopes(subject, client)?;
-        let details =
-            DetailTypes::narrowed(&self.authorization_details, &subject.authorization_details)?;
-        let actor = subject
-            .actors
-            .by(acting_party(self, actor, client, now)?)
-            .map_err(|_| OAuthError::ActorChainTooLong)?;
-        let mut issuance = Issuance::access_token(
-            Parts {
-                tenant: requester.tenant,
-                client,
-                grant_type: GrantType::TokenExchange,
-                grant: subject.grant,
-                subject: token_subject(subject, standing, &audience, requester, now)?,
-                scopes,
-                audience,
-                binding: requester.binding.clone(),
-                not_after: subject.expires,
-                details,
-                token_id: fresh.token_id,
-            },
+        let exchange = Exchange {
+            request: self,
+            basis: &basis,
+            standing,
+            client,
+            requester,
+            fresh,
             now,
-        );
-        issuance.actor = Some(actor);
-        issuance.exchanged = Some(ExchangedFrom {
-            scopes: subject.scopes.clone(),
-            audience: subject.audience.clone(),
-        });
+        };
+        let issuance = match self.requested {
+            TokenType::AccessToken => exchange.access_token(actor)?,
+            TokenType::IdJag => exchange.identity_assertion(actor)?,
+            TokenType::TransactionToken => exchange.transaction_token(actor)?,
+            TokenType::IdToken | TokenType::Jwt | TokenType::RefreshToken => {
+                return Err(OAuthError::TokenType.into());
+            }
+        };
+        let edge = exchange.edge(&issuance);
         Ok(Redeemed {
             issuance,
-            changes: Vec::new(),
+            changes: vec![Change::Exchanged(Box::new(edge))],
         })
     }
+}
 
-    /// Within subject ∩ registration. Named and outside is refused (TX-1, A26); unnamed means what both share.
-    fn scopes(
-        &self,
-        subject: &PresentedToken,
-        client: &ClientRecord,
-    ) -> Result<Scopes, OAuthError> {
-        let shared = subject.scopes.intersection(&client.scopes);
-        match &self.scopes {
+/// One exchange while it is judged: everything that its kinds share.
+struct Exchange<'a> {
+    request: &'a TokenExchangeRequest,
+    basis: &'a Basis,
+    standing: &'a Standing,
+    client: &'a ClientRecord,
+    requester: &'a Requester<'a>,
+    fresh: Fresh,
+    now: UnixTime,
+}
+
+impl Exchange<'_> {
+    fn access_token(&self, actor: Option<&PresentedToken>) -> Result<Issuance, OAuthError> {
+        let audience = self.target()?;
+        let acting = Acting::of(self, actor)?;
+        let scopes = self.scopes(acting.scopes())?;
+        let details = DetailTypes::narrowed(
+            &self.request.authorization_details,
+            &self.basis.authorization_details,
+        )?;
+        let not_after = acting.not_after(self.basis.expires);
+        let mut issuance = self.issuance(audience, scopes, details, not_after)?;
+        // Who may act was said by whoever got the first token; nobody on the way takes that back.
+        issuance.may_act = self.basis.may_act.clone().or(issuance.may_act);
+        issuance.exchanged = Some(self.exchanged(acting.manner()));
+        issuance.actor = acting.chain(&self.basis.actors)?;
+        Ok(issuance)
+    }
+
+    /// RFC 8693 §2.1: `resource` or `audience`, or the only registered one.
+    fn target(&self) -> Result<Audience, OAuthError> {
+        let asked = self
+            .request
+            .resource
+            .as_ref()
+            .or(self.request.audience.as_ref());
+        match (self.client.delegation.targets, asked) {
+            (TargetRule::Policy, Some(asked)) => Ok(asked.clone()),
+            (TargetRule::Policy, None) | (TargetRule::Registered, _) => {
+                client_credentials::registered_audience(asked, self.client)
+            }
+        }
+    }
+
+    /// Within subject ∩ registration ∩ actor. Named and outside is refused (TX-1, A26); unnamed means what all share.
+    fn scopes(&self, of_actor: Option<&Scopes>) -> Result<Scopes, OAuthError> {
+        let mut shared = self.basis.scopes.intersection(&self.client.scopes);
+        if let Some(of_actor) = of_actor {
+            shared = shared.intersection(of_actor);
+        }
+        match &self.request.scopes {
             None if shared.is_empty() => Err(OAuthError::ScopeNotPermitted),
             None => Ok(shared),
             Some(asked) if asked.is_subset(&shared) => Ok(asked.clone()),
             Some(_) => Err(OAuthError::ScopeNotPermitted),
         }
     }
-}
 
-/// TX-7: only a confidential client that is the audience of the subject token, or that got it, may exchange it.
-fn check_requester(subject: &PresentedToken, client: &ClientRecord) -> Result<(), OAuthError> {
-    if client.confidentiality() == Confidentiality::Public {
-        return Err(OAuthError::PublicClient);
+    fn issuance(
+        &self,
+        audience: Audience,
+        scopes: Scopes,
+        details: AuthorizationDetails,
+        not_after: UnixTime,
+    ) -> Result<Issuance, OAuthError> {
+        let subject = self
+            .basis
+            .token_subject(self.standing, &audience, self.requester)?;
+        Ok(Issuance::access_token(
+            Parts {
+                tenant: self.requester.tenant,
+                client: self.client,
+                grant_type: GrantType::TokenExchange,
+                grant: self.basis.grant,
+                subject,
+                scopes,
+                audience,
+                binding: self.requester.binding.clone(),
+                not_after,
+                details,
+                token_id: self.fresh.token_id,
+            },
+            self.now,
+        ))
     }
-    if client.serves.contains(&subject.audience) || client.id == subject.client {
-        return Ok(());
-    }
-    Err(OAuthError::SubjectAudience)
-}
 
-/// Who acts: the client, or the subject of an actor token that the client's registration names (R54).
-fn acting_party(
-    request: &TokenExchangeRequest,
-    actor: Option<&PresentedToken>,
-    client: &ClientRecord,
-    now: UnixTime,
-) -> Result<Actor, OAuthError> {
-    let name = match (&request.actor_token, actor) {
-        (None, None) => {
-            return Ok(Actor {
-                sub: bounded(client.id.as_str())?,
-                iss: None,
-            });
+    fn exchanged(&self, manner: Manner) -> ExchangedFrom {
+        let audience = self
+            .basis
+            .audience
+            .as_ref()
+            .map(|audience| audience.as_str());
+        ExchangedFrom {
+            scopes: self.basis.scopes.clone(),
+            // An ID token and a refresh token are for the client.
+            audience: audience.unwrap_or(self.client.id.as_str()).to_owned(),
+            kind: self.request.subject_type,
+            manner,
         }
-        (Some(_), Some(actor))
-            if now < actor.expires && client.serves.contains(&actor.audience) =>
-        {
-            actor.subject.id().to_string()
+    }
+
+    fn edge(&self, issuance: &Issuance) -> ExchangeRecord {
+        let of_grant = self.standing.grant.as_ref().map(|grant| grant.expires);
+        let actors = issuance.actor.iter().flat_map(Act::actors);
+        ExchangeRecord {
+            tenant: issuance.tenant.clone(),
+            grant: issuance.grant,
+            parent: self.basis.id.clone(),
+            parent_type: self.request.subject_type,
+            child: claims::jti(&issuance.token_id),
+            child_type: self.request.requested,
+            client: self.client.id.clone(),
+            audience: issuance.audience.clone(),
+            scopes: issuance.scopes.clone(),
+            actors: actors.map(|actor| actor.sub.clone()).collect(),
+            at: self.now,
+            expires: issuance.expires,
+            kept_until: of_grant.unwrap_or(self.basis.expires),
         }
-        (Some(_), Some(_) | None) | (None, Some(_)) => return Err(OAuthError::ActorTokenRefused),
-    };
-    if !client
-        .actors
-        .iter()
-        .any(|permitted| permitted.as_str() == name)
-    {
-        return Err(OAuthError::ActorNotPermitted);
     }
-    Ok(Actor {
-        sub: bounded(&name)?,
-        iss: None,
-    })
-}
-
-fn bounded(name: &str) -> Result<Bounded<255>, OAuthError> {
-    Bounded::parse(name).map_err(|_| OAuthError::ActorTokenRefused)
-}
-
-/// The subject as they stand now: disabled people and revoked grants end every exchange too (R42).
-fn token_subject(
-    subject: &PresentedToken,
-    standing: &Standing,
-    audience: &Audience,
-    requester: &Requester<'_>,
-    now: UnixTime,
-) -> Result<TokenSubject, OAuthError> {
-    let (id, session, auth_time) = match &subject.subject {
-        PresentedSubject::Client(client) => return Ok(TokenSubject::Client(client.clone())),
-        PresentedSubject::User {
-            id,
-            session,
-            auth_time,
-        } => (id, session, auth_time),
-    };
-    let person = standing
-        .user
-        .as_ref()
-        .filter(|person| &person.user.id == id && person.user.enabled)
-        .ok_or(OAuthError::UserDisabled)?;
-    let grant = standing
-        .grant
-        .as_ref()
-        .filter(|grant| grant.id == subject.grant && grant.revoked.is_none())
-        .ok_or(OAuthError::GrantRevoked)?;
-    if now >= grant.expires {
-        return Err(OAuthError::GrantExpired);
-    }
-    let live = standing
-        .session
-        .as_ref()
-        .filter(|live| &live.id == session && live.ended.is_none());
-    let _live = live.ok_or(OAuthError::SessionEnded)?;
-    Ok(TokenSubject::User(UserSubject::new(
-        person,
-        *session,
-        *auth_time,
-        audience,
-        requester.tenant,
-    )))
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0005_decoupled.sql"),
     },
     Migration {
+        version: 6,
+        name: "delegation",
+        sql: include_str!("../../migrations/sqlite/0006_delegation.sql"),
+    },
+    Migration {
         version: 8,
         name: "upstream",
         sql: include_str!("../../migrations/sqlite/0008_upstream.sql"),
@@ -58,6 +63,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 5,
         name: "decoupled",
         sql: include_str!("../../migrations/postgres/0005_decoupled.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "delegation",
+        sql: include_str!("../../migrations/postgres/0006_delegation.sql"),
     },
     Migration {
         version: 8,

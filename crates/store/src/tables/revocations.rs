@@ -2,7 +2,7 @@
 
 use super::parsed;
 use crate::catalogue::revocations as sql;
-use crate::engine::args;
+use crate::engine::{Row, args};
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{ClientId, Duration, GrantId, SessionId, Tenant, UnixTime, UserId};
 
@@ -76,7 +76,7 @@ pub async fn add(
 
 /// Up to `limit` live revocations after `sequence`, across tenants.
 ///
-/// On PostgreSQL a row of a lower sequence may appear later than one of a higher: a reader goes back some rows each time.
+/// On PostgreSQL a row of a lower sequence may appear later than one of a higher: a reader looks at [`recent`] ones too.
 pub async fn after(
     connection: &mut Connection,
     sequence: i64,
@@ -86,15 +86,43 @@ pub async fn after(
     let rows = connection
         .fetch_all(&sql::AFTER, args![sequence, now.0, i64::from(limit)])
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Revocation {
-                sequence: row.get(0)?,
-                tenant: parsed("revocations", &row.get::<String>(1)?)?,
-                revoked: Revoked::from_columns(&row.get::<String>(2)?, &row.get::<String>(3)?)?,
-                not_before: UnixTime(row.get(4)?),
-                expires: UnixTime(row.get(5)?),
-            })
-        })
-        .collect()
+    rows.iter().map(revocation).collect()
+}
+
+/// Up to `limit` revocations that were declared within `span` before now, beginning after `sequence`, across tenants.
+pub async fn recent(
+    connection: &mut Connection,
+    span: Duration,
+    sequence: i64,
+    limit: u16,
+    now: UnixTime,
+) -> Result<Vec<Revocation>, StoreError> {
+    let since = now.plus(KEPT).minus(span).0;
+    let rows = connection
+        .fetch_all(&sql::RECENT, args![since, sequence, i64::from(limit)])
+        .await?;
+    rows.iter().map(revocation).collect()
+}
+
+/// Whether something that never comes back, a grant or a session, is revoked.
+pub async fn is_revoked(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    revoked: &Revoked,
+) -> Result<bool, StoreError> {
+    let (kind, subject) = revoked.columns();
+    let row = connection
+        .fetch_optional(&sql::FIND, args![tenant.as_str(), kind, subject])
+        .await?;
+    Ok(row.is_some())
+}
+
+fn revocation(row: &Row) -> Result<Revocation, StoreError> {
+    Ok(Revocation {
+        sequence: row.get(0)?,
+        tenant: parsed("revocations", &row.get::<String>(1)?)?,
+        revoked: Revoked::from_columns(&row.get::<String>(2)?, &row.get::<String>(3)?)?,
+        not_before: UnixTime(row.get(4)?),
+        expires: UnixTime(row.get(5)?),
+    })
 }

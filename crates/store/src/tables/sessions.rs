@@ -49,6 +49,21 @@ pub async fn end(
     .map(drop)
 }
 
+/// Ends every session of a person.
+pub(crate) async fn end_of_user(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    tx.execute(
+        &sql::END_OF_USER,
+        args![tenant.as_str(), user.as_bytes(), now.0],
+    )
+    .await
+    .map(drop)
+}
+
 /// The session of this id.
 pub async fn find(
     connection: &mut Connection,
