@@ -5,6 +5,7 @@
 //!
 //! Not here: the protocol's rules (`oauth`), signatures (`control::mint`), listeners (`net`).
 
+mod account;
 mod answer;
 mod authorize;
 mod backchannel;
@@ -34,6 +35,7 @@ mod revoke;
 mod sign_in;
 mod ticket;
 mod token;
+mod upstream;
 mod userinfo;
 
 pub use dispatch::{Credential, Doors, ENDPOINTS, Endpoint};

@@ -1,8 +1,9 @@
 //! The pages that people meet: sign-in, consent, sign-out and errors. They work without JavaScript, in light and dark, on narrow screens.
 //!
 //! Every value is escaped by the templates (askama); a strict content security policy stands behind that. How a tenant's pages look is
-//! [`brand`]'s.
+//! [`brand`]'s; the account pages are [`account`]'s.
 
+pub(crate) mod account;
 pub(crate) mod brand;
 
 pub(crate) use brand::Brand;
@@ -30,6 +31,23 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) action: String,
     pub(crate) ticket: &'a str,
     pub(crate) problem: Option<&'a str>,
+    pub(crate) providers: Vec<ProviderLink>,
+    /// Whether an e-mail address alone leads to a provider.
+    pub(crate) by_address: bool,
+}
+
+/// A way to another identity provider.
+pub(crate) struct ProviderLink {
+    pub(crate) label: String,
+    pub(crate) path: String,
+}
+
+/// Leads on to another identity provider without a click.
+#[derive(Template)]
+#[template(path = "onward.html")]
+pub(crate) struct OnwardPage<'a> {
+    pub(crate) provider: &'a str,
+    pub(crate) url: &'a str,
 }
 
 /// Asks whether a client may have what it asks for.

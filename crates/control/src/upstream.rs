@@ -170,6 +170,12 @@ impl Upstream {
         &self.record
     }
 
+    /// The time by which its answers are judged.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
     /// What it says of itself.
     ///
     /// # Errors

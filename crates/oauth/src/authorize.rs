@@ -39,6 +39,9 @@ use std::collections::BTreeSet;
 /// A refusal that must not be redirected: whoever sent the browser is not known to be the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
+    /// Policy denies a person something on their own pages.
+    #[error("account page denied by policy")]
+    AccountDenied,
     /// The `client_id` is missing or not a client.
     #[error("client unknown or disabled")]
     ClientUnknown,
@@ -60,9 +63,24 @@ pub enum PageError {
     /// PAR-6 to 9; the client learns nothing because nothing says it is the client.
     #[error("request_uri refused: {0}")]
     RequestUri(OAuthError),
+    /// Nothing but the account's own password or passkey may do this (A53).
+    #[error("primary factor needed")]
+    PrimaryFactorNeeded,
     /// The server cannot answer now.
     #[error("temporarily unavailable")]
     Unavailable,
+    /// What came from another identity provider is not believed.
+    #[error("upstream sign-in failed")]
+    UpstreamFailed,
+    /// The identity would need an account whose name, or be linked to an account which, is somebody else's.
+    #[error("upstream identity belongs elsewhere")]
+    UpstreamNameTaken,
+    /// The identity has no account here.
+    #[error("upstream identity without an account")]
+    UpstreamNobody,
+    /// The other identity provider does not answer.
+    #[error("upstream unavailable")]
+    UpstreamUnavailable,
 }
 
 impl PageError {
@@ -70,6 +88,9 @@ impl PageError {
     #[must_use]
     pub const fn advice(self) -> &'static str {
         match self {
+            Self::AccountDenied => {
+                "This is not allowed for your account. Ask whoever runs this service."
+            }
             Self::ClientUnknown => {
                 "The application that sent you here is not known. Go back to it and try again, or tell whoever runs it."
             }
@@ -87,6 +108,21 @@ impl PageError {
             }
             Self::RequestUri(_) => {
                 "This sign-in request has expired or was used before. Go back to the application and start again."
+            }
+            Self::PrimaryFactorNeeded => {
+                "Sign out, sign in with your password or a passkey of this account, and try again. Nothing was changed."
+            }
+            Self::UpstreamFailed => {
+                "Signing in by the other provider did not work. Go back to where you came from and start again."
+            }
+            Self::UpstreamNameTaken => {
+                "Another account here stands in the way. If it is yours, sign in to it and link the provider on your account page."
+            }
+            Self::UpstreamNobody => {
+                "No account here is open to that identity. Sign in another way and link the provider on your account page, or ask whoever runs this service."
+            }
+            Self::UpstreamUnavailable => {
+                "The other provider does not answer at the moment. Try again in a few minutes, or sign in another way."
             }
             Self::Unavailable => {
                 "Signing in is not possible at the moment. Try again in a few minutes."

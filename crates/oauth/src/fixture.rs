@@ -211,6 +211,7 @@ pub(crate) fn session() -> Session {
         SessionId::from_u64(5),
         Tenant::default_tenant(),
         UserId::from_bytes([1; 16]),
+        [crate::authentication::AuthenticationMethod::Password].into(),
         NOW,
     )
 }

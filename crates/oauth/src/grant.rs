@@ -48,4 +48,6 @@ pub enum RevocationReason {
     ClientRevoked,
     /// An administrator ended it.
     AdministratorRevoked,
+    /// The person took it back on their account page (R57).
+    OwnerRevoked,
 }

@@ -9,6 +9,7 @@
 //! - [`security_profile`]: what FAPI 2.0 demands, and of whom. [`response_mode`]: how answers travel.
 //! - [`throttle`]: how often somebody may try to sign in.
 
+pub mod authentication;
 pub mod authorization_details;
 pub mod authorization_request;
 pub mod authorize;

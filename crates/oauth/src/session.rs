@@ -6,6 +6,7 @@ pub mod device;
 
 pub use device::Device;
 
+use crate::authentication::AuthenticationMethod;
 use crate::particulars::Particulars;
 use crate::profile::Claim;
 use countersign_base::{Audience, ClientId, Duration, Scopes, SessionId, Tenant, UnixTime, UserId};
@@ -26,6 +27,9 @@ pub struct Session {
     pub user: UserId,
     /// When they proved who they are.
     pub auth_time: UnixTime,
+    /// By which methods.
+    #[serde(default)]
+    pub methods: BTreeSet<AuthenticationMethod>,
     /// When the session ends by itself.
     pub expires: UnixTime,
     /// When it was ended by a sign-out or an administrator.
@@ -38,12 +42,19 @@ pub struct Session {
 impl Session {
     /// A session that begins now.
     #[must_use]
-    pub fn begin(id: SessionId, tenant: Tenant, user: UserId, now: UnixTime) -> Self {
+    pub fn begin(
+        id: SessionId,
+        tenant: Tenant,
+        user: UserId,
+        methods: BTreeSet<AuthenticationMethod>,
+        now: UnixTime,
+    ) -> Self {
         Self {
             id,
             tenant,
             user,
             auth_time: now,
+            methods,
             expires: now.plus(SESSION_LIFETIME),
             ended: None,
             device: None,

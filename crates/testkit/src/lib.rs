@@ -6,10 +6,12 @@ mod certificates;
 mod clock;
 mod collector;
 mod fabric;
+mod identity_provider;
 pub mod random;
 
 pub use certificates::TestAuthority;
 pub use clock::{FakeClock, system_clock};
 pub use collector::{FakeCollector, ReceivedSpan};
 pub use fabric::{TestFabric, tenant};
+pub use identity_provider::FakeIdentityProvider;
 pub use random::seeded;

@@ -51,15 +51,21 @@ impl Failure {
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::NotFound => "no_such_endpoint",
             Self::OAuth(error) => error.reason(),
+            Self::Page(PageError::AccountDenied) => "account_denied",
             Self::Page(PageError::ClientUnknown) => "client_unknown",
             Self::Page(PageError::ForeignForm) => "foreign_form",
             Self::Page(PageError::InteractionOver) => "interaction_over",
             Self::Page(PageError::Malformed) => "malformed",
+            Self::Page(PageError::PrimaryFactorNeeded) => "primary_factor_needed",
             Self::Page(PageError::RedirectUri) => "redirect_uri",
             Self::Page(PageError::RequestObject(error) | PageError::RequestUri(error)) => {
                 error.reason()
             }
             Self::Page(PageError::Unavailable) | Self::Unavailable => "unavailable",
+            Self::Page(PageError::UpstreamFailed) => "upstream_failed",
+            Self::Page(PageError::UpstreamNameTaken) => "upstream_name_taken",
+            Self::Page(PageError::UpstreamNobody) => "upstream_nobody",
+            Self::Page(PageError::UpstreamUnavailable) => "upstream_unavailable",
             Self::Resource(refusal) => refusal.reason().as_str(),
             Self::Throttled(_) => "too_many_attempts",
         }
@@ -277,8 +283,13 @@ const fn status(refused: OAuthError) -> StatusCode {
 
 const fn page_status(refused: PageError) -> StatusCode {
     match refused {
-        PageError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        PageError::ForeignForm => StatusCode::FORBIDDEN,
+        PageError::Unavailable | PageError::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        PageError::AccountDenied
+        | PageError::ForeignForm
+        | PageError::PrimaryFactorNeeded
+        | PageError::UpstreamFailed
+        | PageError::UpstreamNameTaken
+        | PageError::UpstreamNobody => StatusCode::FORBIDDEN,
         PageError::ClientUnknown
         | PageError::InteractionOver
         | PageError::Malformed

@@ -12,6 +12,7 @@ use super::par::requested;
 use super::record;
 use super::response::deliver;
 use super::ticket::{self, Browser, Known, Source, Step, Ticket};
+use super::upstream;
 use crate::pages::{self, ConsentPage, SignInPage};
 use axum::response::Response;
 use countersign_audit::event::{AuthorizationRefused, CodeIssued};
@@ -396,11 +397,16 @@ pub(super) fn sign_in_page(
 ) -> Result<Response, Failure> {
     let browser = Browser::of(identity, call);
     let sealed = ticket::seal(identity, call, &browser.value, Step::SignIn, ticket)?;
+    let upstreams = identity.fabric.upstreams().of_tenant(&call.tenant.name);
     let page = SignInPage {
         client: purpose.name(),
         action: call.path_of("/sign-in"),
         ticket: &sealed,
         problem,
+        providers: upstream::offered(call, &upstreams, &sealed),
+        by_address: upstreams
+            .iter()
+            .any(|upstream| !upstream.record().domains.is_empty()),
     };
     shown(
         call,

@@ -7,6 +7,7 @@ use countersign_base::{Conditional, NoTls, RequestId};
 use countersign_crypto::x509::PeerCertificate;
 use countersign_oauth::TenantRecord;
 use countersign_oauth::metadata::tenant_path;
+use countersign_oauth::session::Device;
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,6 +19,8 @@ pub(crate) struct Call {
     pub(crate) id: RequestId,
     pub(crate) tenant: Arc<TenantRecord>,
     pub(crate) path: &'static str,
+    /// What the path has in place of the braces of its endpoint's.
+    pub(crate) named: Option<String>,
     pub(crate) parts: Parts,
     /// Whether the audit log heard of this call.
     recorded: Arc<AtomicBool>,
@@ -37,6 +40,7 @@ impl Call {
             id,
             tenant,
             path,
+            named: None,
             parts,
             recorded: Arc::default(),
             body: Mutex::new(body),
@@ -60,6 +64,16 @@ impl Call {
     /// Where the connection came from. A listener that says nothing is taken for one source.
     pub(crate) fn source(&self) -> IpAddr {
         source(&self.parts.extensions)
+    }
+
+    /// What the person uses, as its software says.
+    pub(crate) fn device(&self) -> Option<Device> {
+        let text = self
+            .headers()
+            .get(http::header::USER_AGENT)?
+            .to_str()
+            .ok()?;
+        Some(Device::of_user_agent(text))
     }
 
     /// The certificate that the peer proved to hold.

@@ -5,9 +5,9 @@
 use super::answer::{Failure, finish};
 use super::call::{Call, source};
 use super::{
-    Door, Identity, authorize, backchannel, brand, consent, device, device_authorization,
+    Door, Identity, account, authorize, backchannel, brand, consent, device, device_authorization,
     introspect, logout, metadata, par, record, requests, revocations, revoke, sign_in, token,
-    userinfo,
+    upstream, userinfo,
 };
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -22,7 +22,7 @@ type Handler = fn(Arc<Identity>, Call) -> BoxFuture<'static, Result<Response, Fa
 
 /// One endpoint.
 pub struct Endpoint {
-    /// Its path below the tenant's.
+    /// Its path below the tenant's; a last part in braces stands for any one name.
     pub path: &'static str,
     /// The methods it answers.
     pub methods: &'static [Method],
@@ -79,6 +79,41 @@ pub const ENDPOINTS: &[Endpoint] = &[
         credential: Credential::Nothing,
         doors: Doors::Both,
         handler: |i, c| Box::pin(metadata::keys(i, c)),
+    },
+    Endpoint {
+        path: "/account",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::sessions(i, c)),
+    },
+    Endpoint {
+        path: "/account/applications",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::applications(i, c)),
+    },
+    Endpoint {
+        path: "/account/change",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::change(i, c)),
+    },
+    Endpoint {
+        path: "/account/providers",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::providers(i, c)),
+    },
+    Endpoint {
+        path: "/account/security",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::security(i, c)),
     },
     Endpoint {
         path: "/assets/brand.css",
@@ -144,6 +179,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: |i, c| Box::pin(device_authorization::authorize(i, c)),
     },
     Endpoint {
+        path: "/federation/callback/{provider}",
+        methods: &[Method::GET],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(upstream::callback(i, c)),
+    },
+    Endpoint {
         path: "/introspect",
         methods: &[Method::POST],
         credential: Credential::ConfidentialClient,
@@ -207,6 +249,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: |i, c| Box::pin(sign_in::sign_in(i, c)),
     },
     Endpoint {
+        path: "/sign-in/upstream",
+        methods: &[Method::GET],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(upstream::begin(i, c)),
+    },
+    Endpoint {
         path: "/token",
         methods: &[Method::POST],
         credential: Credential::Client,
@@ -232,12 +281,18 @@ pub(super) async fn dispatch(State(identity): State<Arc<Identity>>, request: Req
             .begin(Surface::Identity, request.method(), request.headers());
     let source = source(request.extensions());
     let (outcome, heard, tenant) = match find(&identity, request) {
-        Ok((endpoint, request, tenant)) => {
+        Ok(Found {
+            endpoint,
+            named,
+            request,
+            tenant,
+        }) => {
             if let Some(span) = &mut span {
                 span.route = Some(SpanRoute::Endpoint(endpoint.path));
                 span.tenant = Some(tenant.name.clone());
             }
-            let call = Call::new(id, Arc::clone(&tenant), endpoint.path, request);
+            let mut call = Call::new(id, Arc::clone(&tenant), endpoint.path, request);
+            call.named = named;
             let heard = call.recorded();
             let outcome = (endpoint.handler)(Arc::clone(&identity), call).await;
             (outcome, heard.load(Ordering::Acquire), Some(tenant))
@@ -266,11 +321,14 @@ pub(super) async fn dispatch(State(identity): State<Arc<Identity>>, request: Req
     response
 }
 
-type Found = (
-    &'static Endpoint,
-    Request,
-    Arc<countersign_oauth::TenantRecord>,
-);
+/// What a request is for.
+struct Found {
+    endpoint: &'static Endpoint,
+    /// What the path has in place of the braces.
+    named: Option<String>,
+    request: Request,
+    tenant: Arc<countersign_oauth::TenantRecord>,
+}
 
 fn find(identity: &Identity, request: Request) -> Result<Found, Failure> {
     let (name, path) = split(request.uri().path()).ok_or(Failure::NotFound)?;
@@ -279,9 +337,9 @@ fn find(identity: &Identity, request: Request) -> Result<Found, Failure> {
         .directory()
         .tenant(&name)
         .ok_or(Failure::NotFound)?;
-    let endpoint = ENDPOINTS
+    let (endpoint, named) = ENDPOINTS
         .iter()
-        .find(|endpoint| path == endpoint.path)
+        .find_map(|endpoint| Some((endpoint, endpoint.fits(&path)?)))
         .ok_or(Failure::NotFound)?;
     if (identity.options.door, endpoint.doors) == (Door::MutualTls, Doors::Browser) {
         return Err(Failure::NotFound);
@@ -295,7 +353,24 @@ fn find(identity: &Identity, request: Request) -> Result<Found, Failure> {
     if !endpoint.methods.contains(method) {
         return Err(Failure::MethodNotAllowed(endpoint.methods));
     }
-    Ok((endpoint, request, tenant))
+    let named = named.map(str::to_owned);
+    Ok(Found {
+        endpoint,
+        named,
+        request,
+        tenant,
+    })
+}
+
+impl Endpoint {
+    /// Whether `path` is this endpoint's, and what it has in place of the braces.
+    fn fits<'p>(&self, path: &'p str) -> Option<Option<&'p str>> {
+        let Some((before, _)) = self.path.split_once('{') else {
+            return (path == self.path).then_some(None);
+        };
+        let named = path.strip_prefix(before)?;
+        (!named.is_empty() && !named.contains('/')).then_some(Some(named))
+    }
 }
 
 /// The tenant that a path names, and the path below it. `/t/default` names nobody: one tenant has one address.

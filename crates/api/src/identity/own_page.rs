@@ -1,11 +1,13 @@
 //! Pages of this server that a person comes to by themselves and has to sign in for: the sign-in that everybody uses leads back to them.
 
 use super::Identity;
+use super::account;
 use super::answer::Failure;
 use super::authorize::{self, Purpose};
 use super::call::Call;
 use super::ticket::{Source, Ticket};
 use super::{device, requests};
+use crate::pages::account::AccountPage;
 use axum::response::Response;
 use countersign_base::Bounded;
 use countersign_oauth::Session;
@@ -19,6 +21,8 @@ const TYPED_BYTES_MAX: usize = 32;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OwnPage {
+    /// A page of the person's account.
+    Account(AccountPage),
     /// The request of the device whose code was typed. Nobody has looked yet whether there is one.
     Device(Bounded<TYPED_BYTES_MAX>),
     /// What waits for the person.
@@ -29,6 +33,7 @@ impl OwnPage {
     /// Where the sign-in page says it leads.
     pub(super) const fn name(&self) -> &'static str {
         match self {
+            Self::Account(_) => "your account",
             Self::Device(_) => "your device",
             Self::Requests => "your requests",
         }
@@ -55,6 +60,7 @@ pub(super) async fn show(
         return authorize::sign_in_page(identity, call, &Purpose::Page(page), &ticket, None);
     };
     match page {
+        OwnPage::Account(page) => account::show(identity, call, &session, page).await,
         OwnPage::Device(typed) => device::ask(identity, call, &session, typed.as_str()).await,
         OwnPage::Requests => requests::list(identity, call, &session).await,
     }

@@ -110,11 +110,17 @@ fn check(
             }
             PageError::ClientUnknown => OAuthError::ClientDisabled,
             PageError::RequestObject(error) => error,
-            PageError::ForeignForm
+            PageError::AccountDenied
+            | PageError::ForeignForm
             | PageError::InteractionOver
             | PageError::Malformed
+            | PageError::PrimaryFactorNeeded
             | PageError::RequestUri(_)
-            | PageError::Unavailable => OAuthError::ParameterMalformed("state"),
+            | PageError::Unavailable
+            | PageError::UpstreamFailed
+            | PageError::UpstreamNameTaken
+            | PageError::UpstreamNobody
+            | PageError::UpstreamUnavailable => OAuthError::ParameterMalformed("state"),
         },
     )?;
     let mut request =

@@ -8,6 +8,7 @@ use super::call::Call;
 use super::cookies;
 use super::record;
 use super::ticket::{self, Step, Ticket};
+use super::upstream;
 use axum::response::Response;
 use countersign_audit::Code;
 use countersign_audit::event::{SignIn, SignInOutcome};
@@ -41,6 +42,11 @@ pub(super) async fn sign_in(identity: Arc<Identity>, mut call: Call) -> Result<R
         }
     };
     let purpose = authorize::reopen(&identity, &call, &ticket).await?;
+    if let Some(address) = form.get("username")
+        && let Some(page) = upstream::send_by_address(&identity, &call, &ticket, address).await?
+    {
+        return Ok(page);
+    }
     match check(&identity, &call, &form, purpose.client_id()).await? {
         Checked::Wrong => {
             authorize::sign_in_page(&identity, &call, &purpose, &ticket, Some(PROBLEM))
@@ -184,8 +190,10 @@ async fn begin_session(
         fabric.random().session_id(),
         call.tenant.name.clone(),
         user.id,
+        [countersign_oauth::authentication::AuthenticationMethod::Password].into(),
         now,
-    );
+    )
+    .on(call.device());
     let mut event = attempt(
         ticket.client.as_ref(),
         SignInOutcome::SignedIn,

@@ -46,6 +46,7 @@ pub(super) enum Source {
 /// For which step a ticket is.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
+    Account,
     Answer,
     Consent,
     Resume,
@@ -57,6 +58,7 @@ pub(super) enum Step {
 impl Step {
     const fn name(self) -> &'static [u8] {
         match self {
+            Self::Account => b"account",
             Self::Answer => b"answer",
             Self::Consent => b"consent",
             Self::Resume => b"resume",

@@ -351,14 +351,14 @@ impl Judge {
                 reason: Code::of("polled_replayed"),
             }
             .into(),
-            RevocationReason::ClientRevoked | RevocationReason::AdministratorRevoked => {
-                GrantRevoked {
-                    by: event::Actor::Client(client.id().clone()),
-                    grant,
-                    reason: Code::of("requested"),
-                }
-                .into()
+            RevocationReason::ClientRevoked
+            | RevocationReason::AdministratorRevoked
+            | RevocationReason::OwnerRevoked => GrantRevoked {
+                by: event::Actor::Client(client.id().clone()),
+                grant,
+                reason: Code::of("requested"),
             }
+            .into(),
         };
         self.recorder
             .about_event(&self.facts.tenant, Some(self.facts.request), event)

@@ -23,6 +23,11 @@ fn a50_a55_markup_in_a_value_is_escaped() {
         action: "/sign-in".to_owned(),
         ticket: evil,
         problem: Some(evil),
+        providers: vec![ProviderLink {
+            label: evil.to_owned(),
+            path: evil.to_owned(),
+        }],
+        by_address: true,
     }
     .render()
     .unwrap();
@@ -37,6 +42,8 @@ fn labels_and_buttons_are_those_of_the_contract() {
         action: "/sign-in".to_owned(),
         ticket: "t",
         problem: None,
+        providers: Vec::new(),
+        by_address: false,
     }
     .render()
     .unwrap();

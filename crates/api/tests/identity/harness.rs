@@ -325,7 +325,7 @@ fn portal(tenant: &Tenant, secret: &str) -> DeclaredClient {
     })
 }
 
-fn declared() -> Declared {
+pub(crate) fn declared() -> Declared {
     let default = Tenant::default_tenant();
     let acme: Tenant = "acme".parse().unwrap();
     let mut clients = vec![

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod accounts;
 mod assertions;
 mod attacks;
 mod browser;
@@ -23,3 +24,4 @@ mod requests;
 mod tenants;
 mod tokens;
 mod traces;
+mod upstream;

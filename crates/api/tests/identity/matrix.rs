@@ -55,6 +55,12 @@ const MATRIX: &[Row] = &[
     public("/.well-known/jwks.json", 200),
     public("/.well-known/oauth-authorization-server", 200),
     public("/.well-known/openid-configuration", 200),
+    // Without a session they ask who one is.
+    public("/account", 200),
+    public("/account/applications", 200),
+    form("/account/change"),
+    public("/account/providers", 200),
+    public("/account/security", 200),
     // This tenant has neither colours nor a logo.
     public("/assets/brand.css", 404),
     public("/assets/logo", 404),
@@ -67,6 +73,7 @@ const MATRIX: &[Row] = &[
     public("/device", 200),
     form("/device/code"),
     client("/device_authorization"),
+    form("/federation/callback/{provider}"),
     client("/introspect"),
     public("/logout", 200),
     form("/logout/confirm"),
@@ -77,6 +84,7 @@ const MATRIX: &[Row] = &[
     client("/revocations"),
     client("/revoke"),
     form("/sign-in"),
+    form("/sign-in/upstream"),
     client("/token"),
     Row {
         path: "/userinfo",

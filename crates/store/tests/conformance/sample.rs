@@ -79,7 +79,13 @@ pub(crate) fn user_record() -> UserRecord {
 }
 
 pub(crate) fn session() -> Session {
-    Session::begin(SESSION, tenant(), USER, NOW)
+    Session::begin(
+        SESSION,
+        tenant(),
+        USER,
+        std::collections::BTreeSet::new(),
+        NOW,
+    )
 }
 
 pub(crate) fn grant() -> GrantRecord {

@@ -26,7 +26,13 @@ fn step(
 }
 
 fn later_session(at: UnixTime) -> Session {
-    Session::begin(SessionId::from_u64(6), portal().tenant, alice().user.id, at)
+    Session::begin(
+        SessionId::from_u64(6),
+        portal().tenant,
+        alice().user.id,
+        [crate::authentication::AuthenticationMethod::Password].into(),
+        at,
+    )
 }
 
 #[test]

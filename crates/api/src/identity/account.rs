@@ -1,0 +1,300 @@
+//! `/account` and below: what a person sees and changes of their own sign-ins, applications and links (R57).
+//!
+//! Every visit is a policy decision (`manage_account`; the default policy lets owners see and change what is theirs), and every change an event. What a button does
+//! stands in its sealed ticket: made for this person, this session and this browser, so that no other page can press it. A change needs a sign-in that is a few
+//! minutes old at most; to make or end a link, one by the account's own primary factor (A53).
+//!
+//! Not here: enrolling passkeys, authenticator apps and recovery codes.
+
+mod change;
+mod overview;
+
+pub(super) use change::change;
+
+use super::Identity;
+use super::answer::Failure;
+use super::authorize::{self, Purpose, shown};
+use super::call::Call;
+use super::cookies;
+use super::own_page::{self, OwnPage};
+use super::ticket::{self, Browser, Source, Step, Ticket};
+use crate::pages::account::{AccountPage, Frame};
+use axum::response::Response;
+use countersign_audit::{Code, Text};
+use countersign_authn::AttributeValue;
+use countersign_base::{ClientId, RequestId, SessionId, Tenant, UnixTime};
+use countersign_federation::linking::{LinkRefusal, SessionProof};
+use countersign_federation::{PrimaryFactor, ProviderName};
+use countersign_oauth::authentication::AuthenticationMethod;
+use countersign_oauth::authorize::{Beginning, PageError};
+use countersign_oauth::{ResolvedUser, Session};
+use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
+use countersign_store::tables::{user_groups, users};
+use countersign_store::{About, Durability, Recordable, Recorded};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) async fn sessions(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    page(&identity, &call, AccountPage::Sessions).await
+}
+
+pub(super) async fn applications(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    page(&identity, &call, AccountPage::Applications).await
+}
+
+pub(super) async fn security(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    page(&identity, &call, AccountPage::Security).await
+}
+
+pub(super) async fn providers(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    page(&identity, &call, AccountPage::Providers).await
+}
+
+/// A page, or the sign-in that leads to it.
+async fn page(identity: &Identity, call: &Call, page: AccountPage) -> Result<Response, Failure> {
+    let session = cookies::session(identity, call).await?;
+    own_page::show(identity, call, OwnPage::Account(page), session).await
+}
+
+/// The page of somebody who is signed in.
+pub(super) async fn show(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+    page: AccountPage,
+) -> Result<Response, Failure> {
+    show_after(identity, call, session, page, None).await
+}
+
+/// The same, after something was done.
+async fn show_after(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+    page: AccountPage,
+    done: Option<&'static str>,
+) -> Result<Response, Failure> {
+    let owner = owner(identity, call, session).await?;
+    let permitted = permit(identity, call, &owner, "see", Durability::Queued).await?;
+    let browser = Browser::of(identity, call);
+    let username = permitted.into_target().owner.user.username.to_string();
+    let view = overview::View {
+        identity,
+        call,
+        session,
+        browser: &browser,
+        owner: &owner,
+        frame: Frame::new(username, page, done, |path| call.path_of(path)),
+    };
+    let response = view.render(page).await?;
+    shown(call, &browser, response)
+}
+
+/// Asks who they are once more, and leads back to the page.
+fn ask_again(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+    page: AccountPage,
+) -> Result<Response, Failure> {
+    let ticket = Ticket {
+        client: None,
+        source: Source::Page(OwnPage::Account(page)),
+        beginning: Beginning {
+            at: identity.fabric.now(),
+            session: Some(session.id),
+        },
+        session: None,
+    };
+    let purpose = Purpose::Page(OwnPage::Account(page));
+    authorize::sign_in_page(
+        identity,
+        call,
+        &purpose,
+        &ticket,
+        Some("Before something is changed, say once more who you are."),
+    )
+}
+
+/// The person whose session it is, if they may still do anything.
+async fn owner(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+) -> Result<ResolvedUser, Failure> {
+    let mut connection = identity.fabric.store().read().await?;
+    let tenant = &call.tenant.name;
+    let user = users::find(&mut connection, tenant, session.user)
+        .await?
+        .filter(|user| user.enabled)
+        .ok_or(PageError::InteractionOver)?;
+    let groups = user_groups::of_user(&mut connection, tenant, session.user).await?;
+    Ok(ResolvedUser::new(user, &groups))
+}
+
+/// Evidence of a primary factor, as linking asks for it: this account's password or passkey, not somebody else's word and no second factor alone.
+pub(super) fn primary_factor(
+    session: &Session,
+    now: UnixTime,
+) -> Result<PrimaryFactor, LinkRefusal> {
+    let proof = proof(session);
+    PrimaryFactor::of_session(session.user, proof, session.auth_time, now)
+}
+
+/// By what kind of thing a session's person proved who they are.
+fn proof(session: &Session) -> SessionProof {
+    let primary = session.methods.iter().any(|method| match method {
+        AuthenticationMethod::Password | AuthenticationMethod::PasskeyUserVerified => true,
+        AuthenticationMethod::Federated
+        | AuthenticationMethod::Passkey
+        | AuthenticationMethod::RecoveryCode
+        | AuthenticationMethod::Totp => false,
+    });
+    if primary {
+        SessionProof::Primary
+    } else {
+        SessionProof::Other
+    }
+}
+
+/// What a person wants on their own pages.
+pub(super) struct AccountRequest {
+    tenant: Tenant,
+    owner: ResolvedUser,
+    operation: &'static str,
+    request: RequestId,
+    now: UnixTime,
+}
+
+impl Target for AccountRequest {
+    fn query(&self) -> Query {
+        let ResolvedUser { user, roles } = &self.owner;
+        let attributes: BTreeMap<String, AttributeValue> = user
+            .attributes
+            .iter()
+            .map(|(name, value)| {
+                let value = AttributeValue::Text(value.as_str().to_owned());
+                (name.as_str().to_owned(), value)
+            })
+            .collect();
+        Query {
+            principal: vocabulary::user(user.id, &self.tenant, roles, &user.groups, &attributes),
+            action: "manage_account".to_owned(),
+            resource: vocabulary::account(user.id, &self.tenant),
+            context: BTreeMap::from([
+                ("operation".to_owned(), self.operation.into()),
+                ("time".to_owned(), self.now.0.into()),
+            ]),
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Recordable for AccountRequest {
+    fn about(&self) -> About {
+        About {
+            request: Some(self.request),
+            user: Some(self.owner.user.id),
+            action: Text::of(&format!("manage_account.{}", self.operation)),
+            resource: Text::of("Account"),
+            ..About::new(self.tenant.clone(), Code::of("account"))
+        }
+    }
+}
+
+/// Decides and records.
+async fn permit(
+    identity: &Identity,
+    call: &Call,
+    owner: &ResolvedUser,
+    operation: &'static str,
+    durability: Durability,
+) -> Result<Recorded<Permitted<AccountRequest>>, Failure> {
+    let fabric = &identity.fabric;
+    let target = AccountRequest {
+        tenant: call.tenant.name.clone(),
+        owner: owner.clone(),
+        operation,
+        request: call.id,
+        now: fabric.now(),
+    };
+    let decided = decide(&fabric.policies(), target);
+    call.was_recorded();
+    match decided {
+        Ok(permitted) => {
+            fabric.metrics().decided("account", "permitted");
+            Ok(fabric.recorder().record(permitted, durability).await?)
+        }
+        Err(denied) => {
+            fabric.metrics().decided("account", "denied");
+            let _recorded = fabric.recorder().record_denied(denied)?;
+            Err(PageError::AccountDenied.into())
+        }
+    }
+}
+
+/// What a button does, sealed for the session it was made for.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Sealed {
+    session: SessionId,
+    change: Change,
+}
+
+/// One change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Change {
+    /// The end of every session.
+    EndEverySession,
+    /// The end of one session.
+    EndSession(SessionId),
+    /// A link to this provider.
+    Link(ProviderName),
+    /// The end of what this application may.
+    RemoveAccess(ClientId),
+    /// The end of the links to this provider.
+    Unlink(ProviderName),
+}
+
+impl Change {
+    /// As policies name it.
+    const fn operation(&self) -> &'static str {
+        match self {
+            Self::EndEverySession => "end_every_session",
+            Self::EndSession(_) => "end_session",
+            Self::Link(_) => "link",
+            Self::RemoveAccess(_) => "remove_access",
+            Self::Unlink(_) => "unlink",
+        }
+    }
+
+    /// Where its button is.
+    const fn page(&self) -> AccountPage {
+        match self {
+            Self::EndEverySession | Self::EndSession(_) => AccountPage::Sessions,
+            Self::Link(_) | Self::Unlink(_) => AccountPage::Providers,
+            Self::RemoveAccess(_) => AccountPage::Applications,
+        }
+    }
+}
+
+fn seal(
+    identity: &Identity,
+    call: &Call,
+    browser: &Browser,
+    session: &Session,
+    change: Change,
+) -> Result<String, Failure> {
+    let sealed = Sealed {
+        session: session.id,
+        change,
+    };
+    Ok(ticket::seal(
+        identity,
+        call,
+        &browser.value,
+        Step::Account,
+        &sealed,
+    )?)
+}

@@ -1,0 +1,243 @@
+//! The account pages: what a person sees of their own sessions, applications and ways of signing in, and changes there.
+
+use askama::Template;
+use countersign_base::UnixTime;
+
+/// One of the pages, in the order of the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AccountPage {
+    /// Where the person is signed in.
+    Sessions,
+    /// Which applications have access.
+    Applications,
+    /// How they sign in.
+    Security,
+    /// Which other providers they sign in by.
+    Providers,
+}
+
+impl AccountPage {
+    /// Every page, in the order of the menu.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Sessions,
+        Self::Applications,
+        Self::Security,
+        Self::Providers,
+    ];
+
+    /// Its path below the tenant's.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Sessions => "/account",
+            Self::Applications => "/account/applications",
+            Self::Security => "/account/security",
+            Self::Providers => "/account/providers",
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Sessions => "Devices",
+            Self::Applications => "Applications",
+            Self::Security => "Signing in",
+            Self::Providers => "Linked accounts",
+        }
+    }
+}
+
+/// The frame of an account page.
+pub(crate) struct Frame {
+    /// Who is signed in.
+    pub(crate) username: String,
+    /// The menu.
+    pub(crate) menu: Vec<MenuItem>,
+    /// Where changes are sent.
+    pub(crate) action: String,
+    /// Where signing out begins.
+    pub(crate) sign_out: String,
+    /// What was done a moment ago.
+    pub(crate) done: Option<&'static str>,
+}
+
+/// An entry of the menu.
+pub(crate) struct MenuItem {
+    pub(crate) label: &'static str,
+    pub(crate) path: String,
+    pub(crate) current: bool,
+}
+
+impl Frame {
+    /// The frame of `page`; `path_of` makes a path of this tenant.
+    pub(crate) fn new(
+        username: String,
+        page: AccountPage,
+        done: Option<&'static str>,
+        path_of: impl Fn(&str) -> String,
+    ) -> Self {
+        let menu = AccountPage::ALL.into_iter().map(|item| MenuItem {
+            label: item.label(),
+            path: path_of(item.path()),
+            current: item == page,
+        });
+        Self {
+            username,
+            menu: menu.collect(),
+            action: path_of("/account/change"),
+            sign_out: path_of("/logout"),
+            done,
+        }
+    }
+}
+
+/// An instant as a person and as a program read it.
+pub(crate) struct Moment {
+    pub(crate) text: String,
+    pub(crate) machine: String,
+}
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+impl From<UnixTime> for Moment {
+    fn from(at: UnixTime) -> Self {
+        let (days, seconds) = (at.0.div_euclid(86_400), at.0.rem_euclid(86_400));
+        let (hour, minute) = (seconds / 3600, seconds / 60 % 60);
+        let (year, month, day) = civil(days);
+        let name = usize::try_from(month - 1)
+            .ok()
+            .and_then(|index| MONTHS.get(index))
+            .copied()
+            .unwrap_or_default();
+        Self {
+            text: format!("{day} {name} {year}, {hour:02}:{minute:02} UTC"),
+            machine: format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}Z"),
+        }
+    }
+}
+
+/// Year, month and day of a day counted from 1 January 1970 (H. Hinnant, "chrono-compatible low-level date algorithms").
+const fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400;
+    (if month <= 2 { year + 1 } else { year }, month, day)
+}
+
+/// Where the person is signed in.
+#[derive(Template)]
+#[template(path = "account/sessions.html")]
+pub(crate) struct SessionsPage {
+    pub(crate) frame: Frame,
+    pub(crate) sessions: Vec<SessionRow>,
+    /// The ticket that ends all of them.
+    pub(crate) everywhere: String,
+}
+
+/// One sign-in.
+pub(crate) struct SessionRow {
+    pub(crate) device: String,
+    pub(crate) began: Moment,
+    pub(crate) ends: Moment,
+    /// Whether it is the one that asks.
+    pub(crate) here: bool,
+    pub(crate) ticket: String,
+}
+
+/// Which applications have access.
+#[derive(Template)]
+#[template(path = "account/applications.html")]
+pub(crate) struct ApplicationsPage {
+    pub(crate) frame: Frame,
+    pub(crate) applications: Vec<ApplicationRow>,
+}
+
+/// One application.
+pub(crate) struct ApplicationRow {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    /// What it may, in words where there are some.
+    pub(crate) scopes: Vec<(String, &'static str)>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) since: Moment,
+    /// Whether it holds tokens now.
+    pub(crate) active: bool,
+    pub(crate) ticket: String,
+}
+
+/// How the person signs in.
+#[derive(Template)]
+#[template(path = "account/security.html")]
+pub(crate) struct SecurityPage {
+    pub(crate) frame: Frame,
+    pub(crate) ways: Vec<Way>,
+}
+
+/// A way of signing in that is managed on a page of its own.
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) path: String,
+    /// What there is, in words.
+    pub(crate) state: String,
+    pub(crate) set_up: bool,
+}
+
+/// Which other providers the person signs in by.
+#[derive(Template)]
+#[template(path = "account/providers.html")]
+pub(crate) struct ProvidersPage {
+    pub(crate) frame: Frame,
+    pub(crate) linked: Vec<LinkedRow>,
+    pub(crate) offered: Vec<OfferedRow>,
+    /// What is missing before anything can be changed here.
+    pub(crate) hindrance: Option<&'static str>,
+}
+
+/// One linked identity.
+pub(crate) struct LinkedRow {
+    pub(crate) label: String,
+    pub(crate) since: Moment,
+    pub(crate) ticket: String,
+}
+
+/// A provider that could be linked.
+pub(crate) struct OfferedRow {
+    pub(crate) label: String,
+    pub(crate) ticket: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_for_people() {
+        for (at, text, machine) in [
+            (0, "1 Jan 1970, 00:00 UTC", "1970-01-01T00:00Z"),
+            (951_782_399, "28 Feb 2000, 23:59 UTC", "2000-02-28T23:59Z"),
+            (951_782_400, "29 Feb 2000, 00:00 UTC", "2000-02-29T00:00Z"),
+            (1_800_000_000, "15 Jan 2027, 08:00 UTC", "2027-01-15T08:00Z"),
+            (4_107_542_399, "28 Feb 2100, 23:59 UTC", "2100-02-28T23:59Z"),
+            (4_107_542_400, "1 Mar 2100, 00:00 UTC", "2100-03-01T00:00Z"),
+        ] {
+            let moment = Moment::from(UnixTime(at));
+            assert_eq!(
+                (moment.text.as_str(), moment.machine.as_str()),
+                (text, machine)
+            );
+        }
+    }
+}

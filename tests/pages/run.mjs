@@ -1,0 +1,123 @@
+// Walks through every page that a person meets, in headless Chromium, light, dark and narrow. With SHOTS it writes a picture of each; always it
+// runs axe-core on each, and no page may have a violation, be wider than its window, or load anything from elsewhere. Ends with a line of counts.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import axe from 'axe-core'
+import { chromium } from 'playwright-core'
+import { CALLBACK, PASSWORD, start } from './server.mjs'
+
+const shots = process.env.SHOTS
+if (shots) mkdirSync(shots, { recursive: true })
+const counts = { passed: 0, failed: 0 }
+
+const LOOKS = [
+  { name: 'light', colorScheme: 'light', viewport: { width: 1100, height: 800 } },
+  { name: 'dark', colorScheme: 'dark', viewport: { width: 1100, height: 800 } },
+  { name: 'narrow', colorScheme: 'light', viewport: { width: 320, height: 640 } },
+  { name: 'narrow-dark', colorScheme: 'dark', viewport: { width: 320, height: 640 } },
+]
+
+function judge(name, problems) {
+  if (problems.length === 0) {
+    counts.passed += 1
+    console.log(`ok   ${name}`)
+  } else {
+    counts.failed += 1
+    console.log(`FAIL ${name}\n     ${problems.join('\n     ')}`)
+  }
+}
+
+const challenge = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
+const authorize = (issuer, more = {}) => `${issuer}/authorize?${new URLSearchParams({
+  client_id: 'portal', redirect_uri: CALLBACK, response_type: 'code', scope: 'openid profile orders:read', state: 's',
+  resource: 'https://orders.example', code_challenge: challenge, code_challenge_method: 'S256', ...more })}`
+
+async function walk(browser, server, look) {
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true, colorScheme: look.colorScheme, viewport: look.viewport, deviceScaleFactor: shots ? 2 : 1, reducedMotion: 'reduce',
+  })
+  const page = await context.newPage()
+  const foreign = []
+  page.on('request', (request) => {
+    const url = new URL(request.url())
+    if (!request.url().startsWith(server.issuer) && url.hostname !== 'portal.example') foreign.push(request.url())
+  })
+  await context.route(/^https:\/\/portal\.example\//, (route) => route.fulfill({ status: 200, contentType: 'text/html', body: '<title>Portal</title>' }))
+
+  async function look_at(name) {
+    const problems = []
+    await page.evaluate(axe.source)
+    const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }))
+    for (const { id, help, nodes } of violations) problems.push(`${id}: ${help}: ${nodes.map((node) => node.html).slice(0, 3).join(' ')}`)
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    if (wider > 0) problems.push(`${wider} pixels wider than its window`)
+    if (!await page.evaluate(() => document.documentElement.lang)) problems.push('no language')
+    if (shots) await page.screenshot({ path: join(shots, `${name}-${look.name}.png`), fullPage: true })
+    judge(`${name} ${look.name}`, problems)
+  }
+  const press = (text) => page.getByRole('button', { name: text, exact: true }).click()
+  async function sign_in(name) {
+    await page.getByLabel('Username').fill(name)
+    await page.getByLabel('Password').fill(PASSWORD)
+    await press('Sign in')
+  }
+
+  await page.goto(authorize(server.issuer))
+  await look_at('sign-in')
+  await page.getByLabel('Username').fill('alice')
+  await page.getByLabel('Password').fill('wrong')
+  await press('Sign in')
+  await look_at('sign-in-problem')
+  await sign_in('alice')
+  await look_at('consent')
+  await press('Allow')
+  await page.waitForURL(/^https:\/\/portal\.example\//)
+
+  const account = [['account', '/account'], ['account-applications', '/account/applications'],
+    ['account-security', '/account/security'], ['account-providers', '/account/providers']]
+  for (const [name, path] of account) {
+    await page.goto(`${server.issuer}${path}`)
+    await look_at(name)
+  }
+  await page.goto(`${server.issuer}/device`)
+  await look_at('device')
+  await page.goto(`${server.issuer}/requests`)
+  await look_at('requests')
+  await page.goto(`${server.issuer}/authorize?client_id=nobody`)
+  await look_at('error')
+  await page.goto(`${server.issuer}/logout`)
+  await look_at('sign-out')
+  await press('Sign out')
+  await look_at('signed-out')
+
+  // By the other tenant, which has a look of its own.
+  await page.goto(authorize(server.issuer))
+  await page.getByRole('link', { name: 'Continue with Acme Freight' }).click()
+  await page.waitForURL(/\/t\/acme\/authorize/)
+  await look_at('branded-sign-in')
+  await sign_in('alice@acme.example')
+  await page.getByRole('button', { name: 'Allow', exact: true }).waitFor()
+  await page.goto(`${server.issuer}/account/providers`)
+  await look_at('account-by-provider')
+  await page.goto(`${server.issuer}/t/acme/account`)
+  await look_at('branded-account')
+  judge(`nothing from elsewhere ${look.name}`, foreign)
+  await context.close()
+}
+
+const server = await start()
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+})
+try {
+  for (const look of LOOKS) await walk(browser, server, look)
+} catch (error) {
+  counts.failed += 1
+  console.error(error)
+} finally {
+  await browser.close()
+  await server.stop()
+}
+console.log(`pages: ${counts.passed} passed, ${counts.failed} failed, 0 skipped`)
+process.exitCode = counts.failed === 0 ? 0 : 1

@@ -1,0 +1,111 @@
+// Starts `countersign up` on free ports in a fresh directory: a default tenant, and a tenant with a look of its own, by which people of the
+// first may sign in. The second tenant is the first one's identity provider, so the server is run twice: the first start makes its authority.
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const program = process.env.COUNTERSIGN_BIN
+if (!program) throw new Error('COUNTERSIGN_BIN names the program to test')
+
+export const PASSWORD = 'correct horse battery staple'
+export const CALLBACK = 'https://portal.example/callback'
+
+async function freePort() {
+  const socket = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => socket.once('listening', resolve))
+  const { port } = socket.address()
+  await new Promise((resolve) => socket.close(resolve))
+  return port
+}
+
+async function up(config, data) {
+  const child = spawn(program, ['up', '--config', config, '--data', data, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  const addresses = await Promise.race([
+    new Promise((resolve) => createInterface({ input: child.stdout }).once('line', (line) => resolve(JSON.parse(line)))),
+    ended.then((code) => { throw new Error(`the server ended with ${code} before it was ready`) }),
+  ])
+  return { addresses, async stop() { child.kill('SIGTERM'); await ended } }
+}
+
+export async function start() {
+  const home = mkdtempSync(join(tmpdir(), 'countersign-pages-'))
+  const [config, data] = [join(home, 'config'), join(home, 'data')]
+  mkdirSync(config)
+  const port = await freePort()
+  const write = (upstream) => {
+    writeFileSync(join(config, 'countersign.toml'), configuration(port, data, upstream))
+    writeFileSync(join(config, 'password'), PASSWORD)
+    writeFileSync(join(config, 'secret'), 'a secret between two tenants')
+  }
+  write(false)
+  await (await up(config, data)).stop()
+  write(true)
+  const server = await up(config, data)
+  return {
+    issuer: `https://localhost:${port}`,
+    data,
+    async stop() {
+      await server.stop()
+      rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+const client = (tenant, id, name, more) => `
+[[clients]]
+tenant = "${tenant}"
+id = "${id}"
+name = "${name}"
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile", "offline_access", "orders:read", "orders:write"]
+audiences = ["https://orders.example"]
+${more}
+`
+
+const configuration = (port, data, upstream) => `
+[listeners]
+identity = "127.0.0.1:${port}"
+identity_mtls = "127.0.0.1:0"
+gateway = "127.0.0.1:0"
+control = "127.0.0.1:0"
+telemetry = "127.0.0.1:0"
+
+[[tenants]]
+name = "default"
+
+[[tenants]]
+name = "acme"
+
+[tenants.branding]
+name = "Acme Freight"
+accent = "#c2410c"
+
+[[users]]
+name = "alice"
+password = { file = "password" }
+
+[[users]]
+tenant = "acme"
+name = "alice@acme.example"
+password = { file = "password" }
+${client('default', 'portal', 'Customer portal', `redirect_uris = ["${CALLBACK}"]`)}
+${client('default', 'television', 'Living room television', 'redirect_uris = ["http://127.0.0.1/"]\napplication = "native"')
+    .replace('"authorization_code", "refresh_token"', '"urn:ietf:params:oauth:grant-type:device_code", "refresh_token", "authorization_code"')}
+${client('acme', 'portal', 'Freight portal', `redirect_uris = ["${CALLBACK}"]`)}
+${client('acme', 'countersign', 'Countersign', `redirect_uris = ["https://localhost:${port}/federation/callback/acme"]\nsecret = { file = "secret" }\nconsent = "implied"`)}
+${upstream ? `
+[[identity_providers]]
+name = "acme"
+label = "Acme Freight"
+issuer = "https://localhost:${port}/t/acme"
+client_id = "countersign"
+client_secret = { file = "secret" }
+domains = ["acme.example"]
+linking = "create"
+ca = "${join(data, 'ca.pem')}"
+private_address_because = "the provider is another tenant of the same test server"
+` : ''}`
