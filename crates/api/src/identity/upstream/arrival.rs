@@ -165,6 +165,7 @@ async fn create(
         roles: BTreeSet::new(),
         groups: BTreeSet::new(),
         attributes: BTreeMap::new(),
+        profile: countersign_oauth::profile::Profile::default(),
         enabled: true,
         origin: Origin::Script,
         created: now,
