@@ -6,6 +6,7 @@ mod base;
 mod configuration;
 mod crypto;
 mod decoupled;
+mod federation;
 mod gateway;
 pub(crate) mod keys;
 pub(crate) mod oauth;
@@ -177,6 +178,30 @@ pub const TARGETS: &[Target] = &[
         about: "a backchannel authentication request (CIBA)",
         run: decoupled::backchannel_request,
         words: authn::FORM_WORDS,
+    },
+    Target {
+        name: "upstream-callback",
+        about: "a browser's return from another identity provider",
+        run: federation::callback,
+        words: federation::RESPONSE_WORDS,
+    },
+    Target {
+        name: "upstream-metadata",
+        about: "another identity provider's discovery document",
+        run: federation::metadata,
+        words: federation::METADATA_WORDS,
+    },
+    Target {
+        name: "upstream-token",
+        about: "another identity provider's token answer",
+        run: federation::token_answer,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "mail-address",
+        about: "an address that somebody typed to sign in",
+        run: federation::mail_address,
+        words: &["@", ".", "-", "corp.example", "xn--"],
     },
     Target {
         name: "canonical-path",

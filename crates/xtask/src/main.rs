@@ -8,6 +8,7 @@ mod fuzz;
 mod install;
 mod process;
 mod requirements;
+mod screenshots;
 mod suites;
 mod tidy;
 mod tree;
@@ -24,6 +25,7 @@ const VERBS: &[Verb] = &[
     fuzz::VERB,
     chaos::VERB,
     bench::VERB,
+    screenshots::VERB,
 ];
 
 fn main() -> ExitCode {

@@ -8,6 +8,7 @@ mod clippy;
 mod deny;
 mod foreign;
 mod fuzz;
+pub(crate) mod pages;
 mod postgres;
 mod python;
 mod requirements;
@@ -106,6 +107,7 @@ pub(crate) const SUITES: &[Suite] = &[
     postgres::SUITE,
     foreign::SUITE,
     browser::SUITE,
+    pages::SUITE,
     python::SUITE,
     fuzz::SUITE,
     chaos::SUITE,

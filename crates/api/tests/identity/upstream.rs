@@ -221,7 +221,7 @@ async fn rp_3_rp_4_a_response_of_nobody_or_somebody_else_calls_nobody() {
 }
 
 #[tokio::test]
-async fn r60_rp_4_an_answer_at_the_address_of_another_provider_is_refused() {
+async fn r60_a75_rp_4_an_answer_at_the_address_of_another_provider_is_refused() {
     let world = World::start(create).await;
     let fabric = &world.server.fabric.fabric;
     let second = FakeIdentityProvider::start();

@@ -12,7 +12,14 @@ use countersign_federation::{
 
 /// Fragments of responses.
 pub(crate) const RESPONSE_WORDS: &[&str] = &[
-    "state=", "&code=", "&iss=", "&error=", "&response=", "https%3A%2F%2Fcorp.example", "%00", "&",
+    "state=",
+    "&code=",
+    "&iss=",
+    "&error=",
+    "&response=",
+    "https%3A%2F%2Fcorp.example",
+    "%00",
+    "&",
 ];
 
 /// Fragments of discovery documents.

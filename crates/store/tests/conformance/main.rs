@@ -21,6 +21,7 @@ mod sample;
 mod statements;
 mod sweeps;
 mod tables;
+mod upstream;
 
 /// Declares the behaviours of a module as tests of both engines.
 macro_rules! behaviours {
