@@ -7,6 +7,7 @@
 
 mod account;
 mod answer;
+mod asserted;
 mod authorize;
 mod backchannel;
 mod body;
@@ -77,6 +78,7 @@ pub(crate) struct Identity {
     pub(crate) guesses: Mutex<GuessThrottle>,
     pub(crate) polls: Mutex<PollPace>,
     registrations: client::Registrations,
+    trusts: client::Trusts,
 }
 
 /// The router of one listener.
@@ -89,6 +91,7 @@ pub fn router(fabric: Arc<Fabric>, options: IdentityOptions) -> Router {
         guesses: Mutex::new(GuessThrottle::new(THROTTLE_SLOTS)),
         polls: Mutex::new(PollPace::default()),
         registrations: client::Registrations::default(),
+        trusts: client::Trusts::default(),
     });
     Router::new()
         .route(pages::STYLE_PATH, axum::routing::get(pages::style))

@@ -9,7 +9,8 @@
 //! opens it, through [`danger::spent`].
 //!
 //! - [`demand`] and [`prove`]: a request to a protected resource (RFC 6750, RFC 9068, RFC 9449, RFC 8705).
-//! - [`client`]: client authentication (RFC 6749 §2.3, RFC 7523), one file a method.
+//! - [`client`]: client authentication (RFC 6749 §2.3, RFC 7523, RFC 8705), one file a method.
+//! - [`trust`]: whom a tenant believes beside itself. [`assertion`]: what such an issuer says of people, as a grant (RFC 7523 §2.1).
 //! - [`dpop`]: proofs of possession and nonces (RFC 9449).
 //! - [`opaque`]: access tokens whose claims only the store knows.
 //! - [`presented`]: a token that is a parameter and not a credential (RFC 7662, RFC 7009, RFC 8693).
@@ -19,6 +20,7 @@
 //! - [`Form`]: `application/x-www-form-urlencoded`, strictly.
 
 pub mod access_token;
+pub mod assertion;
 pub mod client;
 mod credential;
 pub mod danger;
@@ -36,6 +38,7 @@ mod revocation;
 pub mod revocation_list;
 mod subject;
 pub mod transaction;
+pub mod trust;
 mod unspent;
 
 pub use access_token::{AttributeValue, VerifiedToken};

@@ -1,4 +1,4 @@
-//! Which one-time values were used already: `jti` of DPoP proofs (RFC 9449 §11.1) and of client assertions (RFC 7523 §3).
+//! Which one-time values were used already: `jti` of DPoP proofs (RFC 9449 §11.1) and of assertions (RFC 7523 §3).
 //!
 //! The memory belongs to the shell, one a process; `now` comes from outside. It is bounded for each owner (the key of a proof, the
 //! client of an assertion), so that who floods it fills their own share and never pushes out a value of somebody else, nor one of their
@@ -18,6 +18,8 @@ use std::sync::{Mutex, PoisonError};
 pub enum ReplayKind {
     /// The `jti` of a client assertion.
     ClientAssertion,
+    /// The `jti` of an assertion that is an authorization grant.
+    GrantAssertion,
     /// A DPoP proof at the authorization server, by a key that anyone may have made.
     ProofAtServer,
     /// A DPoP proof beside an access token that is bound to its key.
@@ -27,8 +29,9 @@ pub enum ReplayKind {
 }
 
 impl ReplayKind {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::ClientAssertion,
+        Self::GrantAssertion,
         Self::ProofAtServer,
         Self::ProofWithToken,
         Self::SignedRequest,
@@ -40,6 +43,7 @@ impl ReplayKind {
             Self::ProofAtServer => 2,
             Self::ProofWithToken => 3,
             Self::SignedRequest => 4,
+            Self::GrantAssertion => 5,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::authority::{self, Authority, AuthorityError};
 use crate::directory::Directory;
-use crate::foreign_keys::ForeignKeys;
+use crate::foreign_keys::{ForeignKeys, ForeignOrigin};
 use crate::jobs::Jobs;
 use crate::keyring::{KeyRing, KeyRingError, KeyRingOptions};
 use crate::metrics::Metrics;
@@ -21,16 +21,15 @@ use countersign_audit::event::{ConfigurationApplied, Started, Stopped, Verdict};
 use countersign_audit::{Code, Count, Digest, Event, Origin, Record, Text};
 use countersign_authn::dpop::{NonceUse, Nonces};
 use countersign_authn::replay::ReplayLimits;
-use countersign_base::{Clock, Duration, Issuer, Tenant, UnixTime};
+use countersign_base::{Clock, Duration, Tenant, UnixTime};
 use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
-use countersign_net::{HttpClient, TlsError};
+use countersign_net::TlsError;
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, AuditUnavailable};
 use countersign_store::{Details, Keks, Recorder, ReplayMemory, Store, StoreError, StoreOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use url::Url;
 
 /// A node that could not read revocations for longer than this denies.
 pub const REVOCATION_STALENESS_MAX: Duration = Duration::from_secs(30);
@@ -78,12 +77,10 @@ pub struct FabricOptions {
     pub configuration: [u8; 32],
     /// How long the sealed queries behind decisions are kept.
     pub details_for: Duration,
-    /// The client with which keys of foreign issuers are fetched.
-    pub http: HttpClient,
-    /// Foreign issuers and the addresses of their keys.
-    pub foreign: Vec<(Issuer, Url)>,
     /// Identity providers that are not ours.
     pub upstreams: Vec<UpstreamOptions>,
+    /// Foreign issuers and where their keys come from.
+    pub foreign: Vec<ForeignOrigin>,
     /// When DPoP proofs must carry a nonce.
     pub nonces: NonceUse,
     /// Where traces go, if anywhere.
@@ -284,8 +281,8 @@ impl Fabric {
                 REVOCATION_STALENESS_MAX,
                 u64::from_be_bytes(random.bytes()),
             ),
-            foreign: ForeignKeys::new(options.http, clock.clone(), options.foreign),
             upstreams: Upstreams::default(),
+            foreign: ForeignKeys::new(clock.clone(), options.foreign),
             metrics,
             traces,
             running: Mutex::new(None),

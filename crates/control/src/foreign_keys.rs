@@ -1,10 +1,13 @@
-//! Keys of issuers that are not ours: fetched over HTTP when [`countersign_authn::jwks`] says so, and by nobody else.
+//! Keys of issuers that are not ours: from the configuration, or fetched over HTTP when [`countersign_authn::jwks`] says so, and by nobody else.
 //!
-//! Our own tenants' keys never come here; the [`crate::KeyRing`] answers for them.
+//! An issuer's keys belong to the tenant that trusts it: two tenants may name the same issuer and take its keys from different places. Our own tenants'
+//! keys never come here; the [`crate::KeyRing`] answers for them.
 
+use arc_swap::ArcSwap;
 use countersign_authn::jwks::{FetchFailed, FetchTicket, IssuerKeys, JwksLimits, Lookup};
-use countersign_base::{Clock, Duration, Issuer, Kid};
-use countersign_crypto::jose::{Algorithm, JwkSet, VerifyingKey};
+use countersign_authn::trust::{ForeignKeyNeeded, IssuerName, bundle_keys};
+use countersign_base::{Clock, Duration, Kid, Tenant};
+use countersign_crypto::jose::{Algorithm, JoseError, JwkSet, VerifyingKey};
 use countersign_net::HttpClient;
 use http::StatusCode;
 use std::collections::BTreeMap;
@@ -24,45 +27,115 @@ pub enum ForeignKey {
     Unknown,
 }
 
-struct Foreign {
+/// What a set of keys looks like where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFormat {
+    /// A JWK set (RFC 7517 §5).
+    JwkSet,
+    /// A SPIFFE trust bundle.
+    SpiffeBundle,
+}
+
+impl KeyFormat {
+    /// Reads a set; keys that cannot be used are left out.
+    ///
+    /// # Errors
+    /// When it is no set at all.
+    pub fn read(self, bytes: &[u8]) -> Result<JwkSet, JoseError> {
+        match self {
+            Self::JwkSet => JwkSet::parse(bytes).map(|(set, skipped)| {
+                if !skipped.is_empty() {
+                    tracing::warn!(event = "jwks_keys_skipped", count = skipped.len());
+                }
+                set
+            }),
+            Self::SpiffeBundle => bundle_keys(bytes),
+        }
+    }
+}
+
+/// Where an issuer's keys come from.
+pub enum ForeignSource {
+    /// The configuration holds them.
+    Fixed(JwkSet),
+    /// An address, and the client that trusts its server.
+    Fetched {
+        /// The address.
+        address: Url,
+        /// What is found there.
+        format: KeyFormat,
+        /// Who fetches it.
+        http: Box<HttpClient>,
+    },
+}
+
+/// A foreign issuer of a tenant.
+pub struct ForeignOrigin {
+    /// The tenant that trusts it.
+    pub tenant: Tenant,
+    /// What the configuration calls it.
+    pub name: IssuerName,
+    /// Where its keys come from.
+    pub source: ForeignSource,
+}
+
+struct Fetched {
     address: Url,
+    format: KeyFormat,
+    http: HttpClient,
     keys: Mutex<IssuerKeys>,
     arrived: Notify,
 }
 
+enum Foreign {
+    Fetched(Fetched),
+    Fixed(JwkSet),
+}
+
+type Issuers = BTreeMap<(Tenant, IssuerName), Arc<Foreign>>;
+
 /// The foreign issuers that are trusted, and their keys.
 pub struct ForeignKeys {
-    http: HttpClient,
     clock: Clock,
-    issuers: BTreeMap<Issuer, Arc<Foreign>>,
+    issuers: ArcSwap<Issuers>,
     /// Sets that arrived.
     arrivals: AtomicU64,
 }
 
 impl ForeignKeys {
-    /// `issuers` with the addresses of their JWK sets, as the configuration names them.
+    /// The issuers that the configuration names.
     #[must_use]
-    pub fn new(
-        http: HttpClient,
-        clock: Clock,
-        issuers: impl IntoIterator<Item = (Issuer, Url)>,
-    ) -> Self {
-        let foreign = |address| {
-            Arc::new(Foreign {
-                address,
-                keys: Mutex::new(IssuerKeys::new(JwksLimits::default())),
-                arrived: Notify::new(),
-            })
-        };
-        Self {
-            http,
+    pub fn new(clock: Clock, origins: Vec<ForeignOrigin>) -> Self {
+        let keys = Self {
             clock,
-            issuers: issuers
-                .into_iter()
-                .map(|(issuer, address)| (issuer, foreign(address)))
-                .collect(),
+            issuers: ArcSwap::default(),
             arrivals: AtomicU64::new(0),
-        }
+        };
+        keys.replace(origins);
+        keys
+    }
+
+    /// Trusts these issuers from now on and no others. What was fetched is fetched anew.
+    pub fn replace(&self, origins: Vec<ForeignOrigin>) {
+        let issuers = origins.into_iter().map(|origin| {
+            let foreign = match origin.source {
+                ForeignSource::Fixed(set) => Foreign::Fixed(set),
+                ForeignSource::Fetched {
+                    address,
+                    format,
+                    http,
+                } => Foreign::Fetched(Fetched {
+                    address,
+                    format,
+                    http: *http,
+                    keys: Mutex::new(IssuerKeys::new(JwksLimits::default())),
+                    arrived: Notify::new(),
+                }),
+            };
+            ((origin.tenant, origin.name), Arc::new(foreign))
+        });
+        self.issuers.store(Arc::new(issuers.collect()));
+        self.arrivals.fetch_add(1, Ordering::Release);
     }
 
     /// A number that changes whenever a set of keys arrived: what was verified under another number is verified anew.
@@ -71,16 +144,22 @@ impl ForeignKeys {
         self.arrivals.load(Ordering::Acquire)
     }
 
-    /// The key of `issuer` that a token names.
-    pub async fn find(
-        &self,
-        issuer: &Issuer,
-        kid: Option<&Kid>,
-        algorithm: Algorithm,
-    ) -> ForeignKey {
-        let Some(foreign) = self.issuers.get(issuer) else {
+    /// The key of an issuer of `tenant` that a token demands.
+    pub async fn find(&self, tenant: &Tenant, needed: &ForeignKeyNeeded) -> ForeignKey {
+        let key = (tenant.clone(), needed.issuer.clone());
+        let Some(foreign) = self.issuers.load().get(&key).cloned() else {
             return ForeignKey::Unknown;
         };
+        let (kid, algorithm) = (needed.kid.as_ref(), needed.algorithm);
+        match &*foreign {
+            Foreign::Fixed(set) => {
+                fixed(set, kid, algorithm).map_or(ForeignKey::Unknown, ForeignKey::Found)
+            }
+            Foreign::Fetched(fetched) => self.look(fetched, kid, algorithm).await,
+        }
+    }
+
+    async fn look(&self, foreign: &Fetched, kid: Option<&Kid>, algorithm: Algorithm) -> ForeignKey {
         loop {
             let arrived = foreign.arrived.notified();
             let mut arrived = std::pin::pin!(arrived);
@@ -108,7 +187,11 @@ impl ForeignKeys {
 
     /// Refreshes what is due before anybody misses it; a background job calls this.
     pub async fn refresh(&self) {
-        for foreign in self.issuers.values() {
+        let issuers = self.issuers.load_full();
+        for foreign in issuers.values() {
+            let Foreign::Fetched(foreign) = &**foreign else {
+                continue;
+            };
             let due = foreign
                 .keys
                 .lock()
@@ -120,8 +203,8 @@ impl ForeignKeys {
         }
     }
 
-    async fn fetch(&self, foreign: &Foreign, ticket: FetchTicket) {
-        let outcome = self.download(&foreign.address).await;
+    async fn fetch(&self, foreign: &Fetched, ticket: FetchTicket) {
+        let outcome = foreign.download().await;
         if outcome.is_err() {
             tracing::warn!(event = "jwks_fetch_failed");
         }
@@ -133,21 +216,35 @@ impl ForeignKeys {
         self.arrivals.fetch_add(1, Ordering::Release);
         foreign.arrived.notify_waiters();
     }
+}
 
-    async fn download(&self, address: &Url) -> Result<(JwkSet, Duration), FetchFailed> {
-        let answer = self.http.get(address).await.map_err(|_| FetchFailed)?;
+impl Fetched {
+    async fn download(&self) -> Result<(JwkSet, Duration), FetchFailed> {
+        let answer = self
+            .http
+            .get(&self.address)
+            .await
+            .map_err(|_| FetchFailed)?;
         if answer.status != StatusCode::OK {
             return Err(FetchFailed);
         }
-        let (set, skipped) = JwkSet::parse(&answer.body).map_err(|_| FetchFailed)?;
-        if !skipped.is_empty() {
-            tracing::warn!(event = "jwks_keys_skipped", count = skipped.len());
-        }
+        let set = self.format.read(&answer.body).map_err(|_| FetchFailed)?;
         let cache_control = answer
             .headers
             .get(http::header::CACHE_CONTROL)
             .and_then(|value| value.to_str().ok());
         Ok((set, cache_control.and_then(max_age).unwrap_or_default()))
+    }
+}
+
+/// The key of that name, or the only one that fits a token without a name.
+fn fixed(set: &JwkSet, kid: Option<&Kid>, algorithm: Algorithm) -> Option<VerifyingKey> {
+    let mut candidates = set.candidates(kid, algorithm);
+    let first = candidates.next()?;
+    if candidates.next().is_some() {
+        None
+    } else {
+        Some(first.clone())
     }
 }
 

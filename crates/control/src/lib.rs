@@ -29,7 +29,7 @@ pub use authority::Authority;
 pub use ciba_notice::CibaNotice;
 pub use directory::Directory;
 pub use fabric::{Fabric, FabricOptions, Progress, StartError};
-pub use foreign_keys::{ForeignKey, ForeignKeys};
+pub use foreign_keys::{ForeignKey, ForeignKeys, ForeignOrigin, ForeignSource, KeyFormat};
 pub use keyring::{KeyRing, KeyRingError, KeyRingOptions, PublishedKeys, Signer};
 pub use metrics::Metrics;
 pub use mint::revocation_list::{ListError, revocation_list};

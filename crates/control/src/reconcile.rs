@@ -315,8 +315,17 @@ impl Reconciler<'_> {
         if let Some(secret) = secret {
             let key = self.secrets.client_secret_key(&record.tenant);
             let tag = secret_tag(&key, &record.tenant, &record.id, &secret);
-            record.authentication = ClientAuthentication::Secret {
-                tag: tag.as_bytes().to_vec(),
+            let tag = tag.as_bytes().to_vec();
+            record.authentication = match record.authentication {
+                ClientAuthentication::PostedSecret { .. } => {
+                    ClientAuthentication::PostedSecret { tag }
+                }
+                ClientAuthentication::Certificates { .. }
+                | ClientAuthentication::Keys { .. }
+                | ClientAuthentication::Public
+                | ClientAuthentication::Secret { .. }
+                | ClientAuthentication::TlsSubject { .. }
+                | ClientAuthentication::Workload { .. } => ClientAuthentication::Secret { tag },
             };
         }
         let mut connection = self.store.read().await?;
@@ -413,11 +422,7 @@ impl Reconciler<'_> {
 /// The name of a method of client authentication, as records say it.
 #[must_use]
 pub fn method(authentication: &ClientAuthentication) -> Code {
-    match authentication {
-        ClientAuthentication::Keys { .. } => Code::of("private_key_jwt"),
-        ClientAuthentication::Public => Code::of("none"),
-        ClientAuthentication::Secret { .. } => Code::of("client_secret_basic"),
-    }
+    Code::of(authentication.method())
 }
 
 #[cfg(test)]

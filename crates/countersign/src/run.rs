@@ -3,6 +3,7 @@
 //! Not here: what a command line prints, and what a signal does; see [`crate::verb`].
 
 mod declared;
+mod foreign;
 mod identity_providers;
 mod planes;
 mod routes;
@@ -29,11 +30,9 @@ use countersign_crypto::password::Cost;
 use countersign_crypto::x509::X509Error;
 use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
 use countersign_keys::RotationPolicy;
-use countersign_net::client::ClientOptions;
-use countersign_net::tls::Alpn;
 use countersign_net::{
-    ClientCertificates, Drain, DrainTrigger, EgressPolicy, HttpClient, Limits, Listener, Listeners,
-    ServerTls, TlsClient, TlsError, TlsIdentity, Transport, TrustRoots, from_tower, runtime, serve,
+    ClientCertificates, Drain, DrainTrigger, Limits, Listener, Listeners, ServerTls, TlsError,
+    TlsIdentity, Transport, TrustRoots, from_tower, runtime, serve,
 };
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::{Store, StoreOptions, StoreUrl};
@@ -185,7 +184,9 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let fabric = Fabric::start(fabric_options(options, &base)?).await?;
     remember_issuer(&fabric, &base).await?;
     let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())?;
-    let tls = Certificates::new(&fabric, &config.listeners.names, &roots)?;
+    let origins = foreign::origins(&config, &roots).map_err(RunError::Config)?;
+    fabric.foreign_keys().replace(origins);
+    let tls = Certificates::new(&fabric, &config.listeners.names)?;
     let administrator = administrator(&fabric, bound.control)?;
 
     let built = routes::build(&config, &fabric, &base, &roots).map_err(RunError::Config)?;
@@ -332,11 +333,12 @@ struct Certificates {
 }
 
 impl Certificates {
-    fn new(fabric: &Fabric, names: &[String], roots: &TrustRoots) -> Result<Self, RunError> {
+    fn new(fabric: &Fabric, names: &[String]) -> Result<Self, RunError> {
         let issued = fabric.authority().server(names, fabric.now())?;
         let identity = TlsIdentity::from_issued(&issued)?;
-        // Browsers are never asked for a certificate; clients are, at the other door.
-        let machines = || ServerTls::new(&identity, ClientCertificates::Optional(roots.clone()));
+        // Browsers are never asked for a certificate; clients are, at the other door. Whose certificates are believed is each tenant's own affair, and a token
+        // that is bound to one is bound to it whoever issued it, so these doors ask for the key and nothing more.
+        let machines = || ServerTls::new(&identity, ClientCertificates::Held);
         Ok(Self {
             identity: ServerTls::new(&identity, ClientCertificates::None)?,
             identity_mtls: machines()?,
@@ -428,11 +430,7 @@ fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunErro
             .audit
             .details_for
             .map_or(Duration::from_secs(30 * 86_400), |span| span.0),
-        http: HttpClient::new(
-            outbound_tls()?,
-            EgressPolicy::public_only(),
-            ClientOptions::default(),
-        ),
+        // They need the authority that only the started fabric has; [`run`] fills them in before anything listens.
         foreign: Vec::new(),
         upstreams: identity_providers::upstreams(config).map_err(RunError::Config)?,
         traces: traces::options(config).map_err(refused)?,
@@ -475,6 +473,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
             .into_iter()
             .flatten(),
     );
+    errors.extend(foreign::check(config, now).err().into_iter().flatten());
     errors.extend(traces::options(config).err());
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
@@ -508,17 +507,6 @@ fn rotation(config: &Config) -> Result<RotationPolicy, ConfigError> {
         TOKEN_LIFETIME_MAX,
     )
     .map_err(|error| ConfigError::in_file(&config.dir.join(FILE), error.to_string()))
-}
-
-/// No foreign issuer can be configured yet, so nothing outside is trusted: an authority that nobody has the key of.
-fn outbound_tls() -> Result<TlsClient, RunError> {
-    let nobody = countersign_crypto::x509::CertificateAuthority::generate(
-        "nobody",
-        &Random::system(),
-        system_clock().now(),
-    )?;
-    let roots = TrustRoots::from_pem(nobody.certificate_pem().as_bytes())?;
-    Ok(TlsClient::new(&roots, None, Alpn::Http1)?)
 }
 
 /// A digest by which records tell one configuration from another.
@@ -558,10 +546,12 @@ impl Running {
         let routes =
             routes::build(config, &self.fabric, &self.base, &roots).map_err(RunError::Config)?;
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
+        let origins = foreign::origins(config, &roots).map_err(RunError::Config)?;
         let changes = self
             .fabric
             .apply(declared, configuration_digest(config))
             .await?;
+        self.fabric.foreign_keys().replace(origins);
         self.fabric.replace_policies(policies);
         self.fabric.replace_upstreams(upstreams);
         self.gateway.replace_routes(routes);

@@ -1,15 +1,19 @@
 //! X.509: the development CA and the certificates it issues, and what is read of a peer's certificate.
 //!
 //! The CA is for development and for the fabric's own connections on one machine; it keeps no list of what it issued, because its
-//! certificates live for hours. Not here: path validation, which is rustls's, and certificate requests.
+//! certificates live for hours. Not here: path validation of servers, which is rustls's, and certificate requests.
 
 mod authority;
+mod name;
+mod path;
 mod peer;
 
 pub use authority::{
     CertificateAuthority, CertificateRequest, CertificateUsage, IssuedCertificate,
 };
-pub use peer::{CertificateThumbprint, PeerCertificate};
+pub use name::{DistinguishedName, NotADistinguishedName};
+pub use path::{TrustAnchors, TrustedCertificate};
+pub use peer::{AlternativeNames, CertificateThumbprint, PeerCertificate};
 
 /// Why a certificate cannot be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +33,9 @@ pub enum X509Error {
     /// Signing failed.
     #[error("the certificate cannot be signed")]
     Signing,
+    /// No path leads from the certificate to an authority that is trusted for it, now.
+    #[error("no trusted authority stands behind the certificate")]
+    Untrusted,
 }
 
 #[cfg(test)]

@@ -87,6 +87,14 @@ fn texts() -> Vec<Example> {
             "\ngrant_type=authorization_code&client_id=phone",
         ),
         text(
+            "client-authentication",
+            "posted-secret",
+            "\ngrant_type=client_credentials&client_id=portal&client_secret=x",
+        ),
+        text("tls-subject", "dn", "dn:CN=billing,O=Example\\, Ltd,C=DE"),
+        text("tls-subject", "ip", "ip:192.0.2.1"),
+        text("tls-subject", "uri", "uri:spiffe://example.org/billing"),
+        text(
             "redirect-uri",
             "https",
             "https://portal.example/callback?x=1",
@@ -118,6 +126,11 @@ fn requests() -> Vec<Example> {
             "token-request",
             "client-credentials",
             "grant_type=client_credentials&scope=orders%3Aread&resource=https%3A%2F%2Forders.example",
+        ),
+        text(
+            "token-request",
+            "jwt-bearer",
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=a.b.c&resource=https%3A%2F%2Forders.example",
         ),
         text(
             "token-request",
@@ -193,7 +206,37 @@ fn jose() -> Result<Vec<Example>, Failed> {
     let assertion_form = format!(
         "\ngrant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}"
     );
+    let grant: SigningKey<ClientAssertion> = key(Algorithm::Es256)?;
+    let service_account = sign_jwt(
+        &grant,
+        &json!({"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:batch:nightly", "aud": ["https://localhost:8443"], "exp": 1_900_000_000}),
+    )?;
+    let assertion_type =
+        "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+    let granted = sign_jwt(
+        &grant,
+        &json!({"iss": "https://idp.partner.example", "sub": "u-1", "aud": "https://localhost:8443", "exp": 1_900_000_000, "jti": "four"}),
+    )?;
+    let mut bundle_key = grant
+        .public_jwk()
+        .to_published_json(grant.kid(), Algorithm::Es256);
+    if let Some(members) = bundle_key.as_object_mut() {
+        members.insert("use".to_owned(), "jwt-svid".into());
+    }
     let mut all = vec![
+        (
+            "client-authentication",
+            "service-account",
+            format!("\n{assertion_type}&client_assertion={service_account}").into_bytes(),
+        ),
+        ("grant-assertion", "seed", granted.into_bytes()),
+        (
+            "spiffe-bundle",
+            "seed",
+            json!({"spiffe_sequence": 1, "keys": [bundle_key]})
+                .to_string()
+                .into_bytes(),
+        ),
         (
             "authorization-header",
             "bearer",

@@ -132,6 +132,24 @@ pub const TARGETS: &[Target] = &[
         words: authn::FORM_WORDS,
     },
     Target {
+        name: "grant-assertion",
+        about: "an assertion of a foreign issuer as a grant (RFC 7523)",
+        run: authn::grant_assertion,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "tls-subject",
+        about: "the name of a client's certificates (RFC 8705, RFC 4514)",
+        run: authn::tls_subject,
+        words: authn::SUBJECT_WORDS,
+    },
+    Target {
+        name: "spiffe-bundle",
+        about: "a trust bundle of SPIFFE",
+        run: authn::spiffe_bundle,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
         name: "redirect-uri",
         about: "a redirect URI",
         run: oauth::redirect_uri,

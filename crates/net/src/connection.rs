@@ -30,7 +30,7 @@ impl Scheme {
 
 /// What is known of one accepted connection.
 pub struct Connection {
-    /// The peer's certificate, checked against the listener's certificate authority.
+    /// The certificate whose key the peer holds; whether an authority stands behind it, the listener or whoever uses it has asked.
     pub peer: Peer,
     /// The address the connection came from.
     pub remote: SocketAddr,

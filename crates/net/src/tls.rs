@@ -6,16 +6,20 @@ use crate::Peer;
 use arc_swap::ArcSwap;
 use countersign_base::{Conditional, NoTls};
 use countersign_crypto::x509::{IssuedCertificate, PeerCertificate, X509Error};
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::{ClientSessionMemoryCache, Resumption};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::danger::ClientCertVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore,
+    ServerConfig, SignatureScheme, SupportedProtocolVersion,
+};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -135,6 +139,9 @@ impl TrustRoots {
 /// What a listener does about certificates of clients.
 #[derive(Clone)]
 pub enum ClientCertificates {
+    /// Asked for, and taken from whoever holds its key: who stands behind a certificate is asked where it is used, because the answer differs from tenant to
+    /// tenant, and a self-signed one has nobody (RFC 8705 §2.2).
+    Held,
     /// Never asked for, so that browsers show no dialog.
     None,
     /// Asked for; a client without one is served, a client with one that does not verify is not.
@@ -195,11 +202,73 @@ fn client_verifier(
         WebPkiClientVerifier::builder_with_provider(roots.0, Arc::clone(&PROVIDER))
     };
     let verifier = match clients {
+        ClientCertificates::Held => return Ok(Some(Arc::new(HeldCertificate))),
         ClientCertificates::None => return Ok(None),
         ClientCertificates::Optional(roots) => builder(roots).allow_unauthenticated().build(),
         ClientCertificates::Required(roots) => builder(roots).build(),
     };
     verifier.map(Some).map_err(|_| TlsError::Roots)
+}
+
+/// Checks that the peer holds the key of its certificate, and that the certificate can be read. Nothing is said about who issued it.
+#[derive(Debug)]
+struct HeldCertificate;
+
+impl ClientCertVerifier for HeldCertificate {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        chain(end_entity, intermediates)
+            .map(|_certificate| ClientCertVerified::assertion())
+            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &PROVIDER.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &PROVIDER.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        PROVIDER
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+fn chain(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> Result<PeerCertificate, X509Error> {
+    let intermediates = intermediates
+        .iter()
+        .map(|certificate| certificate.as_ref().to_vec());
+    PeerCertificate::from_chain(leaf.as_ref().to_vec(), intermediates.collect())
 }
 
 struct HotCertificate(ArcSwap<CertifiedKey>);
@@ -268,8 +337,8 @@ impl TlsClient {
 
 /// The certificate that the client of a finished handshake proved to hold. One that verifies but can't be read is broken, not absent.
 pub(crate) fn peer_of(connection: &rustls::ServerConnection) -> Result<Peer, X509Error> {
-    match connection.peer_certificates().and_then(<[_]>::first) {
-        Some(leaf) => PeerCertificate::from_der(leaf.as_ref().to_vec()).map(Conditional::Present),
+    match connection.peer_certificates().and_then(<[_]>::split_first) {
+        Some((leaf, intermediates)) => chain(leaf, intermediates).map(Conditional::Present),
         None => Ok(Conditional::Absent(NoTls::NoCertificate)),
     }
 }

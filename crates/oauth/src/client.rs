@@ -16,7 +16,10 @@ pub use tokens::{AccessTokenFormat, RefreshRule, TokenRules};
 use crate::client::delegation::DelegationRules;
 use crate::redirect::RedirectUri;
 use crate::subject_identifier::{self, SubjectType};
-use countersign_authn::client::{ClientState, Method, Registration};
+use countersign_authn::client::{
+    ClientState, Method, RegisteredCertificates, Registration, TlsSubject,
+};
+use countersign_authn::trust::IssuerName;
 use countersign_base::{
     Audience, Bounded, ClientId, Duration, Scopes, Tenant, UnixTime, UserId, limits,
 };
@@ -144,9 +147,12 @@ impl ClientRecord {
     #[must_use]
     pub const fn confidentiality(&self) -> Confidentiality {
         match self.authentication {
-            ClientAuthentication::Keys { .. } | ClientAuthentication::Secret { .. } => {
-                Confidentiality::Confidential
-            }
+            ClientAuthentication::Certificates { .. }
+            | ClientAuthentication::Keys { .. }
+            | ClientAuthentication::PostedSecret { .. }
+            | ClientAuthentication::Secret { .. }
+            | ClientAuthentication::TlsSubject { .. }
+            | ClientAuthentication::Workload { .. } => Confidentiality::Confidential,
             ClientAuthentication::Public => Confidentiality::Public,
         }
     }
@@ -155,12 +161,15 @@ impl ClientRecord {
     #[must_use]
     pub fn registration(&self) -> Registration {
         let method = match &self.authentication {
+            ClientAuthentication::Certificates { registered } => {
+                Method::Certificates(registered.clone())
+            }
             ClientAuthentication::Keys { jwks } => Method::Keys(key_set(jwks)),
+            ClientAuthentication::PostedSecret { tag } => secret(tag, Method::PostedSecret),
             ClientAuthentication::Public => Method::Public,
-            ClientAuthentication::Secret { tag } => match <[u8; 32]>::try_from(tag.as_slice()) {
-                Ok(tag) => Method::Secret(Tag::from_bytes(tag)),
-                Err(_) => Method::Keys(JwkSet::from_keys(Vec::new())),
-            },
+            ClientAuthentication::Secret { tag } => secret(tag, Method::Secret),
+            ClientAuthentication::TlsSubject { subject } => Method::TlsSubject(subject.clone()),
+            ClientAuthentication::Workload { issuer } => Method::Workload(issuer.clone()),
         };
         let state = if self.enabled {
             ClientState::Enabled
@@ -193,6 +202,7 @@ impl ClientRecord {
             return Err(RegistrationError::NoRedirectUri);
         }
         let service_grant = self.grants.contains(&GrantType::ClientCredentials)
+            || self.grants.contains(&GrantType::JwtBearer)
             || self.grants.contains(&GrantType::TokenExchange);
         if service_grant && self.confidentiality() == Confidentiality::Public {
             return Err(RegistrationError::PublicServiceClient);
@@ -233,6 +243,14 @@ impl ClientRecord {
     }
 }
 
+/// A tag that is none is no method at all: nothing verifies under no keys.
+fn secret(tag: &[u8], method: fn(Tag) -> Method) -> Method {
+    match <[u8; 32]>::try_from(tag) {
+        Ok(tag) => method(Tag::from_bytes(tag)),
+        Err(_) => Method::Keys(JwkSet::from_keys(Vec::new())),
+    }
+}
+
 fn key_set(jwks: &serde_json::Value) -> JwkSet {
     match JwkSet::parse(jwks.to_string().as_bytes()) {
         Ok((keys, _skipped)) => keys,
@@ -268,10 +286,20 @@ pub enum Application {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "method")]
 pub enum ClientAuthentication {
+    /// `self_signed_tls_client_auth` (RFC 8705 §2.2).
+    Certificates {
+        /// What the client may show.
+        registered: RegisteredCertificates,
+    },
     /// `private_key_jwt` (RFC 7523 §2.2) with one of these public keys.
     Keys {
         /// The client's JWK set (RFC 7517 §5), public members only.
         jwks: serde_json::Value,
+    },
+    /// `client_secret_post` (RFC 6749 §2.3.1), where the tenant allows it. Only a keyed hash of the secret is kept (R30).
+    PostedSecret {
+        /// The 32 bytes of the tag.
+        tag: Vec<u8>,
     },
     /// `none`: a public client.
     Public,
@@ -280,15 +308,37 @@ pub enum ClientAuthentication {
         /// The 32 bytes of the tag.
         tag: Vec<u8>,
     },
+    /// `tls_client_auth` (RFC 8705 §2.1).
+    TlsSubject {
+        /// The one name of its certificates.
+        subject: TlsSubject,
+    },
+    /// A workload identity of an issuer that the tenant trusts; the tenant's rules say which subjects are this client.
+    Workload {
+        /// What the configuration calls the issuer.
+        issuer: IssuerName,
+    },
+}
+
+impl ClientAuthentication {
+    /// The name of the method (RFC 8414 §2). A workload's is that of its issuer's kind; see `countersign_authn::client::AuthenticatedBy`.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Certificates { .. } => "self_signed_tls_client_auth",
+            Self::Keys { .. } => "private_key_jwt",
+            Self::PostedSecret { .. } => "client_secret_post",
+            Self::Public => "none",
+            Self::Secret { .. } => "client_secret_basic",
+            Self::TlsSubject { .. } => "tls_client_auth",
+            Self::Workload { .. } => "workload",
+        }
+    }
 }
 
 impl fmt::Debug for ClientAuthentication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Keys { .. } => "Keys",
-            Self::Public => "Public",
-            Self::Secret { .. } => "Secret",
-        })
+        f.write_str(self.method())
     }
 }
 
@@ -316,6 +366,9 @@ pub enum GrantType {
     /// RFC 8628 §3.4.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
     DeviceCode,
+    /// RFC 7523 §2.1; identity assertions too.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:jwt-bearer")]
+    JwtBearer,
     /// RFC 6749 §6.
     #[serde(rename = "refresh_token")]
     RefreshToken,
@@ -326,11 +379,12 @@ pub enum GrantType {
 
 impl GrantType {
     /// Every grant, in the order of metadata.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AuthorizationCode,
         Self::Ciba,
         Self::ClientCredentials,
         Self::DeviceCode,
+        Self::JwtBearer,
         Self::RefreshToken,
         Self::TokenExchange,
     ];
@@ -343,6 +397,7 @@ impl GrantType {
             Self::Ciba => "urn:openid:params:grant-type:ciba",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::RefreshToken => "refresh_token",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
@@ -440,7 +495,7 @@ pub enum RegistrationError {
     ProfileResponseMode,
     /// A public client has no identity of its own to act with.
     #[error(
-        "a public client cannot use client_credentials or token exchange: register a secret or keys"
+        "a public client cannot use client_credentials, jwt-bearer or token exchange: register a secret, keys or a certificate"
     )]
     PublicServiceClient,
     /// A registration that could never work.

@@ -34,6 +34,12 @@ pub enum OAuthError {
     /// RT-9.
     #[error("authorization details wider than the grant's")]
     AuthorizationDetailsWider,
+    /// An assertion as a grant that does not hold (RFC 7523 §3.1), with the reason for the log.
+    #[error("assertion refused: {0}")]
+    AssertionRefused(&'static str),
+    /// Its `jti` was used before.
+    #[error("assertion used before")]
+    AssertionReplayed,
     /// No such audience is registered for this client, or it is outside the grant (RT-8, TX-2).
     #[error("audience not permitted")]
     AudienceNotPermitted,
@@ -333,7 +339,9 @@ impl OAuthError {
             }
             Self::RequestObjectRefused(_) => ErrorCode::InvalidRequestObject,
             Self::DpopProofRefused | Self::KeyRequired => ErrorCode::InvalidDpopProof,
-            Self::CodeOfAnotherClient
+            Self::AssertionRefused(_)
+            | Self::AssertionReplayed
+            | Self::CodeOfAnotherClient
             | Self::CodeExpired
             | Self::CodeReused
             | Self::CodeUnknown
@@ -400,6 +408,8 @@ impl OAuthError {
             Self::AuthorizationDetailsSchema => "authorization_details_schema",
             Self::AuthorizationDetailsType => "authorization_details_type",
             Self::AuthorizationDetailsWider => "authorization_details_wider",
+            Self::AssertionRefused(reason) => reason,
+            Self::AssertionReplayed => "grant_assertion_replayed",
             Self::AudienceNotPermitted => "audience_not_permitted",
             Self::AuthorizationPending => "authorization_pending",
             Self::AudienceMissing => "audience_missing",
@@ -488,6 +498,7 @@ impl OAuthError {
                 "a type of authorization_details is not available to this client"
             }
             Self::AuthorizationDetailsWider => "authorization_details are not part of this grant",
+            Self::AssertionRefused(_) | Self::AssertionReplayed => "the assertion is not valid",
             Self::AudienceMissing => "name the audience with the resource parameter",
             Self::AudienceNotPermitted => "this audience is not available to this client or grant",
             Self::AudienceRepeated => "name exactly one audience",

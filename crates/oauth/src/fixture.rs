@@ -13,9 +13,10 @@ use crate::user::{ResolvedUser, UserRecord};
 use crate::{FamilyId, RefreshFamily};
 use countersign_authn::Form;
 use countersign_authn::client::{
-    self, AuthenticatedClient, ClientRules, ClientState, Method, Registration,
+    self, AuthenticatedClient, ClientRequest, ClientRules, ClientState, Method, Registration,
 };
 use countersign_authn::replay::{ReplayLimits, ReplayMemory};
+use countersign_authn::trust::ClientTrust;
 use countersign_base::{Audience, Bounded, GrantId, Secret, SessionId, Tenant, UnixTime, UserId};
 use countersign_crypto::jose::JwkThumbprint;
 use countersign_crypto::mac::MacKey;
@@ -139,7 +140,12 @@ pub(crate) fn authenticated(record: &ClientRecord) -> AuthenticatedClient {
     let mut headers = HeaderMap::new();
     let (method, body) = match record.authentication {
         ClientAuthentication::Public => (Method::Public, format!("client_id={}", record.id)),
-        ClientAuthentication::Keys { .. } | ClientAuthentication::Secret { .. } => {
+        ClientAuthentication::Certificates { .. }
+        | ClientAuthentication::Keys { .. }
+        | ClientAuthentication::PostedSecret { .. }
+        | ClientAuthentication::Secret { .. }
+        | ClientAuthentication::TlsSubject { .. }
+        | ClientAuthentication::Workload { .. } => {
             let basic = countersign_authn_basic(record.id.as_str(), "secret");
             headers.insert("authorization", basic.parse().unwrap());
             let tag = client::secret_tag(
@@ -157,7 +163,9 @@ pub(crate) fn authenticated(record: &ClientRecord) -> AuthenticatedClient {
         method,
         state: ClientState::Enabled,
     };
-    let demand = client::demand(&headers, &form(&body)).unwrap();
+    let (form, trust) = (form(&body), ClientTrust::default());
+    let request = ClientRequest::without_certificate(&headers, &form);
+    let demand = client::demand(&request, &trust).unwrap();
     let issuer = ISSUER.parse().unwrap();
     let unspent = client::prove(
         demand,
@@ -165,6 +173,7 @@ pub(crate) fn authenticated(record: &ClientRecord) -> AuthenticatedClient {
         &ClientRules {
             audience: &issuer,
             secrets: &secrets,
+            trust: &trust,
         },
         NOW,
     )
@@ -230,6 +239,7 @@ pub(crate) fn grant() -> GrantRecord {
         created: NOW,
         expires: after(8 * 3600),
         revoked: None,
+        asserted_by: None,
     }
 }
 
@@ -269,6 +279,7 @@ pub(crate) const fn fresh() -> Fresh {
     Fresh {
         grant: GrantId::from_u64(21),
         family: FamilyId::from_u64(22),
+        session: SessionId::from_u64(24),
         token_id: [23; 16],
     }
 }

@@ -1,6 +1,7 @@
 //! A grant: what a subject allowed a client. It is the unit of revocation; every token names its grant.
 
 use crate::particulars::Particulars;
+use countersign_authn::trust::IssuerName;
 use countersign_base::{Audience, ClientId, GrantId, Scopes, SessionId, Tenant, UnixTime, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct GrantRecord {
     pub expires: UnixTime,
     /// When it was revoked.
     pub revoked: Option<UnixTime>,
+    /// The foreign issuer whose assertion it came of. Such a grant has no sign-in here: its session is a name and nothing more.
+    #[serde(default)]
+    pub asserted_by: Option<IssuerName>,
 }
 
 /// Why a grant ended before its time.

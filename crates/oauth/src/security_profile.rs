@@ -291,8 +291,13 @@ impl SecurityProfile {
     /// The first thing in which the registration contradicts the profile.
     pub fn check(self, client: &ClientRecord) -> Result<(), RegistrationError> {
         let keyed = match &client.authentication {
-            ClientAuthentication::Keys { .. } => true,
-            ClientAuthentication::Public | ClientAuthentication::Secret { .. } => false,
+            ClientAuthentication::Certificates { .. }
+            | ClientAuthentication::Keys { .. }
+            | ClientAuthentication::TlsSubject { .. } => true,
+            ClientAuthentication::PostedSecret { .. }
+            | ClientAuthentication::Public
+            | ClientAuthentication::Secret { .. }
+            | ClientAuthentication::Workload { .. } => false,
         };
         if self.demands(Demand::KeyAuthentication)
             && !(keyed && client.confidentiality() == Confidentiality::Confidential)

@@ -1,4 +1,8 @@
-//! What a tenant is to the protocol: its issuer, and what each audience may see of its people.
+//! What a tenant is to the protocol: its issuer, what each audience may see of its people, and whom it believes beside itself.
+
+mod trust;
+
+pub use trust::TenantTrust;
 
 pub mod branding;
 
@@ -32,6 +36,9 @@ pub struct TenantRecord {
     /// The profile that every client is held to at least.
     #[serde(default)]
     pub profile: SecurityProfile,
+    /// Whom it believes about its clients and people.
+    #[serde(default)]
+    pub trust: TenantTrust,
 }
 
 impl TenantRecord {
@@ -50,6 +57,7 @@ impl TenantRecord {
             },
             detail_types: DetailTypes::none(),
             profile: SecurityProfile::Standard,
+            trust: TenantTrust::nobody(),
         }
     }
 

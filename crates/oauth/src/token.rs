@@ -7,6 +7,7 @@ mod authorization_code;
 mod ciba;
 mod client_credentials;
 mod device_code;
+mod jwt_bearer;
 mod polled;
 mod refresh_token;
 mod token_exchange;
@@ -15,6 +16,7 @@ pub use authorization_code::AuthorizationCodeRequest;
 pub use ciba::CibaRequest;
 pub use client_credentials::ClientCredentialsRequest;
 pub use device_code::DeviceCodeRequest;
+pub use jwt_bearer::JwtBearerRequest;
 pub use refresh_token::RefreshTokenRequest;
 pub use token_exchange::{
     ACCESS_TOKEN_TYPE, ASSERTION_LIFETIME, IdentityAssertionClaims, NotOurs, PresentedSubject,
@@ -32,7 +34,7 @@ use crate::security_profile::{Demand, SecurityProfile};
 use crate::tenant::TenantRecord;
 use countersign_authn::Form;
 use countersign_authn::client::AuthenticatedClient;
-use countersign_base::GrantId;
+use countersign_base::{GrantId, SessionId};
 use countersign_crypto::random::Random;
 
 /// A token request: one variant a grant, every parameter already of its own type.
@@ -45,6 +47,8 @@ pub enum TokenRequest {
     ClientCredentials(ClientCredentialsRequest),
     /// RFC 8628 §3.4.
     DeviceCode(DeviceCodeRequest),
+    /// RFC 7523 §2.1.
+    JwtBearer(JwtBearerRequest),
     /// RFC 6749 §6.
     RefreshToken(RefreshTokenRequest),
     /// RFC 8693 §2.1.
@@ -59,11 +63,12 @@ pub struct GrantEntry {
 }
 
 /// Every grant that exists (R26).
-pub const GRANTS: [GrantEntry; 6] = [
+pub const GRANTS: [GrantEntry; 7] = [
     authorization_code::ENTRY,
     ciba::ENTRY,
     client_credentials::ENTRY,
     device_code::ENTRY,
+    jwt_bearer::ENTRY,
     refresh_token::ENTRY,
     token_exchange::ENTRY,
 ];
@@ -92,6 +97,7 @@ impl TokenRequest {
             Self::Ciba(_) => GrantType::Ciba,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
             Self::DeviceCode(_) => GrantType::DeviceCode,
+            Self::JwtBearer(_) => GrantType::JwtBearer,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::TokenExchange(_) => GrantType::TokenExchange,
         }
@@ -116,6 +122,8 @@ pub struct Fresh {
     pub grant: GrantId,
     /// For a refresh family that begins with it.
     pub family: FamilyId,
+    /// For a sign-in that happened at somebody else's.
+    pub session: SessionId,
     /// For the `jti` of the access token.
     pub token_id: [u8; 16],
 }
@@ -127,6 +135,7 @@ impl Fresh {
         Self {
             grant: random.grant_id(),
             family: FamilyId::from_u64(u64::from_be_bytes(random.bytes())),
+            session: SessionId::from_u64(u64::from_be_bytes(random.bytes())),
             token_id: random.bytes(),
         }
     }

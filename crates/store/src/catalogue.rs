@@ -233,6 +233,12 @@ catalogue! {
         COUNT = plain "SELECT COUNT(*) FROM assertions WHERE tenant = $1 AND client = $2";
     }
 
+    /// The `jti` of assertions accepted as grants.
+    grant_assertions: Tenant {
+        SPEND = plain "INSERT INTO grant_assertions (tenant, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT (tenant, jti) DO NOTHING";
+        SWEEP = sweep "DELETE FROM grant_assertions WHERE (tenant, jti) IN (SELECT tenant, jti FROM grant_assertions WHERE expires_at < $1 LIMIT $2)";
+    }
+
     /// What was revoked while tokens of it may be alive.
     revocations: Tenant {
         ADD = plain "INSERT INTO revocations (tenant, kind, subject, not_before, expires_at) VALUES ($1, $2, $3, $4, $5)";

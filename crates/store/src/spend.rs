@@ -12,11 +12,14 @@ use crate::tables::one_time::{
     self, AuthReqId, AuthorizationCode, DeviceCode, HandleHash, OneTime,
 };
 use crate::tables::revocations::{self, Revoked};
-use crate::tables::{clients, grants, refresh_families, sessions, user_groups, users};
+use crate::tables::{
+    clients, grant_assertions, grants, refresh_families, sessions, user_groups, users,
+};
 use crate::write::{Write, apply, record_event};
 use crate::{Store, StoreError, Transaction};
 use countersign_audit::Record;
 use countersign_authn::Unspent;
+use countersign_authn::assertion::GrantAssertion;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::decoupled::{Answer, Polled};
@@ -84,7 +87,6 @@ pub enum Settled<P, E> {
 }
 
 /// What a token request presents to be taken or looked up.
-#[derive(Debug, Clone)]
 pub enum Presented {
     /// An `auth_req_id`.
     AuthReqId(HandleHash<AuthReqId>),
@@ -95,6 +97,8 @@ pub enum Presented {
         /// The client that the token is about.
         subject: ClientId,
     },
+    /// An assertion of a foreign issuer, still to be spent.
+    Assertion(Box<Unspent<GrantAssertion>>),
     /// An authorization code.
     Code(HandleHash<AuthorizationCode>),
     /// A device code.
@@ -122,6 +126,8 @@ impl From<&PresentedToken> for Presented {
 /// What the transaction took.
 #[derive(Debug)]
 pub enum Loot {
+    /// An assertion of a foreign issuer, which this transaction spent or an earlier one had.
+    Assertion(Taken<GrantAssertion>),
     /// An authorization code, or what became of it.
     Code(Taken<CodeRecord>),
     /// A request that waits for a person, and what they said.
@@ -174,11 +180,13 @@ impl Store {
         // The transaction inserts the entries before the judge, to whom this goes, is called.
         let client = countersign_authn::danger::spent(client);
         let (tenant, id) = (client.tenant().clone(), client.id().clone());
+        let (presented, assertion) = Opened::of(presented);
         let request = Request {
             tenant,
             client: id,
             jtis,
             presented,
+            assertion,
             now,
         };
         let unit = Issue {
@@ -333,7 +341,59 @@ struct Request {
     client: ClientId,
     jtis: Vec<([u8; 32], UnixTime)>,
     presented: Presented,
+    assertion: Option<Opened>,
     now: UnixTime,
+}
+
+/// An assertion of a foreign issuer beside its one-time values. The judge gets it only from [`Opened::take`], which has inserted them.
+struct Opened {
+    assertion: GrantAssertion,
+    jtis: Vec<([u8; 32], UnixTime)>,
+}
+
+impl Opened {
+    fn of(presented: Presented) -> (Presented, Option<Self>) {
+        match presented {
+            Presented::Assertion(unspent) => {
+                let jtis = unspent
+                    .entries()
+                    .iter()
+                    .map(|entry| (entry.key, entry.expires))
+                    .collect();
+                let assertion = countersign_authn::danger::spent(*unspent);
+                (Presented::Nothing, Some(Self { assertion, jtis }))
+            }
+            other => (other, None),
+        }
+    }
+
+    async fn take(
+        &self,
+        tx: &mut Transaction,
+        tenant: &Tenant,
+    ) -> Result<(Loot, Dependants), StoreError> {
+        let mut replayed = false;
+        for (jti, expires) in &self.jtis {
+            match grant_assertions::spend(tx, tenant, jti, *expires).await? {
+                Assertion::Fresh => {}
+                Assertion::Replayed => replayed = true,
+            }
+        }
+        let assertion = self.assertion.clone();
+        let taken = if replayed {
+            Taken::Spent(assertion)
+        } else {
+            Taken::Fresh(assertion)
+        };
+        // Their roles and groups are read again, and held, by whoever resolves the dependants.
+        let person = users::find_by_name(tx, tenant, &self.assertion.user).await?;
+        let dependants = Dependants {
+            grant: None,
+            session: None,
+            user: person.map(|person| person.id),
+        };
+        Ok((Loot::Assertion(taken), dependants))
+    }
 }
 
 impl<P, E, J> Unit for Issue<J>
@@ -454,6 +514,9 @@ impl Request {
             session: None,
             user: None,
         };
+        if let Some(assertion) = &self.assertion {
+            return assertion.take(tx, &self.tenant).await;
+        }
         match &self.presented {
             Presented::Code(handle) => {
                 let taken = one_time::take(tx, &self.tenant, handle, self.now).await?;
@@ -469,7 +532,6 @@ impl Request {
             }
             Presented::AuthReqId(handle) => self.poll(tx, handle).await,
             Presented::DeviceCode(handle) => self.poll(tx, handle).await,
-            Presented::ClientGrant { .. } | Presented::Nothing => Ok((Loot::Nothing, nobody)),
             Presented::Grant(grant) => {
                 // Read without a lock only to learn whose it is; neither person nor session of a grant ever changes.
                 let found = grants::find(tx, &self.tenant, *grant).await?;
@@ -479,6 +541,9 @@ impl Request {
                     user: Some(found.user),
                 });
                 Ok((Loot::Nothing, dependants))
+            }
+            Presented::Assertion(_) | Presented::ClientGrant { .. } | Presented::Nothing => {
+                Ok((Loot::Nothing, nobody))
             }
             Presented::RefreshFamily(family) => {
                 // Read without a lock only to learn whose it is; none of these columns ever changes.

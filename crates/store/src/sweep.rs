@@ -1,8 +1,9 @@
 //! Expiry, off the request path: small deletes, each its own unit, never one large one.
 
 use crate::catalogue::{
-    Statement, access_tokens, assertions, decoupled_requests, event_details, exchanges, grants,
-    one_time, refresh_families, revocations, sessions, throttle, upstream_sessions,
+    Statement, access_tokens, assertions, decoupled_requests, event_details, exchanges,
+    grant_assertions, grants, one_time, refresh_families, revocations, sessions, throttle,
+    upstream_sessions,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -48,6 +49,10 @@ impl Sweep {
         Self {
             statement: &exchanges::SWEEP,
             kept: Duration::from_secs(24 * 3600),
+        },
+        Self {
+            statement: &grant_assertions::SWEEP,
+            kept: Duration::from_secs(60),
         },
         Self {
             statement: &grants::SWEEP,

@@ -11,6 +11,7 @@ pub mod consents;
 pub mod decoupled_requests;
 pub mod event_details;
 pub mod exchanges;
+pub mod grant_assertions;
 pub mod grants;
 pub mod identity_providers;
 pub mod keks;

@@ -1,6 +1,6 @@
 //! A whole fabric in a temporary directory, for the tests of whatever answers requests on it.
 
-use crate::{FakeClock, TestAuthority};
+use crate::FakeClock;
 use countersign_authn::dpop::NonceUse;
 use countersign_base::{Duration, Tenant};
 use countersign_control::{
@@ -10,8 +10,6 @@ use countersign_crypto::jose::Algorithm;
 use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
 use countersign_keys::rotation::RotationPolicy;
-use countersign_net::tls::Alpn;
-use countersign_net::{ClientOptions, EgressPolicy, HttpClient, TlsClient, TrustRoots};
 use countersign_policy::{PolicySet, defaults};
 use countersign_store::{StoreOptions, StoreUrl};
 use std::sync::Arc;
@@ -96,10 +94,6 @@ impl TestFabric {
     ) -> Result<Self, StartError> {
         let hour = Duration::from_secs(3600);
         let rotation = RotationPolicy::new(hour, hour * 24 * 30, hour * 24, hour);
-        let roots = TestAuthority::new(clock.clock().now());
-        let tls = TrustRoots::from_pem(roots.certificate_pem().as_bytes())
-            .and_then(|roots| TlsClient::new(&roots, None, Alpn::Http1))
-            .expect("a TLS client");
         let options = FabricOptions {
             data: data.path().to_owned(),
             store: StoreOptions::new(StoreUrl::Sqlite(data.path().join("state.db"))),
@@ -118,7 +112,6 @@ impl TestFabric {
             declared,
             configuration: [0; 32],
             details_for: hour,
-            http: HttpClient::new(tls, EgressPolicy::public_only(), ClientOptions::default()),
             foreign: Vec::new(),
             upstreams: Vec::new(),
             nonces: NonceUse::AfterStart,

@@ -160,6 +160,7 @@ impl Setting {
             created: now,
             expires: now.plus(Duration::from_secs(3600)),
             revoked: None,
+            asserted_by: None,
         };
         let mut erin = person("erin", Origin::Script);
         erin.id = UserId::from_bytes([9; 16]);

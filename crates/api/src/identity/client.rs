@@ -4,11 +4,16 @@ use super::Identity;
 use super::answer::Failure;
 use super::call::Call;
 use super::record;
-use countersign_authn::client::{self, AuthenticatedClient, ClientRules, Registration};
+use countersign_authn::client::{
+    self, AuthenticatedClient, ClientDemand, ClientRequest, ClientRules, Registration,
+};
 use countersign_authn::dpop::{self, ProofUse};
-use countersign_authn::{Form, Unspent};
+use countersign_authn::trust::{AssertionFault, ClientTrust, ForeignKeyNeeded};
+use countersign_authn::{Form, KeyAnswer, Unspent};
 use countersign_base::{ClientId, Conditional, Tenant};
-use countersign_oauth::{Binding, ClientRecord, OAuthError, SecurityProfile};
+use countersign_control::{Fabric, ForeignKey};
+use countersign_crypto::x509::TrustAnchors;
+use countersign_oauth::{Binding, ClientRecord, OAuthError, SecurityProfile, TenantRecord};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -53,6 +58,35 @@ impl Registrations {
     }
 }
 
+/// Whom each tenant believes, its authorities parsed. An entry counts only for the very record it was parsed from.
+#[derive(Default)]
+pub(super) struct Trusts(RwLock<HashMap<Tenant, (Arc<TenantRecord>, Arc<ClientTrust>)>>);
+
+impl Trusts {
+    fn of(&self, tenant: &Arc<TenantRecord>, fabric: &Fabric) -> Arc<ClientTrust> {
+        if let Some((from, trust)) = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&tenant.name)
+            && Arc::ptr_eq(from, tenant)
+        {
+            return Arc::clone(trust);
+        }
+        let own = TrustAnchors::from_pem(fabric.authority().certificate_pem().as_bytes())
+            .unwrap_or_default();
+        let trust = Arc::new(tenant.trust.clients(&own));
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(
+                tenant.name.clone(),
+                (Arc::clone(tenant), Arc::clone(&trust)),
+            );
+        trust
+    }
+}
+
 /// A client whose credential holds, its one-time values still to be spent.
 pub(super) struct Caller {
     pub(super) unspent: Unspent<AuthenticatedClient>,
@@ -66,14 +100,9 @@ pub(super) async fn authenticate(
     form: &Form,
 ) -> Result<Caller, Failure> {
     let fabric = &identity.fabric;
-    let demand = match client::demand(call.headers(), form) {
-        Ok(demand) => demand,
-        Err(refusal) => {
-            record::client_refused(identity, call, None, "unknown", refusal.reason().as_str())?;
-            return Err(refusal.into());
-        }
-    };
-    let (used, method) = (demand.method(), demand.method().name());
+    let trust = identity.trusts.of(&call.tenant, fabric);
+    let demand = demanded(identity, call, form, &trust).await?;
+    let method = demand.method().name();
     let record = fabric
         .directory()
         .client(&call.tenant.name, demand.client_id())
@@ -84,6 +113,7 @@ pub(super) async fn authenticate(
     let rules = ClientRules {
         audience: &call.tenant.issuer,
         secrets: &fabric.secrets().client_secret_key(&call.tenant.name),
+        trust: &trust,
     };
     match (
         client::prove(demand, registration.as_deref(), &rules, fabric.now()),
@@ -91,7 +121,7 @@ pub(super) async fn authenticate(
     ) {
         (Ok(unspent), Some(record)) => {
             // R31: what the client's profile does not admit is no authentication, even if it holds.
-            if SecurityProfile::of(&record, &call.tenant).admits(used) {
+            if SecurityProfile::of(&record, &call.tenant).admits(unspent.method()) {
                 return Ok(Caller { unspent, record });
             }
             let error = OAuthError::ProfileAuthentication;
@@ -110,6 +140,52 @@ pub(super) async fn authenticate(
             record::client_refused(identity, call, known, method, refusal.reason().as_str())?;
             Err(refusal.into())
         }
+    }
+}
+
+/// What the request shows, with the key of the workload's issuer where it shows a workload's token.
+async fn demanded(
+    identity: &Identity,
+    call: &Call,
+    form: &Form,
+    trust: &ClientTrust,
+) -> Result<ClientDemand, Failure> {
+    let request = ClientRequest {
+        headers: call.headers(),
+        form,
+        peer: call.peer(),
+    };
+    let demand = match client::demand(&request, trust) {
+        Ok(demand) => demand,
+        Err(refusal) => {
+            record::client_refused(identity, call, None, "unknown", refusal.reason().as_str())?;
+            return Err(refusal.into());
+        }
+    };
+    let Some(needed) = demand.key() else {
+        return Ok(demand);
+    };
+    match foreign_key(&identity.fabric, &call.tenant.name, &needed).await {
+        KeyAnswer::Unavailable => {
+            // Not the client's fault, and no reason to tell it that it failed.
+            let (method, reason) = (demand.method().name(), AssertionFault::KeysUnavailable);
+            record::client_refused(identity, call, None, method, reason.as_str())?;
+            Err(Failure::Unavailable)
+        }
+        answer => Ok(demand.answered(answer)),
+    }
+}
+
+/// The key of a foreign issuer.
+pub(super) async fn foreign_key(
+    fabric: &Fabric,
+    tenant: &Tenant,
+    needed: &ForeignKeyNeeded,
+) -> KeyAnswer {
+    match fabric.foreign_keys().find(tenant, needed).await {
+        ForeignKey::Found(key) => KeyAnswer::Key(key),
+        ForeignKey::Unavailable => KeyAnswer::Unavailable,
+        ForeignKey::Unknown => KeyAnswer::Unknown,
     }
 }
 

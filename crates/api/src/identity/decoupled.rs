@@ -141,6 +141,7 @@ pub(super) async fn still_waits(
         }
         TokenRequest::AuthorizationCode(_)
         | TokenRequest::ClientCredentials(_)
+        | TokenRequest::JwtBearer(_)
         | TokenRequest::RefreshToken(_)
         | TokenRequest::TokenExchange(_) => return Ok(None),
     };

@@ -2,6 +2,7 @@
 
 use super::Identity;
 use super::answer::{Failure, json};
+use super::asserted;
 use super::body;
 use super::call::Call;
 use super::client::{self, Caller};
@@ -11,7 +12,9 @@ use super::record::{self, CallFacts};
 use axum::response::Response;
 use countersign_audit::event::{self, GrantRevoked, RefreshReused};
 use countersign_audit::{Code, Record};
+use countersign_authn::Unspent;
 use countersign_authn::access_token::AuthorizationDetails;
+use countersign_authn::assertion::GrantAssertion;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, UnixTime};
 use countersign_control::{TokenSet, mint, opaque};
@@ -59,12 +62,13 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
         call.was_recorded();
         return Err(error.into());
     }
-    let shown = match Shown::of(&identity, &call, &request).await {
+    let shown = match Shown::of(&identity, &call, &request, &record.id).await {
         Ok(shown) => shown,
         Err(error) => return refuse(&identity, &call, who, grant_type, error.into()),
     };
     let fabric = &identity.fabric;
-    let (now, presented) = (fabric.now(), shown.presented(&identity, &call, &request));
+    let now = fabric.now();
+    let (shown, presented) = shown.presented(&identity, &call, &request);
     let judge = Judge {
         identity: Arc::clone(&identity),
         request,
@@ -144,6 +148,7 @@ fn refuse(
 
 /// What a request shows besides its parameters, verified before the transaction.
 enum Shown {
+    Assertion(Box<Unspent<GrantAssertion>>),
     Nothing,
     Refresh(RefreshHandle),
     Exchange(Box<ShownTokens>),
@@ -154,12 +159,17 @@ impl Shown {
         identity: &Identity,
         call: &Call,
         request: &TokenRequest,
+        client: &ClientId,
     ) -> Result<Self, OAuthError> {
         match request {
             TokenRequest::AuthorizationCode(_)
             | TokenRequest::Ciba(_)
             | TokenRequest::ClientCredentials(_)
             | TokenRequest::DeviceCode(_) => Ok(Self::Nothing),
+            TokenRequest::JwtBearer(request) => {
+                let assertion = asserted::verify(identity, call, client, request).await?;
+                Ok(Self::Assertion(Box::new(assertion)))
+            }
             TokenRequest::RefreshToken(request) => {
                 let key = identity.fabric.keys().refresh_key(&call.tenant.name);
                 RefreshHandle::parse(request.token.expose(), &key)
@@ -172,9 +182,14 @@ impl Shown {
         }
     }
 
-    /// What the transaction takes or reads again for it.
-    fn presented(&self, identity: &Identity, call: &Call, request: &TokenRequest) -> Presented {
-        match (self, request) {
+    /// What the transaction takes or reads again for it, and what is left to judge by.
+    fn presented(
+        self,
+        identity: &Identity,
+        call: &Call,
+        request: &TokenRequest,
+    ) -> (Self, Presented) {
+        let presented = match (&self, request) {
             (Self::Nothing, TokenRequest::AuthorizationCode(request)) => Presented::Code(
                 identity
                     .fabric
@@ -195,7 +210,12 @@ impl Shown {
             ),
             (Self::Refresh(handle), _) => Presented::RefreshFamily(handle.family()),
             (Self::Exchange(shown), _) => shown.presented(),
-            (Self::Nothing, _) => Presented::Nothing,
+            (Self::Assertion(_) | Self::Nothing, _) => Presented::Nothing,
+        };
+        match self {
+            // The transaction spends it, and gives it to the judge.
+            Self::Assertion(assertion) => (Self::Nothing, Presented::Assertion(assertion)),
+            Self::Exchange(_) | Self::Nothing | Self::Refresh(_) => (self, presented),
         }
     }
 }
@@ -296,6 +316,9 @@ impl Judge {
             (TokenRequest::ClientCredentials(request), _, _) => {
                 request.redeem(&standing, &requester, self.fresh, self.now)
             }
+            (TokenRequest::JwtBearer(request), _, Loot::Assertion(taken)) => {
+                request.redeem(taken, &standing, &requester, self.fresh, self.now)
+            }
             (
                 TokenRequest::RefreshToken(request),
                 Shown::Refresh(handle),
@@ -304,7 +327,7 @@ impl Judge {
             (TokenRequest::TokenExchange(request), Shown::Exchange(shown), taken) => {
                 let family = match taken {
                     Loot::RefreshFamily(family) => family,
-                    Loot::Code(_) | Loot::Decoupled(_) | Loot::Nothing => None,
+                    Loot::Assertion(_) | Loot::Code(_) | Loot::Decoupled(_) | Loot::Nothing => None,
                 };
                 request.redeem(
                     shown.subject(family),
@@ -319,6 +342,9 @@ impl Judge {
             (TokenRequest::AuthorizationCode(_), _, _) => Err(OAuthError::CodeUnknown.into()),
             (TokenRequest::Ciba(_) | TokenRequest::DeviceCode(_), _, _) => {
                 Err(OAuthError::PolledUnknown.into())
+            }
+            (TokenRequest::JwtBearer(_), _, _) => {
+                Err(OAuthError::AssertionRefused("assertion_unknown").into())
             }
             (TokenRequest::RefreshToken(_), _, _) => Err(OAuthError::RefreshUnknown.into()),
             (TokenRequest::TokenExchange(_), _, _) => Err(OAuthError::SubjectTokenRefused.into()),

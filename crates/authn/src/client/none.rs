@@ -1,28 +1,28 @@
 //! `none`: a public client, which has a name and nothing to prove it with (RFC 6749 §2.1). What it gets is bound by PKCE and DPoP.
 
-use super::{ClientReason, ClientRefusal, Credential, Method, Registration};
-use crate::Form;
-use crate::credential::Authorization;
-use crate::replay::ReplayEntry;
+use super::{ClientReason, ClientRefusal, Credential, Method, Registration, Shown};
 use countersign_base::{ClientId, Conditional};
 
 pub(super) fn read(
-    authorization: &Authorization<'_>,
-    form: &Form,
+    shown: &Shown<'_>,
 ) -> Result<Conditional<(ClientId, Credential), ()>, ClientRefusal> {
-    let Some(id) = form.get("client_id") else {
-        return Ok(Conditional::Absent(()));
-    };
-    let id = id
-        .parse()
-        .map_err(|_| ClientRefusal::new(ClientReason::ClientIdMalformed, authorization))?;
-    Ok(Conditional::Present((id, Credential::Public)))
+    Ok(match shown.named()? {
+        Conditional::Absent(()) => Conditional::Absent(()),
+        Conditional::Present(id) => Conditional::Present((id, Credential::Public)),
+    })
 }
 
-pub(super) fn check(registration: Option<&Registration>) -> Result<Vec<ReplayEntry>, ClientReason> {
+pub(super) fn check(registration: Option<&Registration>) -> Result<(), ClientReason> {
     match registration.map(|registration| &registration.method) {
-        Some(Method::Public) => Ok(Vec::new()),
-        Some(Method::Keys(_) | Method::Secret(_)) => Err(ClientReason::MethodNotRegistered),
+        Some(Method::Public) => Ok(()),
+        Some(
+            Method::Certificates(_)
+            | Method::Keys(_)
+            | Method::PostedSecret(_)
+            | Method::Secret(_)
+            | Method::TlsSubject(_)
+            | Method::Workload(_),
+        ) => Err(ClientReason::MethodNotRegistered),
         None => Err(ClientReason::ClientUnknown),
     }
 }

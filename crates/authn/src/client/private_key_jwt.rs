@@ -3,9 +3,7 @@
 //! `iss` and `sub` are the client, `aud` is our issuer as one string and nothing else, `exp` and an unused `jti` are there, `iat` and `nbf` lie at
 //! most ten seconds ahead. `typ` keeps other JWTs of the client, request objects above all, from passing for an assertion.
 
-use super::{ClientReason, ClientRefusal, ClientRules, Credential, Method, Registration};
-use crate::Form;
-use crate::credential::Authorization;
+use super::{ClientReason, ClientRefusal, ClientRules, Credential, Method, Registration, Shown};
 use crate::replay::{ReplayEntry, ReplayKind};
 use countersign_base::{ClientId, Conditional, Duration, UnixTime, limits};
 use countersign_crypto::jose::{Algorithm, Claims, Jws};
@@ -21,13 +19,12 @@ const LIFETIME_MAX: Duration = Duration::from_secs(3600);
 const JTI_BYTES_MAX: usize = 256;
 
 pub(super) fn read(
-    authorization: &Authorization<'_>,
-    form: &Form,
+    shown: &Shown<'_>,
 ) -> Result<Conditional<(ClientId, Credential), ()>, ClientRefusal> {
-    let refuse = |reason| ClientRefusal::new(reason, authorization);
+    let refuse = |reason| shown.refuse(reason);
     let assertion = match (
-        form.get("client_assertion"),
-        form.get("client_assertion_type"),
+        shown.form.get("client_assertion"),
+        shown.form.get("client_assertion_type"),
     ) {
         (None, None) => return Ok(Conditional::Absent(())),
         (Some(assertion), Some(ASSERTION_TYPE)) => assertion,
@@ -59,7 +56,12 @@ pub(super) fn check(
     let registration = registration.ok_or(ClientReason::ClientUnknown)?;
     let keys = match &registration.method {
         Method::Keys(keys) => keys,
-        Method::Public | Method::Secret(_) => return Err(ClientReason::MethodNotRegistered),
+        Method::Certificates(_)
+        | Method::PostedSecret(_)
+        | Method::Public
+        | Method::Secret(_)
+        | Method::TlsSubject(_)
+        | Method::Workload(_) => return Err(ClientReason::MethodNotRegistered),
     };
     let header = assertion.header();
     if header.typ().is_some()

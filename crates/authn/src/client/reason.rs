@@ -2,6 +2,7 @@
 
 use super::AuthenticatedBy;
 use crate::credential::Authorization;
+use crate::trust::AssertionFault;
 use http::StatusCode;
 
 /// The log's reason. Variants in the order of their names.
@@ -35,6 +36,14 @@ pub enum ClientReason {
     AuthorizationBroken,
     /// Credentials of the scheme `Basic` that do not decode.
     BasicMalformed,
+    /// A registered certificate that has ended by its own word.
+    CertificateExpired,
+    /// A certificate that the client did not register.
+    CertificateNotRegistered,
+    /// A certificate without the name that the client registered.
+    CertificateSubjectMismatch,
+    /// No authority that the tenant trusts stands behind the certificate.
+    CertificateUntrusted,
     /// The client is switched off.
     ClientDisabled,
     /// A client id that breaks its grammar.
@@ -43,6 +52,8 @@ pub enum ClientReason {
     ClientIdMismatch,
     /// There is no such client.
     ClientUnknown,
+    /// What the workload's issuer gave it does not hold.
+    Foreign(AssertionFault),
     /// The client is registered for another method.
     MethodNotRegistered,
     /// A method that does not exist here.
@@ -74,10 +85,15 @@ impl ClientReason {
             Self::AssertionTypMismatch => "assertion_typ_mismatch",
             Self::AuthorizationBroken => "authorization_broken",
             Self::BasicMalformed => "basic_malformed",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotRegistered => "certificate_not_registered",
+            Self::CertificateSubjectMismatch => "certificate_subject_mismatch",
+            Self::CertificateUntrusted => "certificate_untrusted",
             Self::ClientDisabled => "client_disabled",
             Self::ClientIdMalformed => "client_id_malformed",
             Self::ClientIdMismatch => "client_id_mismatch",
             Self::ClientUnknown => "client_unknown",
+            Self::Foreign(fault) => fault.as_str(),
             Self::MethodNotRegistered => "method_not_registered",
             Self::MethodUnknown => "method_unknown",
             Self::NoCredential => "no_credential",
@@ -104,10 +120,15 @@ impl ClientReason {
             | Self::AssertionTypMismatch
             | Self::AuthorizationBroken
             | Self::BasicMalformed
+            | Self::CertificateExpired
+            | Self::CertificateNotRegistered
+            | Self::CertificateSubjectMismatch
+            | Self::CertificateUntrusted
             | Self::ClientDisabled
             | Self::ClientIdMalformed
             | Self::ClientIdMismatch
             | Self::ClientUnknown
+            | Self::Foreign(_)
             | Self::MethodNotRegistered
             | Self::MethodUnknown
             | Self::NoCredential

@@ -1,11 +1,12 @@
 //! Client authentication, by the ids of the suite. A refusal stands beside the same request without its flaw.
 
 use super::{
-    AuthenticatedBy, AuthenticatedClient, ClientReason, ClientRefusal, ClientRules, ClientState,
-    Method, Registration, demand, method_names, prove, secret_tag,
+    AuthenticatedBy, AuthenticatedClient, ClientReason, ClientRefusal, ClientRequest, ClientRules,
+    ClientState, Method, Registration, demand, method_names, prove, secret_tag,
 };
 use crate::fixtures::{Key, NOW, headers, jws, key, named_key, without};
 use crate::replay::{ReplayKind, ReplayLimits, ReplayMemory, Replayed};
+use crate::trust::ClientTrust;
 use crate::{Form, Unspent, danger};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -53,13 +54,18 @@ type Answer = Result<Unspent<AuthenticatedClient>, ClientRefusal>;
 
 fn authenticate(headers: &HeaderMap, form: &str, registration: Option<&Registration>) -> Answer {
     let issuer: Issuer = ISSUER.parse().unwrap();
-    let demanded = demand(headers, &Form::parse(form.as_bytes()).unwrap())?;
+    let (form, trust) = (
+        Form::parse(form.as_bytes()).unwrap(),
+        ClientTrust::default(),
+    );
+    let demanded = demand(&ClientRequest::without_certificate(headers, &form), &trust)?;
     prove(
         demanded,
         registration,
         &ClientRules {
             audience: &issuer,
             secrets: &secrets(),
+            trust: &trust,
         },
         NOW,
     )
@@ -598,7 +604,16 @@ fn a_registration_of_another_client_is_not_taken() {
 fn metadata_lists_the_methods_that_exist() {
     assert_eq!(
         method_names().collect::<Vec<_>>(),
-        ["client_secret_basic", "private_key_jwt", "none"]
+        [
+            "client_secret_basic",
+            "client_secret_post",
+            "spiffe_jwt",
+            "federated_jwt",
+            "private_key_jwt",
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+            "none"
+        ]
     );
 }
 
@@ -606,7 +621,8 @@ proptest! {
     #[test]
     fn no_header_and_form_make_it_panic(header in "[ -~]{0,60}", form in "[a-z_=&%0-9]{0,80}") {
         if let Ok(form) = Form::parse(form.as_bytes()) {
-            let _ = demand(&headers(&[("authorization", header.trim())]), &form);
+            let headers = headers(&[("authorization", header.trim())]);
+            let _ = demand(&ClientRequest::without_certificate(&headers, &form), &ClientTrust::default());
         }
     }
 

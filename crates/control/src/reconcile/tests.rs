@@ -6,12 +6,9 @@ use countersign_base::{ClientId, Duration, UserId, Username};
 use countersign_crypto::jose::Algorithm;
 use countersign_crypto::password::Cost;
 use countersign_keys::RotationPolicy;
-use countersign_net::client::ClientOptions;
-use countersign_net::tls::Alpn;
-use countersign_net::{EgressPolicy, HttpClient, TlsClient, TrustRoots};
 use countersign_policy::{PolicySet, defaults};
 use countersign_store::{StoreOptions, StoreUrl};
-use countersign_testkit::{FakeClock, TestAuthority};
+use countersign_testkit::FakeClock;
 use std::sync::Arc;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -71,9 +68,6 @@ fn declared(users: Vec<DeclaredUser>, clients: Vec<DeclaredClient>) -> Declared 
 
 async fn start(data: &std::path::Path, declared: Declared) -> Arc<Fabric> {
     let clock = FakeClock::default().clock();
-    let authority = TestAuthority::new(clock.now());
-    let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes()).unwrap();
-    let tls = TlsClient::new(&roots, None, Alpn::Http1).unwrap();
     let options = FabricOptions {
         data: data.to_owned(),
         store: StoreOptions::new(StoreUrl::Sqlite(data.join("state.db"))),
@@ -92,7 +86,6 @@ async fn start(data: &std::path::Path, declared: Declared) -> Arc<Fabric> {
         declared,
         configuration: [7; 32],
         details_for: HOUR,
-        http: HttpClient::new(tls, EgressPolicy::public_only(), ClientOptions::default()),
         foreign: Vec::new(),
         upstreams: Vec::new(),
         nonces: NonceUse::AfterStart,

@@ -3,6 +3,7 @@
 use super::Config;
 use super::clients::{ClientCredential, ClientSection};
 use super::routes::{Proof, RouteSection};
+use countersign_authn::trust::SecretInBody;
 use countersign_base::{Duration, Tenant};
 use countersign_oauth::client::{BindingRule, GrantType};
 use std::fmt;
@@ -36,7 +37,19 @@ pub fn advice(config: &Config) -> Vec<Advice> {
             subject: format!("upstream `{}`", upstream.name),
             text: "it is reached without TLS".to_owned(),
         });
-    clients.chain(routes).chain(upstreams).collect()
+    let secrets_in_bodies = config
+        .tenants
+        .iter()
+        .filter(|tenant| tenant.client_secret_post == SecretInBody::Allowed)
+        .map(|tenant| Advice {
+            subject: format!("tenant `{}`", tenant.name),
+            text: "clients may send secrets in bodies, which logs of intermediaries hold more often than headers".to_owned(),
+        });
+    clients
+        .chain(routes)
+        .chain(upstreams)
+        .chain(secrets_in_bodies)
+        .collect()
 }
 
 fn of_client(client: &ClientSection) -> Vec<Advice> {
@@ -47,7 +60,7 @@ fn of_client(client: &ClientSection) -> Vec<Advice> {
             text,
         });
     };
-    if matches!(client.credential, ClientCredential::Secret(_)) {
+    if matches!(client.credential, ClientCredential::Secret(..)) {
         look_at(
             "it has a static secret: prefer `jwks`, so that nothing secret is shared".to_owned(),
         );

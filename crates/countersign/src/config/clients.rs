@@ -5,7 +5,10 @@ use super::ciba::RawCiba;
 use super::error::Mistakes;
 use super::requests::{self, RawRequests, RequestsSection};
 use super::span::{SecretReference, Span};
+use super::trusted_issuers::TrustedIssuerSection;
 use countersign_authn::access_token::DetailType;
+use countersign_authn::client::{NotATlsSubject, TlsSubject};
+use countersign_authn::trust::{IssuerName, SecretInBody};
 use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
 use countersign_oauth::SecurityProfile;
 use countersign_oauth::client::{
@@ -29,8 +32,16 @@ pub struct RawClient {
     name: Option<Bounded<128>>,
     /// A reference to a secret: the client authenticates with `client_secret_basic`.
     secret: Option<SecretReference>,
+    /// Where the secret comes: `header`, or `body` (`client_secret_post`) where the tenant allows it.
+    secret_in: Option<SecretPlace>,
     /// A file with the client's public JWK set: it authenticates with `private_key_jwt`.
     jwks: Option<PathBuf>,
+    /// The one name of its certificates, `KIND:NAME`: it authenticates with `tls_client_auth`.
+    tls_subject: Option<Spanned<String>>,
+    /// A file with its own certificates in PEM, or a JWK set: it authenticates with `self_signed_tls_client_auth`.
+    tls_certificates: Option<PathBuf>,
+    /// The name of a trusted issuer: it authenticates with what that issuer gives to workloads.
+    workload: Option<Spanned<String>>,
     #[serde(default)]
     application: Option<Application>,
     #[serde(default)]
@@ -68,15 +79,32 @@ pub struct RawClient {
     subject_type: Option<SubjectType>,
 }
 
+/// Where a client puts its secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretPlace {
+    /// In the body of the request (`client_secret_post`).
+    Body,
+    /// In the header `Authorization` (`client_secret_basic`).
+    #[default]
+    Header,
+}
+
 /// How a declared client authenticates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientCredential {
+    /// With a certificate of these, or on a key of these.
+    Certificates(PathBuf),
     /// With the keys of this JWK set.
     Jwks(PathBuf),
     /// Not at all.
     Public,
     /// With this secret.
-    Secret(SecretReference),
+    Secret(SecretReference, SecretPlace),
+    /// With a certificate of a trusted authority that has this name.
+    TlsSubject(TlsSubject),
+    /// With what this issuer gives to workloads.
+    Workload(IssuerName),
 }
 
 /// One client.
@@ -125,6 +153,7 @@ pub struct ClientSection {
 pub(crate) fn check(
     raw: Vec<RawClient>,
     tenants: &Tenants<'_>,
+    issuers: &[TrustedIssuerSection],
     mistakes: &mut Mistakes<'_>,
 ) -> Vec<ClientSection> {
     let mut clients: Vec<ClientSection> = Vec::new();
@@ -143,31 +172,106 @@ pub(crate) fn check(
             );
             continue;
         }
-        if let Some(section) = check_one(client, tenant, mistakes) {
+        let trust = Trust {
+            secret_in_body: tenants.secret_in_body(&tenant),
+            issuers,
+        };
+        if let Some(section) = check_one(client, tenant, &trust, mistakes) {
             clients.push(section);
         }
     }
     clients
 }
 
+/// What a client's credential depends on elsewhere in the file.
+struct Trust<'a> {
+    secret_in_body: SecretInBody,
+    issuers: &'a [TrustedIssuerSection],
+}
+
+fn credential(
+    client: &RawClient,
+    tenant: &Tenant,
+    trust: &Trust<'_>,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<ClientCredential> {
+    let mut found = Vec::new();
+    if let Some(secret) = &client.secret {
+        let place = client.secret_in.unwrap_or_default();
+        if (place, trust.secret_in_body) == (SecretPlace::Body, SecretInBody::Refused) {
+            mistakes.at(
+                &client.id.span(),
+                "the tenant takes no secrets in the body of a request",
+                "leave `secret_in` out; or write `client_secret_post = \"allowed\"` in its `[[tenants]]`",
+            );
+        }
+        found.push(ClientCredential::Secret(secret.clone(), place));
+    } else if client.secret_in.is_some() {
+        mistakes.at(
+            &client.id.span(),
+            "`secret_in` without `secret`",
+            "remove it",
+        );
+    }
+    found.extend(client.jwks.clone().map(ClientCredential::Jwks));
+    found.extend(
+        client
+            .tls_certificates
+            .clone()
+            .map(ClientCredential::Certificates),
+    );
+    if let Some(subject) = &client.tls_subject {
+        match subject.get_ref().parse() {
+            Ok(subject) => found.push(ClientCredential::TlsSubject(subject)),
+            Err(error) => {
+                let error: NotATlsSubject = error;
+                mistakes.at(&subject.span(), error.to_string(), "write one name");
+                return None;
+            }
+        }
+    }
+    if let Some(name) = &client.workload {
+        let issuer = trust.issuers.iter().find(|section| {
+            section.tenant == *tenant && section.issuer.name.as_str() == name.get_ref()
+        });
+        match issuer {
+            Some(section) => found.push(ClientCredential::Workload(section.issuer.name.clone())),
+            None => {
+                let names = trust
+                    .issuers
+                    .iter()
+                    .filter(|section| section.tenant == *tenant)
+                    .map(|section| section.issuer.name.as_str());
+                let help = super::nearest(name.get_ref(), names);
+                mistakes.at(
+                    &name.span(),
+                    format!("no trusted issuer `{}`", name.get_ref()),
+                    help,
+                );
+                return None;
+            }
+        }
+    }
+    let more = found.len() > 1;
+    let first = found.into_iter().next();
+    if more {
+        mistakes.at(
+            &client.id.span(),
+            "a client has one way to authenticate, this one has several",
+            "keep one of `jwks`, `tls_subject`, `tls_certificates`, `workload` and `secret`",
+        );
+        return None;
+    }
+    Some(first.unwrap_or(ClientCredential::Public))
+}
+
 fn check_one(
     client: RawClient,
     tenant: Tenant,
+    trust: &Trust<'_>,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<ClientSection> {
-    let credential = match (client.secret, client.jwks) {
-        (Some(secret), None) => ClientCredential::Secret(secret),
-        (None, Some(jwks)) => ClientCredential::Jwks(jwks),
-        (None, None) => ClientCredential::Public,
-        (Some(_), Some(_)) => {
-            mistakes.at(
-                &client.id.span(),
-                "a client has one way to authenticate, this one two",
-                "keep `jwks` and remove `secret`",
-            );
-            return None;
-        }
-    };
+    let credential = credential(&client, &tenant, trust, mistakes)?;
     if let Some(lifetime) = &client.access_token_lifetime
         && lifetime.get_ref().0.as_secs() > 3_600
     {
@@ -218,7 +322,7 @@ fn grants(written: &[Spanned<String>], mistakes: &mut Mistakes<'_>) -> BTreeSet<
             None => mistakes.at(
                 &name.span(),
                 format!("no grant `{}`", name.get_ref()),
-                "known: authorization_code, ciba, client_credentials, device_code, refresh_token, token_exchange",
+                "known: authorization_code, ciba, client_credentials, device_code, jwt_bearer, refresh_token, token_exchange",
             ),
         }
     }
@@ -231,6 +335,7 @@ pub fn grant(name: &str) -> Option<GrantType> {
     match name {
         "ciba" => Some(GrantType::Ciba),
         "device_code" => Some(GrantType::DeviceCode),
+        "jwt_bearer" => Some(GrantType::JwtBearer),
         "token_exchange" => Some(GrantType::TokenExchange),
         parameter => GrantType::from_parameter(parameter),
     }

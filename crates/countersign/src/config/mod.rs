@@ -19,9 +19,11 @@ pub mod span;
 pub mod store;
 pub mod telemetry;
 pub mod tenants;
+pub mod trusted_issuers;
 pub mod upstreams;
 pub mod users;
 
+use countersign_authn::trust::SecretInBody;
 use countersign_base::Tenant;
 use error::{ConfigError, Mistakes, distance};
 use serde::Deserialize;
@@ -38,6 +40,7 @@ struct Raw {
     store: store::StoreSection,
     keys: keys::RawKeys,
     tenants: Vec<tenants::RawTenant>,
+    trusted_issuers: Vec<trusted_issuers::RawTrustedIssuer>,
     clients: Vec<clients::RawClient>,
     users: Vec<users::RawUser>,
     groups: Vec<groups::RawGroup>,
@@ -62,6 +65,8 @@ pub struct Config {
     pub keys: keys::KeysSection,
     /// `[[tenants]]`
     pub tenants: Vec<tenants::TenantSection>,
+    /// `[[trusted_issuers]]`
+    pub trusted_issuers: Vec<trusted_issuers::TrustedIssuerSection>,
     /// `[[clients]]`
     pub clients: Vec<clients::ClientSection>,
     /// `[[users]]`
@@ -106,6 +111,14 @@ impl Tenants<'_> {
             help,
         );
         None
+    }
+
+    /// Whether a client of this tenant may send its secret in the body.
+    pub(crate) fn secret_in_body(&self, tenant: &Tenant) -> SecretInBody {
+        self.0
+            .iter()
+            .find(|section| section.name == *tenant)
+            .map_or(SecretInBody::Refused, |section| section.client_secret_post)
     }
 }
 
@@ -161,8 +174,9 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let known = Tenants(&tenants);
     let groups = groups::check(raw.groups, &known, mistakes);
     let users = users::check(raw.users, &known, &groups, mistakes);
-    let clients = clients::check(raw.clients, &known, mistakes);
     let identity_providers = identity_providers::check(raw.identity_providers, &known, mistakes);
+    let trusted_issuers = trusted_issuers::check(raw.trusted_issuers, &known, mistakes);
+    let clients = clients::check(raw.clients, &known, &trusted_issuers, mistakes);
     let upstreams = upstreams::check(raw.upstreams, mistakes);
     let routes = routes::check(raw.routes, &known, &upstreams, &clients, mistakes);
     Config {
@@ -171,6 +185,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         store: raw.store,
         keys: keys::check(raw.keys, mistakes),
         tenants,
+        trusted_issuers,
         clients,
         users,
         groups,

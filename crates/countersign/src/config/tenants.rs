@@ -3,6 +3,7 @@
 use super::branding::BrandingSection;
 use super::error::Mistakes;
 use countersign_authn::access_token::DetailType;
+use countersign_authn::trust::SecretInBody;
 use countersign_base::{Audience, Bounded, Issuer, Role, Tenant};
 use countersign_oauth::Claim;
 use countersign_oauth::SecurityProfile;
@@ -31,6 +32,11 @@ pub struct RawTenant {
     /// The types of authorization details that clients may ask for (RFC 9396).
     #[serde(default)]
     authorization_details: Vec<RawDetailType>,
+    /// A file with the authorities of clients' certificates (`tls_client_auth`); without it, the local development authority.
+    client_ca: Option<PathBuf>,
+    /// Whether clients may send their secret in the body (`client_secret_post`).
+    #[serde(default)]
+    client_secret_post: SecretInBody,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -71,6 +77,10 @@ pub struct TenantSection {
     pub branding: BrandingSection,
     /// The types of authorization details that clients may ask for.
     pub detail_types: Vec<DetailTypeSection>,
+    /// The authorities of clients' certificates, if not the local one.
+    pub client_ca: Option<PathBuf>,
+    /// Whether clients may send their secret in the body.
+    pub client_secret_post: SecretInBody,
 }
 
 /// One type of authorization details.
@@ -123,6 +133,8 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             audiences,
             branding: tenant.branding,
             detail_types,
+            client_ca: tenant.client_ca,
+            client_secret_post: tenant.client_secret_post,
         });
     }
     if !tenants.iter().any(|tenant| tenant.name.is_default()) {
@@ -135,6 +147,8 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
                 audiences: BTreeMap::new(),
                 branding: BrandingSection::default(),
                 detail_types: Vec::new(),
+                client_ca: None,
+                client_secret_post: SecretInBody::Refused,
             },
         );
     }

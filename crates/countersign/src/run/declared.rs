@@ -1,14 +1,17 @@
 //! From a checked configuration to what the fabric reconciles and decides by: secrets read, JWK sets parsed, policies loaded.
 
-use crate::config::clients::{ClientCredential, ClientSection};
+use super::foreign;
+use crate::config::clients::{ClientCredential, ClientSection, SecretPlace};
 use crate::config::error::ConfigError;
 use crate::config::policies::BuiltIn;
 use crate::config::tenants::DetailTypeSection;
 use crate::config::users::UserSection;
 use crate::config::{Config, FILE};
+use countersign_authn::client::RegisteredCertificates;
 use countersign_base::{UnixTime, UserId};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, schemas};
 use countersign_crypto::jose::{Algorithm, JwkSet};
+use countersign_crypto::x509::PeerCertificate;
 use countersign_oauth::SecurityProfile;
 use countersign_oauth::authorization_details::RegisteredType;
 use countersign_oauth::client::Origin;
@@ -55,6 +58,10 @@ pub(super) fn declared(
                     }
                 }
                 record.profile = tenant.profile;
+                match foreign::trust(config, tenant) {
+                    Ok(trust) => record.trust = trust,
+                    Err(error) => errors.push(error),
+                }
                 declared.tenants.push(record);
             }
             Err(error) => errors.push(ConfigError::in_file(
@@ -166,6 +173,12 @@ fn declared_client(
 ) -> Result<DeclaredClient, String> {
     let (authentication, secret) = match &client.credential {
         ClientCredential::Public => (ClientAuthentication::Public, None),
+        ClientCredential::Certificates(path) => (
+            ClientAuthentication::Certificates {
+                registered: read_certificates(&config.dir.join(path))?,
+            },
+            None,
+        ),
         ClientCredential::Jwks(path) => (
             ClientAuthentication::Keys {
                 jwks: read_jwks(&config.dir.join(path))?,
@@ -173,9 +186,24 @@ fn declared_client(
             None,
         ),
         // The tag is filled in where the key of tags is.
-        ClientCredential::Secret(reference) => (
-            ClientAuthentication::Secret { tag: Vec::new() },
+        ClientCredential::Secret(reference, place) => (
+            match place {
+                SecretPlace::Body => ClientAuthentication::PostedSecret { tag: Vec::new() },
+                SecretPlace::Header => ClientAuthentication::Secret { tag: Vec::new() },
+            },
             Some(reference.read(&config.dir)?),
+        ),
+        ClientCredential::TlsSubject(subject) => (
+            ClientAuthentication::TlsSubject {
+                subject: subject.clone(),
+            },
+            None,
+        ),
+        ClientCredential::Workload(issuer) => (
+            ClientAuthentication::Workload {
+                issuer: issuer.clone(),
+            },
+            None,
         ),
     };
     let mut record = ClientRecord::new(
@@ -223,6 +251,21 @@ fn declared_client(
             .map_err(|error| error.to_string())?;
     }
     Ok(DeclaredClient { record, secret })
+}
+
+/// A client's own certificates: PEM text, or a JWK set.
+fn read_certificates(path: &Path) -> Result<RegisteredCertificates, String> {
+    let text = fs::read(path)
+        .map_err(|error| format!("`{}` cannot be read: {}", path.display(), error.kind()))?;
+    let registered = match serde_json::from_slice(&text) {
+        Ok(jwks) => RegisteredCertificates::from_jwks(&jwks),
+        Err(_not_json) => {
+            let certificates = PeerCertificate::from_pem(&text)
+                .map_err(|error| format!("`{}`: {error}", path.display()))?;
+            RegisteredCertificates::from_certificates(certificates)
+        }
+    };
+    registered.map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
 fn read_jwks(path: &Path) -> Result<serde_json::Value, String> {

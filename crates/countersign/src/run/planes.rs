@@ -4,7 +4,7 @@ use countersign_authn::dpop::Nonces;
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
 use countersign_base::{Clock, UnixTime};
-use countersign_control::{Fabric, ForeignKey, Traces, opaque};
+use countersign_control::{Fabric, Traces, opaque};
 use countersign_crypto::random::Random;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
@@ -60,9 +60,7 @@ impl Planes for LocalPlanes {
     }
 
     fn key_generation(&self) -> u64 {
-        // Both only grow, so their sum changes with either.
-        let own = self.fabric.keys().generation();
-        own.wrapping_add(self.fabric.foreign_keys().generation())
+        self.fabric.keys().generation()
     }
 
     fn observe(&self, seen: Seen, status: StatusCode, took: Duration) {
@@ -83,16 +81,8 @@ impl Planes for LocalPlanes {
                 .and_then(|kid| published.set.find(kid, needed.algorithm()));
             return key.cloned().map_or(KeyAnswer::Unknown, KeyAnswer::Key);
         }
-        match self
-            .fabric
-            .foreign_keys()
-            .find(needed.issuer(), needed.kid(), needed.algorithm())
-            .await
-        {
-            ForeignKey::Found(key) => KeyAnswer::Key(key),
-            ForeignKey::Unavailable => KeyAnswer::Unavailable,
-            ForeignKey::Unknown => KeyAnswer::Unknown,
-        }
+        // Routes trust the issuers of this process's own tenants and nobody else; foreign ones speak at the token endpoint.
+        KeyAnswer::Unknown
     }
 
     async fn stored(&self, token: &str, issuers: &[TrustedIssuer]) -> StoredAnswer {

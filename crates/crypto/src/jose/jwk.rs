@@ -116,6 +116,21 @@ impl PublicJwk {
         rsa(unsigned(n), unsigned(e)).map(Self)
     }
 
+    /// The key in a certificate: the algorithm identifier of its `SubjectPublicKeyInfo`, as an object identifier, and the bits of the key.
+    pub(crate) fn from_spki(algorithm: &str, bits: &[u8]) -> Result<Self, JoseError> {
+        match algorithm {
+            "1.2.840.10045.2.1" => Self::from_p256_point(bits),
+            "1.2.840.113549.1.1.1" => Self::from_rsa_der(bits),
+            "1.3.101.112" => bits
+                .try_into()
+                .map(Self::from_ed25519)
+                .map_err(|_| JoseError::Key("it is not an Ed25519 key")),
+            _ => Err(JoseError::Key(
+                "its type or curve is not Ed25519, P-256 or RSA",
+            )),
+        }
+    }
+
     /// The required members alone, in the order of their names.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -29,6 +29,7 @@ pub struct Header {
     kid: Option<Kid>,
     typ: Option<Box<str>>,
     jwk: Option<Value>,
+    plain: bool,
 }
 
 impl Header {
@@ -48,6 +49,12 @@ impl Header {
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
         self.typ.as_deref()
+    }
+
+    /// Whether it holds `alg`, `kid` and `typ` at most, as the header of a JWT-SVID must (JWT-SVID §2).
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Whether `typ` is the media type `expected`: `application/` may stand before it, and case has no meaning (RFC 7515 §4.1.9).
@@ -89,11 +96,15 @@ impl Header {
             None => None,
         };
         let typ = string(&members, "typ")?.map(Box::from);
+        let plain = members
+            .keys()
+            .all(|name| matches!(name.as_str(), "alg" | "kid" | "typ"));
         Ok(Self {
             algorithm,
             kid,
             typ,
             jwk: members.remove("jwk"),
+            plain,
         })
     }
 }

@@ -1,9 +1,14 @@
-//! What is read of a certificate that a peer presented and rustls validated.
+//! What is read of a certificate whose key a peer holds. Whether an authority stands behind it, see [`super::TrustAnchors`].
 
-use super::X509Error;
+use super::{DistinguishedName, X509Error};
+use crate::jose::PublicJwk;
 use crate::{base64url, digest};
+use countersign_base::UnixTime;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -22,42 +27,85 @@ pub struct PeerCertificate(Arc<Inner>);
 #[derive(PartialEq, Eq)]
 struct Inner {
     der: Vec<u8>,
+    intermediates: Vec<Vec<u8>>,
     thumbprint: CertificateThumbprint,
-    dns: Vec<String>,
-    uris: Vec<String>,
+    subject: Option<DistinguishedName>,
+    names: AlternativeNames,
+    not_before: UnixTime,
+    not_after: UnixTime,
+}
+
+/// Certificates that a peer may send with its own; a chain that is longer is not looked at.
+const INTERMEDIATES_MAX: usize = 8;
+
+/// The names in the extension `subjectAltName` that have a meaning here (RFC 5280 §4.2.1.6).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlternativeNames {
+    /// Host names.
+    pub dns: Vec<String>,
+    /// Mail addresses.
+    pub emails: Vec<String>,
+    /// Addresses.
+    pub ips: Vec<IpAddr>,
+    /// URIs: a SPIFFE id, for one.
+    pub uris: Vec<String>,
 }
 
 impl PeerCertificate {
-    /// Reads the leaf certificate. Its path was validated by whoever took the connection.
+    /// Reads a certificate that came alone.
     ///
     /// # Errors
     /// When it is not one certificate in DER, or its names cannot be read.
     pub fn from_der(der: Vec<u8>) -> Result<Self, X509Error> {
+        Self::from_chain(der, Vec::new())
+    }
+
+    /// Reads the certificates in PEM text, each for itself.
+    ///
+    /// # Errors
+    /// When there is none, or one that cannot be read.
+    pub fn from_pem(pem: &[u8]) -> Result<Vec<Self>, X509Error> {
+        let certificates: Result<Vec<Self>, X509Error> = CertificateDer::pem_slice_iter(pem)
+            .map(|certificate| {
+                let certificate = certificate.map_err(|_| X509Error::Certificate)?;
+                Self::from_der(certificate.as_ref().to_vec())
+            })
+            .collect();
+        certificates.and_then(|found| {
+            if found.is_empty() {
+                Err(X509Error::Certificate)
+            } else {
+                Ok(found)
+            }
+        })
+    }
+
+    /// Reads a certificate, with those that the peer sent for the way to its authority. Nothing of them is believed yet.
+    ///
+    /// # Errors
+    /// When it is not one certificate in DER, its names cannot be read, or the chain is longer than is looked at.
+    pub fn from_chain(der: Vec<u8>, intermediates: Vec<Vec<u8>>) -> Result<Self, X509Error> {
         let (rest, certificate) =
             X509Certificate::from_der(&der).map_err(|_| X509Error::Certificate)?;
-        if !rest.is_empty() {
+        if !rest.is_empty() || intermediates.len() > INTERMEDIATES_MAX {
             return Err(X509Error::Certificate);
         }
-        let (mut dns, mut uris) = (Vec::new(), Vec::new());
-        let names = certificate
-            .subject_alternative_name()
-            .map_err(|_| X509Error::Certificate)?;
-        for name in names
-            .iter()
-            .flat_map(|extension| &extension.value.general_names)
-        {
-            match name {
-                GeneralName::DNSName(name) => dns.push((*name).to_owned()),
-                GeneralName::URI(name) => uris.push((*name).to_owned()),
-                _ => {}
-            }
-        }
+        let names = alternative_names(&certificate)?;
+        let subject = DistinguishedName::of(certificate.subject());
+        let validity = certificate.validity();
+        let (not_before, not_after) = (
+            UnixTime(validity.not_before.timestamp()),
+            UnixTime(validity.not_after.timestamp()),
+        );
         let thumbprint = CertificateThumbprint(digest::sha256(&der));
         Ok(Self(Arc::new(Inner {
             der,
+            intermediates,
             thumbprint,
-            dns,
-            uris,
+            subject,
+            names,
+            not_before,
+            not_after,
         })))
     }
 
@@ -73,16 +121,85 @@ impl PeerCertificate {
         self.0.thumbprint
     }
 
+    /// The certificates that the peer sent for the way to its authority.
+    #[must_use]
+    pub fn intermediates(&self) -> &[Vec<u8>] {
+        &self.0.intermediates
+    }
+
+    /// Its subject, if it has one that is text.
+    #[must_use]
+    pub fn subject(&self) -> Option<&DistinguishedName> {
+        self.0.subject.as_ref()
+    }
+
+    /// The names it is for.
+    #[must_use]
+    pub fn alternative_names(&self) -> &AlternativeNames {
+        &self.0.names
+    }
+
     /// The DNS names it is for.
     #[must_use]
     pub fn dns_sans(&self) -> &[String] {
-        &self.0.dns
+        &self.0.names.dns
     }
 
     /// The URIs it is for: a SPIFFE id, for one.
     #[must_use]
     pub fn uri_sans(&self) -> &[String] {
-        &self.0.uris
+        &self.0.names.uris
+    }
+
+    /// Its public key, if it is of a kind that is known here.
+    #[must_use]
+    pub fn public_jwk(&self) -> Option<PublicJwk> {
+        let (_, certificate) = X509Certificate::from_der(&self.0.der).ok()?;
+        let key = certificate.public_key();
+        let algorithm = key.algorithm.algorithm.to_id_string();
+        PublicJwk::from_spki(&algorithm, &key.subject_public_key.data).ok()
+    }
+
+    /// Whether it has begun and not ended by its own word.
+    #[must_use]
+    pub fn is_in_time(&self, now: UnixTime) -> bool {
+        self.0.not_before <= now && now <= self.0.not_after
+    }
+}
+
+fn alternative_names(certificate: &X509Certificate<'_>) -> Result<AlternativeNames, X509Error> {
+    let extension = certificate
+        .subject_alternative_name()
+        .map_err(|_| X509Error::Certificate)?;
+    let mut names = AlternativeNames::default();
+    for name in extension
+        .iter()
+        .flat_map(|extension| &extension.value.general_names)
+    {
+        match name {
+            GeneralName::DNSName(name) => names.dns.push((*name).to_owned()),
+            GeneralName::IPAddress(octets) => {
+                names
+                    .ips
+                    .push(address(octets).ok_or(X509Error::Certificate)?);
+            }
+            GeneralName::RFC822Name(name) => names.emails.push((*name).to_owned()),
+            GeneralName::URI(name) => names.uris.push((*name).to_owned()),
+            _ => {}
+        }
+    }
+    Ok(names)
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    match octets.len() {
+        4 => <[u8; 4]>::try_from(octets)
+            .ok()
+            .map(|octets| Ipv4Addr::from(octets).into()),
+        16 => <[u8; 16]>::try_from(octets)
+            .ok()
+            .map(|octets| Ipv6Addr::from(octets).into()),
+        _ => None,
     }
 }
 

@@ -2,8 +2,10 @@
 
 use crate::Verdict;
 use countersign_authn::dpop::{self, Htu};
+use countersign_authn::trust::{ClientTrust, ForeignIssuer, SecretInBody, bundle_keys};
 use countersign_authn::{
-    Anonymous, Binding, Demand, Form, ResourceRequest, ResourceRules, TrustedIssuer, client,
+    Anonymous, Binding, Demand, Form, ResourceRequest, ResourceRules, TrustedIssuer, assertion,
+    client,
 };
 use countersign_base::{Conditional, Issuer, NoTls, Tenant};
 use countersign_crypto::jose::Algorithm;
@@ -24,6 +26,12 @@ pub(crate) const FORM_WORDS: &[&str] = &[
     "%00",
     "%FF",
     "a=1&a=1",
+];
+
+/// Fragments of names.
+pub(crate) const SUBJECT_WORDS: &[&str] = &[
+    "dn:", "dns:", "uri:", "ip:", "email:", "CN=", "OU=", "1.2.3=", ",", "+", "\\", "\\2c", "#",
+    "\"",
 ];
 
 pub(crate) fn form(input: &[u8]) -> Verdict {
@@ -93,6 +101,53 @@ fn rules() -> Option<ResourceRules> {
     ))
 }
 
+/// A tenant that takes everything: secrets in bodies, and workloads of a cluster and of a trust domain.
+fn trust() -> ClientTrust {
+    ClientTrust {
+        issuers: issuers(),
+        secret_in_body: SecretInBody::Allowed,
+        ..ClientTrust::default()
+    }
+}
+
+/// The issuers of the seeds.
+fn issuers() -> Vec<ForeignIssuer> {
+    let text = include_str!("foreign_issuers.json");
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// An assertion as a grant.
+pub(crate) fn grant_assertion(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    Verdict::of(&assertion::demand(text, &issuers()))
+}
+
+/// The name of a client's certificates, as configuration writes it.
+pub(crate) fn tls_subject(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let parsed = text.parse::<client::TlsSubject>();
+    if let Ok(client::TlsSubject::Dn(name)) = &parsed {
+        assert_eq!(
+            name.to_string().parse(),
+            Ok(name.clone()),
+            "a name survives its text form"
+        );
+    }
+    Verdict::of(&parsed)
+}
+
+/// A trust bundle of SPIFFE.
+pub(crate) fn spiffe_bundle(input: &[u8]) -> Verdict {
+    match bundle_keys(input) {
+        Ok(set) if set.is_empty() => Verdict::Refused,
+        parsed => Verdict::of(&parsed),
+    }
+}
+
 /// The first line is the `Authorization` header, the rest the form.
 pub(crate) fn client_authentication(input: &[u8]) -> Verdict {
     let at = input.iter().position(|byte| *byte == b'\n').unwrap_or(0);
@@ -107,5 +162,6 @@ pub(crate) fn client_authentication(input: &[u8]) -> Verdict {
     let Ok(form) = Form::parse(body.get(1..).unwrap_or_default()) else {
         return Verdict::Refused;
     };
-    Verdict::of(&client::demand(&headers, &form))
+    let request = client::ClientRequest::without_certificate(&headers, &form);
+    Verdict::of(&client::demand(&request, &trust()))
 }

@@ -75,7 +75,12 @@ impl ClientRecord {
         let own = self.request_rules.jwks.as_ref();
         own.or(match &self.authentication {
             ClientAuthentication::Keys { jwks } => Some(jwks),
-            ClientAuthentication::Public | ClientAuthentication::Secret { .. } => None,
+            ClientAuthentication::Certificates { .. }
+            | ClientAuthentication::PostedSecret { .. }
+            | ClientAuthentication::Public
+            | ClientAuthentication::Secret { .. }
+            | ClientAuthentication::TlsSubject { .. }
+            | ClientAuthentication::Workload { .. } => None,
         })
     }
 

@@ -191,6 +191,7 @@ pub(super) fn redeemed(
         created: now,
         expires,
         revoked: None,
+        asserted_by: None,
     };
     let subject = UserSubject::new(
         person,

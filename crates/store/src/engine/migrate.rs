@@ -31,6 +31,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0002_access_tokens.sql"),
     },
     Migration {
+        version: 3,
+        name: "grant_assertions",
+        sql: include_str!("../../migrations/sqlite/0003_grant_assertions.sql"),
+    },
+    Migration {
         version: 5,
         name: "decoupled",
         sql: include_str!("../../migrations/sqlite/0005_decoupled.sql"),
@@ -58,6 +63,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 2,
         name: "access_tokens",
         sql: include_str!("../../migrations/postgres/0002_access_tokens.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "grant_assertions",
+        sql: include_str!("../../migrations/postgres/0003_grant_assertions.sql"),
     },
     Migration {
         version: 5,

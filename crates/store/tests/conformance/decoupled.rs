@@ -122,6 +122,7 @@ fn redeem(
         Loot::Decoupled(Polled::Waiting(_)) => Judged::Refuse { error: "waiting" },
         Loot::Decoupled(Polled::Expired(_)) => Judged::Refuse { error: "expired" },
         Loot::Decoupled(Polled::Unknown)
+        | Loot::Assertion(_)
         | Loot::Code(_)
         | Loot::Nothing
         | Loot::RefreshFamily(_) => Judged::Refuse { error: "unknown" },

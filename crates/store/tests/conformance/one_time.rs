@@ -71,7 +71,8 @@ fn redeem(
                 event: event(),
             }
         }
-        Loot::Code(Taken::Unknown)
+        Loot::Assertion(_)
+        | Loot::Code(Taken::Unknown)
         | Loot::Decoupled(_)
         | Loot::Nothing
         | Loot::RefreshFamily(_) => Judged::Refuse { error: "unknown" },

@@ -4,8 +4,9 @@ use crate::fixture::NOW;
 use countersign_audit::event::{Actor, GrantRevoked};
 use countersign_audit::{Code, Record};
 use countersign_authn::client::{
-    self, AuthenticatedClient, ClientRules, ClientState, Method, Registration,
+    self, AuthenticatedClient, ClientRequest, ClientRules, ClientState, Method, Registration,
 };
+use countersign_authn::trust::ClientTrust;
 use countersign_authn::{Form, Unspent};
 use countersign_base::{
     ClientId, Duration, EventId, GrantId, Issuer, Scopes, Secret, SessionId, Tenant, UnixMillis,
@@ -102,6 +103,7 @@ pub(crate) fn grant() -> GrantRecord {
         created: NOW,
         expires: NOW.plus(Duration::from_secs(3600)),
         revoked: None,
+        asserted_by: None,
     }
 }
 
@@ -195,7 +197,9 @@ pub(crate) fn public_client() -> Unspent<AuthenticatedClient> {
 }
 
 fn prove(form: &Form, method: Method) -> Unspent<AuthenticatedClient> {
-    let demand = client::demand(&http::HeaderMap::new(), form).unwrap();
+    let (headers, trust) = (http::HeaderMap::new(), ClientTrust::default());
+    let request = ClientRequest::without_certificate(&headers, form);
+    let demand = client::demand(&request, &trust).unwrap();
     let registration = Registration {
         id: portal(),
         tenant: tenant(),
@@ -206,6 +210,7 @@ fn prove(form: &Form, method: Method) -> Unspent<AuthenticatedClient> {
     let rules = ClientRules {
         audience: &audience,
         secrets: &secrets,
+        trust: &trust,
     };
     client::prove(demand, Some(&registration), &rules, NOW).unwrap()
 }

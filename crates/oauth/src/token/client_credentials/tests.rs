@@ -127,7 +127,6 @@ fn r26_an_unknown_grant_is_unsupported_and_none_is_a_malformed_request() {
     for grant in [
         "password",
         "implicit",
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:saml2-bearer",
     ] {
         assert_eq!(

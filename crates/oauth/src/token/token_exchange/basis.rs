@@ -253,6 +253,10 @@ impl Basis {
                 && id.is_none_or(|id| id == grant.user)
         });
         let _owner = owner.ok_or(OAuthError::UserDisabled)?;
+        // What came of a foreign issuer's assertion hangs on no sign-in of ours.
+        if grant.asserted_by.is_some() && grant.session == *session {
+            return Ok(());
+        }
         let live = standing.session.as_ref().filter(|live| {
             live.id == *session && grant.session == *session && live.ended.is_none()
         });
