@@ -169,6 +169,16 @@ fn requests() -> Vec<Example> {
             "id-token-hint",
             "scope=openid&id_token_hint=a.b.c&binding_message=%E7%A2%BA%E8%AA%8D",
         ),
+        text(
+            "authorization-details",
+            "seed",
+            r#"[{"type":"payment_initiation","actions":["initiate","status"],"locations":["https://billing.example"],"instructedAmount":{"currency":"EUR","amount":"123.50"}},{"type":"account","identifier":"AT-7"}]"#,
+        ),
+        text(
+            "claims-parameter",
+            "seed",
+            r#"{"userinfo":{"email":{"essential":true},"given_name":null},"id_token":{"auth_time":{"essential":true},"acr":{"values":["urn:mace:incommon:iap:silver"]},"sub":{"value":"248289761001"}}}"#,
+        ),
         text("canonical-path", "seed", "/orders/4711/items"),
         text("canonical-path", "escaped", "/orders/%7Ea/caf%C3%A9"),
         text(

@@ -222,6 +222,18 @@ pub const TARGETS: &[Target] = &[
         words: &["@", ".", "-", "corp.example", "xn--"],
     },
     Target {
+        name: "authorization-details",
+        about: "authorization details (RFC 9396)",
+        run: oauth::authorization_details,
+        words: oauth::PARTICULAR_WORDS,
+    },
+    Target {
+        name: "claims-parameter",
+        about: "the claims parameter (OpenID Connect Core §5.5)",
+        run: oauth::claims_parameter,
+        words: oauth::PARTICULAR_WORDS,
+    },
+    Target {
         name: "canonical-path",
         about: "the gateway's canonical path",
         run: gateway::path,

@@ -2,9 +2,11 @@
 
 use crate::Verdict;
 use countersign_authn::Form;
+use countersign_authn::access_token::{AuthorizationDetails, DETAILS_BYTES_MAX};
 use countersign_base::{Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
 use countersign_oauth::authorize::{Parameters, ReturnAddress, Via};
+use countersign_oauth::claims_request::ClaimsRequest;
 use countersign_oauth::par::request_handle;
 use countersign_oauth::pkce::{CodeChallenge, CodeVerifier};
 use countersign_oauth::redirect::RedirectUri;
@@ -139,4 +141,67 @@ fn registration() -> Option<(ClientRecord, TenantRecord)> {
         .audiences
         .insert("https://orders.example".parse().ok()?);
     Some((client, tenant))
+}
+
+/// Words of JSON parameters.
+pub(crate) const PARTICULAR_WORDS: &[&str] = &[
+    "[{",
+    "}]",
+    "\"type\":\"account\"",
+    "\"actions\":[\"read\"]",
+    "\"locations\":[",
+    "\"id_token\":{",
+    "\"userinfo\":{",
+    "\"essential\":true",
+    "\"value\":",
+    "\"values\":[",
+    "\"sub\"",
+    "\"email\"",
+    "null",
+    "[[[[",
+];
+
+/// What was read is written and read again as the same, lies within itself, and is within its limits.
+pub(crate) fn authorization_details(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let parsed = AuthorizationDetails::parse(text);
+    if let Ok(details) = &parsed {
+        let written = serde_json::to_string(details).unwrap_or_default();
+        assert!(written.len() <= DETAILS_BYTES_MAX);
+        assert_eq!(AuthorizationDetails::parse(&written).as_ref(), Ok(details));
+        assert!(details.iter().all(|detail| {
+            // An empty list of actions allows nothing, and is no narrowing of itself either.
+            let empty = ["actions", "datatypes", "locations", "privileges"]
+                .iter()
+                .any(|name| {
+                    detail
+                        .members()
+                        .get(*name)
+                        .and_then(|value| value.as_array())
+                        .is_some_and(Vec::is_empty)
+                });
+            empty || detail.is_within(detail)
+        }));
+    }
+    Verdict::of(&parsed)
+}
+
+/// A client gets no claim of a scope that it is not registered for.
+pub(crate) fn claims_parameter(input: &[u8]) -> Verdict {
+    let (Ok(text), Some((mut client, _))) = (std::str::from_utf8(input), registration()) else {
+        return Verdict::Refused;
+    };
+    client.scopes = "openid email".parse().unwrap_or_default();
+    let parsed = ClaimsRequest::parse(text, &client);
+    if let Ok(request) = &parsed {
+        assert!(
+            request
+                .of_the_person()
+                .iter()
+                .all(|claim| claim.scope() == "email")
+        );
+    }
+    Verdict::of(&parsed)
 }

@@ -519,3 +519,49 @@ async fn g53_clock_skew_is_tolerated_to_its_limit() {
     assert_eq!(seen.headers.get("countersign-subject").unwrap(), ALICE);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn int_4_int_6_an_opaque_token_is_looked_up_once_and_judged_every_time() {
+    let world = World::start();
+    let token = |letter: &str| format!("csat_{}", letter.repeat(43));
+    let (mine, elsewhere) = (token("A"), token("B"));
+    let mut claims = world.claims();
+    claims["grant_id"] = "00000000000000aa".into();
+    world
+        .planes
+        .opaque
+        .lock()
+        .unwrap()
+        .insert(mine.clone(), claims.clone());
+    claims["aud"] = OTHER_AUDIENCE.into();
+    world
+        .planes
+        .opaque
+        .lock()
+        .unwrap()
+        .insert(elsewhere.clone(), claims);
+    let get = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let answer = world.get("/things/a", &[("authorization", &bearer)]).await;
+        answer.status
+    };
+    for _ in 0..3 {
+        assert_eq!(get(&mine).await, StatusCode::OK);
+        world.upstream.take_one();
+    }
+    assert_eq!(world.planes.lookups.load(Ordering::SeqCst), 1);
+    assert_eq!(get(&token("C")).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(get(&elsewhere).await, StatusCode::UNAUTHORIZED);
+    let grant = "00000000000000aa".parse().unwrap();
+    world.planes.revoked.grants.lock().unwrap().insert(grant);
+    assert_eq!(
+        get(&mine).await,
+        StatusCode::UNAUTHORIZED,
+        "revoked, although its verdict is kept"
+    );
+    assert!(world.upstream.take().is_empty());
+    let log = world.log_text().await;
+    for reason in ["token_unknown", "audience_mismatch", "revoked"] {
+        World::assert_logged(&log, reason);
+    }
+}

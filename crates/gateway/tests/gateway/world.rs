@@ -7,7 +7,7 @@ use countersign_authn::dpop::{NonceUse, Nonces};
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::replay::ReplayLimits;
 use countersign_authn::{
-    Freshness, KeyAnswer, KeyNeeded, RevocationId, Revocations, TrustedIssuer,
+    Freshness, KeyAnswer, KeyNeeded, RevocationId, Revocations, TrustedIssuer, danger,
 };
 use countersign_base::{Clock, GrantId, Kid, Secret, UnixTime};
 use countersign_control::{Metrics, TraceOptions, Traces};
@@ -34,7 +34,7 @@ use countersign_store::{Recorder, ReplayMemory};
 use countersign_testkit::{TestAuthority, system_clock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -79,6 +79,9 @@ pub struct TestPlanes {
     keys: Vec<(String, SigningKey<AccessToken>)>,
     pub generation: AtomicU64,
     pub fetches: AtomicUsize,
+    /// Opaque tokens and their claims.
+    pub opaque: Mutex<BTreeMap<String, Value>>,
+    pub lookups: AtomicUsize,
     pub exchanges: AtomicUsize,
     pub exchange_fails: Mutex<Option<ExchangeError>>,
     pub observed: Mutex<Vec<(&'static str, u16)>>,
@@ -159,8 +162,14 @@ impl Planes for TestPlanes {
         }
     }
 
-    async fn stored(&self, _token: &str, _issuers: &[TrustedIssuer]) -> StoredAnswer {
-        StoredAnswer::Unknown
+    async fn stored(&self, token: &str, issuers: &[TrustedIssuer]) -> StoredAnswer {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        let rows = self.opaque.lock().unwrap();
+        let (Some(row), Some(issuer)) = (rows.get(token), issuers.first()) else {
+            return StoredAnswer::Unknown;
+        };
+        let stored = danger::stored_token(issuer.tenant.clone(), token, &row.to_string());
+        StoredAnswer::Token(Box::new(stored.unwrap()))
     }
 
     fn observe(&self, seen: Seen, status: StatusCode, _took: Duration) {
@@ -266,6 +275,8 @@ impl World {
             ],
             generation: AtomicU64::new(0),
             fetches: AtomicUsize::new(0),
+            opaque: Mutex::default(),
+            lookups: AtomicUsize::new(0),
             exchanges: AtomicUsize::new(0),
             exchange_fails: Mutex::new(None),
             observed: Mutex::default(),

@@ -112,3 +112,44 @@ fn a_public_client_may_not_ask() {
     assert_eq!(check_asker(&app()), Err(OAuthError::PublicClient));
     assert_eq!(check_asker(&portal()), Ok(()));
 }
+
+#[test]
+fn a_signed_answer_is_given_to_whoever_names_its_type() {
+    for wanted in [
+        "application/token-introspection+jwt",
+        "application/json;q=0.5, Application/Token-Introspection+JWT",
+        "application/token-introspection+jwt;q=0.1",
+    ] {
+        assert!(wants_signed(wanted), "{wanted}");
+    }
+    for other in [
+        "",
+        "*/*",
+        "application/json",
+        "application/jwt",
+        "application/token-introspection+jwt;q=0",
+        "application/token-introspection+jwt; q=0.000",
+    ] {
+        assert!(!wants_signed(other), "{other}");
+    }
+}
+
+#[test]
+fn roles_are_told_to_the_audience_and_pairwise_subjects_to_the_client() {
+    let mut seen = token();
+    seen.told.roles = ["auditor".parse().unwrap()].into();
+    let mut service = portal();
+    service.id = "orders".parse().unwrap();
+    service.serves = [audience(ORDERS)].into();
+    let mut client = portal();
+    client.token_rules.subject_type = crate::subject_identifier::SubjectType::Pairwise;
+    let answer = |asker: &ClientRecord| {
+        let answer = Introspection::of_access_token(&seen, &issuer(), asker, &pairwise_key(), NOW);
+        serde_json::to_value(answer).unwrap()
+    };
+    let (to_service, to_client) = (answer(&service), answer(&client));
+    assert_eq!(to_service["roles"], serde_json::json!(["auditor"]));
+    assert_eq!(to_service["sub"], session().user.to_string());
+    assert_eq!(to_client.get("roles"), None);
+    assert_eq!(to_client["sub"].as_str().unwrap().len(), 43);
+}

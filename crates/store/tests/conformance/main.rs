@@ -9,6 +9,7 @@
     reason = "the helpers of a test fail it by panicking"
 )]
 
+mod access_tokens;
 mod assertions;
 mod crash;
 mod decoupled;
