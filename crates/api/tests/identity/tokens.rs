@@ -38,7 +38,7 @@ fn client(id: &str, host: &str, change: impl FnOnce(&mut ClientRecord)) -> Decla
     change(&mut record);
     DeclaredClient {
         record,
-        secret: Some(Secret::new(format!("secret of {id}"))),
+        secret: Some(Secret::new(format!("secret-of-{id}"))),
     }
 }
 
@@ -114,7 +114,7 @@ impl Client<'_> {
     }
 
     async fn post(&self, path: &str, form: &str, proof: Option<&str>) -> Reply {
-        let secret = format!("secret of {}", self.id);
+        let secret = format!("secret-of-{}", self.id);
         self.server
             .client_post(path, (self.id, &secret), form, proof)
             .await
