@@ -47,6 +47,7 @@ fn claims(expires: UnixTime) -> AccessTokenClaims {
         roles: BTreeSet::new(),
         attrs: BTreeMap::new(),
         act: Act::none(),
+        may_act: None,
         authorization_details: AuthorizationDetails::none(),
         cnf: None,
     }
@@ -193,14 +194,19 @@ async fn r23_code_2_a_spent_code_is_remembered_as_long_as_its_grant_lives(fixtur
     assert!(refused.await.unwrap().is_ok());
     store.sweep_all(UnixTime(ends.0 - 1)).await.unwrap();
     let mut connection = store.read().await.unwrap();
-    let seen =
-        one_time::find::<AuthorizationCode>(&mut connection, &tenant(), &handle("redeemed"), ends);
+    let seen = async |connection: &mut Connection, value: &str| {
+        one_time::find::<AuthorizationCode>(connection, &tenant(), &handle(value), ends)
+            .await
+            .unwrap()
+    };
     assert_eq!(
-        seen.await.unwrap(),
+        seen(&mut connection, "redeemed").await,
         Taken::Spent(code()),
         "a second use still ends the grant"
     );
-    let gone =
-        one_time::find::<AuthorizationCode>(&mut connection, &tenant(), &handle("refused"), NOW);
-    assert_eq!(gone.await.unwrap(), Taken::Unknown, "nothing came of it");
+    assert_eq!(
+        seen(&mut connection, "refused").await,
+        Taken::Unknown,
+        "nothing came of it"
+    );
 }
