@@ -2,15 +2,17 @@
 //!
 //! Keys are fresh each time and guard nothing, so a seed that is replaced differs in its signature only.
 
-use crate::targets::{keys, oauth};
+use crate::targets::{keys, oauth, requests as signed};
 use countersign_audit::event::Started;
 use countersign_audit::journal::{FrameBuffer, Position};
 use countersign_audit::proof::Receipt;
 use countersign_audit::tile::append_entry;
 use countersign_audit::{Checkpoint, Event, Hash, NoteSigner, Record, Text};
-use countersign_base::{Duration, EventId, Kid, RequestId, Tenant, UnixMillis, UnixTime};
+use countersign_base::{Duration, EventId, Kid, RequestId, Secret, Tenant, UnixMillis, UnixTime};
 use countersign_crypto::base64url;
-use countersign_crypto::jose::{Algorithm, sign_jwt};
+use countersign_crypto::jose::{
+    Algorithm, ContentEncryption, KeyManagement, encrypt_jwt, sign_jwt,
+};
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{
     AccessToken, ClientAssertion, DpopProof, LogCheckpoint, Purpose, SigningKey, generate_pkcs8,
@@ -41,6 +43,7 @@ pub fn all() -> Result<Vec<Example>, Failed> {
     let mut all = texts();
     all.extend(requests());
     all.extend(jose()?);
+    all.extend(request_objects()?);
     all.extend(log()?);
     all.extend(binary()?);
     Ok(all)
@@ -293,6 +296,36 @@ fn jose() -> Result<Vec<Example>, Failed> {
         json!({"keys": set}).to_string().into_bytes(),
     ));
     Ok(all)
+}
+
+fn request_objects() -> Result<Vec<Example>, Failed> {
+    let now = signed::NOW.0;
+    let claims = json!({
+        "iss": "portal", "aud": signed::ISSUER, "nbf": now, "exp": now + 300, "client_id": "portal", "response_type": "code",
+        "redirect_uri": "https://portal.example/callback", "scope": "openid", "state": "s", "max_age": 60,
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256",
+    });
+    let key = signed::signing_key().ok_or("the key of the seeds")?;
+    let object = sign_jwt(&key, &claims)?;
+    let recipient = signed::decryption_key().ok_or("the key of the seeds")?;
+    let encrypted = |management, content| {
+        let object = Secret::new(object.clone());
+        encrypt_jwt(
+            &object,
+            recipient.public(),
+            management,
+            content,
+            &Random::system(),
+        )
+    };
+    let agreed = encrypted(KeyManagement::EcdhEs, ContentEncryption::A128Gcm)?;
+    let wrapped = encrypted(KeyManagement::EcdhEsA256Kw, ContentEncryption::A128CbcHs256)?;
+    Ok(vec![
+        ("jwe", "ecdh-es", agreed.into_bytes()),
+        ("jwe", "ecdh-es-a256kw", wrapped.clone().into_bytes()),
+        ("request-object", "signed", object.into_bytes()),
+        ("request-object", "encrypted", wrapped.into_bytes()),
+    ])
 }
 
 fn record() -> Record {

@@ -10,6 +10,7 @@ mod federation;
 mod gateway;
 pub(crate) mod keys;
 pub(crate) mod oauth;
+pub(crate) mod requests;
 #[cfg(test)]
 mod tests;
 
@@ -232,6 +233,18 @@ pub const TARGETS: &[Target] = &[
         about: "the claims parameter (OpenID Connect Core §5.5)",
         run: oauth::claims_parameter,
         words: oauth::PARTICULAR_WORDS,
+    },
+    Target {
+        name: "jwe",
+        about: "a compact JWE (RFC 7516)",
+        run: requests::jwe,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "request-object",
+        about: "a request object (RFC 9101), signed or encrypted",
+        run: requests::request_object,
+        words: crypto::JOSE_WORDS,
     },
     Target {
         name: "canonical-path",

@@ -317,6 +317,7 @@ impl ErrorCode {
 impl OAuthError {
     /// The code that the caller is told.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::AuthorizationPending => ErrorCode::AuthorizationPending,
@@ -398,6 +399,7 @@ impl OAuthError {
 
     /// The reason as the log names it; the caller does not learn it.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     pub const fn reason(self) -> &'static str {
         match self {
             Self::ActorChainTooLong => "actor_chain_too_long",
@@ -480,6 +482,7 @@ impl OAuthError {
 
     /// What the caller is told beside the code: enough to correct a mistake, nothing about anybody else's values.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     pub const fn description(self) -> &'static str {
         match self {
             Self::ActorChainTooLong => "the chain of actors is too long",

@@ -84,6 +84,7 @@ pub const CLIENT_ALGORITHMS: [Algorithm; 3] =
 impl Metadata {
     /// The document of a tenant. `id_token_algorithms` are those of its keys; `mtls` is the origin of the listener that asks for certificates.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one document")]
     pub fn new(
         tenant: &TenantRecord,
         id_token_algorithms: &[Algorithm],

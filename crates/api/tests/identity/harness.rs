@@ -356,10 +356,12 @@ pub(crate) fn declared() -> Declared {
     ];
     clients.extend(super::ciba::clients(&default));
     clients.extend(super::device::clients(&default));
+    clients.extend(super::request_objects::clients());
     Declared {
         tenants: vec![
             TenantRecord::new(default.clone(), ISSUER.parse().unwrap()),
             TenantRecord::new(acme.clone(), format!("{ISSUER}/t/acme").parse().unwrap()),
+            super::request_objects::tenant(),
         ],
         groups: Vec::new(),
         users: vec![

@@ -20,6 +20,7 @@ mod harness;
 mod lifecycle;
 mod matrix;
 mod pages;
+mod request_objects;
 mod requests;
 mod tenants;
 mod tokens;

@@ -3,6 +3,7 @@
 use super::foreign;
 use crate::config::clients::{ClientCredential, ClientSection, SecretPlace};
 use crate::config::error::ConfigError;
+use crate::config::groups::GroupSection;
 use crate::config::policies::BuiltIn;
 use crate::config::tenants::DetailTypeSection;
 use crate::config::users::UserSection;
@@ -70,19 +71,7 @@ pub(super) fn declared(
             )),
         }
     }
-    for group in &config.groups {
-        let (tenant, name, roles) = (
-            group.tenant.clone(),
-            group.name.clone(),
-            group.roles.clone(),
-        );
-        declared.groups.push(GroupRecord {
-            tenant,
-            name,
-            roles,
-            origin: Origin::Configuration,
-        });
-    }
+    declared.groups = config.groups.iter().map(declared_group).collect();
     for user in &config.users {
         match declared_user(config, user, now) {
             Ok(user) => declared.users.push(user),
@@ -141,6 +130,15 @@ fn profile_algorithms(config: &Config, file: &Path) -> Option<ConfigError> {
         )
         .with_help("sign with ES256, PS256 or EdDSA")
     })
+}
+
+fn declared_group(group: &GroupSection) -> GroupRecord {
+    GroupRecord {
+        tenant: group.tenant.clone(),
+        name: group.name.clone(),
+        roles: group.roles.clone(),
+        origin: Origin::Configuration,
+    }
 }
 
 fn declared_user(

@@ -211,10 +211,11 @@ pub(super) fn is_for_encryption(value: &Value) -> bool {
     value.get("use").and_then(Value::as_str) == Some("enc")
 }
 
+/// Modulus and exponent.
+pub(super) type RsaNumbers = (Box<[u8]>, Box<[u8]>);
+
 /// Modulus and exponent of an RSA key of 2048 to 4096 bits.
-pub(super) fn rsa_numbers(
-    members: &Map<String, Value>,
-) -> Result<(Box<[u8]>, Box<[u8]>), JoseError> {
+pub(super) fn rsa_numbers(members: &Map<String, Value>) -> Result<RsaNumbers, JoseError> {
     match rsa(integer(members, "n")?, integer(members, "e")?)? {
         Material::Rsa { n, e } => Ok((n, e)),
         Material::Ed25519 { .. } | Material::P256 { .. } => Err(JoseError::AlgorithmDiffers),

@@ -162,6 +162,9 @@ impl Ephemeral {
     }
 }
 
+/// A derived key, and what the header has to say for it.
+type Agreed = (Secret<Vec<u8>>, Map<String, Value>);
+
 /// A content's key on its way to a recipient.
 pub(super) struct Wrapped {
     pub(super) cek: Secret<Vec<u8>>,
@@ -302,11 +305,7 @@ impl EncryptionKey {
     }
 
     /// Agrees with a key made for this one message.
-    fn agree(
-        &self,
-        algorithm: &str,
-        bytes: usize,
-    ) -> Result<(Secret<Vec<u8>>, Map<String, Value>), JoseError> {
+    fn agree(&self, algorithm: &str, bytes: usize) -> Result<Agreed, JoseError> {
         const FAILED: JoseError = JoseError::Signing("no agreement with the key");
         let (curve, point) = self.material.point()?;
         let ephemeral = PrivateKey::generate(curve).map_err(|_| FAILED)?;
@@ -314,7 +313,7 @@ impl EncryptionKey {
         let epk = Material::of_point(curve, public.as_ref())?.to_json();
         let derived = agree(
             &ephemeral,
-            &UnparsedPublicKey::new(curve, point),
+            UnparsedPublicKey::new(curve, point),
             FAILED,
             |shared| concat_kdf(shared, algorithm, b"", b"", bytes),
         )?;
@@ -507,7 +506,7 @@ fn agreed(
     }
     agree(
         key,
-        &UnparsedPublicKey::new(curve, point),
+        UnparsedPublicKey::new(curve, point),
         JoseError::Decryption,
         |shared| concat_kdf(shared, algorithm, &with.apu, &with.apv, bytes),
     )
