@@ -61,7 +61,7 @@ tenant = "${tenant}"
 id = "${id}"
 name = "${name}"
 grants = ["authorization_code", "refresh_token"]
-scopes = ["openid", "profile", "offline_access", "orders:read", "orders:write"]
+scopes = ["openid", "profile", "email", "offline_access", "orders:read", "orders:write"]
 audiences = ["https://orders.example"]
 ${more}
 `

@@ -185,11 +185,12 @@ pub(crate) struct SecurityPage {
     pub(crate) ways: Vec<Way>,
 }
 
-/// A way of signing in that is managed on a page of its own.
+/// A way of signing in.
 pub(crate) struct Way {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    pub(crate) path: String,
+    /// Where it is set up and changed, if it is a page of this server's.
+    pub(crate) path: Option<String>,
     /// What there is, in words.
     pub(crate) state: String,
     pub(crate) set_up: bool,

@@ -24,6 +24,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("event_details", "ADD_ALL"),
     ("event_details", "SWEEP"),
     ("throttle", "SWEEP"),
+    ("upstream_sessions", "SWEEP"),
 ];
 
 #[test]

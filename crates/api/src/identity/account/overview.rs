@@ -166,8 +166,8 @@ impl View<'_> {
         let set = self.owner.user.password.is_some();
         vec![Way {
             name: "Password",
-            about: "Choose one that you use nowhere else.",
-            path: self.call.path_of("/account/password"),
+            about: "Whoever runs this service sets it for you.",
+            path: None,
             state: if set { "set" } else { "not set" }.to_owned(),
             set_up: set,
         }]
