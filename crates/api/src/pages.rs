@@ -110,11 +110,19 @@ pub(crate) struct AskedRequest {
     /// Scopes, each with its meaning in words.
     pub(crate) scopes: Vec<(String, &'static str)>,
     pub(crate) audiences: Vec<String>,
+    pub(crate) details: Vec<AskedDetail>,
     /// When it was asked, in words.
     pub(crate) when: String,
     /// From where it was asked.
     pub(crate) source: String,
     pub(crate) ticket: String,
+}
+
+/// An authorization detail that a request asks for, in words.
+pub(crate) struct AskedDetail {
+    pub(crate) words: String,
+    pub(crate) kind: String,
+    pub(crate) members: Vec<(String, String)>,
 }
 
 /// Says that an answer was taken.

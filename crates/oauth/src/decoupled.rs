@@ -23,6 +23,7 @@ pub use question::{Question, QuestionRefused};
 pub use user_code::{NotAUserCode, USER_CODE_ALPHABET, UserCode};
 
 use crate::client::GrantType;
+use crate::particulars::Particulars;
 use countersign_base::{
     Audience, Bounded, ClientId, Duration, GrantId, Scopes, SessionId, Tenant, UnixTime, UserId,
 };
@@ -83,6 +84,9 @@ pub struct DecoupledRequest {
     pub scopes: Scopes,
     /// Where: the first is the audience of tokens that name none.
     pub audiences: Vec<Audience>,
+    /// Authorization details that are asked for (RFC 9396).
+    #[serde(default)]
+    pub particulars: Particulars,
     /// The DPoP key that was proven when it was asked, and that must redeem it.
     pub dpop_jkt: Option<JwkThumbprint>,
     /// Who is asked (CIBA). Nobody in particular: whoever enters the user code.

@@ -202,9 +202,6 @@ pub enum OAuthError {
     /// CIBA-3 to 18: the signature or a claim about it.
     #[error("signed request refused: {0}")]
     SignedRequest(&'static str),
-    /// CIBA-1.
-    #[error("the client's requests must be signed")]
-    SignatureRequired,
     /// CIBA-28.
     #[error("polled too fast")]
     SlowDown,
@@ -373,7 +370,6 @@ impl OAuthError {
             | Self::PushRequired
             | Self::RequestUriPushed
             | Self::ResponseMode
-            | Self::SignatureRequired
             | Self::SignedRequest(_)
             | Self::SignedRequestRequired
             | Self::SubjectAudience
@@ -467,7 +463,6 @@ impl OAuthError {
             Self::ResponseType => "response_type",
             Self::ScopeNotPermitted => "scope_not_permitted",
             Self::SessionEnded => "session_ended",
-            Self::SignatureRequired => "signature_required",
             Self::SignedRequest(reason) => reason,
             Self::SlowDown => "slow_down",
             Self::SignedRequestRequired => "signed_request_required",
@@ -557,7 +552,6 @@ impl OAuthError {
             Self::ResponseMode => "this response mode is not supported",
             Self::ResponseType => "response_type must be code",
             Self::ScopeNotPermitted => "a requested scope is not available to this client or grant",
-            Self::SignatureRequired => "this client's requests must be signed",
             Self::SignedRequest(_) => "the signed request is not valid",
             Self::SlowDown => "wait longer between two polls",
             Self::SignedRequestRequired => "send the request as a signed request object (RFC 9101)",

@@ -14,11 +14,11 @@ use countersign_authn::Form;
 use countersign_authn::client::{RequestSigner, signed_request};
 use countersign_base::{Bounded, GrantId, Secret, Username};
 use countersign_control::CibaNotice;
-use countersign_oauth::client::BackchannelSigning;
+use countersign_oauth::client::{BackchannelSigning, SignedRequestRule};
 use countersign_oauth::decoupled::{
     BackchannelRequest, Flow, Hint, POLL_INTERVAL, SEALED_BYTES_MAX, signed_parameters,
 };
-use countersign_oauth::{Binding, ClientRecord, OAuthError, UserRecord};
+use countersign_oauth::{Binding, ClientRecord, OAuthError, SecurityProfile, UserRecord};
 use countersign_store::tables::{decoupled_requests, users};
 use countersign_store::{AuthReqId, NewDecoupled};
 use http::StatusCode;
@@ -83,9 +83,10 @@ fn read(
     client: &ClientRecord,
 ) -> Result<BackchannelRequest, OAuthError> {
     let Some(text) = form.get("request") else {
-        return match client.ciba.signing {
-            BackchannelSigning::Required => Err(OAuthError::SignatureRequired),
-            BackchannelSigning::Optional => BackchannelRequest::parse(form, client, &call.tenant),
+        return if must_be_signed(client, call) {
+            Err(OAuthError::SignedRequestRequired)
+        } else {
+            BackchannelRequest::parse(form, client, &call.tenant)
         };
     };
     if form.names().any(|name| !BESIDE_OBJECT.contains(&name)) {
@@ -109,6 +110,13 @@ fn read(
         .spend_replay(unspent, now)
         .map_err(|_| OAuthError::SignedRequest("signed_request_replayed"))?;
     BackchannelRequest::parse(&signed_parameters(&claims)?, client, &call.tenant)
+}
+
+/// Whether the client has to sign: it registered so, or it is held to FAPI (FAPI-CIBA §5.2.2).
+fn must_be_signed(client: &ClientRecord, call: &Call) -> bool {
+    client.ciba.signing == BackchannelSigning::Required
+        || client.request_rules.signed_requests == SignedRequestRule::Required
+        || SecurityProfile::of(client, &call.tenant) != SecurityProfile::Standard
 }
 
 /// Whom the client means: somebody who is here and may sign in.
@@ -188,6 +196,7 @@ async fn acknowledge(
             client: client.id.clone(),
             scopes: asked.scopes,
             audiences: asked.audiences,
+            details: asked.details,
             dpop_jkt,
             user: Some(user.id),
             binding_message: asked.binding_message,

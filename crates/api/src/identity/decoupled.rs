@@ -7,10 +7,11 @@ use super::answer::Failure;
 use super::call::Call;
 use super::record;
 use super::ticket::{self, Browser, Step};
-use crate::pages::{self, AskedRequest};
+use crate::pages::{self, AskedDetail, AskedRequest};
 use countersign_audit::event::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested};
 use countersign_audit::{Code, Names, Text};
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{
     Audience, Bounded, ClientId, Duration, GrantId, Scopes, SessionId, UnixTime, UserId,
 };
@@ -19,7 +20,9 @@ use countersign_oauth::authorize::PageError;
 use countersign_oauth::decoupled::{
     BindingMessage, DecoupledRequest, Flow, Pace, Polled, Question, QuestionRefused,
 };
-use countersign_oauth::{ClientRecord, Issuance, OAuthError, ResolvedUser, Session, TokenRequest};
+use countersign_oauth::{
+    ClientRecord, Issuance, OAuthError, Particulars, ResolvedUser, Session, TokenRequest,
+};
 use countersign_policy::{Permitted, PolicyId, decide};
 use countersign_store::tables::decoupled_requests::{self, Found};
 use countersign_store::tables::{user_groups, users};
@@ -33,6 +36,7 @@ pub(super) struct Asking {
     pub(super) client: ClientId,
     pub(super) scopes: Scopes,
     pub(super) audiences: Vec<Audience>,
+    pub(super) details: AuthorizationDetails,
     pub(super) dpop_jkt: Option<JwkThumbprint>,
     pub(super) user: Option<UserId>,
     pub(super) binding_message: Option<BindingMessage>,
@@ -50,6 +54,10 @@ pub(super) fn waiting(identity: &Identity, call: &Call, asking: Asking) -> Decou
         grant: identity.fabric.random().grant_id(),
         scopes: asking.scopes,
         audiences: asking.audiences,
+        particulars: Particulars {
+            authorization_details: asking.details,
+            ..Particulars::default()
+        },
         dpop_jkt: asking.dpop_jkt,
         user: asking.user,
         binding_message: asking.binding_message,
@@ -243,6 +251,23 @@ impl Put {
                 .iter()
                 .filter(|audience| audience.as_str() != own)
                 .map(|audience| audience.as_str().to_owned())
+                .collect(),
+            details: request
+                .particulars
+                .authorization_details
+                .iter()
+                .map(|detail| {
+                    let explained = pages::explain_detail(detail, &call.tenant.detail_types);
+                    AskedDetail {
+                        words: explained.words.to_owned(),
+                        kind: explained.kind.to_owned(),
+                        members: explained
+                            .members
+                            .into_iter()
+                            .map(|(name, value)| (name.to_owned(), value))
+                            .collect(),
+                    }
+                })
                 .collect(),
             when: ago(request.issued, identity.fabric.now()),
             source: request.source.as_str().to_owned(),

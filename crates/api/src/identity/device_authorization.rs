@@ -59,6 +59,7 @@ pub(super) async fn authorize(
             client: registered.id.clone(),
             scopes: asked.scopes,
             audiences: asked.audiences,
+            details: asked.details,
             dpop_jkt,
             user: None,
             binding_message: None,

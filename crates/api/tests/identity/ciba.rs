@@ -9,7 +9,7 @@ use countersign_control::DeclaredClient;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, ClientAssertion, SigningKey};
 use countersign_oauth::client::{BackchannelSigning, BindingRule};
-use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType};
+use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, SecurityProfile};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -228,6 +228,31 @@ async fn ciba_1_an_unsigned_request_is_refused_where_signatures_are_due() {
     let mut browser = Browser::default();
     let page = requests_of(&mut browser, &server, "alice").await;
     assert!(page.text.contains("W4-SCT"), "what is inside counts");
+}
+
+#[tokio::test]
+async fn ciba_1_a_client_that_is_held_to_fapi_signs() {
+    let server = Server::with_declared(|declared| {
+        for client in &mut declared.clients {
+            if matches!(client.record.id.as_str(), "bank" | "shop") {
+                client.record.ciba.signing = BackchannelSigning::Optional;
+            }
+            if client.record.id.as_str() == "shop" {
+                client.record.request_rules.profile = SecurityProfile::Fapi2;
+            }
+        }
+    })
+    .await;
+    let form = format!("{}&{GOOD}", assertion(&server, shop_key(), "shop"));
+    let unsigned = server.post("/bc-authorize", &[], &form).await;
+    assert_eq!(unsigned.error(), "invalid_request");
+    let signed = ask_signed(&server, shop_key(), |_| ()).await;
+    assert_eq!(signed.status, StatusCode::OK, "the twin: {signed:?}");
+    assert_eq!(
+        ask(&server, GOOD).await.status,
+        StatusCode::OK,
+        "another client"
+    );
 }
 
 type Flaw = Box<dyn FnOnce(&mut Value)>;

@@ -8,9 +8,11 @@ use super::harness::{
 use countersign_base::Tenant;
 use countersign_control::DeclaredClient;
 use countersign_oauth::GrantType;
+use countersign_oauth::authorization_details::RegisteredType;
 use countersign_oauth::client::Application;
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
+use serde_json::json;
 
 pub(crate) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -536,6 +538,63 @@ async fn a_device_code_of_one_tenant_is_unknown_to_another() {
     let resume = resumed.location().to_owned();
     let asked = browser.get(&server, &resume).await;
     assert!(asked.text.contains("not right"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn r39_authorization_details_of_a_device_are_checked_shown_and_carried() {
+    let server = Server::with_declared(|declared| {
+        let schema = json!({
+            "type": "object",
+            "properties": {"type": {"const": "account"}, "actions": {"items": {"enum": ["read"]}}},
+            "required": ["actions"], "additionalProperties": false,
+        });
+        let words = countersign_base::Bounded::parse("Look at an account").unwrap();
+        declared.tenants[0].detail_types.register(
+            "account".parse().unwrap(),
+            RegisteredType::new(schema, words, Default::default()),
+        );
+        let tv = declared
+            .clients
+            .iter_mut()
+            .find(|client| client.record.id.as_str() == "tv");
+        tv.unwrap().record.token_rules.detail_types = ["account".parse().unwrap()].into();
+    })
+    .await;
+    let ask = async |details: &str| {
+        let form = format!("client_id=tv&authorization_details={}", escape(details));
+        server.post("/device_authorization", &[], &form).await
+    };
+    for bad in [
+        r#"[{"type":"payment"}]"#,
+        r#"[{"type":"account","actions":["write"]}]"#,
+        "account",
+    ] {
+        assert_eq!(
+            ask(bad).await.error(),
+            "invalid_authorization_details",
+            "{bad}"
+        );
+    }
+    let details = r#"[{"type":"account","actions":["read"]}]"#;
+    let asked = ask(details).await;
+    let mut browser = Browser::default();
+    let page = enter(&mut browser, &server, &text(&asked, "user_code"), "alice").await;
+    assert!(page.text.contains("Look at an account"), "{page:?}");
+    let done = browser
+        .submit(&server, &Form::of(&page), "answer=allow")
+        .await;
+    assert_eq!(done.status, StatusCode::OK);
+    let tokens = poll(&server, &text(&asked, "device_code")).await;
+    let granted: serde_json::Value = serde_json::from_str(details).unwrap();
+    assert_eq!(
+        tokens.json()["authorization_details"],
+        granted,
+        "{tokens:?}"
+    );
+    assert!(
+        tokens.json()["scope"].as_str().is_none_or(str::is_empty),
+        "no scope was asked for"
+    );
 }
 
 #[tokio::test]

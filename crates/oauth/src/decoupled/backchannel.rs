@@ -11,6 +11,7 @@ use crate::client::{ClientRecord, DeliveryMode, GrantType};
 use crate::error::OAuthError;
 use crate::tenant::TenantRecord;
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Duration, Scopes, Secret};
 use countersign_crypto::Verified;
 use countersign_crypto::jose::Claims;
@@ -29,6 +30,8 @@ pub struct BackchannelRequest {
     pub scopes: Scopes,
     /// For whom.
     pub audiences: Vec<Audience>,
+    /// Beside both (RFC 9396 §3).
+    pub details: AuthorizationDetails,
     /// Who is asked.
     pub hint: Hint,
     /// What the person should see on both devices.
@@ -86,6 +89,7 @@ impl BackchannelRequest {
         Ok(Self {
             scopes,
             audiences,
+            details: tenant.detail_types.requested(form, client)?,
             hint: hint(form)?,
             binding_message: message.map_err(|_| OAuthError::BindingMessage)?,
             notification_token: notification_token(form, client)?,
@@ -170,6 +174,9 @@ pub fn signed_parameters(claims: &Verified<Claims>) -> Result<Form, OAuthError> 
             }
             (name, Value::String(value)) => {
                 text.append_pair(name, value);
+            }
+            ("authorization_details", Value::Array(_)) => {
+                text.append_pair(name, &value.to_string());
             }
             (name, Value::Number(number)) if number.is_u64() => {
                 text.append_pair(name, &number.to_string());

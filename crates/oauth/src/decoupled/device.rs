@@ -5,6 +5,7 @@ use crate::client::{ClientRecord, GrantType};
 use crate::error::OAuthError;
 use crate::tenant::TenantRecord;
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Scopes};
 
 /// A checked request.
@@ -14,6 +15,8 @@ pub struct DeviceAuthorizationRequest {
     pub scopes: Scopes,
     /// For whom: the first is the audience of tokens that name none.
     pub audiences: Vec<Audience>,
+    /// Beside both (RFC 9396 §3).
+    pub details: AuthorizationDetails,
 }
 
 impl DeviceAuthorizationRequest {
@@ -32,8 +35,13 @@ impl DeviceAuthorizationRequest {
         if form.contains("request") || form.contains("request_uri") {
             return Err(OAuthError::RequestObject);
         }
+        let details = tenant.detail_types.requested(form, client)?;
         let scopes = authorize::scopes(form, client)?;
         let audiences = authorize::audiences(form, client, tenant, &scopes)?;
-        Ok(Self { scopes, audiences })
+        Ok(Self {
+            scopes,
+            audiences,
+            details,
+        })
     }
 }

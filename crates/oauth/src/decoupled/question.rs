@@ -10,7 +10,6 @@ use crate::issuance::{Issuance, Parts, TokenSubject, UserSubject};
 use crate::session::Session;
 use crate::tenant::TenantRecord;
 use crate::user::ResolvedUser;
-use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, UnixTime};
 use countersign_crypto::jose::JwkThumbprint;
 use countersign_crypto::x509::CertificateThumbprint;
@@ -125,7 +124,7 @@ impl Question {
                 audience: audience.clone(),
                 binding,
                 not_after: self.request.expires,
-                details: AuthorizationDetails::none(),
+                details: self.request.particulars.authorization_details.clone(),
                 token_id: [0; 16],
             };
             Issuance::access_token(parts, now)
@@ -175,6 +174,10 @@ pub(crate) fn still_registered(
         && client.grants.contains(&request.flow.grant_type())
         && request.scopes.is_subset(&client.scopes)
         && request.audiences.iter().all(permitted)
+        && tenant
+            .detail_types
+            .check(&request.particulars.authorization_details, client)
+            .is_ok()
 }
 
 #[cfg(test)]

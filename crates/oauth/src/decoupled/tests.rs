@@ -9,6 +9,7 @@ pub(crate) fn request(flow: Flow) -> DecoupledRequest {
         grant: GrantId::from_u64(31),
         scopes: "openid orders:read".parse().unwrap(),
         audiences: vec![audience(ORDERS)],
+        particulars: Particulars::default(),
         dpop_jkt: None,
         user: None,
         binding_message: None,

@@ -48,9 +48,8 @@ impl From<(DecoupledRequest, Allowance)> for Approval {
             nonce: None,
             scopes: request.scopes,
             audiences: request.audiences,
-            // Neither the device grant nor CIBA asks for any here.
-            details: AuthorizationDetails::none(),
-            particulars: Particulars::default(),
+            details: request.particulars.authorization_details.clone(),
+            particulars: request.particulars,
             auth_time: allowance.auth_time,
         }
     }

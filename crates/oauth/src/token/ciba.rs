@@ -1,12 +1,14 @@
 //! Grant `urn:openid:params:grant-type:ciba` (OpenID Connect CIBA Core 1.0 §10.1 and §11).
 
 use super::{Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, polled};
+use crate::authorization_details;
 use crate::change::Standing;
 use crate::client::{Confidentiality, GrantType};
 use crate::decoupled::{Flow, Polled};
 use crate::error::OAuthError;
 use crate::parameter;
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Secret, UnixTime};
 
 pub(super) const ENTRY: GrantEntry = GrantEntry {
@@ -23,6 +25,8 @@ pub struct CibaRequest {
     pub auth_req_id: Secret<String>,
     /// Which of the grant's audiences.
     pub resource: Option<Audience>,
+    /// Which of the grant's authorization details; none means all.
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
@@ -35,6 +39,7 @@ fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
     Ok(TokenRequest::Ciba(CibaRequest {
         auth_req_id: Secret::new(id.to_owned()),
         resource: parameter::resource(form)?,
+        authorization_details: authorization_details::parameter(form)?,
     }))
 }
 
@@ -58,8 +63,8 @@ impl CibaRequest {
         {
             return Err(OAuthError::PublicClient.into());
         }
-        let resource = self.resource.as_ref();
-        polled::redeem(Flow::Ciba, found, resource, standing, requester, fresh, now)
+        let narrowed = (self.resource.as_ref(), &self.authorization_details);
+        polled::redeem(Flow::Ciba, found, narrowed, standing, requester, fresh, now)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Grant `urn:ietf:params:oauth:grant-type:device_code` (RFC 8628 §3.4).
 
 use super::{Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, polled};
+use crate::authorization_details;
 use crate::change::Standing;
 use crate::client::GrantType;
 use crate::decoupled::{Flow, Polled};
 use crate::error::OAuthError;
 use crate::parameter;
 use countersign_authn::Form;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Secret, UnixTime};
 
 pub(super) const ENTRY: GrantEntry = GrantEntry {
@@ -23,6 +25,8 @@ pub struct DeviceCodeRequest {
     pub device_code: Secret<String>,
     /// Which of the grant's audiences.
     pub resource: Option<Audience>,
+    /// Which of the grant's authorization details; none means all.
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
@@ -35,6 +39,7 @@ fn parse(form: &Form) -> Result<TokenRequest, OAuthError> {
     Ok(TokenRequest::DeviceCode(DeviceCodeRequest {
         device_code: Secret::new(code.to_owned()),
         resource: parameter::resource(form)?,
+        authorization_details: authorization_details::parameter(form)?,
     }))
 }
 
@@ -51,11 +56,11 @@ impl DeviceCodeRequest {
         fresh: Fresh,
         now: UnixTime,
     ) -> Result<Redeemed, Refused> {
-        let resource = self.resource.as_ref();
+        let narrowed = (self.resource.as_ref(), &self.authorization_details);
         polled::redeem(
             Flow::Device,
             found,
-            resource,
+            narrowed,
             standing,
             requester,
             fresh,

@@ -3,11 +3,13 @@
 use super::approval::Approval;
 use super::authorization_code::{redeemed, standing_person};
 use super::{Fresh, Redeemed, Refused, Requester, narrowed_audience, registered};
+use crate::authorization_details::DetailTypes;
 use crate::binding::Binding;
 use crate::change::{Change, Standing};
 use crate::decoupled::{Answer, DecoupledRequest, Flow, Polled, still_registered};
 use crate::error::OAuthError;
 use crate::grant::RevocationReason;
+use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, UnixTime};
 
 /// Judges a poll. The surrounding transaction spends an allowed request of this client, whatever comes of it.
@@ -17,7 +19,7 @@ use countersign_base::{Audience, UnixTime};
 pub(super) fn redeem(
     flow: Flow,
     polled: Polled,
-    resource: Option<&Audience>,
+    (resource, details): (Option<&Audience>, &AuthorizationDetails),
     standing: &Standing,
     requester: &Requester<'_>,
     fresh: Fresh,
@@ -54,7 +56,8 @@ pub(super) fn redeem(
     if !still_registered(&request, client, requester.tenant) {
         return Err(OAuthError::ScopeNotPermitted.into());
     }
-    let approval = Approval::from((*request, allowance));
+    let mut approval = Approval::from((*request, allowance));
+    approval.details = DetailTypes::narrowed(details, &approval.details)?;
     let person = standing_person(&approval, standing, now)?;
     let audience = narrowed_audience(resource, &approval.audiences)?;
     Ok(redeemed(

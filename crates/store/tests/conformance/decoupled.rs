@@ -36,6 +36,7 @@ fn request(flow: Flow, grant: GrantId) -> DecoupledRequest {
         grant,
         scopes: "orders:read".parse().unwrap(),
         audiences: Vec::new(),
+        particulars: countersign_oauth::Particulars::default(),
         dpop_jkt: None,
         user: None,
         binding_message: None,

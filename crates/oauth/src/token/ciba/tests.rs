@@ -13,6 +13,7 @@ fn shown() -> CibaRequest {
     CibaRequest {
         auth_req_id: Secret::new("handle".to_owned()),
         resource: None,
+        authorization_details: AuthorizationDetails::none(),
     }
 }
 

@@ -13,6 +13,7 @@ fn shown() -> DeviceCodeRequest {
     DeviceCodeRequest {
         device_code: Secret::new("handle".to_owned()),
         resource: None,
+        authorization_details: AuthorizationDetails::none(),
     }
 }
 
