@@ -35,7 +35,7 @@ pub(crate) struct Admin {
 
 type Endpoint = (&'static str, fn() -> MethodRouter<Admin>);
 
-/// The endpoints: a path, and what a `POST` to it does. The table of authorization cases in the tests holds a row for each.
+/// The endpoints: a path, and what a `POST` to it does, or a `GET` where it only shows something. The table of authorization cases in the tests holds a row for each.
 const ENDPOINTS: &[Endpoint] = &[
     ("/admin/v1/tenants/{tenant}/clients", || post(clients::add)),
     ("/admin/v1/tenants/{tenant}/grants/{grant}/revoke", || {
@@ -47,6 +47,12 @@ const ENDPOINTS: &[Endpoint] = &[
     ("/admin/v1/tenants/{tenant}/users", || post(users::add)),
     ("/admin/v1/tenants/{tenant}/users/disable", || {
         post(users::disable)
+    }),
+    ("/admin/v1/tenants/{tenant}/clients/disable", || {
+        post(clients::disable)
+    }),
+    ("/admin/v1/tenants/{tenant}/grants/{grant}", || {
+        get(grants::show)
     }),
 ];
 

@@ -9,7 +9,6 @@ use crate::opaque::{self, OpaqueKeys};
 use crate::{Fabric, mint};
 use countersign_audit::event::{Token, Verdict};
 use countersign_audit::{Code, Names, Record, Text};
-use countersign_authn::access_token::AuthorizationDetails;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_authn::{Subject, danger};
 use countersign_base::{Audience, ClientId, RequestId, Scopes, Secret, Tenant, UnixTime};

@@ -18,7 +18,7 @@ use countersign_crypto::jose::{
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::signing::{
     AccessToken, AuthorizationResponse, IdToken, IdentityAssertion, IntrospectionResponse,
-    RevocationList, SigningKey, TransactionToken, generate_pkcs8,
+    RevocationList, SigningKey, TransactionToken,
 };
 use countersign_keys::envelope::{self, SealError};
 use countersign_keys::rotation::{

@@ -166,6 +166,15 @@ pub enum ClientVerb {
         after_help = "Example:\n  countersign client add reports --secret --grant client_credentials --scope reports.read --audience https://reports.example.com"
     )]
     Add(ClientAdd),
+    /// Disable a client: its tokens, and those in which it acts, end at once
+    #[command(after_help = "Example:\n  countersign client disable reports")]
+    Disable {
+        /// The client's identifier.
+        id: ClientId,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 /// `client add`
@@ -217,6 +226,15 @@ pub struct ClientMethod {
 /// `grant`
 #[derive(Debug, Subcommand)]
 pub enum GrantVerb {
+    /// Show a grant and the tree of what was exchanged under it
+    #[command(after_help = "Example:\n  countersign grant show 00c0ffee00c0ffee --json")]
+    Show {
+        /// The grant, as tokens name it in `grant_id`.
+        id: GrantId,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Revoke a grant with every token that came of it
     #[command(after_help = "Example:\n  countersign grant revoke 00c0ffee00c0ffee")]
     Revoke {

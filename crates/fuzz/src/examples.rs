@@ -146,6 +146,16 @@ fn requests() -> Vec<Example> {
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=a.b.c&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&resource=https%3A%2F%2Forders.example",
         ),
         text(
+            "token-request",
+            "identity-assertion",
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=a.b.c&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token&requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid-jag&audience=https%3A%2F%2Fid.partner.example&scope=chat.read",
+        ),
+        text(
+            "token-request",
+            "transaction-token",
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=a.b.c&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Atxn_token&audience=https%3A%2F%2Fshop.internal&scope=orders%3Aread&request_details=eyJvcmRlciI6NDcxMX0",
+        ),
+        text(
             "authorization-request",
             "seed",
             "response_type=code&client_id=portal&redirect_uri=https%3A%2F%2Fportal.example%2Fcallback&scope=openid+orders%3Aread&resource=https%3A%2F%2Forders.example&state=s&nonce=n&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",

@@ -28,12 +28,20 @@ pub(crate) fn clock() -> (Clock, Arc<AtomicI64>) {
 }
 
 pub(crate) fn rules(audience: &str, binding: Binding, anonymous: Anonymous) -> ResourceRules {
-    let trusted = TrustedIssuer {
+    ResourceRules::new(
+        audience.parse().unwrap(),
+        vec![issuer()],
+        binding,
+        anonymous,
+    )
+}
+
+pub(crate) fn issuer() -> TrustedIssuer {
+    TrustedIssuer {
         issuer: ISSUER.parse().unwrap(),
         tenant: "demo".parse().unwrap(),
         algorithms: vec![Algorithm::EdDsa],
-    };
-    ResourceRules::new(audience.parse().unwrap(), vec![trusted], binding, anonymous)
+    }
 }
 
 /// Who gets tokens and sends requests: the issuer's key and the client's.
@@ -42,7 +50,7 @@ pub(crate) struct Sender {
     proof: SigningKey<DpopProof>,
 }
 
-fn key<P: Purpose>() -> SigningKey<P> {
+pub(crate) fn key<P: Purpose>() -> SigningKey<P> {
     SigningKey::from_pkcs8(
         Algorithm::EdDsa,
         "key-1".parse().unwrap(),

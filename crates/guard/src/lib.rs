@@ -9,18 +9,26 @@
 //! key or certificate that the token is bound to, and used once where it is a proof. Whatever fails is answered 401, 403 or 400 as RFC 6750 and
 //! RFC 9449 say, and the log's reason travels in the answer's extensions as [`authn::Reason`].
 //!
-//! Keys come through a [`KeySource`] that the service supplies; this crate opens no connection, and never knows the store.
+//! Keys come through a [`KeySource`] that the service supplies; this crate opens no connection, and never knows the store. What the issuer revoked comes through a
+//! [`RevocationFeed`], which the service fills by calling [`RevocationFeed::pull`] over and over from a task of its own; with [`LifetimeOnly`] it relies on the
+//! short life of tokens. Workloads of a trust domain read the transaction of a request with a [`TransactionGuard`].
 //!
-//! Not here yet: pulling revocations and asking policies. Without [`GuardOptions::revocations`] a service relies on the short life of tokens.
+//! Not here yet: asking policies.
 
 mod check;
 #[cfg(test)]
 mod fixtures;
 mod keys;
 mod layer;
+mod revocations;
+mod transaction;
 mod verdicts;
 
 pub use check::{Checked, Guard, GuardOptions, GuardRequest, LifetimeOnly, Rejection};
 pub use countersign_authn as authn;
 pub use keys::{FetchedKeys, KeySource, StaticKeys};
 pub use layer::{GuardLayer, GuardService};
+pub use revocations::{
+    PullError, REVOCATIONS_MAX, RevocationFeed, RevocationSource, STALENESS_MAX,
+};
+pub use transaction::TransactionGuard;

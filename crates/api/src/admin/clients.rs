@@ -4,15 +4,18 @@ use super::Admin;
 use super::answer::{AdminError, Answer};
 use super::request::Called;
 use axum::extract::State;
-use countersign_audit::event::{Actor, ClientAdded};
+use countersign_audit::Code;
+use countersign_audit::event::{Actor, ClientAdded, ClientChanged};
 use countersign_authn::client::secret_tag;
 use countersign_base::{Audience, ClientId, Scope};
 use countersign_control::reconcile::method;
 use countersign_crypto::jose::JwkSet;
-use countersign_oauth::client::GrantType;
+use countersign_oauth::client::{GrantType, Origin};
 use countersign_oauth::redirect::RedirectUri;
 use countersign_oauth::{ClientAuthentication, ClientRecord, ResponseMode, SecurityProfile};
 use countersign_store::Write;
+use countersign_store::tables::clients;
+use countersign_store::tables::revocations::Revoked;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -127,4 +130,59 @@ async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
         client_id: body.id,
         client_secret: secret.map(|secret| secret.expose().clone()),
     })
+}
+
+/// The body of `POST .../clients/disable`. An id may hold a slash, so it does not stand in the path.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Disable {
+    id: ClientId,
+}
+
+/// The client that may do nothing from now on.
+#[derive(Serialize)]
+pub(crate) struct Disabled {
+    client_id: ClientId,
+}
+
+pub(crate) async fn disable(State(admin): State<Admin>, called: Called) -> Answer<Disabled> {
+    let request = called.request();
+    Answer {
+        request,
+        result: disabled(&admin, called).await,
+    }
+}
+
+async fn disabled(admin: &Admin, called: Called) -> Result<Disabled, AdminError> {
+    let (permit, body) = called.permit(admin, "client", "disable").await?;
+    let body: Disable = body.json().await?;
+    let found = {
+        let mut connection = admin
+            .fabric
+            .store()
+            .read()
+            .await
+            .map_err(|_| AdminError::Unavailable)?;
+        clients::find(&mut connection, permit.tenant(), &body.id)
+            .await
+            .map_err(|_| AdminError::Unavailable)?
+    };
+    let mut record = found.ok_or(AdminError::Unknown("client"))?;
+    if record.origin == Origin::Configuration {
+        return Err(AdminError::Declared);
+    }
+    record.enabled = false;
+    let tenant = permit.tenant().clone();
+    let event = ClientChanged {
+        by: Actor::LocalAdministrator,
+        change: Code::of("disabled"),
+        client: body.id.clone(),
+    };
+    let writes = vec![
+        Write::PutClient(Box::new(record)),
+        Write::Revoke(Revoked::Client(body.id.clone())),
+    ];
+    permit.change(writes, event).await?;
+    admin.fabric.directory().client_changed(&tenant, &body.id);
+    Ok(Disabled { client_id: body.id })
 }

@@ -1,4 +1,4 @@
-//! Grants.
+//! Grants: their end, and what was exchanged under them.
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
@@ -6,9 +6,9 @@ use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Code;
 use countersign_audit::event::{Actor, GrantRevoked};
-use countersign_base::GrantId;
-use countersign_oauth::{Change, RevocationReason};
-use countersign_store::tables::grants;
+use countersign_base::{Audience, ClientId, GrantId, Scopes, SessionId, Tenant, UnixTime, UserId};
+use countersign_oauth::{Change, ExchangeRecord, GrantRecord, RevocationReason};
+use countersign_store::tables::{PAGE_MAX, exchanges, grants};
 use serde::Serialize;
 
 /// The grant that ended.
@@ -40,7 +40,7 @@ async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
             .await
             .map_err(|_| AdminError::Unavailable)?
     };
-    if found.is_none() {
+    if found.is_none() && exchanges_of(admin, permit.tenant(), id).await?.is_empty() {
         return Err(AdminError::Unknown("grant"));
     }
     let change = Change::GrantRevoked {
@@ -55,4 +55,97 @@ async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
     };
     permit.change(vec![change.into()], event).await?;
     Ok(Revoked { grant_id: id })
+}
+
+/// A grant, and everything that was exchanged under it.
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    grant_id: GrantId,
+    /// Absent for the grant of a client's own token, which has no row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<Known>,
+    /// The oldest first.
+    exchanges: Vec<ExchangeRecord>,
+    /// Whether there are more than are shown.
+    more: bool,
+}
+
+/// What a grant's row tells.
+#[derive(Serialize)]
+pub(crate) struct Known {
+    client: ClientId,
+    user_id: UserId,
+    session_id: SessionId,
+    scopes: Scopes,
+    audiences: Vec<Audience>,
+    created: UnixTime,
+    expires: UnixTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<UnixTime>,
+}
+
+impl From<GrantRecord> for Known {
+    fn from(grant: GrantRecord) -> Self {
+        Self {
+            client: grant.client,
+            user_id: grant.user,
+            session_id: grant.session,
+            scopes: grant.scopes,
+            audiences: grant.audiences,
+            created: grant.created,
+            expires: grant.expires,
+            revoked: grant.revoked,
+        }
+    }
+}
+
+pub(crate) async fn show(State(admin): State<Admin>, called: Called) -> Answer<Shown> {
+    let request = called.request();
+    Answer {
+        request,
+        result: shown(&admin, called).await,
+    }
+}
+
+async fn shown(admin: &Admin, called: Called) -> Result<Shown, AdminError> {
+    let named = called.named::<GrantId>("grant");
+    let (permit, _body) = called.permit(admin, "grant", "show").await?;
+    let id = named.ok_or(AdminError::Unknown("grant"))?;
+    let exchanges = exchanges_of(admin, permit.tenant(), id).await?;
+    let found = {
+        let mut connection = admin
+            .fabric
+            .store()
+            .read()
+            .await
+            .map_err(|_| AdminError::Unavailable)?;
+        grants::find(&mut connection, permit.tenant(), id)
+            .await
+            .map_err(|_| AdminError::Unavailable)?
+    };
+    if found.is_none() && exchanges.is_empty() {
+        return Err(AdminError::Unknown("grant"));
+    }
+    Ok(Shown {
+        grant_id: id,
+        grant: found.map(Known::from),
+        more: exchanges.len() >= usize::from(PAGE_MAX),
+        exchanges,
+    })
+}
+
+async fn exchanges_of(
+    admin: &Admin,
+    tenant: &Tenant,
+    id: GrantId,
+) -> Result<Vec<ExchangeRecord>, AdminError> {
+    let mut connection = admin
+        .fabric
+        .store()
+        .read()
+        .await
+        .map_err(|_| AdminError::Unavailable)?;
+    exchanges::of_grant(&mut connection, tenant, id, PAGE_MAX)
+        .await
+        .map_err(|_| AdminError::Unavailable)
 }

@@ -59,7 +59,23 @@ const CASES: &[Case] = &[
             json!({ "username": "erin" }),
         )
     }),
+    ("/admin/v1/tenants/{tenant}/clients/disable", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/clients/disable");
+        (path, json!({ "id": "reports" }))
+    }),
+    ("/admin/v1/tenants/{tenant}/grants/{grant}", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/grants/{GRANT}");
+        (path, Value::Null)
+    }),
 ];
+
+/// What a grant is asked is shown; everything else changes something.
+fn method_of(path: &str) -> Method {
+    match path.rsplit('/').nth(1) {
+        Some("grants") => Method::GET,
+        _ => Method::POST,
+    }
+}
 
 struct Setting {
     test: TestFabric,
@@ -186,7 +202,7 @@ impl Setting {
     fn proven(&self, path: &str) -> HeaderMap {
         self.key
             .prove(
-                &Method::POST,
+                &method_of(path),
                 path,
                 &Random::system(),
                 self.test.fabric.now(),
@@ -210,7 +226,7 @@ impl Setting {
     }
 
     async fn post(&self, path: &str, headers: HeaderMap, body: &Value) -> Answered {
-        self.send(Method::POST, path, headers, body).await
+        self.send(method_of(path), path, headers, body).await
     }
 
     async fn administer(&self, path: &str, body: &Value) -> Answered {
@@ -257,7 +273,7 @@ fn the_description_is_that_of_the_endpoints() {
         endpoints
     );
     for (path, case) in CASES {
-        let operation = &paths[*path]["post"];
+        let operation = &paths[*path][method_of(path).as_str().to_lowercase()];
         assert!(operation["summary"].is_string(), "{path}");
         for refusal in ["401", "403", "404", "503"] {
             assert!(operation["responses"][refusal].is_object(), "{path}");

@@ -14,6 +14,7 @@ mod assertions;
 mod attacks;
 mod browser;
 mod ciba;
+mod delegation;
 mod device;
 mod flow;
 mod harness;

@@ -11,6 +11,7 @@ use countersign_authn::client::{NotATlsSubject, TlsSubject};
 use countersign_authn::trust::{IssuerName, SecretInBody};
 use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
 use countersign_oauth::SecurityProfile;
+use countersign_oauth::client::delegation::DelegationRules;
 use countersign_oauth::client::{
     AccessTokenFormat, Application, BindingRule, CibaRules, ConsentRule, GrantType,
     PushedRequestRule, RefreshRule, TokenRules,
@@ -57,6 +58,9 @@ pub struct RawClient {
     serves: BTreeSet<Audience>,
     #[serde(default)]
     actors: BTreeSet<Bounded<128>>,
+    /// What it may do in token exchange beyond its audiences.
+    #[serde(default)]
+    delegation: DelegationRules,
     binding: Option<BindingRule>,
     pushed_requests: Option<PushedRequestRule>,
     /// `fapi2` or `fapi2-message-signing`: the client is held to the whole profile.
@@ -132,6 +136,8 @@ pub struct ClientSection {
     pub serves: BTreeSet<Audience>,
     /// Who may act through it.
     pub actors: BTreeSet<Bounded<128>>,
+    /// What it may do in token exchange beyond its audiences.
+    pub delegation: DelegationRules,
     /// Whether its tokens must be bound to a key.
     pub binding: BindingRule,
     /// Whether its authorization requests must be pushed.
@@ -293,6 +299,7 @@ fn check_one(
         audiences: client.audiences,
         serves: client.serves,
         actors: client.actors,
+        delegation: client.delegation,
         binding: client.binding.unwrap_or(BindingRule::Optional),
         pushed_requests: client
             .pushed_requests

@@ -220,6 +220,7 @@ fn declared_client(
     record.audiences = client.audiences.clone();
     record.serves = client.serves.clone();
     record.actors = client.actors.clone();
+    record.delegation = client.delegation.clone();
     record.binding = client.binding;
     record.pushed_requests = client.pushed_requests;
     record.request_rules = client.requests.rules.clone();

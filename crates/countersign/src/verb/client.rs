@@ -2,12 +2,14 @@
 
 use super::control::post;
 use super::{Ended, Output, print_line};
-use crate::cli::{ClientAdd, ClientVerb};
+use crate::cli::{ClientAdd, ClientVerb, Target};
+use countersign_base::ClientId;
 use serde_json::{Value, json};
 
 pub(super) fn client(verb: &ClientVerb, output: Output) -> Ended {
     match verb {
         ClientVerb::Add(add) => self::add(add, output),
+        ClientVerb::Disable { id, target } => disable(id, target, output),
     }
 }
 
@@ -45,6 +47,19 @@ fn add(add: &ClientAdd, output: Output) -> Ended {
     match post(&add.target, "clients", &body) {
         Ok(answer) => {
             say(&answer, output);
+            Ended::Done
+        }
+        Err(error) => error.say(),
+    }
+}
+
+fn disable(id: &ClientId, target: &Target, output: Output) -> Ended {
+    match post(target, "clients/disable", &json!({ "id": id })) {
+        Ok(answer) => {
+            match output {
+                Output::Json => print_line(answer),
+                Output::Text => print_line(format_args!("disabled  {id}")),
+            }
             Ended::Done
         }
         Err(error) => error.say(),

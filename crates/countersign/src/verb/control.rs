@@ -95,6 +95,15 @@ struct Refusal {
 
 /// Posts `body` to `rest` below the target's tenant, and gives back what came of it.
 pub(super) fn post(target: &Target, rest: &str, body: &Value) -> Result<Value, ControlError> {
+    ask(target, &Method::POST, rest, body)
+}
+
+/// Gets `rest` below the target's tenant.
+pub(super) fn show(target: &Target, rest: &str) -> Result<Value, ControlError> {
+    ask(target, &Method::GET, rest, &Value::Null)
+}
+
+fn ask(target: &Target, method: &Method, rest: &str, body: &Value) -> Result<Value, ControlError> {
     let key = AdministratorKey::read(&target.data, system_clock().now())?;
     let client = client(target, &key)?;
     let path = format!("/admin/v1/tenants/{}/{rest}", target.tenant);
@@ -102,7 +111,7 @@ pub(super) fn post(target: &Target, rest: &str, body: &Value) -> Result<Value, C
         .enable_all()
         .build()
         .map_err(ControlError::Runtime)?;
-    runtime.block_on(send(&client, &key, &path, body))
+    runtime.block_on(send(&client, &key, method, &path, body))
 }
 
 fn client(target: &Target, key: &AdministratorKey) -> Result<HttpClient, ControlError> {
@@ -118,19 +127,23 @@ fn client(target: &Target, key: &AdministratorKey) -> Result<HttpClient, Control
 async fn send(
     client: &HttpClient,
     key: &AdministratorKey,
+    method: &Method,
     path: &str,
     body: &Value,
 ) -> Result<Value, ControlError> {
     let mut url = key.control().clone();
     url.set_path(path);
     let random = Random::system();
-    let mut headers = key.prove(&Method::POST, path, &random, system_clock().now())?;
+    let mut headers = key.prove(method, path, &random, system_clock().now())?;
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    let body = Bytes::from(body.to_string());
-    let answer = client.send(Method::POST, &url, headers, body).await;
+    let body = match body {
+        Value::Null if *method == Method::GET => Bytes::new(),
+        body => Bytes::from(body.to_string()),
+    };
+    let answer = client.send(method.clone(), &url, headers, body).await;
     let answer = answer.map_err(|source| ControlError::Connection {
         url: Box::new(url),
         source,

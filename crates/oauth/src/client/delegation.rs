@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The rules of one client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct DelegationRules {
     /// Who may act for the subjects of this client's access tokens: their `may_act` (RFC 8693 §4.4).
     pub may_act: Option<Bounded<255>>,
@@ -47,6 +47,7 @@ pub enum TargetRule {
 
 /// An authorization server that trusts our assertions, as one client knows it (draft-ietf-oauth-identity-assertion-authz-grant §4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AssertionTarget {
     /// The client's identifier there.
     pub client_id: Bounded<255>,
