@@ -20,8 +20,8 @@ use countersign_audit::{Code, Event, Record, Text};
 use countersign_authn::Form;
 use countersign_base::ClientId;
 use countersign_oauth::authorize::{
-    Approved, Beginning, NextStep, PageError, Parameters, ReturnAddress, StaleRequest, Via,
-    next_step,
+    Approved, Beginning, ConsentQuestion, NextStep, PageError, Parameters, ReturnAddress,
+    StaleRequest, Via, next_step,
 };
 use countersign_oauth::par::request_handle;
 use countersign_oauth::subject_identifier::SubjectOrder;
@@ -311,46 +311,7 @@ async fn proceed(
                 session: session.map(|session| session.id),
                 ..ticket
             };
-            let browser = Browser::of(identity, call);
-            let sealed = ticket::seal(identity, call, &browser.value, Step::Consent, &ticket)?;
-            let page = ConsentPage {
-                client: client.name.as_str(),
-                client_id: client.id.as_str(),
-                host: pages::host_of(request.redirect_uri.as_str()),
-                scopes: question
-                    .scopes()
-                    .iter()
-                    .map(|scope| pages::explain(scope.as_str()))
-                    .collect(),
-                audiences: question
-                    .audiences()
-                    .iter()
-                    .filter(|audience| audience.as_str() != call.tenant.issuer.as_str())
-                    .map(|audience| audience.as_str())
-                    .collect(),
-                claims: question
-                    .claims()
-                    .iter()
-                    .map(|claim| claim.words())
-                    .collect(),
-                details: question
-                    .authorization_details()
-                    .iter()
-                    .map(|detail| pages::explain_detail(detail, &call.tenant.detail_types))
-                    .collect(),
-                hours: client.refresh_token_lifetime().as_secs().div_ceil(3600),
-                action: call.path_of("/consent"),
-                ticket: &sealed,
-            };
-            shown(
-                call,
-                &browser,
-                pages::render(
-                    &call.tenant,
-                    &page,
-                    &pages::origin_of(request.redirect_uri.as_str()),
-                ),
-            )
+            consent_page(identity, call, client, &request, &ticket, &question)
         }
         NextStep::SignIn(_) => {
             let purpose = Purpose::Client(Arc::clone(client), Box::new(request));
@@ -369,6 +330,57 @@ async fn proceed(
             deliver(identity, call, client, address.error(error))
         }
     }
+}
+
+/// The page that asks whether the client may have what it asks for.
+fn consent_page(
+    identity: &Identity,
+    call: &Call,
+    client: &ClientRecord,
+    request: &AuthorizationRequest,
+    ticket: &Ticket,
+    question: &ConsentQuestion,
+) -> Result<Response, Failure> {
+    let browser = Browser::of(identity, call);
+    let sealed = ticket::seal(identity, call, &browser.value, Step::Consent, ticket)?;
+    let page = ConsentPage {
+        client: client.name.as_str(),
+        client_id: client.id.as_str(),
+        host: pages::host_of(request.redirect_uri.as_str()),
+        scopes: question
+            .scopes()
+            .iter()
+            .map(|scope| pages::explain(scope.as_str()))
+            .collect(),
+        audiences: question
+            .audiences()
+            .iter()
+            .filter(|audience| audience.as_str() != call.tenant.issuer.as_str())
+            .map(|audience| audience.as_str())
+            .collect(),
+        claims: question
+            .claims()
+            .iter()
+            .map(|claim| claim.words())
+            .collect(),
+        details: question
+            .authorization_details()
+            .iter()
+            .map(|detail| pages::explain_detail(detail, &call.tenant.detail_types))
+            .collect(),
+        hours: client.refresh_token_lifetime().as_secs().div_ceil(3600),
+        action: call.path_of("/consent"),
+        ticket: &sealed,
+    };
+    shown(
+        call,
+        &browser,
+        pages::render(
+            &call.tenant,
+            &page,
+            &pages::origin_of(request.redirect_uri.as_str()),
+        ),
+    )
 }
 
 /// Whether a session is of the person that the request names, if it names one: another person's is none (OpenID Connect Core §5.5.1).

@@ -5,7 +5,7 @@ use crate::config::clients::{ClientCredential, ClientSection, SecretPlace};
 use crate::config::error::ConfigError;
 use crate::config::groups::GroupSection;
 use crate::config::policies::BuiltIn;
-use crate::config::tenants::DetailTypeSection;
+use crate::config::tenants::{DetailTypeSection, TenantSection};
 use crate::config::users::UserSection;
 use crate::config::{Config, FILE};
 use countersign_authn::client::RegisteredCertificates;
@@ -14,7 +14,7 @@ use countersign_control::{Declared, DeclaredClient, DeclaredUser, schemas};
 use countersign_crypto::jose::{Algorithm, JwkSet};
 use countersign_crypto::x509::PeerCertificate;
 use countersign_oauth::SecurityProfile;
-use countersign_oauth::authorization_details::RegisteredType;
+use countersign_oauth::authorization_details::{DetailTypes, RegisteredType};
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
     ClientAuthentication, ClientRecord, GroupRecord, TenantRecord, UserRecord,
@@ -47,17 +47,7 @@ pub(super) fn declared(
                         format!("tenant `{}`: {message}", tenant.name),
                     )),
                 }
-                for kind in &tenant.detail_types {
-                    match detail_type(config, kind) {
-                        Ok(registered) => {
-                            record.detail_types.register(kind.kind.clone(), registered);
-                        }
-                        Err(message) => errors.push(ConfigError::in_file(
-                            &file,
-                            format!("authorization details `{}`: {message}", kind.kind),
-                        )),
-                    }
-                }
+                record.detail_types = detail_types(config, tenant, &file, &mut errors);
                 record.profile = tenant.profile;
                 match foreign::trust(config, tenant) {
                     Ok(trust) => record.trust = trust,
@@ -98,6 +88,26 @@ pub(super) fn declared(
     } else {
         Err(errors)
     }
+}
+
+/// The types whose schemas can be used; the others are errors.
+fn detail_types(
+    config: &Config,
+    tenant: &TenantSection,
+    file: &Path,
+    errors: &mut Vec<ConfigError>,
+) -> DetailTypes {
+    let mut types = DetailTypes::none();
+    for kind in &tenant.detail_types {
+        match detail_type(config, kind) {
+            Ok(registered) => types.register(kind.kind.clone(), registered),
+            Err(message) => errors.push(ConfigError::in_file(
+                file,
+                format!("authorization details `{}`: {message}", kind.kind),
+            )),
+        }
+    }
+    types
 }
 
 fn detail_type(config: &Config, section: &DetailTypeSection) -> Result<RegisteredType, String> {
@@ -164,6 +174,7 @@ fn declared_user(
     Ok(DeclaredUser { record, password })
 }
 
+#[expect(clippy::too_many_lines, reason = "one assignment a field")]
 fn declared_client(
     config: &Config,
     client: &ClientSection,

@@ -137,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(Device::of_user_agent(text).to_string(), device, "{text}");
         }
-        let long = format!("{}Firefox/1", "ü".repeat(600));
+        let long = format!("a{}Firefox/1", "ü".repeat(600));
         assert_eq!(
             Device::of_user_agent(&long).to_string(),
             "Firefox on an unknown system",
