@@ -14,9 +14,7 @@ mod token;
 mod upstream;
 
 pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
-pub use decoupled::{
-    ClientNotified, DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused,
-};
+pub use decoupled::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused};
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
 pub use keys::{KeyCreated, KeyRotated};
 pub use lifecycle::{ConfigurationApplied, Started, Stopped};
@@ -98,8 +96,6 @@ events! {
     ClientAuthentication = "client.authentication", Data;
     /// A client's registration changed.
     ClientChanged = "client.changed", Control;
-    /// A client was told that a person answered its request.
-    ClientNotified = "client.notified", Data;
     /// An authorization code was issued.
     CodeIssued = "code.issued", Control;
     /// A configuration was applied or refused.

@@ -68,15 +68,3 @@ pub struct UserCodeRefused {
     /// Who was signed in.
     pub user: UserId,
 }
-
-/// A client was told that there is an answer (CIBA Core §10.2), or could not be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientNotified {
-    /// The client.
-    pub client: ClientId,
-    /// The grant of the request.
-    pub grant: GrantId,
-    /// What came of it (`accepted`, or why it failed).
-    pub outcome: Code,
-}

@@ -158,12 +158,6 @@ fn decoupled_events() -> Vec<Event> {
     let code = || Code::of(CODE);
     let grant = GrantId::from_u64(u64::MAX);
     vec![
-        ClientNotified {
-            client: client(),
-            grant,
-            outcome: code(),
-        }
-        .into(),
         DecoupledAnswered {
             answer: DecoupledAnswer::Refused,
             client: client(),
@@ -342,7 +336,6 @@ fn what_changes_rights_has_reserved_space() {
         "authorization.refused",
         "authorization.requested",
         "client.authentication",
-        "client.notified",
         "decision",
         "decoupled.requested",
         "introspected",
