@@ -20,6 +20,7 @@
 //! - [`Form`]: `application/x-www-form-urlencoded`, strictly.
 
 pub mod access_token;
+mod acr;
 pub mod assertion;
 pub mod client;
 mod credential;
@@ -40,8 +41,10 @@ mod subject;
 pub mod transaction;
 pub mod trust;
 mod unspent;
+pub mod webauthn;
 
 pub use access_token::{AttributeValue, VerifiedToken};
+pub use acr::{Acr, AuthenticationDemand, UnknownAcr};
 pub use dpop::NoncePolicy;
 pub use form::{Form, FormError};
 pub use refusal::{Challenge, Reason, Refusal};
@@ -50,5 +53,5 @@ pub use resource::{
     ResourceRequest, ResourceRules, TokenDemand, TrustedIssuer, VerdictKey, demand, prove,
 };
 pub use revocation::{Freshness, RevocationId, Revocations};
-pub use subject::{Actor, ScopesHeld, Subject, SubjectId, TokenBinding};
+pub use subject::{Actor, AuthenticationHeld, ScopesHeld, Subject, SubjectId, TokenBinding};
 pub use unspent::Unspent;

@@ -1,5 +1,6 @@
 //! Why a request to a resource is refused: what the caller is told (RFC 6750 §3, RFC 9449 §7.1) and what the log keeps.
 
+use crate::acr::AuthenticationDemand;
 use crate::dpop::{DPOP_NONCE_HEADER, DpopReason, DpopRefusal, Nonce, PROOF_ALGORITHM_NAMES};
 use crate::replay::Replayed;
 use crate::resource::Binding;
@@ -34,6 +35,8 @@ pub enum Reason {
     ConfirmationUnknown,
     /// The proof of possession.
     Dpop(DpopReason),
+    /// The sign-in behind the token is too weak or too long ago.
+    InsufficientAuthentication,
     /// The token does not allow what the request needs.
     InsufficientScope,
     /// `iat` lies ahead.
@@ -89,6 +92,7 @@ pub enum Reason {
 enum Answer {
     /// 401 with a challenge and no error, because there was no credential to err (RFC 6750 §3.1).
     Challenge,
+    InsufficientAuthentication,
     InsufficientScope,
     InvalidRequest,
     InvalidToken,
@@ -114,6 +118,7 @@ impl Reason {
             Self::ClaimMissing => "claim_missing",
             Self::ConfirmationUnknown => "confirmation_unknown",
             Self::Dpop(reason) => reason.as_str(),
+            Self::InsufficientAuthentication => "insufficient_user_authentication",
             Self::InsufficientScope => "insufficient_scope",
             Self::IssuedAhead => "issued_ahead",
             Self::IssuerUnknown => "issuer_unknown",
@@ -146,6 +151,7 @@ impl Reason {
     const fn answer(self) -> Answer {
         match self {
             Self::NoCredential | Self::SchemeUnknown => Answer::Challenge,
+            Self::InsufficientAuthentication => Answer::InsufficientAuthentication,
             Self::InsufficientScope => Answer::InsufficientScope,
             Self::AuthorizationBroken
             | Self::ProofBesideBearer
@@ -197,6 +203,7 @@ pub struct Refusal {
     reason: Reason,
     nonce: Option<Nonce>,
     scopes: Scopes,
+    demand: AuthenticationDemand,
 }
 
 /// What a challenge says about the resource.
@@ -212,6 +219,16 @@ impl Refusal {
             reason: Reason::InsufficientScope,
             nonce: None,
             scopes,
+            demand: AuthenticationDemand::NONE,
+        }
+    }
+
+    pub(crate) const fn insufficient_authentication(demand: AuthenticationDemand) -> Self {
+        Self {
+            reason: Reason::InsufficientAuthentication,
+            nonce: None,
+            scopes: Scopes::none(),
+            demand,
         }
     }
 
@@ -225,7 +242,10 @@ impl Refusal {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.reason.answer() {
-            Answer::Challenge | Answer::InvalidToken | Answer::Proof(_) => StatusCode::UNAUTHORIZED,
+            Answer::Challenge
+            | Answer::InsufficientAuthentication
+            | Answer::InvalidToken
+            | Answer::Proof(_) => StatusCode::UNAUTHORIZED,
             Answer::InsufficientScope => StatusCode::FORBIDDEN,
             Answer::InvalidRequest => StatusCode::BAD_REQUEST,
             Answer::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -237,6 +257,7 @@ impl Refusal {
     pub const fn error(&self) -> Option<&'static str> {
         match self.reason.answer() {
             Answer::Challenge | Answer::Unavailable => None,
+            Answer::InsufficientAuthentication => Some("insufficient_user_authentication"),
             Answer::InsufficientScope => Some("insufficient_scope"),
             Answer::InvalidRequest => Some("invalid_request"),
             Answer::InvalidToken => Some("invalid_token"),
@@ -256,6 +277,7 @@ impl Refusal {
         let parameters = match self.reason.answer() {
             Answer::Unavailable => return Vec::new(),
             Answer::Challenge => String::new(),
+            Answer::InsufficientAuthentication => step_up(self.demand),
             Answer::InsufficientScope => {
                 format!("error=\"insufficient_scope\", scope=\"{}\"", self.scopes)
             }
@@ -290,12 +312,25 @@ impl Refusal {
     }
 }
 
+/// The challenge of RFC 9470 §3: what to ask the authorization server for.
+fn step_up(demand: AuthenticationDemand) -> String {
+    let mut parameters = "error=\"insufficient_user_authentication\"".to_owned();
+    if let Some(acr) = demand.acr {
+        parameters.push_str(&format!(", acr_values=\"{acr}\""));
+    }
+    if let Some(max_age) = demand.max_age {
+        parameters.push_str(&format!(", max_age=\"{max_age}\""));
+    }
+    parameters
+}
+
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
         Self {
             reason,
             nonce: None,
             scopes: Scopes::none(),
+            demand: AuthenticationDemand::NONE,
         }
     }
 }
@@ -306,6 +341,7 @@ impl From<DpopRefusal> for Refusal {
             reason: Reason::Dpop(refusal.reason()),
             nonce: refusal.nonce().cloned(),
             scopes: Scopes::none(),
+            demand: AuthenticationDemand::NONE,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who stands behind a request, as evidence.
 
 use crate::access_token::{AttributeValue, Confirmation, VerifiedToken};
+use crate::acr::{Acr, AuthenticationDemand};
 use crate::refusal::{Reason, Refusal};
 use countersign_base::{
     Audience, Bounded, ClientId, GrantId, Issuer, Role, Scopes, SessionId, Tenant, UnixTime, UserId,
@@ -209,6 +210,37 @@ impl Subject {
         }
     }
 }
+
+impl Subject {
+    /// Checks that whoever signed in did it as well, and as lately, as `demand` says. A class that is not one of ours satisfies no demand.
+    ///
+    /// # Errors
+    /// `insufficient_user_authentication` (RFC 9470 §3) when they did not, or when the token does not say.
+    pub fn require_authentication(
+        &self,
+        demand: AuthenticationDemand,
+        now: UnixTime,
+    ) -> Result<AuthenticationHeld, Refusal> {
+        let class = self.acr().and_then(|acr| acr.parse::<Acr>().ok());
+        let strong = demand
+            .acr
+            .is_none_or(|wanted| class.is_some_and(|class| class >= wanted));
+        let late = demand.max_age.is_none_or(|max_age| {
+            self.auth_time()
+                .is_some_and(|time| now.since(time).as_secs() <= u64::from(max_age))
+        });
+        if strong && late {
+            Ok(AuthenticationHeld(()))
+        } else {
+            Err(Refusal::insufficient_authentication(demand))
+        }
+    }
+}
+
+/// Evidence that the sign-in behind a token is as good as was demanded.
+#[derive(Debug)]
+#[must_use]
+pub struct AuthenticationHeld(());
 
 /// Evidence that a token allows the scopes that were asked of it.
 #[derive(Debug)]

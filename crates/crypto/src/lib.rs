@@ -9,6 +9,7 @@
 pub mod aead;
 pub mod base64url;
 pub mod digest;
+pub mod hotp;
 pub mod jose;
 pub mod kdf;
 pub mod mac;

@@ -2,6 +2,7 @@
 //!
 //! Not here: how it is checked; that is [`crate::authorize`].
 
+use crate::authentication::Acr;
 use crate::particulars::Particulars;
 use crate::pkce::CodeChallenge;
 use crate::redirect::RedirectTarget;
@@ -42,6 +43,9 @@ pub struct AuthorizationRequest {
     pub prompt: BTreeSet<Prompt>,
     /// Seconds since the person last proved who they are, at most.
     pub max_age: Option<u32>,
+    /// The classes that the client demands, any of which will do (RFC 9470 §4). Empty demands nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<Acr>,
     /// The DPoP key that must redeem the code (RFC 9449 §10).
     pub dpop_jkt: Option<JwkThumbprint>,
     /// Authorization details and single claims.
@@ -59,4 +63,12 @@ pub enum Prompt {
     Login,
     /// Ask nothing.
     None,
+}
+
+impl AuthorizationRequest {
+    /// The weakest class that satisfies the request: a stronger one than any that is named does too.
+    #[must_use]
+    pub fn acr_demanded(&self) -> Option<Acr> {
+        self.acr_values.iter().copied().min()
+    }
 }

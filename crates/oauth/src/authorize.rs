@@ -24,6 +24,7 @@ pub use response::{
     SIGNED_RESPONSE_LIFETIME,
 };
 
+use crate::authentication::Acr;
 use crate::claims_request::ClaimsRequest;
 use crate::client::{ClientRecord, GrantType, PushedRequestRule, SignedRequestRule};
 use crate::error::OAuthError;
@@ -185,6 +186,7 @@ impl AuthorizationRequest {
             nonce: nonce(form)?,
             prompt: prompt(form)?,
             max_age: optional(form, "max_age")?,
+            acr_values: acr_values(form)?,
             dpop_jkt: optional(form, "dpop_jkt")?,
             scopes,
             audiences,
@@ -369,6 +371,23 @@ fn prompt(form: &Form) -> Result<BTreeSet<Prompt>, OAuthError> {
         return Err(OAuthError::ParameterMalformed("prompt"));
     }
     Ok(prompts)
+}
+
+/// The classes that are known here; names of none only are a demand that nothing can meet (RFC 9470 §5).
+fn acr_values(form: &Form) -> Result<Vec<Acr>, OAuthError> {
+    let Some(text) = form.get("acr_values").filter(|text| !text.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let mut known: Vec<Acr> = Vec::new();
+    for acr in text.split(' ').filter_map(|name| name.parse().ok()) {
+        if !known.contains(&acr) {
+            known.push(acr);
+        }
+    }
+    if known.is_empty() {
+        return Err(OAuthError::AuthenticationUnmet);
+    }
+    Ok(known)
 }
 
 fn one_prompt(word: &str) -> Result<Prompt, OAuthError> {

@@ -4,6 +4,7 @@
 //! Not here: signing. `control::mint` signs what this module serializes. No claim of an access token holds a name, an address or a username; an ID token holds
 //! what the client asked for by name and the person allowed.
 
+use crate::authentication::{Acr, AmrValues};
 use crate::issuance::{IdTokenOrder, Issuance, TokenSubject, UserSubject};
 use crate::subject_identifier::{SubjectIdentifier, SubjectType};
 use base64::Engine as _;
@@ -35,8 +36,11 @@ pub(crate) fn access_token(issuance: &Issuance) -> AccessTokenClaims {
         scope: issuance.scopes.clone(),
         grant_id: Some(issuance.grant),
         sid: user.map(|user| user.session),
-        auth_time: user.map(|user| user.auth_time),
-        acr: None,
+        auth_time: user.map(|user| user.authentication.time),
+        acr: user.and_then(|user| user.authentication.acr_claim()),
+        amr: user
+            .map(|user| user.authentication.amr.clone())
+            .unwrap_or_default(),
         roles: user.map(UserSubject::released_roles).unwrap_or_default(),
         attrs: attributes
             .into_iter()
@@ -88,6 +92,12 @@ pub struct IdTokenClaims {
     pub sid: Option<SessionId>,
     /// The grant: what a token exchange depends on.
     pub grant_id: GrantId,
+    /// The class that was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<Acr>,
+    /// How (RFC 8176).
+    #[serde(skip_serializing_if = "AmrValues::is_empty")]
+    pub amr: AmrValues,
     /// What the client sent, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Bounded<512>>,
@@ -113,9 +123,11 @@ impl IdTokenClaims {
             aud: issuance.client.clone(),
             exp: issuance.expires,
             iat: issuance.issued,
-            auth_time: user.auth_time,
             sid,
             grant_id: issuance.grant,
+            auth_time: user.authentication.time,
+            acr: user.authentication.acr,
+            amr: user.authentication.amr.clone(),
             nonce: order.nonce.clone(),
             claims: order.claims.clone(),
         }

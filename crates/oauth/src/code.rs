@@ -1,5 +1,6 @@
 //! Authorization codes (RFC 6749 §4.1.2): what a code stands for. The code itself is a random handle of which the store keeps a keyed hash.
 
+use crate::authentication::AuthenticationMethod;
 use crate::particulars::Particulars;
 use crate::pkce::CodeChallenge;
 use crate::redirect::RedirectTarget;
@@ -8,6 +9,7 @@ use countersign_base::{
 };
 use countersign_crypto::jose::JwkThumbprint;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What an authorization code stands for.
 ///
@@ -43,6 +45,9 @@ pub struct CodeRecord {
     pub particulars: Particulars,
     /// When the person proved who they are.
     pub auth_time: UnixTime,
+    /// By which methods, when the code was made.
+    #[serde(default)]
+    pub methods: BTreeSet<AuthenticationMethod>,
     /// When it was made.
     pub issued: UnixTime,
     /// When it is too late to redeem it (R22).

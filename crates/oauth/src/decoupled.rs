@@ -22,6 +22,7 @@ pub(crate) use question::still_registered;
 pub use question::{Question, QuestionRefused};
 pub use user_code::{NotAUserCode, USER_CODE_ALPHABET, UserCode};
 
+use crate::authentication::AuthenticationMethod;
 use crate::client::GrantType;
 use crate::particulars::Particulars;
 use countersign_base::{
@@ -29,6 +30,7 @@ use countersign_base::{
 };
 use countersign_crypto::jose::JwkThumbprint;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How long a device code and its user code live (RFC 8628 §3.2).
 pub const DEVICE_CODE_LIFETIME: Duration = Duration::from_secs(600);
@@ -136,6 +138,9 @@ pub struct Allowance {
     pub session: SessionId,
     /// When they proved who they are.
     pub auth_time: UnixTime,
+    /// By which methods.
+    #[serde(default)]
+    pub methods: BTreeSet<AuthenticationMethod>,
 }
 
 /// A decoupled request as a transaction found it when a client presented its handle.

@@ -52,6 +52,9 @@ pub enum OAuthError {
     /// CIBA-36.
     #[error("binding message cannot be shown")]
     BindingMessage,
+    /// The demanded class of authentication cannot be reached (RFC 9470 §5).
+    #[error("the demanded authentication cannot be met")]
+    AuthenticationUnmet,
     /// The person said no.
     #[error("the person denied the request")]
     ConsentDenied,
@@ -274,6 +277,8 @@ pub enum ErrorCode {
     UnauthorizedClient,
     /// CIBA Core §13.
     UnknownUserId,
+    /// OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+    UnmetAuthenticationRequirements,
     /// RFC 6749 §5.2.
     UnsupportedGrantType,
     /// RFC 6749 §4.1.2.1.
@@ -305,6 +310,7 @@ impl ErrorCode {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnknownUserId => "unknown_user_id",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
         }
@@ -330,6 +336,7 @@ impl OAuthError {
             | Self::AuthorizationDetailsSchema
             | Self::AuthorizationDetailsType
             | Self::AuthorizationDetailsWider => ErrorCode::InvalidAuthorizationDetails,
+            Self::AuthenticationUnmet => ErrorCode::UnmetAuthenticationRequirements,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
             Self::LoginRequired => ErrorCode::LoginRequired,
             Self::ClientDisabled | Self::ClientUnauthenticated | Self::ProfileAuthentication => {
@@ -413,6 +420,7 @@ impl OAuthError {
             Self::AudienceMissing => "audience_missing",
             Self::AudienceRepeated => "audience_repeated",
             Self::BindingMessage => "binding_message",
+            Self::AuthenticationUnmet => "authentication_unmet",
             Self::ConsentDenied => "consent_denied",
             Self::ConsentRequired => "consent_required",
             Self::ClientDisabled => "client_disabled",
@@ -502,6 +510,7 @@ impl OAuthError {
             Self::AudienceRepeated => "name exactly one audience",
             Self::AuthorizationPending => "the person has not answered yet",
             Self::BindingMessage => "the binding message cannot be shown",
+            Self::AuthenticationUnmet => "the demanded authentication cannot be met",
             Self::ConsentDenied => "the person denied the request",
             Self::ConsentRequired => "the person has to be asked",
             Self::ClientDisabled | Self::ClientUnauthenticated => "client authentication failed",

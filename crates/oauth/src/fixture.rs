@@ -1,5 +1,6 @@
 //! The people, clients and keys that this crate's tests speak of.
 
+use crate::authentication::AuthenticationMethod;
 use crate::binding::Binding;
 use crate::change::{ClientGrant, Standing};
 use crate::client::{
@@ -220,7 +221,7 @@ pub(crate) fn session() -> Session {
         SessionId::from_u64(5),
         Tenant::default_tenant(),
         UserId::from_bytes([1; 16]),
-        [crate::authentication::AuthenticationMethod::Password].into(),
+        [AuthenticationMethod::Password].into(),
         NOW,
     )
 }
@@ -257,6 +258,7 @@ pub(crate) fn family(binding: Binding) -> RefreshFamily {
         scopes: grant.scopes,
         audiences: grant.audiences,
         auth_time: NOW,
+        methods: [AuthenticationMethod::Password].into(),
         created: NOW,
         expires: grant.expires,
         rotated: NOW,

@@ -2,6 +2,7 @@
 //!
 //! Whatever is unknown, expired, revoked, of another tenant or none of the asker's business is the same answer: inactive (§2.2).
 
+use crate::authentication::{Acr, AmrValues, Authentication};
 use crate::client::{ClientRecord, Confidentiality};
 use crate::error::OAuthError;
 use crate::refresh::{RefreshFamily, RefreshHandle};
@@ -55,6 +56,15 @@ pub struct ActiveToken {
     /// The key it is bound to. The asker still has to see a proof (INT-5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// When the person proved who they are (RFC 9470 §6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<UnixTime>,
+    /// The class that they reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<Acr>,
+    /// How.
+    #[serde(skip_serializing_if = "AmrValues::is_empty")]
+    pub amr: AmrValues,
     /// Who acts for the subject.
     #[serde(skip_serializing_if = "Act::is_none")]
     pub act: Act,
@@ -119,7 +129,16 @@ impl Introspection {
         } else {
             Told::default()
         };
+        let authentication = match &token.subject {
+            PresentedSubject::Client(_) => None,
+            PresentedSubject::User { authentication, .. } => Some(authentication),
+        };
         Self::Active(Box::new(ActiveToken {
+            auth_time: authentication.map(|authentication| authentication.time),
+            acr: authentication.and_then(|authentication| authentication.acr),
+            amr: authentication
+                .map(|authentication| authentication.amr.clone())
+                .unwrap_or_default(),
             active: true,
             scope: token.scopes.clone(),
             client_id: token.client.clone(),
@@ -154,7 +173,11 @@ impl Introspection {
         if !live || family.client != asker.id || family.tenant != asker.tenant {
             return Self::inactive();
         }
+        let authentication = Authentication::of(&family.methods, family.auth_time);
         Self::Active(Box::new(ActiveToken {
+            auth_time: Some(authentication.time),
+            acr: authentication.acr,
+            amr: authentication.amr,
             active: true,
             scope: family.scopes.clone(),
             client_id: family.client.clone(),

@@ -4,6 +4,7 @@
 
 mod target;
 
+use crate::authentication::Authentication;
 use crate::authorize::is_openid;
 use crate::binding::Binding;
 use crate::claims::{self, IdTokenClaims};
@@ -23,6 +24,7 @@ use countersign_base::{
 use countersign_crypto::mac::MacKey;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// An order to mint tokens.
 #[derive(Debug, Clone)]
@@ -46,6 +48,7 @@ pub struct Issuance {
     pub(crate) expires: UnixTime,
     pub(crate) authorization_details: AuthorizationDetails,
     pub(crate) format: AccessTokenFormat,
+    pub(crate) source: Option<IpAddr>,
     pub(crate) id_token: Option<IdTokenOrder>,
     pub(crate) refresh: Option<RefreshOrder>,
 }
@@ -128,8 +131,8 @@ pub struct UserSubject {
     pub id: UserId,
     /// The session they signed in with.
     pub session: SessionId,
-    /// When they proved who they are.
-    pub auth_time: UnixTime,
+    /// When and how they proved who they are.
+    pub authentication: Authentication,
     /// Every role, for policies.
     pub roles: BTreeSet<Role>,
     /// Every group, for policies.
@@ -162,14 +165,14 @@ impl UserSubject {
     pub(crate) fn new(
         person: &ResolvedUser,
         session: SessionId,
-        auth_time: UnixTime,
+        authentication: Authentication,
         audience: &Audience,
         tenant: &TenantRecord,
     ) -> Self {
         Self {
             id: person.user.id,
             session,
-            auth_time,
+            authentication,
             roles: person.roles.clone(),
             groups: person.user.groups.clone(),
             attributes: person.user.attributes.clone(),
@@ -258,9 +261,17 @@ impl Issuance {
             expires: now.plus(client.access_token_lifetime()).min(not_after),
             authorization_details,
             format: client.access_token_format(),
+            source: None,
             id_token: None,
             refresh: None,
         }
+    }
+
+    /// The same, asked for from this address: what policies see as the request's source.
+    #[must_use]
+    pub fn asked_from(mut self, source: IpAddr) -> Self {
+        self.source = Some(source);
+        self
     }
 
     /// The tenant that issues.

@@ -43,9 +43,11 @@ pub mod subject_identifier;
 pub mod tenant;
 pub mod throttle;
 pub mod token;
+pub mod totp;
 pub mod user;
 pub mod userinfo;
 
+pub use authentication::{Authentication, AuthenticationMethod, achieved};
 pub use authorization_request::AuthorizationRequest;
 pub use binding::Binding;
 pub use change::{Change, ClientGrant, Standing, Taken};

@@ -2,6 +2,7 @@
 //!
 //! One document serves both well-known names; it says what is served and nothing that is not.
 
+use crate::authentication::Acr;
 use crate::authorization_details::DetailTypes;
 use crate::authorize::{REQUEST_OBJECT_CONTENT, REQUEST_OBJECT_KEY_MANAGEMENT};
 use crate::client::GrantType;
@@ -32,6 +33,7 @@ pub struct Metadata {
     code_challenge_methods_supported: [&'static str; 1],
     scopes_supported: [&'static str; 6],
     subject_types_supported: [&'static str; 2],
+    acr_values_supported: [&'static str; 3],
     claims_supported: Vec<&'static str>,
     prompt_values_supported: [&'static str; 3],
     id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -127,6 +129,7 @@ impl Metadata {
                 "offline_access",
             ],
             subject_types_supported: ["pairwise", "public"],
+            acr_values_supported: Acr::ALL.map(Acr::as_str),
             claims_supported: [
                 "iss",
                 "sub",
@@ -134,6 +137,8 @@ impl Metadata {
                 "exp",
                 "iat",
                 "auth_time",
+                "acr",
+                "amr",
                 "nonce",
                 "sid",
             ]

@@ -3,6 +3,7 @@
 //! A refresh token is `base64url(family ‖ generation ‖ tag)`, where the tag is a MAC over both by the tenant's refresh key. Nothing secret is stored, and a client
 //! that lost an answer can be given the *same* successor again.
 
+use crate::authentication::AuthenticationMethod;
 use crate::binding::Binding;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +12,7 @@ use countersign_base::{
 };
 use countersign_crypto::mac::{MacKey, Tag};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 const DOMAIN: &str = "countersign refresh token v1";
@@ -75,6 +77,9 @@ pub struct RefreshFamily {
     pub audiences: Vec<Audience>,
     /// When the person proved who they are.
     pub auth_time: UnixTime,
+    /// By which methods, when the family began: a later step-up does not make it stronger (RFC 9068 §2.2.1).
+    #[serde(default)]
+    pub methods: BTreeSet<AuthenticationMethod>,
     /// When the family began.
     pub created: UnixTime,
     /// When it ends, however often it is used (R41).

@@ -6,7 +6,7 @@ pub mod device;
 
 pub use device::Device;
 
-use crate::authentication::AuthenticationMethod;
+use crate::authentication::{Acr, AuthenticationMethod, achieved};
 use crate::particulars::Particulars;
 use crate::profile::Claim;
 use countersign_base::{Audience, ClientId, Duration, Scopes, SessionId, Tenant, UnixTime, UserId};
@@ -25,7 +25,7 @@ pub struct Session {
     pub tenant: Tenant,
     /// Who signed in.
     pub user: UserId,
-    /// When they proved who they are.
+    /// When they proved who they are. A factor that was added later leaves it as it is.
     pub auth_time: UnixTime,
     /// By which methods.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that begins now.
+    /// A session that begins now, of somebody who proved who they are by these methods.
     #[must_use]
     pub fn begin(
         id: SessionId,
@@ -65,6 +65,20 @@ impl Session {
     #[must_use]
     pub fn on(self, device: Option<Device>) -> Self {
         Self { device, ..self }
+    }
+
+    /// The class that its methods come to.
+    #[must_use]
+    pub fn acr(&self) -> Option<Acr> {
+        achieved(&self.methods)
+    }
+
+    /// The same session with one factor more. Its cookie changes with it, so that whoever held the old one gains nothing (A61).
+    #[must_use]
+    pub fn raised(&self, method: AuthenticationMethod) -> Self {
+        let mut raised = self.clone();
+        raised.methods.insert(method);
+        raised
     }
 
     /// Whether it is neither ended nor expired.

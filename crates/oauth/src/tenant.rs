@@ -12,6 +12,7 @@ use countersign_base::{Audience, Duration, Issuer, Role, Tenant};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::authentication::AuthenticationRules;
 use crate::authorization_details::DetailTypes;
 use crate::security_profile::SecurityProfile;
 use crate::user::AttributeName;
@@ -25,6 +26,9 @@ pub struct TenantRecord {
     pub issuer: Issuer,
     /// What tokens for an audience say about their subject. An audience that is not listed sees nothing but `sub`.
     pub audiences: BTreeMap<Audience, ClaimRelease>,
+    /// How people sign in.
+    #[serde(default)]
+    pub authentication: AuthenticationRules,
     /// Seconds in which the previous refresh token is answered with the same successor (RT-18).
     pub refresh_grace: u32,
     /// How its pages look.
@@ -44,11 +48,12 @@ pub struct TenantRecord {
 impl TenantRecord {
     /// A tenant with the defaults.
     #[must_use]
-    pub const fn new(name: Tenant, issuer: Issuer) -> Self {
+    pub fn new(name: Tenant, issuer: Issuer) -> Self {
         Self {
             name,
             issuer,
             audiences: BTreeMap::new(),
+            authentication: AuthenticationRules::default(),
             refresh_grace: REFRESH_GRACE_SECONDS,
             branding: Branding {
                 name: None,

@@ -122,6 +122,18 @@ pub fn administration(tenant: &Tenant) -> Entity {
     of_tenant(EntityId::new("Administration", tenant.as_str()), tenant)
 }
 
+/// The hour (UTC, 0 to 23) and the day of the week (0 for Monday) of a moment, as contexts name them.
+#[must_use]
+pub fn calendar(now: UnixTime) -> [(String, Value); 2] {
+    let (days, seconds) = (now.0.div_euclid(86_400), now.0.rem_euclid(86_400));
+    // The epoch began on a Thursday.
+    let weekday = (days + 3).rem_euclid(7);
+    [
+        ("hour".to_owned(), (seconds / 3600).into()),
+        ("weekday".to_owned(), weekday.into()),
+    ]
+}
+
 /// A set of scopes.
 #[must_use]
 pub fn scope_set(scopes: &Scopes) -> Value {

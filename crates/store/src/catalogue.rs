@@ -156,6 +156,7 @@ catalogue! {
     /// Sign-ins of browsers.
     sessions: Tenant {
         ADD = plain "INSERT INTO sessions (tenant, handle, session_id, user_id, record, expires_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        RAISE = plain "UPDATE sessions SET handle = $3, record = $4 WHERE tenant = $1 AND session_id = $2 AND ended_at IS NULL";
         END = plain "UPDATE sessions SET ended_at = $3 WHERE tenant = $1 AND session_id = $2 AND ended_at IS NULL";
         END_OF_USER = plain "UPDATE sessions SET ended_at = $3 WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL";
         FIND = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
@@ -237,6 +238,39 @@ catalogue! {
     grant_assertions: Tenant {
         SPEND = plain "INSERT INTO grant_assertions (tenant, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT (tenant, jti) DO NOTHING";
         SWEEP = sweep "DELETE FROM grant_assertions WHERE (tenant, jti) IN (SELECT tenant, jti FROM grant_assertions WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// Passkeys.
+    passkeys: Tenant {
+        ADD = plain "INSERT INTO passkeys (tenant, credential, user_id, record, counter, backed_up) VALUES ($1, $2, $3, $4, $5, $6)";
+        FIND = plain "SELECT record, counter, backed_up, last_used_at FROM passkeys WHERE tenant = $1 AND credential = $2";
+        OF_USER = plain "SELECT record, counter, backed_up, last_used_at FROM passkeys WHERE tenant = $1 AND user_id = $2 ORDER BY credential LIMIT $3";
+        REMOVE = plain "DELETE FROM passkeys WHERE tenant = $1 AND user_id = $2 AND credential = $3";
+        USE = plain "UPDATE passkeys SET counter = $4, backed_up = $5, last_used_at = $6 WHERE tenant = $1 AND user_id = $2 AND credential = $3 AND (counter < $4 OR (counter = 0 AND $4 = 0))";
+    }
+
+    /// The secrets of authenticator apps, sealed.
+    totp_secrets: Tenant {
+        FIND = plain "SELECT sealed, last_step, created_at FROM totp_secrets WHERE tenant = $1 AND user_id = $2";
+        PUT = plain "INSERT INTO totp_secrets (tenant, user_id, sealed, last_step, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, user_id) DO UPDATE SET sealed = excluded.sealed, last_step = excluded.last_step, created_at = excluded.created_at";
+        REMOVE = plain "DELETE FROM totp_secrets WHERE tenant = $1 AND user_id = $2";
+        SPEND = plain "UPDATE totp_secrets SET last_step = $3 WHERE tenant = $1 AND user_id = $2 AND last_step < $3";
+    }
+
+    /// Keyed hashes of recovery codes.
+    recovery_codes: Tenant {
+        ADD = plain "INSERT INTO recovery_codes (tenant, user_id, code) VALUES ($1, $2, $3)";
+        CLEAR = plain "DELETE FROM recovery_codes WHERE tenant = $1 AND user_id = $2";
+        LEFT = plain "SELECT code FROM recovery_codes WHERE tenant = $1 AND user_id = $2 AND spent_at IS NULL ORDER BY code";
+        SPEND = plain "UPDATE recovery_codes SET spent_at = $4 WHERE tenant = $1 AND user_id = $2 AND code = $3 AND spent_at IS NULL";
+    }
+
+    /// Browsers that people signed in with.
+    known_browsers: Tenant {
+        FIND = plain "SELECT last_used_at FROM known_browsers WHERE tenant = $1 AND user_id = $2 AND browser = $3 AND expires_at > $4";
+        OF_USER = plain "SELECT browser, first_used_at, last_used_at FROM known_browsers WHERE tenant = $1 AND user_id = $2 AND expires_at > $3 ORDER BY last_used_at DESC LIMIT 100";
+        PUT = plain "INSERT INTO known_browsers (tenant, user_id, browser, first_used_at, last_used_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5) ON CONFLICT (tenant, user_id, browser) DO UPDATE SET last_used_at = excluded.last_used_at, expires_at = excluded.expires_at";
+        SWEEP = sweep "DELETE FROM known_browsers WHERE (tenant, user_id, browser) IN (SELECT tenant, user_id, browser FROM known_browsers WHERE expires_at < $1 LIMIT $2)";
     }
 
     /// What was revoked while tokens of it may be alive.

@@ -29,9 +29,10 @@ pub use replay::ReplayMemory;
 pub use spend::{AssertionReplayed, Judged, Loaded, Loot, Presented, Settled};
 pub use store::Store;
 pub use sweep::{Sweep, Swept};
+pub use tables::authenticators::AuthenticatorChange;
 pub use tables::decoupled_requests::NewDecoupled;
 pub use tables::one_time::{
-    AuthReqId, AuthorizationCode, DeviceCode, HandleHash, Kind, NewOneTime, OneTime, RequestUri,
-    UpstreamState, UserCode,
+    AuthReqId, AuthorizationCode, DeviceCode, HandleHash, Kind, NewOneTime, OneTime,
+    PasskeyChallenge, RequestUri, UpstreamState, UserCode,
 };
 pub use write::Write;

@@ -4,6 +4,8 @@
 //! recorded about another. If the log cannot take a record, there is no [`Recorded`], and without it nothing is forwarded or minted:
 //! the doors close.
 
+mod sign_in;
+
 use crate::audit::{AuditLog, AuditUnavailable};
 use crate::details::Details;
 use countersign_audit::event::{self, Verdict};

@@ -59,6 +59,10 @@ impl Sweep {
             kept: Duration::from_secs(24 * 3600),
         },
         Self {
+            statement: &crate::catalogue::known_browsers::SWEEP,
+            kept: Duration::ZERO,
+        },
+        Self {
             statement: &one_time::SWEEP,
             kept: KEPT_AFTER_EXPIRY,
         },

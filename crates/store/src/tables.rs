@@ -6,6 +6,7 @@
 pub mod access_tokens;
 pub mod assertions;
 pub mod audit_outbox;
+pub mod authenticators;
 pub mod clients;
 pub mod consents;
 pub mod decoupled_requests;

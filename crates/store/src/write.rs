@@ -1,6 +1,7 @@
 //! What a unit changes, as data: a pure `judge` returns a list of these, and the store carries them out in its transaction.
 
 use crate::tables::access_tokens::{self, NewAccessToken};
+use crate::tables::authenticators::AuthenticatorChange;
 use crate::tables::clients::Removed;
 use crate::tables::decoupled_requests::NewDecoupled;
 use crate::tables::event_details::EventDetail;
@@ -47,6 +48,8 @@ pub enum Write {
     AddUser(Box<UserRecord>),
     /// What a person said of the request of this grant; nobody may have answered it before.
     AnswerDecoupled(GrantId, Box<Answer>),
+    /// A factor that somebody proves who they are with.
+    Authenticator(AuthenticatorChange),
     /// What the authorization server's protocol decided.
     Apply(Box<Change>),
     /// The sealed query of the event.
@@ -67,6 +70,8 @@ pub enum Write {
     PutTenant(Box<TenantRecord>),
     /// A person, new or replaced.
     PutUser(Box<UserRecord>),
+    /// A session with one factor more, and the keyed hash of its new cookie.
+    RaiseSession(Tag, Box<Session>),
     /// The end of a client, with every token it has.
     RemoveClient(ClientId),
     /// What a person allowed a client is forgotten, and every live grant that they gave it ends (R57).
@@ -112,6 +117,9 @@ pub(crate) async fn apply(
             Write::AnswerDecoupled(grant, answer) => {
                 decoupled_requests::answer(tx, tenant, *grant, answer, now).await?;
             }
+            Write::Authenticator(change) => {
+                crate::tables::authenticators::apply(tx, tenant, change, now).await?
+            }
             Write::Apply(change) => self::change(tx, tenant, change).await?,
             Write::Detail(detail) => {
                 event_details::add_all(tx, &[(tenant.clone(), detail.clone())]).await?;
@@ -132,6 +140,9 @@ pub(crate) async fn apply(
             Write::PutProvider(record) => put_provider(tx, tenant, record, now).await?,
             Write::PutTenant(record) => tenants::put(tx, record, now).await?,
             Write::PutUser(record) => users::put(tx, tenant, record, now).await?,
+            Write::RaiseSession(handle, session) => {
+                sessions::raise(tx, tenant, handle, session).await?
+            }
             Write::RemoveClient(client) => {
                 let _met: Removed = clients::remove(tx, tenant, client).await?;
                 revocations::add(tx, tenant, &Revoked::Client(client.clone()), now).await?;

@@ -276,6 +276,7 @@ const fn status(refused: OAuthError) -> StatusCode {
         | ErrorCode::SlowDown
         | ErrorCode::UnauthorizedClient
         | ErrorCode::UnknownUserId
+        | ErrorCode::UnmetAuthenticationRequirements
         | ErrorCode::UnsupportedGrantType
         | ErrorCode::UnsupportedResponseType => StatusCode::BAD_REQUEST,
     }

@@ -317,6 +317,18 @@ async fn proceed(
             let purpose = Purpose::Client(Arc::clone(client), Box::new(request));
             sign_in_page(identity, call, &purpose, &ticket, None)
         }
+        NextStep::StepUp(_) => {
+            let event = AuthorizationRefused {
+                client: Some(client.id.clone()),
+                error: Code::of(OAuthError::AuthenticationUnmet.code().as_str()),
+                reason: Code::of(OAuthError::AuthenticationUnmet.reason()),
+                user: None,
+            };
+            end(identity, call, &ticket, event).await?;
+            let address = ReturnAddress::of(&request, &call.tenant.issuer);
+            let unmet = address.error(OAuthError::AuthenticationUnmet);
+            deliver(identity, call, client, unmet)
+        }
         NextStep::Refuse(error) => {
             let (code, reason) = (Code::of(error.code().as_str()), Code::of(error.reason()));
             let event = AuthorizationRefused {

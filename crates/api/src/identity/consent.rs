@@ -80,6 +80,8 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
         NextStep::Approved(approved) => {
             authorize::issue(&identity, &call, &client, &request, &ticket, approved, None).await
         }
-        NextStep::SignIn(_) | NextStep::Refuse(_) => Err(PageError::InteractionOver.into()),
+        NextStep::SignIn(_) | NextStep::Refuse(_) | NextStep::StepUp(_) => {
+            Err(PageError::InteractionOver.into())
+        }
     }
 }

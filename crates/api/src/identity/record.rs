@@ -156,6 +156,7 @@ pub(super) fn token_decided(
 /// What a judge knows of the call it judges for.
 #[derive(Clone)]
 pub(super) struct CallFacts {
+    pub(super) source: std::net::IpAddr,
     pub(super) tenant: countersign_base::Tenant,
     pub(super) request: countersign_base::RequestId,
 }
@@ -163,6 +164,7 @@ pub(super) struct CallFacts {
 impl From<&Call> for CallFacts {
     fn from(call: &Call) -> Self {
         Self {
+            source: call.source(),
             tenant: call.tenant.name.clone(),
             request: call.id,
         }

@@ -17,7 +17,7 @@ use countersign_base::{ClientId, Secret, UserId, Username};
 use countersign_crypto::password::{PasswordDiffers, PasswordHash, PasswordMatched};
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::throttle::{Attempt, SignInThrottle};
-use countersign_oauth::{Session, UserRecord};
+use countersign_oauth::{AuthenticationMethod, Session, UserRecord};
 use countersign_store::Write;
 use countersign_store::tables::users;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -190,7 +190,7 @@ async fn begin_session(
         fabric.random().session_id(),
         call.tenant.name.clone(),
         user.id,
-        [countersign_oauth::authentication::AuthenticationMethod::Password].into(),
+        [AuthenticationMethod::Password].into(),
         now,
     )
     .on(call.device());

@@ -243,45 +243,47 @@ impl Judge {
     ) -> Judged<Permitted<Issuance>, OAuthError> {
         let person = loaded.standing.user.as_ref().map(|person| person.user.id);
         match self.redeem(client, loaded) {
-            Ok(Redeemed { issuance, changes }) => match decide(&self.policies, issuance) {
-                Ok(permit) => {
-                    let keys = || self.identity.fabric.keys().opaque_keys(&self.tenant.name);
-                    let Ok(row) = opaque::row_of(permit.target(), keys) else {
-                        return Judged::Refuse {
-                            error: OAuthError::Unavailable,
+            Ok(Redeemed { issuance, changes }) => {
+                match decide(&self.policies, issuance.asked_from(self.facts.source)) {
+                    Ok(permit) => {
+                        let keys = || self.identity.fabric.keys().opaque_keys(&self.tenant.name);
+                        let Ok(row) = opaque::row_of(permit.target(), keys) else {
+                            return Judged::Refuse {
+                                error: OAuthError::Unavailable,
+                            };
                         };
-                    };
-                    let event = record::token_decided(
-                        &self.recorder,
-                        &self.facts,
-                        permit.target(),
-                        permit.decision(),
-                        permit.query(),
-                        None,
-                    );
-                    Judged::Commit {
-                        permit,
-                        writes: changes.into_iter().map(Into::into).chain(row).collect(),
-                        event,
+                        let event = record::token_decided(
+                            &self.recorder,
+                            &self.facts,
+                            permit.target(),
+                            permit.decision(),
+                            permit.query(),
+                            None,
+                        );
+                        Judged::Commit {
+                            permit,
+                            writes: changes.into_iter().map(Into::into).chain(row).collect(),
+                            event,
+                        }
+                    }
+                    Err(denied) => {
+                        let reason = Some(denied.reason().as_str());
+                        let event = record::token_decided(
+                            &self.recorder,
+                            &self.facts,
+                            denied.target(),
+                            denied.decision(),
+                            denied.query(),
+                            reason,
+                        );
+                        Judged::CommitRefusal {
+                            error: OAuthError::PolicyDenied,
+                            writes: Vec::new(),
+                            event,
+                        }
                     }
                 }
-                Err(denied) => {
-                    let reason = Some(denied.reason().as_str());
-                    let event = record::token_decided(
-                        &self.recorder,
-                        &self.facts,
-                        denied.target(),
-                        denied.decision(),
-                        denied.query(),
-                        reason,
-                    );
-                    Judged::CommitRefusal {
-                        error: OAuthError::PolicyDenied,
-                        writes: Vec::new(),
-                        event,
-                    }
-                }
-            },
+            }
             Err(Refused { error, changes }) => match revocation(&changes) {
                 None => Judged::Refuse { error },
                 Some((grant, reason)) => {

@@ -16,6 +16,8 @@ use std::fmt;
 
 /// Attributes in one token.
 const ATTRIBUTES_MAX: usize = 64;
+/// Method references in one token.
+const METHODS_MAX: usize = 16;
 /// Bytes of an attribute's name.
 const ATTRIBUTE_NAME_BYTES_MAX: usize = 64;
 
@@ -54,6 +56,9 @@ pub struct AccessTokenClaims {
     /// How the person signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr: Option<Bounded<128>>,
+    /// By which methods (RFC 8176).
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub amr: BTreeSet<Bounded<64>>,
     /// The roles of the subject in its tenant.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub roles: BTreeSet<Role>,
@@ -112,6 +117,7 @@ impl AccessTokenClaims {
                 .map(Bounded::parse)
                 .transpose()
                 .map_err(broken)?,
+            amr: methods(claims)?,
             roles: roles(claims)?,
             attrs: attributes(claims.raw().get("attrs"))?,
             act: Act::read(claims.raw().get("act"))?,
@@ -360,6 +366,20 @@ fn roles(claims: &Claims) -> Result<BTreeSet<Role>, Reason> {
                 .and_then(|role| role.parse().ok())
                 .ok_or(Reason::ClaimBroken)
         })
+        .collect()
+}
+
+fn methods(claims: &Claims) -> Result<BTreeSet<Bounded<64>>, Reason> {
+    let Some(methods) = claims.raw().get("amr") else {
+        return Ok(BTreeSet::new());
+    };
+    let methods = methods.as_array().ok_or(Reason::ClaimBroken)?;
+    if methods.len() > METHODS_MAX {
+        return Err(Reason::ClaimBroken);
+    }
+    methods
+        .iter()
+        .map(|method| Bounded::parse(method.as_str().ok_or(Reason::ClaimBroken)?).map_err(broken))
         .collect()
 }
 

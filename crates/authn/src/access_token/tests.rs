@@ -31,6 +31,7 @@ fn absent_claims_are_left_out() {
         sid: None,
         auth_time: None,
         acr: None,
+        amr: BTreeSet::new(),
         roles: BTreeSet::new(),
         attrs: BTreeMap::new(),
         act: Act::none(),

@@ -3,6 +3,7 @@
 //! [`next_step`] is asked again after each step, so that no step can be skipped: a code's record is made of an [`Approved`], which only it and a person's "Allow" give.
 
 use super::{AuthorizationRequest, Prompt};
+use crate::authentication::Acr;
 use crate::client::{ClientRecord, Confidentiality, ConsentRule};
 use crate::code::CodeRecord;
 use crate::error::OAuthError;
@@ -24,6 +25,8 @@ pub enum NextStep {
     Refuse(OAuthError),
     /// Ask who they are.
     SignIn(SignInReason),
+    /// They are known, but not well enough for this class: ask for another factor (RFC 9470).
+    StepUp(Acr),
 }
 
 /// Why somebody has to sign in.
@@ -123,6 +126,15 @@ pub fn next_step(
         Err(_) if silent => return NextStep::Refuse(OAuthError::LoginRequired),
         Err(reason) => return NextStep::SignIn(reason),
     };
+    if let Some(demanded) = request.acr_demanded()
+        && session.acr().is_none_or(|reached| reached < demanded)
+    {
+        return if silent {
+            NextStep::Refuse(OAuthError::LoginRequired)
+        } else {
+            NextStep::StepUp(demanded)
+        };
+    }
     let approved = Approved {
         session: session.clone(),
         request: request.clone(),
@@ -211,6 +223,7 @@ impl Approved {
             dpop_jkt: request.dpop_jkt,
             particulars: request.particulars,
             auth_time: session.auth_time,
+            methods: session.methods,
             issued: now,
             expires: now.plus(limits::CODE_LIFETIME),
         }

@@ -4,6 +4,7 @@
 //! asked about. What they may allow is decided by policy first, so that nobody allows what would be denied at the token endpoint (A33, DEV-2).
 
 use super::{Allowance, Answer, DecoupledRequest};
+use crate::authentication::Authentication;
 use crate::binding::Binding;
 use crate::client::ClientRecord;
 use crate::issuance::{Issuance, Parts, TokenSubject, UserSubject};
@@ -109,7 +110,7 @@ impl Question {
         let subject = UserSubject::new(
             person,
             self.session.id,
-            self.session.auth_time,
+            Authentication::of(&self.session.methods, self.session.auth_time),
             audience,
             tenant,
         );
@@ -149,6 +150,7 @@ impl Question {
             user: self.session.user,
             session: self.session.id,
             auth_time: self.session.auth_time,
+            methods: self.session.methods.clone(),
         }))
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn allowance() -> Allowance {
         user: UserId::from_bytes([1; 16]),
         session: SessionId::from_u64(5),
         auth_time: NOW,
+        methods: [crate::AuthenticationMethod::Password].into(),
     }
 }
 

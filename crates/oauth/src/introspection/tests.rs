@@ -1,4 +1,5 @@
 use super::*;
+use crate::authentication::AuthenticationMethod;
 use crate::binding::Binding;
 use crate::fixture::{
     ISSUER, NOW, ORDERS, after, app, audience, family, key, pairwise_key, portal, session,
@@ -12,7 +13,7 @@ fn token() -> PresentedToken {
         subject: PresentedSubject::User {
             id: session().user,
             session: session().id,
-            auth_time: NOW,
+            authentication: Authentication::of(&[AuthenticationMethod::Password].into(), NOW),
         },
         client: "portal".parse().unwrap(),
         audience: audience(ORDERS),

@@ -22,6 +22,8 @@ impl Target for Issuance {
         if !self.authorization_details.is_empty() {
             context.extend(self.details());
         }
+        context.extend(vocabulary::calendar(self.issued));
+        context.extend(self.authentication());
         let action = match &self.exchanged {
             None => {
                 context.insert("grant_type".to_owned(), self.grant_type.as_str().into());
@@ -119,6 +121,27 @@ impl Issuance {
 
     fn trust_domains(&self) -> Value {
         Value::strings(self.registered.trust_domains.iter().map(Audience::as_str))
+    }
+
+    /// How the person signed in, as far as it is known.
+    fn authentication(&self) -> impl Iterator<Item = (String, Value)> {
+        let user = match &self.subject {
+            TokenSubject::Client(_) => None,
+            TokenSubject::User(user) => Some(&user.authentication),
+        };
+        let class = user.and_then(|authentication| authentication.acr);
+        let time = user.map(|authentication| authentication.time);
+        let age =
+            time.map(|time| i64::try_from(self.issued.since(time).as_secs()).unwrap_or(i64::MAX));
+        [
+            ("acr", class.map(|acr| Value::from(acr.as_str()))),
+            ("level", class.map(|acr| Value::from(acr.level()))),
+            ("auth_time", time.map(|time| Value::from(time.0))),
+            ("age", age.map(Value::from)),
+            ("source", self.source.map(Value::from)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     }
 
     /// `Registration` of the schema.

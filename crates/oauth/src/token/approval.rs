@@ -1,10 +1,12 @@
 //! What a person allowed, whichever way they were asked: what codes, device codes and `auth_req_id`s come to at the token endpoint.
 
+use crate::authentication::AuthenticationMethod;
 use crate::code::CodeRecord;
 use crate::decoupled::{Allowance, DecoupledRequest};
 use crate::particulars::Particulars;
 use countersign_authn::access_token::AuthorizationDetails;
 use countersign_base::{Audience, Bounded, GrantId, Scopes, SessionId, Tenant, UnixTime, UserId};
+use std::collections::BTreeSet;
 
 /// An approval that is being redeemed.
 pub(super) struct Approval {
@@ -19,6 +21,7 @@ pub(super) struct Approval {
     /// Those of the authorization details that the token request did not leave out.
     pub(super) details: AuthorizationDetails,
     pub(super) auth_time: UnixTime,
+    pub(super) methods: BTreeSet<AuthenticationMethod>,
 }
 
 impl From<CodeRecord> for Approval {
@@ -34,6 +37,7 @@ impl From<CodeRecord> for Approval {
             details: code.particulars.authorization_details.clone(),
             particulars: code.particulars,
             auth_time: code.auth_time,
+            methods: code.methods,
         }
     }
 }
@@ -51,6 +55,7 @@ impl From<(DecoupledRequest, Allowance)> for Approval {
             details: request.particulars.authorization_details.clone(),
             particulars: request.particulars,
             auth_time: allowance.auth_time,
+            methods: allowance.methods,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::approval::Approval;
 use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, narrowed_audience, registered,
 };
+use crate::authentication::Authentication;
 use crate::authorization_details::{self, DetailTypes};
 use crate::authorize::is_openid;
 use crate::binding::Binding;
@@ -196,7 +197,7 @@ pub(super) fn redeemed(
     let subject = UserSubject::new(
         person,
         code.session,
-        code.auth_time,
+        Authentication::of(&code.methods, code.auth_time),
         &audience,
         requester.tenant,
     );
@@ -235,6 +236,7 @@ pub(super) fn redeemed(
             scopes: code.scopes,
             audiences: code.audiences,
             auth_time: code.auth_time,
+            methods: code.methods,
             created: now,
             expires,
             rotated: now,

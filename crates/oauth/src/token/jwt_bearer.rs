@@ -152,7 +152,7 @@ fn issued(
     let subject = UserSubject::new(
         person,
         fresh.session,
-        auth_time,
+        crate::authentication::Authentication::untold(auth_time),
         &audience,
         requester.tenant,
     );

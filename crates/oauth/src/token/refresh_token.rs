@@ -6,6 +6,7 @@ use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, assurance, narrowed_audience,
     registered,
 };
+use crate::authentication::Authentication;
 use crate::authorization_details::{self, DetailTypes};
 use crate::change::{Change, Standing};
 use crate::client::{ClientRecord, GrantType};
@@ -211,7 +212,7 @@ fn turned(
     let subject = UserSubject::new(
         person,
         family.session,
-        family.auth_time,
+        Authentication::of(&family.methods, family.auth_time),
         &audience,
         requester.tenant,
     );

@@ -22,6 +22,7 @@ pub use transaction::TRANSACTION_TOKEN_LIFETIME;
 use super::{
     Fresh, GrantEntry, Redeemed, Refused, Requester, TokenRequest, client_credentials, registered,
 };
+use crate::authentication::Authentication;
 use crate::authorization_details::{self, DetailTypes};
 use crate::binding::Binding;
 use crate::change::{Change, Standing};
@@ -216,8 +217,8 @@ pub enum PresentedSubject {
         id: UserId,
         /// The session they signed in with.
         session: SessionId,
-        /// When they proved who they are.
-        auth_time: UnixTime,
+        /// When and how they proved who they are, as the token tells.
+        authentication: Authentication,
     },
 }
 
@@ -247,7 +248,7 @@ impl PresentedToken {
             (SubjectId::User(id), Some(session), Some(auth_time)) => PresentedSubject::User {
                 id: *id,
                 session,
-                auth_time,
+                authentication: Authentication::told_by(claims, auth_time),
             },
             // An exchanged client token has another `client_id` than its `sub`.
             (SubjectId::External(name), None, None) => {

@@ -82,6 +82,8 @@ fn issue(client_tenant: &str, scope: &str, audience: &str, grant: &str) -> Query
             ("scopes".to_owned(), vocabulary::scope_set(&scopes(scope))),
             ("binding".to_owned(), "dpop".into()),
             ("time".to_owned(), 1_700_000_000.into()),
+            ("hour".to_owned(), 22.into()),
+            ("weekday".to_owned(), 1.into()),
         ]),
         others: Vec::new(),
     }

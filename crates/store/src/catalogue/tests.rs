@@ -23,6 +23,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("audit_outbox", "WAITING"),
     ("event_details", "ADD_ALL"),
     ("event_details", "SWEEP"),
+    ("known_browsers", "SWEEP"),
     ("throttle", "SWEEP"),
     ("upstream_sessions", "SWEEP"),
 ];

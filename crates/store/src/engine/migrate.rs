@@ -46,6 +46,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0006_delegation.sql"),
     },
     Migration {
+        version: 7,
+        name: "people",
+        sql: include_str!("../../migrations/sqlite/0007_people.sql"),
+    },
+    Migration {
         version: 8,
         name: "upstream",
         sql: include_str!("../../migrations/sqlite/0008_upstream.sql"),
@@ -78,6 +83,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 6,
         name: "delegation",
         sql: include_str!("../../migrations/postgres/0006_delegation.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "people",
+        sql: include_str!("../../migrations/postgres/0007_people.sql"),
     },
     Migration {
         version: 8,

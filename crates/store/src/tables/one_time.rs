@@ -69,6 +69,8 @@ macro_rules! kinds {
 kinds! {
     /// An authorization code (RFC 6749 §4.1.2).
     AuthorizationCode = "authorization_code" => CodeRecord;
+    /// The challenge of a passkey's ceremony; the row is added when it is answered, and a second one conflicts.
+    PasskeyChallenge = "passkey_challenge" => ();
     /// The `request_uri` of a pushed authorization request (RFC 9126 §2.2).
     RequestUri = "request_uri" => PushedRequest;
     /// The `state` of a sign-in at another provider (OpenID Connect Core §3.1.2.1).

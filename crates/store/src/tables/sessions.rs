@@ -34,6 +34,30 @@ pub async fn add(
     .map(drop)
 }
 
+/// Puts another record and the keyed hash of another cookie in the place of a session's own. The cookie from before is nobody's from then on.
+///
+/// # Errors
+/// [`StoreError::Superseded`] if the session has ended.
+pub async fn raise(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    handle: &Tag,
+    session: &Session,
+) -> Result<(), StoreError> {
+    let text = encode("sessions", session)?;
+    let id = session.id.as_u64().cast_signed();
+    let rows = tx
+        .execute(
+            &sql::RAISE,
+            args![tenant.as_str(), id, handle.as_bytes(), text],
+        )
+        .await?;
+    match rows {
+        1 => Ok(()),
+        _ => Err(StoreError::Superseded("sessions")),
+    }
+}
+
 /// Ends a session; nothing happens if it has ended.
 pub async fn end(
     tx: &mut Transaction,

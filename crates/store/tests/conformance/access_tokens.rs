@@ -44,6 +44,7 @@ fn claims(expires: UnixTime) -> AccessTokenClaims {
         sid: None,
         auth_time: Some(NOW),
         acr: None,
+        amr: std::collections::BTreeSet::new(),
         roles: BTreeSet::new(),
         attrs: BTreeMap::new(),
         act: Act::none(),

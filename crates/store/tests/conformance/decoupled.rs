@@ -52,6 +52,7 @@ fn allowed() -> Answer {
         user: USER,
         session: SESSION,
         auth_time: NOW,
+        methods: [countersign_oauth::AuthenticationMethod::Password].into(),
     })
 }
 

@@ -18,8 +18,8 @@ use countersign_crypto::random::Random;
 use countersign_crypto::signing::{ClientAssertion, SigningKey, generate_pkcs8};
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
-    Binding, ClientAuthentication, ClientRecord, CodeRecord, FamilyId, GrantRecord, GroupRecord,
-    PushedRequest, RefreshFamily, Session, TenantRecord, UserRecord,
+    AuthenticationMethod, Binding, ClientAuthentication, ClientRecord, CodeRecord, FamilyId,
+    GrantRecord, GroupRecord, PushedRequest, RefreshFamily, Session, TenantRecord, UserRecord,
 };
 use countersign_store::{HandleHash, Kind, Store, Write};
 use serde_json::json;
@@ -84,7 +84,7 @@ pub(crate) fn session() -> Session {
         SESSION,
         tenant(),
         USER,
-        std::collections::BTreeSet::new(),
+        [AuthenticationMethod::Password].into(),
         NOW,
     )
 }
@@ -120,6 +120,7 @@ pub(crate) fn family() -> RefreshFamily {
         scopes: Scopes::none(),
         audiences: Vec::new(),
         auth_time: NOW,
+        methods: [AuthenticationMethod::Password].into(),
         created: NOW,
         expires: NOW.plus(Duration::from_secs(3600)),
         rotated: NOW,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::authentication::AuthenticationMethod;
 use crate::authorize::tests::request;
 use crate::client::ClientAuthentication;
 use crate::fixture::{NOW, after, alice, portal, session};
@@ -22,6 +23,7 @@ fn step(
         NextStep::SignIn(SignInReason::MaxAge) => "sign in: max_age",
         NextStep::SignIn(SignInReason::NoSession) => "sign in",
         NextStep::SignIn(SignInReason::PromptLogin) => "sign in: prompt",
+        NextStep::StepUp(acr) => acr.as_str(),
     }
 }
 
@@ -30,7 +32,7 @@ fn later_session(at: UnixTime) -> Session {
         SessionId::from_u64(6),
         portal().tenant,
         alice().user.id,
-        [crate::authentication::AuthenticationMethod::Password].into(),
+        [AuthenticationMethod::Password].into(),
         at,
     )
 }
@@ -317,4 +319,70 @@ fn single_claims_are_asked_about_once_and_authorization_details_every_time() {
         asked(&details, Some(&remembered)),
         NextStep::AskConsent(_)
     ));
+}
+
+#[test]
+fn a_demanded_class_asks_for_another_factor_until_it_is_reached() {
+    let begun = fresh_browser(NOW);
+    let demand = "acr_values=urn:countersign:acr:2";
+    let weak = session();
+    let strong = weak.raised(AuthenticationMethod::Totp);
+    let strongest = weak.raised(AuthenticationMethod::Passkey);
+    for (extra, session, expected) in [
+        (demand, &weak, "urn:countersign:acr:2"),
+        (demand, &strong, "approved"),
+        (demand, &strongest, "approved"),
+        ("acr_values=urn:countersign:acr:1", &weak, "approved"),
+        ("acr_values=phr", &strong, "phr"),
+        (
+            "acr_values=phr urn:countersign:acr:2 unknown",
+            &strong,
+            "approved",
+        ),
+        ("acr_values=phr&prompt=none", &strong, "login_required"),
+        ("acr_values=phr&prompt=none", &strongest, "approved"),
+    ] {
+        assert_eq!(
+            step(extra, &portal(), Some(session), begun, after(1)),
+            expected,
+            "{extra}"
+        );
+    }
+}
+
+#[test]
+fn a_class_that_nobody_knows_cannot_be_met() {
+    assert_eq!(
+        request("acr_values=gold silver", &portal()).unwrap_err(),
+        OAuthError::AuthenticationUnmet
+    );
+    let code = OAuthError::AuthenticationUnmet.code().as_str();
+    assert_eq!(code, "unmet_authentication_requirements");
+    assert!(
+        request("acr_values=", &portal()).is_ok(),
+        "an empty demand is none"
+    );
+}
+
+#[test]
+fn a63_a_factor_that_is_added_leaves_the_time_of_the_sign_in() {
+    let raised = session().raised(AuthenticationMethod::Totp);
+    assert_eq!(
+        (raised.id, raised.auth_time),
+        (session().id, session().auth_time)
+    );
+    let beginning = Beginning {
+        at: after(5),
+        session: Some(raised.id),
+    };
+    assert_eq!(
+        step(
+            "prompt=login",
+            &portal(),
+            Some(&raised),
+            beginning,
+            after(6)
+        ),
+        "sign in: prompt"
+    );
 }

@@ -15,7 +15,7 @@ fn record(request: &AuthorizationRequest, client: &ClientRecord) -> CodeRecord {
     let approved = match next_step(request, client, Some(&session()), None, beginning, NOW) {
         NextStep::Approved(approved) => approved,
         NextStep::AskConsent(question) => question.allow(NOW).0,
-        NextStep::Refuse(_) | NextStep::SignIn(_) => panic!("neither"),
+        NextStep::Refuse(_) | NextStep::SignIn(_) | NextStep::StepUp(_) => panic!("neither"),
     };
     approved.code(GrantId::from_u64(9), NOW)
 }

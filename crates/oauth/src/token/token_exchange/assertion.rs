@@ -91,7 +91,7 @@ impl Exchange<'_> {
             iat: issuance.issued,
             resource,
             scope: issuance.scopes.clone(),
-            auth_time: person.auth_time,
+            auth_time: person.authentication.time,
             cnf: issuance.binding.confirmation(),
         };
         // The key is in the assertion; the answer itself is no token that anybody presents with a proof.

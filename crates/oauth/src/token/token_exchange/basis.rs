@@ -1,6 +1,7 @@
 //! What an exchange stands on: the shown token, whatever its type, together with the grant, the person or the client behind it as they stand now.
 
 use super::{PresentedSubject, PresentedToken};
+use crate::authentication::Authentication;
 use crate::binding::Binding;
 use crate::change::{Change, ClientGrant, Standing};
 use crate::client::ClientRecord;
@@ -33,7 +34,7 @@ pub(super) enum About {
     User {
         id: Option<UserId>,
         session: SessionId,
-        auth_time: UnixTime,
+        authentication: Authentication,
     },
 }
 
@@ -87,11 +88,11 @@ impl Basis {
             PresentedSubject::User {
                 id,
                 session,
-                auth_time,
+                authentication,
             } => About::User {
                 id: Some(*id),
                 session: *session,
-                auth_time: *auth_time,
+                authentication: authentication.clone(),
             },
         };
         Ok(Self {
@@ -127,7 +128,7 @@ impl Basis {
             about: About::User {
                 id: None,
                 session: grant.session,
-                auth_time: grant.auth_time,
+                authentication: Authentication::untold(grant.auth_time),
             },
             grant: grant.id,
             audience: None,
@@ -186,7 +187,7 @@ impl Basis {
             about: About::User {
                 id: Some(family.user),
                 session: family.session,
-                auth_time: family.auth_time,
+                authentication: Authentication::of(&family.methods, family.auth_time),
             },
             grant: family.grant,
             audience: None,
@@ -212,7 +213,7 @@ impl Basis {
             (_, Some(session), Some(auth_time)) => About::User {
                 id: None,
                 session,
-                auth_time,
+                authentication: Authentication::untold(auth_time),
             },
             (SubjectId::Client(client), _, _) => About::Client(client),
             (SubjectId::External(name), _, _) => About::Client(
@@ -273,13 +274,15 @@ impl Basis {
         match &self.about {
             About::Client(client) => Ok(TokenSubject::Client(client.clone())),
             About::User {
-                session, auth_time, ..
+                session,
+                authentication,
+                ..
             } => {
                 let person = standing.user.as_ref().ok_or(OAuthError::UserDisabled)?;
                 Ok(TokenSubject::User(UserSubject::new(
                     person,
                     *session,
-                    *auth_time,
+                    authentication.clone(),
                     audience,
                     requester.tenant,
                 )))

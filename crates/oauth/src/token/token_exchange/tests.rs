@@ -1,4 +1,5 @@
 use super::*;
+use crate::authentication::AuthenticationMethod;
 use crate::change::ClientGrant;
 use crate::fixture::{
     BILLING, ISSUER, NOW, ORDERS, after, asking, audience, form, fresh, key, pairwise_key, portal,
@@ -25,7 +26,7 @@ pub(super) fn subject() -> PresentedToken {
         subject: PresentedSubject::User {
             id: session().user,
             session: session().id,
-            auth_time: NOW,
+            authentication: Authentication::of(&[AuthenticationMethod::Password].into(), NOW),
         },
         client: "portal".parse().unwrap(),
         audience: audience(ORDERS),

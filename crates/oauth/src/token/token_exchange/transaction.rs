@@ -111,7 +111,7 @@ impl Exchange<'_> {
         let jti = claims::jti(&issuance.token_id);
         let (sid, auth_time): (_, Option<UnixTime>) = match &issuance.subject {
             TokenSubject::Client(_) => (None, None),
-            TokenSubject::User(person) => (Some(person.session), Some(person.auth_time)),
+            TokenSubject::User(person) => (Some(person.session), Some(person.authentication.time)),
         };
         Ok(TransactionTokenClaims {
             iss: issuance.issuer.clone(),
