@@ -26,6 +26,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("known_browsers", "SWEEP"),
     ("throttle", "SWEEP"),
     ("upstream_sessions", "SWEEP"),
+    ("grant_assertions", "SWEEP"),
 ];
 
 #[test]
