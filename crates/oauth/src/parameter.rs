@@ -26,11 +26,13 @@ pub(crate) fn optional<T: FromStr>(
         .map_err(|_| OAuthError::ParameterMalformed(name))
 }
 
-/// `scope`; an empty one asks for nothing and is refused, so that it cannot mean "everything".
+/// `scope`; an empty one asks for nothing and is refused, so that it cannot mean "everything". A malformed one is an `invalid_scope` like an unknown one
+/// (RFC 6749 §5.2).
 pub(crate) fn scopes(form: &Form) -> Result<Option<Scopes>, OAuthError> {
-    match optional::<Scopes>(form, "scope")? {
-        Some(scopes) if scopes.is_empty() => Err(OAuthError::ParameterMalformed("scope")),
-        scopes => Ok(scopes),
+    match optional::<Scopes>(form, "scope") {
+        Ok(Some(scopes)) if scopes.is_empty() => Err(OAuthError::ScopeNotPermitted),
+        Ok(scopes) => Ok(scopes),
+        Err(_) => Err(OAuthError::ScopeNotPermitted),
     }
 }
 

@@ -6,6 +6,7 @@ mod browser;
 mod chaos;
 mod clippy;
 mod deny;
+mod differential;
 mod foreign;
 mod fuzz;
 pub(crate) mod pages;
@@ -109,6 +110,7 @@ pub(crate) const SUITES: &[Suite] = &[
     browser::SUITE,
     pages::SUITE,
     python::SUITE,
+    differential::SUITE,
     fuzz::SUITE,
     chaos::SUITE,
     requirements::SUITE,
