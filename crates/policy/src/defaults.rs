@@ -4,7 +4,7 @@
 pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
 
 /// The policies, by file name.
-pub const POLICIES: [(&str, &str); 7] = [
+pub const POLICIES: [(&str, &str); 6] = [
     ("account.cedar", include_str!("../policies/account.cedar")),
     (
         "administration.cedar",
@@ -13,6 +13,5 @@ pub const POLICIES: [(&str, &str); 7] = [
     ("exchange.cedar", include_str!("../policies/exchange.cedar")),
     ("issue.cedar", include_str!("../policies/issue.cedar")),
     ("routes.cedar", include_str!("../policies/routes.cedar")),
-    ("sign_in.cedar", include_str!("../policies/sign_in.cedar")),
     ("tenants.cedar", include_str!("../policies/tenants.cedar")),
 ];

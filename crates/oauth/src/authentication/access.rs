@@ -3,7 +3,8 @@
 //! One action, `sign_in`, and one scale, `level`. What policy denies at the level that was reached it is asked again for the higher ones: the lowest that it
 //! permits is what the person is asked for. So a policy says plainly what it wants, and nothing has to be annotated.
 //!
-//! Not here: how a factor is asked for, and the recording of the decision.
+//! Not here: how a factor is asked for, and the recording of the decision. No page asks for a second factor yet, so the schema that installations load does not
+//! have the action: a policy about it is refused at load instead of being passed over. The action and its policies stand beside this file.
 
 use super::{AuthenticationMethod, SecondFactors, achieved};
 use crate::user::ResolvedUser;

@@ -25,6 +25,8 @@ fn the_defaults_load() {
             "administration.cedar#administrators",
             "administration.cedar#operator",
             "exchange.cedar#configured-exchange",
+            "exchange.cedar#registered-servers",
+            "exchange.cedar#registered-trust-domains",
             "issue.cedar#registered-client",
             "routes.cedar#declared-anonymous",
             "routes.cedar#declared-scopes",

@@ -60,16 +60,7 @@ pub(crate) async fn apply(
             tx.execute(&totp_secrets::PUT, values).await.map(drop)
         }
         AuthenticatorChange::PutRecoveryCodes(user, codes) => {
-            tx.execute(
-                &recovery_codes::CLEAR,
-                args![tenant.as_str(), user.as_bytes()],
-            )
-            .await?;
-            for code in codes {
-                let values = args![tenant.as_str(), user.as_bytes(), code.as_bytes()];
-                tx.execute(&recovery_codes::ADD, values).await?;
-            }
-            Ok(())
+            put_recovery_codes(tx, tenant, *user, codes).await
         }
         AuthenticatorChange::RememberBrowser(user, browser) => {
             let values = args![
@@ -122,6 +113,21 @@ pub(crate) async fn apply(
             once(tx.execute(&passkeys::USE, values).await?, "passkeys")
         }
     }
+}
+
+async fn put_recovery_codes(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    codes: &[Tag],
+) -> Result<(), StoreError> {
+    let whose = args![tenant.as_str(), user.as_bytes()];
+    tx.execute(&recovery_codes::CLEAR, whose).await?;
+    for code in codes {
+        let values = args![tenant.as_str(), user.as_bytes(), code.as_bytes()];
+        tx.execute(&recovery_codes::ADD, values).await?;
+    }
+    Ok(())
 }
 
 fn once(rows: u64, table: &'static str) -> Result<(), StoreError> {

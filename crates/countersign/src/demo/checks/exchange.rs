@@ -151,6 +151,7 @@ fn personal(claims: &Value) -> Option<&String> {
         "sid",
         "auth_time",
         "acr",
+        "amr",
         "act",
         "cnf",
     ];
