@@ -87,6 +87,10 @@ struct Fetched {
     arrived: Notify,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one an issuer, each behind its own pointer"
+)]
 enum Foreign {
     Fetched(Fetched),
     Fixed(JwkSet),

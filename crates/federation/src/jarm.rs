@@ -173,7 +173,8 @@ mod tests {
             Ok("s"),
             "the twin"
         );
-        let rows: [(fn(&mut Value), SignedResponseRefusal); 9] = [
+        type Flaw = fn(&mut Value);
+        let rows: [(Flaw, SignedResponseRefusal); 9] = [
             (
                 |c| c["iss"] = "https://evil.example".into(),
                 SignedResponseRefusal::Issuer,

@@ -117,6 +117,7 @@ fn texts() -> Vec<Example> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, an example a line")]
 fn requests() -> Vec<Example> {
     let text = |target, name, value: &str| (target, name, value.as_bytes().to_vec());
     vec![
@@ -212,6 +213,7 @@ fn requests() -> Vec<Example> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, an example a line")]
 fn jose() -> Result<Vec<Example>, Failed> {
     let access: SigningKey<AccessToken> = key(Algorithm::Es256)?;
     let proof: SigningKey<DpopProof> = key(Algorithm::Es256)?;

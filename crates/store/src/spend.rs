@@ -25,8 +25,7 @@ use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::decoupled::{Answer, Polled};
 use countersign_oauth::token::{PresentedSubject, PresentedToken};
 use countersign_oauth::{
-    Change, ClientGrant, ClientRecord, CodeRecord, FamilyId, RefreshFamily, ResolvedUser, Standing,
-    Taken,
+    Change, ClientGrant, ClientRecord, CodeRecord, FamilyId, RefreshFamily, Standing, Taken,
 };
 use futures_util::future::BoxFuture;
 
@@ -448,7 +447,7 @@ impl Request {
         let (mut taken, dependants) = self.take(tx).await?;
         let client = clients::hold(tx, tenant, &self.client).await?;
         let user = match dependants.user {
-            Some(user) => resolve(tx, tenant, user).await?,
+            Some(user) => user_groups::resolve(tx, tenant, user).await?,
             None => None,
         };
         let session = match dependants.session {
@@ -586,16 +585,4 @@ impl Request {
         };
         Ok((Loot::Decoupled(polled), dependants))
     }
-}
-
-async fn resolve(
-    tx: &mut Transaction,
-    tenant: &Tenant,
-    user: UserId,
-) -> Result<Option<ResolvedUser>, StoreError> {
-    let Some(record) = users::hold(tx, tenant, user).await? else {
-        return Ok(None);
-    };
-    let groups = user_groups::of_user(tx, tenant, user).await?;
-    Ok(Some(ResolvedUser::new(record, &groups)))
 }

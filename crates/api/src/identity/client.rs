@@ -60,7 +60,9 @@ impl Registrations {
 
 /// Whom each tenant believes, its authorities parsed. An entry counts only for the very record it was parsed from.
 #[derive(Default)]
-pub(super) struct Trusts(RwLock<HashMap<Tenant, (Arc<TenantRecord>, Arc<ClientTrust>)>>);
+pub(super) struct Trusts(RwLock<HashMap<Tenant, Believed>>);
+
+type Believed = (Arc<TenantRecord>, Arc<ClientTrust>);
 
 impl Trusts {
     fn of(&self, tenant: &Arc<TenantRecord>, fabric: &Fabric) -> Arc<ClientTrust> {

@@ -16,6 +16,10 @@ pub(super) struct ShownTokens {
     pub(super) actor: Option<PresentedToken>,
 }
 
+#[expect(
+    clippy::enum_variant_names,
+    reason = "the names are those of the token types (RFC 8693 §3)"
+)]
 enum Shown {
     AccessToken(PresentedToken),
     IdToken(IdTokenShown),

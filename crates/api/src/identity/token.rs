@@ -32,6 +32,10 @@ use http::header::{self, HeaderValue};
 use serde::Serialize;
 use std::sync::Arc;
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "the steps of one request in their order; each is a call"
+)]
 pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
     let form = match body::form(&mut call).await {
         Ok(form) => form,

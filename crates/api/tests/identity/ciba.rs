@@ -28,7 +28,7 @@ fn new_key(algorithm: Algorithm) -> ClientKey {
     SigningKey::from_pkcs8(algorithm, "bank-1".parse().unwrap(), &pkcs8).unwrap()
 }
 
-/// The key of the client `bank`, the same in every test of this process.
+/// The key of the client `teller`, the same in every test of this process.
 fn bank_key() -> &'static ClientKey {
     static KEY: OnceLock<ClientKey> = OnceLock::new();
     KEY.get_or_init(|| new_key(Algorithm::Es256))
@@ -46,7 +46,7 @@ fn rs256_key() -> &'static ClientKey {
     KEY.get_or_init(|| new_key(Algorithm::Rs256))
 }
 
-/// A bank that may send both kinds of requests, a shop whose requests must be signed, and a till whose tokens must be bound.
+/// A teller that may send both kinds of requests, a shop whose requests must be signed, and a till whose tokens must be bound.
 pub(crate) fn clients(tenant: &Tenant) -> Vec<DeclaredClient> {
     let of_ciba = |client: &mut ClientRecord, keys: &[(&ClientKey, Algorithm)]| {
         let keys: Vec<Value> = keys
@@ -61,7 +61,7 @@ pub(crate) fn clients(tenant: &Tenant) -> Vec<DeclaredClient> {
         client.audiences = [ORDERS.parse().unwrap()].into();
     };
     vec![
-        client(tenant, "bank", None, |client| {
+        client(tenant, "teller", None, |client| {
             of_ciba(client, &[(bank_key(), Algorithm::Es256)]);
         }),
         client(tenant, "shop", None, |client| {
@@ -88,7 +88,7 @@ fn assertion(server: &Server, key: &ClientKey, id: &str) -> String {
 }
 
 async fn ask(server: &Server, form: &str) -> Reply {
-    let form = format!("{}&{form}", assertion(server, bank_key(), "bank"));
+    let form = format!("{}&{form}", assertion(server, bank_key(), "teller"));
     server.post("/bc-authorize", &[], &form).await
 }
 
@@ -101,7 +101,7 @@ async fn asked(server: &Server, form: &str) -> String {
 const GOOD: &str = "scope=openid%20orders:read&login_hint=alice";
 
 async fn poll(server: &Server, id: &str) -> Reply {
-    poll_as(server, id, bank_key(), "bank").await
+    poll_as(server, id, bank_key(), "teller").await
 }
 
 async fn poll_as(server: &Server, id: &str, key: &ClientKey, client: &str) -> Reply {
@@ -172,7 +172,7 @@ async fn a_client_asks_a_person_allows_and_the_client_gets_tokens() {
     let mut browser = Browser::default();
     let page = requests_of(&mut browser, &server, "alice").await;
     for shown in [
-        "<code>bank</code>",
+        "<code>teller</code>",
         "<bdi>W4-SCT</bdi>",
         "orders:read",
         "127.0.0.1",
@@ -198,7 +198,7 @@ async fn a_client_asks_a_person_allows_and_the_client_gets_tokens() {
     );
     assert_eq!(
         (access["aud"].as_str(), id_token["aud"].as_str()),
-        (Some(ORDERS), Some("bank"))
+        (Some(ORDERS), Some("teller"))
     );
     assert_eq!(access["sub"], id_token["sub"]);
 
@@ -234,7 +234,7 @@ async fn ciba_1_an_unsigned_request_is_refused_where_signatures_are_due() {
 async fn ciba_1_a_client_that_is_held_to_fapi_signs() {
     let server = Server::with_declared(|declared| {
         for client in &mut declared.clients {
-            if matches!(client.record.id.as_str(), "bank" | "shop") {
+            if matches!(client.record.id.as_str(), "teller" | "shop") {
                 client.record.ciba.signing = BackchannelSigning::Optional;
             }
             if client.record.id.as_str() == "shop" {
@@ -276,7 +276,7 @@ async fn ciba_2_ciba_3_ciba_4_ciba_5_ciba_6_ciba_7_ciba_8_ciba_9_ciba_10_ciba_11
         ("ciba_6", without("iat")),
         ("ciba_7", without("nbf")),
         ("ciba_8", without("jti")),
-        ("ciba_9", with("iss", json!("bank"))),
+        ("ciba_9", with("iss", json!("teller"))),
         ("ciba_10", with("aud", json!("https://elsewhere.test"))),
         ("ciba_11", with("exp", json!(now - 1))),
         ("ciba_12", with("exp", json!(now + 70 * 60))),
@@ -342,7 +342,7 @@ async fn ciba_15_ciba_16_ciba_17_ciba_18_only_a_signature_of_the_client_itself_c
 async fn ciba_19_ciba_24_ciba_25_a_client_id_that_differs_is_an_invalid_client() {
     let server = Server::start().await;
     let good = sign_jwt(shop_key(), &request_claims(&server)).unwrap();
-    let differs = send_signed(&server, &good, "&client_id=bank").await;
+    let differs = send_signed(&server, &good, "&client_id=teller").await;
     assert_eq!(
         (differs.status, differs.error().as_str()),
         (StatusCode::UNAUTHORIZED, "invalid_client")
@@ -359,7 +359,7 @@ async fn ciba_19_ciba_24_ciba_25_a_client_id_that_differs_is_an_invalid_client()
     let id = asked(&server, GOOD).await;
     let form = format!(
         "grant_type={CIBA_GRANT}&auth_req_id={id}&client_id=shop&{}",
-        assertion(&server, bank_key(), "bank")
+        assertion(&server, bank_key(), "teller")
     );
     let reply = server.post("/token", &[], &form).await;
     assert_eq!(
@@ -381,8 +381,8 @@ async fn ciba_20_ciba_21_ciba_22_ciba_23_both_endpoints_demand_an_assertion_of_a
     for (path, form) in [("/bc-authorize", GOOD), ("/token", token.as_str())] {
         for flawed in [
             form.to_owned(),
-            format!("{form}&client_id=bank"),
-            format!("{form}&{}", assertion(&server, rs256_key(), "bank")),
+            format!("{form}&client_id=teller"),
+            format!("{form}&{}", assertion(&server, rs256_key(), "teller")),
         ] {
             let reply = server.post(path, &[], &flawed).await;
             assert_eq!(
@@ -391,7 +391,7 @@ async fn ciba_20_ciba_21_ciba_22_ciba_23_both_endpoints_demand_an_assertion_of_a
                 "{path}"
             );
         }
-        let good = format!("{form}&{}", assertion(&server, bank_key(), "bank"));
+        let good = format!("{form}&{}", assertion(&server, bank_key(), "teller"));
         let reply = server.post(path, &[], &good).await;
         assert_ne!(
             reply.status,
@@ -484,7 +484,7 @@ async fn ciba_33_ciba_34_ciba_35_denied_refreshed_by_another_and_used_twice() {
     };
     assert_eq!(refreshed(shop_key(), "shop").await.error(), "invalid_grant");
     assert_eq!(
-        refreshed(bank_key(), "bank").await.status,
+        refreshed(bank_key(), "teller").await.status,
         StatusCode::OK,
         "the twin"
     );
@@ -493,7 +493,10 @@ async fn ciba_33_ciba_34_ciba_35_denied_refreshed_by_another_and_used_twice() {
     let again = poll(&server, &id).await;
     assert_eq!(again.error(), "invalid_grant");
     assert!(!server.is_active(&access).await, "the grant is revoked");
-    assert_eq!(refreshed(bank_key(), "bank").await.error(), "invalid_grant");
+    assert_eq!(
+        refreshed(bank_key(), "teller").await.error(),
+        "invalid_grant"
+    );
 }
 
 #[tokio::test]

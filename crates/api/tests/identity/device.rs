@@ -346,7 +346,8 @@ async fn dev_5_a10_a_handle_of_another_kind_is_no_device_code_and_a_device_code_
     );
     assert_eq!(server.get(&uri).await.status, StatusCode::BAD_REQUEST);
     let mut browser = Browser::default();
-    let typed = enter(&mut browser, &server, &device.code[..16], "alice").await;
+    let beginning: String = device.code.chars().take(16).collect();
+    let typed = enter(&mut browser, &server, &beginning, "alice").await;
     assert!(typed.text.contains("not right"), "{typed:?}");
     // The twins: each is good where it belongs.
     assert_eq!(poll(&server, &device.code).await.status, StatusCode::OK);

@@ -341,6 +341,7 @@ fn what_changes_rights_has_reserved_space() {
         "introspected",
         "outcome",
         "refusals.counted",
+        "upstream.returned",
         "user_code.refused",
     ];
     assert_eq!(data, expected);

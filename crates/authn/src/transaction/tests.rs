@@ -78,7 +78,8 @@ fn a_good_token_tells_of_the_transaction() {
 
 #[test]
 fn each_flaw_is_refused_for_what_it_is() {
-    let flaws: [(fn(&mut Case), Reason); 9] = [
+    type Flaw = fn(&mut Case);
+    let flaws: [(Flaw, Reason); 9] = [
         (
             |case| case.header["typ"] = json!("at+jwt"),
             Reason::TypMismatch,

@@ -96,8 +96,10 @@ async fn run(setting: &Setting, client: &TokenClient, duration: Duration) -> Res
     )
 }
 
+type PeerClient = fn(&Peer) -> TokenClient;
+
 /// Cases that the peer has too, each with the client that asks.
-const PEER_CASES: [(&str, fn(&Peer) -> TokenClient); 2] = [
+const PEER_CASES: [(&str, PeerClient); 2] = [
     ("cc-secret-es256", Peer::with_secret),
     ("cc-private-key-jwt", Peer::with_key),
 ];

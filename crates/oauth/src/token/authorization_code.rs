@@ -166,6 +166,7 @@ pub(super) fn standing_person<'a>(
 /// What an approval comes to: its grant, an access token, an ID token if it was asked for, and a refresh family if the client may have one.
 #[expect(
     clippy::too_many_arguments,
+    clippy::too_many_lines,
     reason = "each is a different fact of one redemption; grouping them would only rename them"
 )]
 pub(super) fn redeemed(

@@ -1,12 +1,12 @@
 //! Groups of people and the roles they give.
 
 use super::clients::Removed;
-use super::{decode, encode, page};
+use super::{decode, encode, page, users};
 use crate::catalogue::user_groups as sql;
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{GroupName, Tenant, UnixTime, UserId};
-use countersign_oauth::GroupRecord;
+use countersign_oauth::{GroupRecord, ResolvedUser};
 
 /// Adds or replaces a group.
 pub async fn put(
@@ -76,4 +76,17 @@ pub async fn list(
     rows.iter()
         .map(|row| decode("user_groups", &row.get::<String>(0)?))
         .collect()
+}
+
+/// A person with the roles of their groups, unchanged until the transaction ends.
+pub(crate) async fn resolve(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+) -> Result<Option<ResolvedUser>, StoreError> {
+    let Some(record) = users::hold(tx, tenant, user).await? else {
+        return Ok(None);
+    };
+    let groups = of_user(tx, tenant, user).await?;
+    Ok(Some(ResolvedUser::new(record, &groups)))
 }

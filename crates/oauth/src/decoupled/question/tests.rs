@@ -17,13 +17,12 @@ fn ask(
     Question::ask(request, None, &client, &tenant(), &session, NOW)
 }
 
+type Flaw = fn(&mut DecoupledRequest, &mut ClientRecord, &mut Session);
+
 #[test]
 fn a_request_is_put_only_to_whom_it_is_for_while_it_stands() {
     assert!(ask(|_, _, _| {}).is_ok(), "the twin of every row");
-    let rows: [(
-        fn(&mut DecoupledRequest, &mut ClientRecord, &mut Session),
-        QuestionRefused,
-    ); 9] = [
+    let rows: [(Flaw, QuestionRefused); 9] = [
         (
             |request, _, _| request.expires = NOW,
             QuestionRefused::Expired,

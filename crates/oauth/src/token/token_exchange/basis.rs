@@ -17,6 +17,10 @@ use countersign_authn::transaction::TransactionTokenClaims;
 use countersign_base::{Audience, Bounded, ClientId, GrantId, Scopes, SessionId, UnixTime, UserId};
 
 /// The token of whom it is about, as the shell verified it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives for one judgement and is never stored"
+)]
 pub enum SubjectToken<'a> {
     /// An access token, opaque or not.
     AccessToken(&'a PresentedToken),
