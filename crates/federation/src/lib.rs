@@ -2,7 +2,9 @@
 //!
 //! Pure: what a provider sent comes in, and what to ask it next, or who somebody is, goes out. The order of a sign-in is in the types:
 //!
-//!     PendingLogin -> AuthorizationResponse -> CheckedCode -> TokenRequest -> IdToken -> UpstreamIdentity -> SignIn
+//! ```text
+//! PendingLogin -> AuthorizationResponse -> CheckedCode -> TokenRequest -> IdToken -> UpstreamIdentity -> SignIn
+//! ```
 //!
 //! A code reaches a token endpoint only as a [`CheckedCode`], which the checks of `state`, browser and issuer give; an account is found only for an
 //! [`UpstreamIdentity`], which a verified ID token gives.
