@@ -13,6 +13,8 @@ pub mod hotp;
 pub mod jose;
 pub mod kdf;
 pub mod mac;
+#[cfg(doctest)]
+mod misuse;
 pub mod password;
 pub mod random;
 pub mod signing;

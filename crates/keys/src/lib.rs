@@ -9,6 +9,8 @@
 
 pub mod envelope;
 pub mod hierarchy;
+#[cfg(doctest)]
+mod misuse;
 pub mod rotation;
 
 pub use envelope::{Aad, KeyId, KeyVersion, OpenError, Sealed};

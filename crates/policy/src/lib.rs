@@ -15,6 +15,8 @@ pub mod danger;
 mod decide;
 pub mod defaults;
 mod index;
+#[cfg(doctest)]
+mod misuse;
 mod query;
 mod schema;
 mod set;

@@ -1,4 +1,4 @@
-//! A permit for one thing is none for another.
+// A permit for one thing is none for another.
 
 use countersign_policy::{PolicySet, Permitted, Query, Target, decide};
 

@@ -1,4 +1,4 @@
-//! The target of a permit cannot be replaced.
+// The target of a permit cannot be replaced.
 
 use countersign_policy::Permitted;
 

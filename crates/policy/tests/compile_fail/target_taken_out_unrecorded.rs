@@ -1,4 +1,4 @@
-//! The target stays in its permit until the permit is recorded; a reference to it is all there is before.
+// The target stays in its permit until the permit is recorded; a reference to it is all there is before.
 
 use countersign_policy::Permitted;
 

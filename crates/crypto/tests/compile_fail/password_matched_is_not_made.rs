@@ -1,0 +1,7 @@
+use countersign_crypto::password::PasswordMatched;
+
+fn made() -> PasswordMatched {
+    PasswordMatched(())
+}
+
+fn main() {}

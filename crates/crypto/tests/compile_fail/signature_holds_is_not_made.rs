@@ -1,0 +1,7 @@
+use countersign_crypto::jose::SignatureHolds;
+
+fn made() -> SignatureHolds {
+    SignatureHolds(())
+}
+
+fn main() {}
