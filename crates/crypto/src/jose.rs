@@ -63,11 +63,16 @@ impl Algorithm {
     }
 
     /// The algorithm of that name. Names are compared as they stand: `es256` is unknown.
+    ///
+    /// `Ed25519` (RFC 9864 §2.2) is what newer libraries call `EdDSA` with the one curve that is known here.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
+        match name {
+            "Ed25519" => Some(Self::EdDsa),
+            other => Self::ALL
+                .into_iter()
+                .find(|algorithm| algorithm.name() == other),
+        }
     }
 }
 

@@ -7,8 +7,10 @@ mod chaos;
 mod clippy;
 mod deny;
 mod differential;
+mod flows;
 mod foreign;
 mod fuzz;
+mod jose;
 pub(crate) mod pages;
 mod postgres;
 mod python;
@@ -108,6 +110,8 @@ pub(crate) const SUITES: &[Suite] = &[
     postgres::SUITE,
     foreign::SUITE,
     browser::SUITE,
+    flows::SUITE,
+    jose::SUITE,
     pages::SUITE,
     python::SUITE,
     differential::SUITE,

@@ -111,6 +111,34 @@ fn rfc8037_a4_eddsa() {
     );
 }
 
+/// RFC 9864 §2.2: a token may call the same algorithm `Ed25519`; it is held to the same key and the same signature.
+#[test]
+fn rfc9864_ed25519_is_eddsa() {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let x = base64url::encode(pair.public_key().as_ref());
+    let jwk = PublicJwk::parse(&json!({ "kty": "OKP", "crv": "Ed25519", "x": x })).unwrap();
+    let key = VerifyingKey::new(&jwk, Algorithm::EdDsa, None).unwrap();
+    let token = |alg: &str| {
+        let header = base64url::encode(json!({ "alg": alg }).to_string().as_bytes());
+        let signed = format!("{header}.{}", base64url::encode(br#"{"iss":"joe"}"#));
+        let signature = base64url::encode(pair.sign(signed.as_bytes()).as_ref());
+        format!("{signed}.{signature}")
+    };
+    for alg in ["EdDSA", "Ed25519"] {
+        assert_eq!(verify(&token(alg), &key).unwrap()["iss"], "joe", "{alg}");
+    }
+    for alg in ["ed25519", "Ed448"] {
+        assert_eq!(verify(&token(alg), &key), Err(JoseError::AlgorithmUnknown));
+    }
+    let renamed = token("EdDSA").replacen(
+        &base64url::encode(br#"{"alg":"EdDSA"}"#),
+        &base64url::encode(br#"{"alg":"Ed25519"}"#),
+        1,
+    );
+    assert_eq!(verify(&renamed, &key), Err(JoseError::Signature));
+}
+
 fn oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     match algorithm {
         Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
