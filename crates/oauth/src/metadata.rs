@@ -99,7 +99,13 @@ impl Metadata {
             methods.retain(|method| profile.admits_name(method));
             methods
         };
-        let authentication = || admitted(vec!["client_secret_basic", "private_key_jwt"]);
+        let authentication = || admitted(tenant.trust.methods(mtls));
+        let also_public = || {
+            let mut methods = tenant.trust.methods(mtls);
+            methods.push("none");
+            methods.sort_unstable();
+            admitted(methods)
+        };
         let algorithms = || {
             CLIENT_ALGORITHMS
                 .iter()
@@ -151,11 +157,7 @@ impl Metadata {
                 .iter()
                 .map(|algorithm| algorithm.name())
                 .collect(),
-            token_endpoint_auth_methods_supported: admitted(vec![
-                "client_secret_basic",
-                "none",
-                "private_key_jwt",
-            ]),
+            token_endpoint_auth_methods_supported: also_public(),
             token_endpoint_auth_signing_alg_values_supported: algorithms(),
             introspection_endpoint_auth_methods_supported: authentication(),
             introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
@@ -163,11 +165,7 @@ impl Metadata {
                 .iter()
                 .map(|algorithm| algorithm.name())
                 .collect(),
-            revocation_endpoint_auth_methods_supported: admitted(vec![
-                "client_secret_basic",
-                "none",
-                "private_key_jwt",
-            ]),
+            revocation_endpoint_auth_methods_supported: also_public(),
             revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
             backchannel_token_delivery_modes_supported: ["poll"],
             backchannel_authentication_request_signing_alg_values_supported: algorithms(),

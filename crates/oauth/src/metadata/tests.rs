@@ -101,3 +101,27 @@ fn r9_r31_a_profile_shows_in_the_metadata() {
         serde_json::json!(["jwt", "query.jwt", "form_post.jwt"])
     );
 }
+
+#[test]
+fn the_methods_of_clients_follow_listener_and_trust() {
+    let methods = |tenant: &TenantRecord, mtls| {
+        document_of(tenant, mtls)["token_endpoint_auth_methods_supported"].clone()
+    };
+    let mut tenant = tenant();
+    assert_eq!(
+        methods(&tenant, None),
+        serde_json::json!(["client_secret_basic", "none", "private_key_jwt"])
+    );
+    tenant.trust.secret_in_body = countersign_authn::trust::SecretInBody::Allowed;
+    assert_eq!(
+        methods(&tenant, Some("https://mtls.example")),
+        serde_json::json!([
+            "client_secret_basic",
+            "client_secret_post",
+            "none",
+            "private_key_jwt",
+            "self_signed_tls_client_auth",
+            "tls_client_auth"
+        ])
+    );
+}

@@ -3,7 +3,9 @@
 //!
 //! Not here: how a certificate or an assertion is judged (`authn`), and the keys of foreign issuers, which no record holds.
 
-use countersign_authn::trust::{ClientTrust, ForeignIssuer, SecretInBody};
+use countersign_authn::trust::{
+    ClientTrust, ForeignIssuer, ForeignUse, IssuerState, Profile, SecretInBody,
+};
 use countersign_crypto::x509::TrustAnchors;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,32 @@ impl TenantTrust {
             secret_in_body: SecretInBody::Refused,
             issuers: Vec::new(),
         }
+    }
+
+    /// The methods of client authentication that are served, but for public clients', in the order of their names (RFC 8414 §2). Certificates are asked for at
+    /// the listener `mtls` alone.
+    #[must_use]
+    pub fn methods(&self, mtls: Option<&str>) -> Vec<&'static str> {
+        let workloads = |spiffe: bool| {
+            self.issuers.iter().any(|issuer| {
+                issuer.state == IssuerState::Enabled
+                    && issuer.uses.contains(&ForeignUse::ClientAuthentication)
+                    && matches!(issuer.profile, Profile::Spiffe { .. }) == spiffe
+            })
+        };
+        let posted = self.secret_in_body == SecretInBody::Allowed;
+        [
+            ("client_secret_basic", true),
+            ("client_secret_post", posted),
+            ("federated_jwt", workloads(false)),
+            ("private_key_jwt", true),
+            ("self_signed_tls_client_auth", mtls.is_some()),
+            ("spiffe_jwt", workloads(true)),
+            ("tls_client_auth", mtls.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(method, served)| served.then_some(method))
+        .collect()
     }
 
     /// What `authn` judges clients by. Authorities that cannot be read are nobody's.
