@@ -12,6 +12,7 @@ mod clients;
 mod grants;
 mod keys;
 mod request;
+mod sessions;
 mod trace;
 mod users;
 
@@ -53,6 +54,12 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     ("/admin/v1/tenants/{tenant}/grants/{grant}", || {
         get(grants::show)
+    }),
+    ("/admin/v1/tenants/{tenant}/sessions/{session}/end", || {
+        post(sessions::end)
+    }),
+    ("/admin/v1/tenants/{tenant}/users/sessions", || {
+        post(sessions::list)
     }),
 ];
 

@@ -12,13 +12,14 @@ use bytes::Bytes;
 use countersign_audit::event::{KeyCreated, KeyRotated};
 use countersign_audit::{Code, Event, Record};
 use countersign_base::{Clock, Kid, Secret, Tenant, UnixTime};
+use countersign_crypto::Random;
 use countersign_crypto::jose::{
     Algorithm, DecryptionKey, JoseError, JwkSet, PublicJwk, VerifyingKey,
 };
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::signing::{
     AccessToken, AuthorizationResponse, IdToken, IdentityAssertion, IntrospectionResponse,
-    RevocationList, SigningKey, TransactionToken,
+    RevocationList, SigningKey, TransactionToken, UserInfoResponse,
 };
 use countersign_keys::envelope::{self, SealError};
 use countersign_keys::rotation::{
@@ -48,6 +49,8 @@ pub struct Signer {
     pub revocation_list: SigningKey<RevocationList>,
     /// For transaction tokens.
     pub transaction_token: SigningKey<TransactionToken>,
+    /// For signed userinfo.
+    pub userinfo: SigningKey<UserInfoResponse>,
 }
 
 /// The published half of a tenant's keys.
@@ -229,6 +232,11 @@ impl KeyRing {
     #[must_use]
     pub fn pairwise_key(&self, tenant: &Tenant) -> MacKey {
         self.secrets.tenant_mac_key(tenant, "pairwise-subject")
+    }
+
+    /// Where what is encrypted to clients gets its randomness.
+    pub(crate) fn random(&self) -> &Random {
+        self.secrets.random()
     }
 
     /// The opaque access token of `tenant` for these random bytes ([`OpaqueKeys::token`]).
@@ -500,6 +508,7 @@ fn signer(algorithm: Algorithm, kid: &Kid, pkcs8: &Secret<Vec<u8>>) -> Result<Si
         identity_assertion: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
         revocation_list: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
         transaction_token: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        userinfo: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
     })
 }
 

@@ -33,7 +33,7 @@ pub use foreign_keys::{ForeignKey, ForeignKeys, ForeignOrigin, ForeignSource, Ke
 pub use keyring::{KeyRing, KeyRingError, KeyRingOptions, PublishedKeys, Signer};
 pub use metrics::Metrics;
 pub use mint::revocation_list::{ListError, revocation_list};
-pub use mint::{MintError, TokenSet, mint, sign_introspection};
+pub use mint::{MintError, TokenSet, mint, sign_introspection, sign_userinfo};
 pub use passwords::{PasswordPool, PoolBusy};
 pub use reconcile::{Declared, DeclaredClient, DeclaredUser};
 pub use revocations::RevocationTable;

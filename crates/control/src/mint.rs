@@ -9,12 +9,13 @@ pub use authorization_response::deliver;
 
 use crate::KeyRing;
 use countersign_authn::access_token::AuthorizationDetails;
-use countersign_base::{ClientId, Issuer, Scopes, Secret, Tenant, UnixTime};
+use countersign_base::{Issuer, Scopes, Secret, UnixTime};
 use countersign_crypto::jose::{JoseError, sign_jwt};
-use countersign_oauth::Issuance;
-use countersign_oauth::client::AccessTokenFormat;
+use countersign_oauth::client::{AccessTokenFormat, Envelope, EnvelopeError};
 use countersign_oauth::introspection::{Introspection, IntrospectionClaims};
 use countersign_oauth::issuance::{AudienceKind, Issued};
+use countersign_oauth::userinfo::{UserInfo, UserInfoClaims};
+use countersign_oauth::{ClientRecord, Issuance};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
 
@@ -48,9 +49,9 @@ pub enum MintError {
     /// An authorization response of another client.
     #[error("the response is another client's")]
     AnotherClient,
-    /// The client's answers are encrypted and it has no key for it.
-    #[error("the client has no key to encrypt to")]
-    NoClientKey,
+    /// What has to be encrypted to the client could not be.
+    #[error(transparent)]
+    Encryption(#[from] EnvelopeError),
     /// The tenant has no key to sign with.
     #[error("the tenant has no signing key")]
     NoKey,
@@ -139,10 +140,14 @@ pub fn mint(
         Some(jwt) => Secret::new(jwt),
         None => keys.opaque_token(issuance.tenant(), issuance.token_id()),
     };
-    let id_token = issuance
-        .id_token_claims(&keys.pairwise_key(issuance.tenant()))
-        .map(|claims| sign_jwt(&signer.id_token, &claims))
-        .transpose()?;
+    let id_token = issuance.id_token_claims(&keys.pairwise_key(issuance.tenant()));
+    let id_token = match id_token.zip(issuance.id_token_envelope()) {
+        Some((claims, envelope)) => {
+            let signed = Secret::new(sign_jwt(&signer.id_token, &claims)?);
+            Some(envelope.close(signed, keys.random())?)
+        }
+        None => None,
+    };
     let refresh_token = issuance
         .refresh()
         .map(|order| order.derive(&keys.refresh_key(issuance.tenant())));
@@ -152,7 +157,7 @@ pub fn mint(
         expires_in: issuance.expires().since(now).as_secs(),
         scopes: issuance.scopes().clone(),
         refresh_token,
-        id_token: id_token.map(Secret::new),
+        id_token,
         issued_token_type: issuance.issued_token_type(),
         authorization_details: issuance.authorization_details().clone(),
         format: issuance.access_token_format(),
@@ -160,24 +165,47 @@ pub fn mint(
     })
 }
 
-/// Signs an answer to introspection for the client that asked (RFC 9701). It is an answer and no permission: nothing takes it for a token.
+/// Signs an answer to introspection for the client that asked (RFC 9701), and encrypts it if the client is registered so. It is an answer and no permission:
+/// nothing takes it for a token.
 ///
 /// # Errors
-/// When the tenant has no current key, or aws-lc refuses to sign.
+/// When the tenant has no current key, the client no key that fits, or aws-lc fails.
 pub fn sign_introspection(
     answer: &Introspection,
-    asker: &ClientId,
-    tenant: (&Tenant, &Issuer),
+    asker: &ClientRecord,
+    issuer: &Issuer,
     keys: &KeyRing,
     now: UnixTime,
-) -> Result<String, MintError> {
-    let (tenant, issuer) = tenant;
-    let signer = keys.signer(tenant).ok_or(MintError::NoKey)?;
+) -> Result<Secret<String>, MintError> {
+    let signer = keys.signer(&asker.tenant).ok_or(MintError::NoKey)?;
     let claims = IntrospectionClaims {
         iss: issuer,
-        aud: asker,
+        aud: &asker.id,
         iat: now,
         token_introspection: answer,
     };
-    Ok(sign_jwt(&signer.introspection, &claims)?)
+    let signed = Secret::new(sign_jwt(&signer.introspection, &claims)?);
+    Ok(asker
+        .introspection_envelope()
+        .close(signed, keys.random())?)
+}
+
+/// Signs what `client` is told about a person (OpenID Connect Core §5.3.2), and encrypts it if the client is registered so.
+///
+/// # Errors
+/// When the tenant has no current key, the client no key that fits, or aws-lc fails.
+pub fn sign_userinfo(
+    told: &UserInfo,
+    (client, envelope): (&ClientRecord, &Envelope),
+    issuer: &Issuer,
+    keys: &KeyRing,
+) -> Result<Secret<String>, MintError> {
+    let signer = keys.signer(&client.tenant).ok_or(MintError::NoKey)?;
+    let claims = UserInfoClaims {
+        iss: issuer,
+        aud: &client.id,
+        told,
+    };
+    let signed = Secret::new(sign_jwt(&signer.userinfo, &claims)?);
+    Ok(envelope.close(signed, keys.random())?)
 }

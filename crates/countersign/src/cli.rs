@@ -1,10 +1,11 @@
 //! The command line: what can be typed, with an example for every verb. What a verb does stands in [`crate::verb`].
 
+mod client;
+
+pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
+
 use clap::{Args, Parser, Subcommand};
-use countersign_base::{Audience, ClientId, EventId, GrantId, Role, Scope, Tenant, Username};
-use countersign_oauth::client::GrantType;
-use countersign_oauth::redirect::RedirectUri;
-use countersign_oauth::{ResponseMode, SecurityProfile};
+use countersign_base::{ClientId, EventId, GrantId, Role, SessionId, Tenant, Username};
 use std::path::PathBuf;
 
 /// One program that secures how systems sign in to each other, what they may do, and the data that passes between them.
@@ -71,6 +72,9 @@ pub enum Verb {
     /// Print the manual page
     #[command(after_help = "Example:\n  countersign man | man -l -")]
     Man,
+    /// Administer sign-ins
+    #[command(subcommand)]
+    Session(SessionVerb),
     /// Run the whole fabric in one process
     #[command(
         after_help = "Examples:\n  countersign up\n  countersign up --config my-config --data /var/lib/countersign\n  countersign up --ephemeral --json"
@@ -162,10 +166,8 @@ pub struct TailArgs {
 #[derive(Debug, Subcommand)]
 pub enum ClientVerb {
     /// Register a client
-    #[command(
-        after_help = "Example:\n  countersign client add reports --secret --grant client_credentials --scope reports.read --audience https://reports.example.com"
-    )]
-    Add(ClientAdd),
+    #[command(after_help = client::EXAMPLES)]
+    Add(Box<ClientAdd>),
     /// Disable a client: its tokens, and those in which it acts, end at once
     #[command(after_help = "Example:\n  countersign client disable reports")]
     Disable {
@@ -175,52 +177,6 @@ pub enum ClientVerb {
         #[command(flatten)]
         target: Target,
     },
-}
-
-/// `client add`
-#[derive(Debug, Args)]
-pub struct ClientAdd {
-    /// The client's identifier.
-    pub id: ClientId,
-    /// How the client authenticates.
-    #[command(flatten)]
-    pub method: ClientMethod,
-    /// A grant it may use; repeat for more.
-    #[arg(long = "grant", required = true, value_parser = parse_grant)]
-    pub grants: Vec<GrantType>,
-    /// Where answers may be sent; repeat for more.
-    #[arg(long = "redirect-uri")]
-    pub redirect_uris: Vec<RedirectUri>,
-    /// A scope it may ask for; repeat for more.
-    #[arg(long = "scope")]
-    pub scopes: Vec<Scope>,
-    /// An audience it may ask tokens for; repeat for more.
-    #[arg(long = "audience")]
-    pub audiences: Vec<Audience>,
-    /// Hold it to a profile: fapi2 or fapi2-message-signing.
-    #[arg(long, value_parser = parse_profile)]
-    pub profile: Option<SecurityProfile>,
-    /// A response mode it may ask for (query, form_post, jwt, form_post.jwt); repeat for more.
-    #[arg(long = "response-mode", value_parser = parse_response_mode)]
-    pub response_modes: Vec<ResponseMode>,
-    /// The process to talk to.
-    #[command(flatten)]
-    pub target: Target,
-}
-
-/// How a client authenticates: exactly one.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct ClientMethod {
-    /// With a secret, which is printed once.
-    #[arg(long)]
-    pub secret: bool,
-    /// With the keys of this JWK set.
-    #[arg(long)]
-    pub jwks: Option<PathBuf>,
-    /// Not at all: a public client.
-    #[arg(long)]
-    pub public: bool,
 }
 
 /// `grant`
@@ -252,6 +208,29 @@ pub enum KeyVerb {
     /// Make the next signing key the current one, now
     #[command(after_help = "Example:\n  countersign key rotate --tenant demo")]
     Rotate {
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// `session`
+#[derive(Debug, Subcommand)]
+pub enum SessionVerb {
+    /// End a sign-in with every grant and token that came of it
+    #[command(after_help = "Example:\n  countersign session end 00c0ffee00c0ffee")]
+    End {
+        /// The sign-in, as `session list` and the claim `sid` name it.
+        id: SessionId,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show where a person is signed in
+    #[command(after_help = "Example:\n  countersign session list alice --json")]
+    List {
+        /// What they type into the field "Username".
+        name: Username,
         /// The process to talk to.
         #[command(flatten)]
         target: Target,
@@ -294,23 +273,6 @@ pub struct UserAdd {
     /// The process to talk to.
     #[command(flatten)]
     pub target: Target,
-}
-
-fn parse_grant(text: &str) -> Result<GrantType, String> {
-    crate::config::clients::grant(text).ok_or_else(|| {
-        "expected authorization_code, ciba, client_credentials, device_code, refresh_token or token_exchange"
-            .to_owned()
-    })
-}
-
-fn parse_response_mode(text: &str) -> Result<ResponseMode, String> {
-    ResponseMode::from_parameter(text)
-        .ok_or_else(|| "expected query, form_post, jwt or form_post.jwt".to_owned())
-}
-
-fn parse_profile(text: &str) -> Result<SecurityProfile, String> {
-    SecurityProfile::from_name(text)
-        .ok_or_else(|| "expected fapi2 or fapi2-message-signing".to_owned())
 }
 
 fn parse_attribute(text: &str) -> Result<(String, String), String> {

@@ -83,6 +83,8 @@ purposes! {
     RevocationList: Some("revocations+jwt"), Kid;
     /// Transaction tokens (draft-ietf-oauth-transaction-tokens).
     TransactionToken: Some("txntoken+jwt"), Kid;
+    /// Signed userinfo (OpenID Connect Core §5.3.2). The type is ours: an ID token is `JWT`, and this is none.
+    UserInfoResponse: Some("userinfo+jwt"), Kid;
 }
 
 impl JwtPurpose for AccessToken {}
@@ -95,6 +97,7 @@ impl JwtPurpose for RequestObject {}
 impl JwtPurpose for IdentityAssertion {}
 impl JwtPurpose for RevocationList {}
 impl JwtPurpose for TransactionToken {}
+impl JwtPurpose for UserInfoResponse {}
 
 /// A private key for one purpose. Cloning it is cheap and copies no key.
 pub struct SigningKey<P: Purpose> {

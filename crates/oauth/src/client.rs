@@ -2,11 +2,13 @@
 //!
 //! Not here: how a client proves that it is itself (`authn`) and dynamic registration, which does not exist.
 
+mod answers;
 mod ciba;
 pub mod delegation;
 mod request_rules;
 mod tokens;
 
+pub use answers::{AnswerRules, Envelope, EnvelopeError, UserInfoFormat};
 pub use ciba::{
     BackchannelSigning, CibaRules, DeliveryMode, NotANotificationEndpoint, NotificationEndpoint,
 };
@@ -84,6 +86,9 @@ pub struct ClientRecord {
     /// What kind of tokens it gets.
     #[serde(default)]
     pub token_rules: TokenRules,
+    /// How answers about people and tokens come to it.
+    #[serde(default)]
+    pub answers: AnswerRules,
     /// Who manages the registration.
     pub origin: Origin,
     /// When it was registered.
@@ -122,6 +127,7 @@ impl ClientRecord {
             refresh_token_lifetime: seconds(REFRESH_TOKEN_LIFETIME),
             ciba: CibaRules::default(),
             token_rules: TokenRules::default(),
+            answers: AnswerRules::default(),
             origin: Origin::Script,
             created: now,
         }
@@ -226,6 +232,7 @@ impl ClientRecord {
             return Err(RegistrationError::RefreshWithoutCode);
         }
         self.check_sector()?;
+        self.check_answers()?;
         self.check_request_rules()
     }
 }

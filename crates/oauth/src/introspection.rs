@@ -5,9 +5,12 @@
 use crate::authentication::{Acr, AmrValues, Authentication};
 use crate::client::{ClientRecord, Confidentiality};
 use crate::error::OAuthError;
+use crate::grant::GrantRecord;
 use crate::refresh::{RefreshFamily, RefreshHandle};
+use crate::session::Session;
 use crate::subject_identifier::{SubjectIdentifier, SubjectOrder};
 use crate::token::{PresentedSubject, PresentedToken, Told};
+use crate::user::UserRecord;
 use countersign_authn::access_token::{Act, AuthorizationDetails, Confirmation};
 use countersign_authn::{AttributeValue, SubjectId};
 use countersign_base::{Audience, ClientId, Issuer, Role, Scopes, UnixTime};
@@ -89,6 +92,36 @@ pub enum IntrospectedSubject {
     OfToken(SubjectId),
 }
 
+/// What a refresh token stands on, as it is now (R42). `None` is "no such row", which is as good as ended.
+#[derive(Debug, Clone, Default)]
+pub struct RefreshGround {
+    /// Its grant.
+    pub grant: Option<GrantRecord>,
+    /// The sign-in that it came of.
+    pub session: Option<Session>,
+    /// The person.
+    pub user: Option<UserRecord>,
+}
+
+impl RefreshGround {
+    /// Whether a refresh with a token of this family would find everything in place.
+    #[must_use]
+    pub fn bears(&self, family: &RefreshFamily, now: UnixTime) -> bool {
+        let grant = self.grant.as_ref().is_some_and(|grant| {
+            grant.id == family.grant && grant.revoked.is_none() && now < grant.expires
+        });
+        let session = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.id == family.session && session.ended.is_none());
+        let user = self
+            .user
+            .as_ref()
+            .is_some_and(|user| user.id == family.user && user.enabled);
+        grant && session && user
+    }
+}
+
 impl Introspection {
     /// The answer for everything that is not a good token of the asker's.
     #[must_use]
@@ -160,7 +193,7 @@ impl Introspection {
     #[must_use]
     pub fn of_refresh_token(
         handle: RefreshHandle,
-        family: &RefreshFamily,
+        (family, ground): (&RefreshFamily, &RefreshGround),
         issuer: &Issuer,
         asker: &ClientRecord,
         pairwise: &MacKey,
@@ -169,8 +202,14 @@ impl Introspection {
         let live = family.id == handle.family()
             && family.generation == handle.generation()
             && family.revoked.is_none()
-            && now < family.expires;
-        if !live || family.client != asker.id || family.tenant != asker.tenant {
+            && now < family.expires
+            && ground.bears(family, now);
+        // What a client of this name had before it was removed is not its successor's.
+        let theirs = family.client == asker.id
+            && family.tenant == asker.tenant
+            && family.created >= asker.created
+            && asker.enabled;
+        if !live || !theirs {
             return Self::inactive();
         }
         let authentication = Authentication::of(&family.methods, family.auth_time);

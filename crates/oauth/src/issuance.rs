@@ -8,7 +8,7 @@ use crate::authentication::Authentication;
 use crate::authorize::is_openid;
 use crate::binding::Binding;
 use crate::claims::{self, IdTokenClaims};
-use crate::client::{AccessTokenFormat, ClientRecord, GrantType};
+use crate::client::{AccessTokenFormat, ClientRecord, Envelope, GrantType};
 use crate::profile::Claim;
 use crate::refresh::RefreshOrder;
 use crate::subject_identifier::SubjectOrder;
@@ -159,6 +159,7 @@ pub struct IdTokenOrder {
     pub(crate) subject: SubjectOrder,
     /// What the client asked for about the person, and the person allowed (OpenID Connect Core §5.5).
     pub(crate) claims: Map<String, Value>,
+    pub(crate) envelope: Envelope,
 }
 
 impl UserSubject {
@@ -398,6 +399,12 @@ impl Issuance {
             }
             (Some(_), TokenSubject::Client(_)) | (None, _) => None,
         }
+    }
+
+    /// What the ID token is put into, if one is due.
+    #[must_use]
+    pub fn id_token_envelope(&self) -> Option<&Envelope> {
+        self.id_token.as_ref().map(|order| &order.envelope)
     }
 
     /// The refresh token to derive, if one is due.

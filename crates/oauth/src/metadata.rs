@@ -37,11 +37,18 @@ pub struct Metadata {
     claims_supported: Vec<&'static str>,
     prompt_values_supported: [&'static str; 3],
     id_token_signing_alg_values_supported: Vec<&'static str>,
+    id_token_encryption_alg_values_supported: Vec<&'static str>,
+    id_token_encryption_enc_values_supported: Vec<&'static str>,
+    userinfo_signing_alg_values_supported: Vec<&'static str>,
+    userinfo_encryption_alg_values_supported: Vec<&'static str>,
+    userinfo_encryption_enc_values_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: Vec<&'static str>,
     token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     introspection_signing_alg_values_supported: Vec<&'static str>,
+    introspection_encryption_alg_values_supported: Vec<&'static str>,
+    introspection_encryption_enc_values_supported: Vec<&'static str>,
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     backchannel_token_delivery_modes_supported: [&'static str; 1],
@@ -106,6 +113,14 @@ impl Metadata {
             methods.sort_unstable();
             admitted(methods)
         };
+        let own_algorithms = || {
+            id_token_algorithms
+                .iter()
+                .map(|algorithm| algorithm.name())
+                .collect::<Vec<_>>()
+        };
+        let to_clients = || key_managements(&KeyManagement::ALL);
+        let content = || contents(&ContentEncryption::ALL);
         let algorithms = || {
             CLIENT_ALGORITHMS
                 .iter()
@@ -153,18 +168,19 @@ impl Metadata {
             .chain(Claim::ALL.iter().map(|claim| claim.as_str()))
             .collect(),
             prompt_values_supported: ["none", "login", "consent"],
-            id_token_signing_alg_values_supported: id_token_algorithms
-                .iter()
-                .map(|algorithm| algorithm.name())
-                .collect(),
+            id_token_signing_alg_values_supported: own_algorithms(),
+            id_token_encryption_alg_values_supported: to_clients(),
+            id_token_encryption_enc_values_supported: content(),
+            userinfo_signing_alg_values_supported: own_algorithms(),
+            userinfo_encryption_alg_values_supported: to_clients(),
+            userinfo_encryption_enc_values_supported: content(),
             token_endpoint_auth_methods_supported: also_public(),
             token_endpoint_auth_signing_alg_values_supported: algorithms(),
             introspection_endpoint_auth_methods_supported: authentication(),
             introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
-            introspection_signing_alg_values_supported: id_token_algorithms
-                .iter()
-                .map(|algorithm| algorithm.name())
-                .collect(),
+            introspection_signing_alg_values_supported: own_algorithms(),
+            introspection_encryption_alg_values_supported: to_clients(),
+            introspection_encryption_enc_values_supported: content(),
             revocation_endpoint_auth_methods_supported: also_public(),
             revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
             backchannel_token_delivery_modes_supported: ["poll"],
@@ -180,12 +196,9 @@ impl Metadata {
                 &REQUEST_OBJECT_KEY_MANAGEMENT,
             ),
             request_object_encryption_enc_values_supported: contents(&REQUEST_OBJECT_CONTENT),
-            authorization_signing_alg_values_supported: id_token_algorithms
-                .iter()
-                .map(|algorithm| algorithm.name())
-                .collect(),
-            authorization_encryption_alg_values_supported: key_managements(&KeyManagement::ALL),
-            authorization_encryption_enc_values_supported: contents(&ContentEncryption::ALL),
+            authorization_signing_alg_values_supported: own_algorithms(),
+            authorization_encryption_alg_values_supported: to_clients(),
+            authorization_encryption_enc_values_supported: content(),
             request_uri_parameter_supported: false,
             claims_parameter_supported: true,
             authorization_details_types_supported: Vec::new(),

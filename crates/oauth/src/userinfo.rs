@@ -7,7 +7,7 @@ use crate::claims_request::of_scopes;
 use crate::grant::GrantRecord;
 use crate::subject_identifier::SubjectIdentifier;
 use crate::user::UserRecord;
-use countersign_base::{ClientId, Scopes};
+use countersign_base::{ClientId, Issuer, Scopes};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -42,6 +42,21 @@ impl UserInfo {
         }
     }
 }
+
+/// The claims of signed userinfo (§5.3.2): who says it, to whom, and what plain userinfo says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserInfoClaims<'a> {
+    /// Who answers.
+    pub iss: &'a Issuer,
+    /// The client that asked.
+    pub aud: &'a ClientId,
+    /// The answer.
+    #[serde(flatten)]
+    pub told: &'a UserInfo,
+}
+
+/// The media type of signed userinfo.
+pub const SIGNED_MEDIA_TYPE: &str = "application/jwt";
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod callers;
+mod comparisons;
 mod layering;
 mod purity;
 mod registries;
@@ -16,7 +17,7 @@ use crate::verb::{Outcome, Problem, Verb};
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
     name: "tidy",
-    about: "layering, purity, module docs, limits, callers of dangerous functions, names in the documentation",
+    about: "layering, purity, module docs, limits, callers of dangerous functions, comparisons of secrets, names in the documentation",
     run,
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Check {
 pub(crate) const CHECKS: &[Check] = &[
     architecture::CHECK,
     callers::CHECK,
+    comparisons::CHECK,
     layering::CHECK,
     purity::CHECK,
     registries::CHECK,

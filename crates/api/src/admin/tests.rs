@@ -7,10 +7,12 @@ use countersign_base::{Duration, GrantId, Secret, SessionId, Tenant, UserId};
 use countersign_control::administrator::{AdministratorKey, LIFETIME, LocalAdministrator};
 use countersign_control::traces::{ExportOptions, Incoming, SampleRatio};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
+use countersign_crypto::mac::Tag;
 use countersign_crypto::random::Random;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
-    Change, ClientAuthentication, ClientRecord, GrantRecord, TenantRecord, UserRecord,
+    AuthenticationMethod, Change, ClientAuthentication, ClientRecord, GrantRecord, Session,
+    TenantRecord, UserRecord,
 };
 use countersign_store::tables::{clients, grants, users};
 use countersign_testkit::{FakeCollector, TestFabric, tenant};
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 const GRANT: GrantId = GrantId::from_u64(0x00c0_ffee);
+const SESSION: SessionId = SessionId::from_u64(0x0005_e551);
 
 type Case = (&'static str, fn(&str) -> (String, Value));
 
@@ -66,6 +69,17 @@ const CASES: &[Case] = &[
     ("/admin/v1/tenants/{tenant}/grants/{grant}", |tenant| {
         let path = format!("/admin/v1/tenants/{tenant}/grants/{GRANT}");
         (path, Value::Null)
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/sessions/{session}/end",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/sessions/{SESSION}/end");
+            (path, Value::Null)
+        },
+    ),
+    ("/admin/v1/tenants/{tenant}/users/sessions", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/users/sessions");
+        (path, json!({ "username": "erin" }))
     }),
 ];
 
@@ -180,9 +194,17 @@ impl Setting {
         };
         let mut erin = person("erin", Origin::Script);
         erin.id = UserId::from_bytes([9; 16]);
+        let session = Session::begin(
+            SESSION,
+            tenant("default"),
+            erin.id,
+            [AuthenticationMethod::Password].into(),
+            now,
+        );
         let writes = vec![
             Change::GrantCreated(grant).into(),
             countersign_store::Write::AddUser(Box::new(erin)),
+            countersign_store::Write::AddSession(Tag::from_bytes([5; 32]), Box::new(session)),
         ];
         let event = countersign_audit::event::UserAdded {
             by: countersign_audit::event::Actor::System,

@@ -13,10 +13,10 @@ use countersign_audit::event::{Activity, Introspected};
 use countersign_base::GrantId;
 use countersign_control::sign_introspection;
 use countersign_oauth::introspection::{
-    Introspection, SIGNED_MEDIA_TYPE, check_asker, wants_signed,
+    Introspection, RefreshGround, SIGNED_MEDIA_TYPE, check_asker, wants_signed,
 };
 use countersign_oauth::{ClientRecord, OAuthError, RefreshHandle};
-use countersign_store::tables::{grants, refresh_families};
+use countersign_store::tables::{grants, refresh_families, sessions, users};
 use http::{StatusCode, header};
 use std::sync::Arc;
 
@@ -77,8 +77,8 @@ fn respond(
     let fabric = &identity.fabric;
     let signed = sign_introspection(
         answer,
-        &asker.id,
-        (&call.tenant.name, &call.tenant.issuer),
+        asker,
+        &call.tenant.issuer,
         fabric.keys(),
         fabric.now(),
     )
@@ -86,7 +86,11 @@ fn respond(
         tracing::error!(event = "sign_failed", %error);
         Failure::Unavailable
     })?;
-    Ok(with_type(StatusCode::OK, SIGNED_MEDIA_TYPE, signed))
+    Ok(with_type(
+        StatusCode::OK,
+        SIGNED_MEDIA_TYPE,
+        signed.expose().clone(),
+    ))
 }
 
 /// The answer, the grant for the log, and why the token is not active if it is not.
@@ -106,17 +110,16 @@ async fn inspect(
         else {
             return Ok((Introspection::inactive(), None, "family_unknown"));
         };
-        let grant = grants::find(&mut connection, &call.tenant.name, family.grant).await?;
-        if grant.is_none_or(|grant| grant.revoked.is_some()) {
-            return Ok((
-                Introspection::inactive(),
-                Some(family.grant),
-                "grant_revoked",
-            ));
-        }
+        let tenant = &call.tenant.name;
+        let ground = RefreshGround {
+            grant: grants::find(&mut connection, tenant, family.grant).await?,
+            session: sessions::find(&mut connection, tenant, family.session).await?,
+            user: users::find(&mut connection, tenant, family.user).await?,
+        };
+        drop(connection);
         let answer = Introspection::of_refresh_token(
             handle,
-            &family,
+            (&family, &ground),
             &call.tenant.issuer,
             asker,
             &pairwise,

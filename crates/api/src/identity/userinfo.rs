@@ -1,7 +1,7 @@
 //! `/userinfo` (OpenID Connect Core §5.3): a protected resource of this server, with its issuer identifier as audience.
 
 use super::Identity;
-use super::answer::{Failure, json};
+use super::answer::{Failure, json, with_type};
 use super::call::Call;
 use super::record;
 use axum::response::Response;
@@ -12,9 +12,10 @@ use countersign_authn::{
     Subject, TrustedIssuer, demand, prove,
 };
 use countersign_base::{Scope, Scopes};
-use countersign_control::opaque;
+use countersign_control::{opaque, sign_userinfo};
+use countersign_oauth::ClientRecord;
 use countersign_oauth::subject_identifier::SubjectOrder;
-use countersign_oauth::userinfo::UserInfo;
+use countersign_oauth::userinfo::{SIGNED_MEDIA_TYPE, UserInfo};
 use countersign_store::tables::{grants, users};
 use http::StatusCode;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub(super) async fn userinfo(identity: Arc<Identity>, call: Call) -> Result<Resp
             return Err(refusal.into());
         }
     };
-    let Some(told) = told(&identity, &call, &subject).await? else {
+    let Some((told, client)) = told(&identity, &call, &subject).await? else {
         record::refused(
             &identity,
             &call,
@@ -51,15 +52,38 @@ pub(super) async fn userinfo(identity: Arc<Identity>, call: Call) -> Result<Resp
     event.grant = subject.grant();
     event.user = subject.user();
     record::noted(&identity, &call, event).await?;
-    Ok(json(StatusCode::OK, &told))
+    respond(&identity, &call, &told, &client)
 }
 
-/// What the caller is told; nothing if there is no such person, or the client that got the token is gone.
+/// As JSON, or as the signed or encrypted JWT that the client is registered for.
+fn respond(
+    identity: &Identity,
+    call: &Call,
+    told: &UserInfo,
+    client: &ClientRecord,
+) -> Result<Response, Failure> {
+    let Some(envelope) = client.userinfo_envelope() else {
+        return Ok(json(StatusCode::OK, told));
+    };
+    let keys = identity.fabric.keys();
+    let signed = sign_userinfo(told, (client, &envelope), &call.tenant.issuer, keys);
+    let signed = signed.map_err(|error| {
+        tracing::error!(event = "sign_failed", %error);
+        Failure::Unavailable
+    })?;
+    Ok(with_type(
+        StatusCode::OK,
+        SIGNED_MEDIA_TYPE,
+        signed.expose().clone(),
+    ))
+}
+
+/// What the caller is told, and the client that asks; nothing if there is no such person, or the client that got the token is gone.
 async fn told(
     identity: &Identity,
     call: &Call,
     subject: &Subject,
-) -> Result<Option<UserInfo>, Failure> {
+) -> Result<Option<(UserInfo, Arc<ClientRecord>)>, Failure> {
     let (fabric, tenant) = (&identity.fabric, &call.tenant.name);
     let Some(client) = fabric
         .directory()
@@ -84,13 +108,14 @@ async fn told(
         None => None,
     };
     let sub = SubjectOrder::of(user.id, &client).derive(&fabric.keys().pairwise_key(tenant));
-    Ok(Some(UserInfo::of(
+    let told = UserInfo::of(
         &user,
         sub,
         subject.scopes(),
         grant.as_ref(),
         subject.client(),
-    )))
+    );
+    Ok(Some((told, client)))
 }
 
 async fn prove_caller(identity: &Identity, call: &Call) -> Result<Subject, Refusal> {

@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod answers;
 mod assertions;
 mod attacks;
 mod browser;

@@ -5,7 +5,7 @@
 use super::MintError;
 use crate::KeyRing;
 use countersign_base::{Secret, UnixTime};
-use countersign_crypto::jose::{encrypt_jwt, sign_jwt};
+use countersign_crypto::jose::sign_jwt;
 use countersign_crypto::random::Random;
 use countersign_oauth::ClientRecord;
 use countersign_oauth::authorize::{AuthorizationResponse, Delivery, Prepared, ResponseOrder};
@@ -38,11 +38,5 @@ fn signed(
     }
     let signer = keys.signer(&client.tenant).ok_or(MintError::NoKey)?;
     let jwt = Secret::new(sign_jwt(&signer.authorization_response, &order.claims())?);
-    let Some(encryption) = &client.request_rules.response_encryption else {
-        return Ok(order.deliver(jwt));
-    };
-    let theirs = client.encryption_keys();
-    let key = theirs.find(encryption.alg).ok_or(MintError::NoClientKey)?;
-    let sealed = encrypt_jwt(&jwt, key, encryption.alg, encryption.enc, random)?;
-    Ok(order.deliver(Secret::new(sealed)))
+    Ok(order.deliver(client.response_envelope().close(jwt, random)?))
 }

@@ -13,7 +13,7 @@ use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
 use countersign_oauth::SecurityProfile;
 use countersign_oauth::client::delegation::DelegationRules;
 use countersign_oauth::client::{
-    AccessTokenFormat, Application, BindingRule, CibaRules, ConsentRule, GrantType,
+    AccessTokenFormat, AnswerRules, Application, BindingRule, CibaRules, ConsentRule, GrantType,
     PushedRequestRule, RefreshRule, TokenRules,
 };
 use countersign_oauth::redirect::RedirectUri;
@@ -81,6 +81,9 @@ pub struct RawClient {
     /// The host that clients with the same pairwise subjects share.
     sector: Option<Sector>,
     subject_type: Option<SubjectType>,
+    /// `[clients.answers]`: encrypted ID tokens, userinfo and introspection.
+    #[serde(default)]
+    answers: AnswerRules,
 }
 
 /// Where a client puts its secret.
@@ -154,6 +157,8 @@ pub struct ClientSection {
     pub refresh_token_lifetime: Option<Span>,
     /// What kind of tokens it gets.
     pub token_rules: TokenRules,
+    /// How answers about people and tokens come to it.
+    pub answers: AnswerRules,
 }
 
 pub(crate) fn check(
@@ -316,6 +321,7 @@ fn check_one(
             sector: client.sector,
             subject_type: client.subject_type.unwrap_or_default(),
         },
+        answers: client.answers,
     })
 }
 

@@ -248,6 +248,7 @@ fn declared_client(
         record.refresh_token_lifetime = u32::try_from(lifetime.0.as_secs()).unwrap_or(u32::MAX);
     }
     record.token_rules = client.token_rules.clone();
+    record.answers = client.answers.clone();
     record.origin = Origin::Configuration;
     record.check().map_err(|error| error.to_string())?;
     let tenant = config

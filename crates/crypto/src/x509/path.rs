@@ -12,7 +12,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor};
 use std::fmt;
 use webpki::aws_lc_rs as algorithms;
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// What a certificate may be signed with: nothing of SHA-1, nothing under 2048 bits.
 static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
@@ -99,10 +100,27 @@ impl TrustAnchors {
             time,
             KeyUsage::client_auth(),
             None,
-            None,
+            Some(&every_authority_may_sign),
         )
         .map(|_path| TrustedCertificate(certificate))
         .map_err(|_| X509Error::Untrusted)
+    }
+}
+
+/// RFC 5280 §6.1.4 (n), which webpki leaves out: an intermediate that says what its key is for says that it signs certificates.
+fn every_authority_may_sign(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let may_sign = path.intermediate_certificates().all(|between| {
+        let der = between.der();
+        X509Certificate::from_der(&der).is_ok_and(|(_, certificate)| {
+            certificate
+                .key_usage()
+                .is_ok_and(|usage| usage.is_none_or(|usage| usage.value.key_cert_sign()))
+        })
+    });
+    if may_sign {
+        Ok(())
+    } else {
+        Err(webpki::Error::UnknownIssuer)
     }
 }
 
@@ -111,3 +129,6 @@ impl fmt::Debug for TrustAnchors {
         write!(f, "TrustAnchors({})", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

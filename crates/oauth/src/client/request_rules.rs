@@ -110,11 +110,6 @@ impl ClientRecord {
         if rules.signed_requests == SignedRequestRule::Required && self.request_keys().is_empty() {
             return Err(RegistrationError::NoRequestKeys);
         }
-        if let Some(encryption) = &rules.response_encryption
-            && self.encryption_keys().find(encryption.alg).is_none()
-        {
-            return Err(RegistrationError::NoEncryptionKey);
-        }
         rules.profile.check(self)
     }
 }

@@ -93,7 +93,8 @@ fn int_4_only_the_live_generation_of_a_live_family_is_active() {
             generation,
         };
         let handle = RefreshHandle::parse(order.derive(&mac).expose(), &mac).unwrap();
-        Introspection::of_refresh_token(handle, &family, &issuer(), asker, &pairwise_key(), now)
+        let shown = (&family, &ground());
+        Introspection::of_refresh_token(handle, shown, &issuer(), asker, &pairwise_key(), now)
             .is_active()
     };
     assert!(active(3, |_| (), &portal(), NOW));
@@ -106,6 +107,61 @@ fn int_4_only_the_live_generation_of_a_live_family_is_active() {
     ));
     assert!(!active(3, |_| (), &portal(), after(8 * 3600)));
     assert!(!active(3, |_| (), &app(), NOW), "another client");
+}
+
+fn ground() -> RefreshGround {
+    RefreshGround {
+        grant: Some(crate::fixture::grant()),
+        session: Some(session()),
+        user: Some(crate::fixture::alice().user),
+    }
+}
+
+#[test]
+fn int_4_r42_a_refresh_token_is_active_only_while_everything_it_stands_on_is() {
+    type Loss = fn(&mut RefreshGround, &mut ClientRecord);
+    let losses: [(&str, Loss); 10] = [
+        ("no grant", |ground, _| ground.grant = None),
+        ("another grant", |ground, _| {
+            ground.grant.as_mut().unwrap().id = countersign_base::GrantId::from_u64(77);
+        }),
+        ("grant revoked", |ground, _| {
+            ground.grant.as_mut().unwrap().revoked = Some(NOW);
+        }),
+        ("grant expired", |ground, _| {
+            ground.grant.as_mut().unwrap().expires = NOW;
+        }),
+        ("no session", |ground, _| ground.session = None),
+        ("session ended", |ground, _| {
+            ground.session.as_mut().unwrap().ended = Some(NOW);
+        }),
+        ("no person", |ground, _| ground.user = None),
+        ("person disabled", |ground, _| {
+            ground.user.as_mut().unwrap().enabled = false;
+        }),
+        ("client disabled", |_, client| client.enabled = false),
+        ("client made anew under its old name", |_, client| {
+            client.created = after(1);
+        }),
+    ];
+    let mac = MacKey::new(Secret::new([1; 32]));
+    let family = family(Binding::Bearer);
+    let order = RefreshOrder {
+        family: family.id,
+        generation: family.generation,
+    };
+    let active = |change: Loss| {
+        let (mut ground, mut client) = (ground(), portal());
+        change(&mut ground, &mut client);
+        let handle = RefreshHandle::parse(order.derive(&mac).expose(), &mac).unwrap();
+        let shown = (&family, &ground);
+        Introspection::of_refresh_token(handle, shown, &issuer(), &client, &pairwise_key(), NOW)
+            .is_active()
+    };
+    assert!(active(|_, _| ()), "the twin");
+    for (loss, change) in losses {
+        assert!(!active(change), "{loss}");
+    }
 }
 
 #[test]

@@ -222,6 +222,7 @@ pub(super) fn redeemed(
         nonce: code.nonce.clone(),
         subject: SubjectOrder::of(code.user, client),
         claims: person.user.claims(code.particulars.claims.id_token.clone()),
+        envelope: client.id_token_envelope(),
     });
     let mut changes = vec![Change::GrantCreated(grant)];
     if client.refreshes(&code.scopes) {

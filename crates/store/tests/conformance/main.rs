@@ -14,6 +14,7 @@ mod assertions;
 mod crash;
 mod decoupled;
 mod fixture;
+mod grant_assertions;
 mod nodes;
 mod one_time;
 mod refresh;
