@@ -5,7 +5,6 @@
 //! and after the restart. What was in flight at the crash was not acknowledged, so nothing is expected of it.
 
 mod checks;
-mod form;
 mod ledger;
 mod session;
 mod sync_order;

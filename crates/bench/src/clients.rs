@@ -73,14 +73,22 @@ impl TokenClient {
     /// # Errors
     /// When a signature fails.
     pub fn request(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
-        let mut form = format!(
+        let form = format!(
             "grant_type=client_credentials&scope={}&resource={}",
             escape(SCOPE),
             escape(AUDIENCE)
         );
+        self.post("/token", form)
+    }
+
+    /// Posts a form with this client's authentication.
+    ///
+    /// # Errors
+    /// When a signature fails.
+    pub fn post(&self, path: &str, mut form: String) -> Result<Request<Full<Bytes>>, Failed> {
         let mut request = Request::builder()
             .method(Method::POST)
-            .uri("/token")
+            .uri(path)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         match &self.credential {
             Credential::Key(key) => {
@@ -104,7 +112,7 @@ impl TokenClient {
                 "dpop",
                 proof.proof(
                     &Method::POST,
-                    &format!("{}/token", self.issuer),
+                    &format!("{}{path}", self.issuer),
                     None,
                     &self.random,
                 )?,

@@ -3,13 +3,17 @@
 //! The headline of a measurement is requests per second of the server's CPU time (user and system, as the operating system counts it), which stays
 //! comparable on a busy machine. `limit` rows say what the same machine does for the unavoidable part of the work alone.
 
+pub mod answers;
+pub mod browser;
 pub mod chaos;
 pub mod clients;
 pub mod cpu;
+pub(crate) mod form;
 pub mod load;
 pub mod page;
 pub mod peers;
 pub mod report;
+pub mod running;
 pub mod server;
 pub mod suites;
 pub mod upstream;

@@ -36,14 +36,18 @@ pub trait Script: Send + 'static {
 }
 
 /// Whether an answer counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// It counts as served.
     Yes,
     /// It is an error of the run.
     No,
+    /// It is one of several that count together, as one that lasts until the last of them.
+    Partly,
     /// It belongs to the protocol (a nonce was asked for) and counts as nothing.
     Retry,
+    /// It was served, but says something else than it must: nothing that was measured counts.
+    Wrong(String),
 }
 
 /// What came of a load.
@@ -57,6 +61,16 @@ pub struct Served {
     latencies: Vec<u32>,
     /// The first unwanted answer, for the report.
     pub first_bad: Option<String>,
+}
+
+impl<S: Script + ?Sized> Script for Box<S> {
+    fn next(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
+        (**self).next()
+    }
+
+    fn judge(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Wanted {
+        (**self).judge(status, headers, body)
+    }
 }
 
 impl Destination {
@@ -85,6 +99,13 @@ impl Destination {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The origin, as a browser's `Origin` says it.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.host)
     }
 
     /// A new connection.
@@ -162,12 +183,13 @@ async fn one<S: Script>(
     let mut sender = destination.connect().await?;
     let host: Arc<http::HeaderValue> = Arc::new(destination.host.parse()?);
     let mut served = Served::default();
+    let mut begun: Option<Instant> = None;
     while Instant::now() < deadline {
         let mut request = script.next()?;
         request
             .headers_mut()
             .insert(http::header::HOST, (*host).clone());
-        let sent = Instant::now();
+        let sent = begun.take().unwrap_or_else(Instant::now);
         let (parts, body) = exchange(&mut sender, request).await?;
         match script.judge(parts.status, &parts.headers, &body) {
             Wanted::Yes => {
@@ -182,7 +204,9 @@ async fn one<S: Script>(
                     format!("{}: {}", parts.status, String::from_utf8_lossy(&body))
                 });
             }
+            Wanted::Partly => begun = Some(sent),
             Wanted::Retry => {}
+            Wanted::Wrong(reason) => return Err(format!("a wrong answer: {reason}").into()),
         }
     }
     Ok((served, script))
@@ -207,8 +231,8 @@ impl Served {
         let good = f64::from(u32::try_from(self.good)?);
         Ok(Run {
             value: good / cpu.as_secs_f64().max(0.001),
-            p50_us: at(&self.latencies, 0.50),
-            p99_us: at(&self.latencies, 0.99),
+            p50_us: Some(at(&self.latencies, 0.50)),
+            p99_us: Some(at(&self.latencies, 0.99)),
             rss_mib,
         })
     }

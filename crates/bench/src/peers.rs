@@ -2,9 +2,11 @@
 //!
 //! One file a peer under `bench/peers/`; `cargo xtask bench` installs them by name and version and says where they are, or why they are not there.
 
-use crate::clients::{Credential, TokenClient};
+use crate::Failed;
+use crate::browser::Person;
+use crate::clients::Credential;
 use crate::load::Destination;
-use crate::{Failed, cpu};
+use crate::running::Running;
 use countersign_base::{Duration as Lifetime, UnixTime};
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{ClientAssertion, SigningKey};
@@ -27,14 +29,13 @@ const READY_MAX: Duration = Duration::from_secs(60);
 
 /// oidc-provider (npm): one Node process, its store in memory.
 pub const OIDC_PROVIDER: &str = "oidc-provider";
-/// The secret of its client `with-secret`, as `bench/peers/oidc-provider/server.mjs` registers it.
+/// The secret of its clients, as `bench/peers/oidc-provider/server.mjs` registers it.
 const OIDC_PROVIDER_SECRET: &str = "a-secret-of-the-benchmark-with-enough-length";
 
 /// A running peer. Dropping it kills it.
 pub struct Peer {
     child: Child,
     roots: TrustRoots,
-    random: Random,
     said: Said,
     key: SigningKey<ClientAssertion>,
     _home: tempfile::TempDir,
@@ -45,7 +46,6 @@ pub struct Peer {
 struct Said {
     issuer: String,
     version: String,
-    opaque_token: String,
 }
 
 impl Peer {
@@ -79,74 +79,51 @@ impl Peer {
         Ok(Self {
             child,
             roots,
-            random,
             said,
             key,
             _home: home,
         })
     }
 
-    /// Its name and version, as the results say it.
+    /// Its clients, by their names.
     #[must_use]
-    pub fn subject(&self) -> String {
-        format!("{OIDC_PROVIDER} {}", self.said.version)
+    pub fn credentials(&self) -> BTreeMap<String, Credential> {
+        let mut credentials: BTreeMap<_, _> = ["machines", "orders", "portal", "with-secret"]
+            .into_iter()
+            .map(|id| {
+                let secret = OIDC_PROVIDER_SECRET.to_owned();
+                (id.to_owned(), Credential::Secret(secret))
+            })
+            .collect();
+        credentials.insert("with-key".to_owned(), Credential::Key(self.key.clone()));
+        credentials
     }
 
-    /// Its listener.
-    ///
-    /// # Errors
-    /// When its address is none.
-    pub fn destination(&self) -> Result<Destination, Failed> {
+    /// Who signs in: it asks for no password.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        Person {
+            username: "alice".to_owned(),
+            password: String::new(),
+        }
+    }
+}
+
+impl Running for Peer {
+    fn pid(&self) -> Result<u32, Failed> {
+        self.child.id().ok_or_else(|| "the peer has ended".into())
+    }
+
+    fn destination(&self) -> Result<Destination, Failed> {
         Destination::new(&self.said.issuer, &self.roots)
     }
 
-    /// Its client that has a secret.
-    #[must_use]
-    pub fn with_secret(&self) -> TokenClient {
-        let secret = Credential::Secret(OIDC_PROVIDER_SECRET.to_owned());
-        self.client("with-secret", secret)
+    fn subject(&self) -> String {
+        format!("{OIDC_PROVIDER} {}", self.said.version)
     }
 
-    /// Its client that has a key.
-    #[must_use]
-    pub fn with_key(&self) -> TokenClient {
-        self.client("with-key", Credential::Key(self.key.clone()))
-    }
-
-    /// An opaque token that it introspects as active.
-    #[must_use]
-    pub fn opaque_token(&self) -> &str {
-        &self.said.opaque_token
-    }
-
-    fn client(&self, id: &str, credential: Credential) -> TokenClient {
-        TokenClient {
-            id: id.to_owned(),
-            credential,
-            issuer: self.said.issuer.clone(),
-            proof: None,
-            random: self.random.clone(),
-        }
-    }
-
-    /// CPU time so far.
-    ///
-    /// # Errors
-    /// When it is gone.
-    pub fn cpu(&self) -> Result<Duration, Failed> {
-        cpu::time_of(self.pid()?)
-    }
-
-    /// Resident memory in MiB.
-    ///
-    /// # Errors
-    /// When it is gone.
-    pub fn resident_mib(&self) -> Result<f64, Failed> {
-        cpu::resident_mib(self.pid()?)
-    }
-
-    fn pid(&self) -> Result<u32, Failed> {
-        self.child.id().ok_or_else(|| "the peer has ended".into())
+    fn issuer(&self) -> String {
+        self.said.issuer.clone()
     }
 }
 

@@ -10,9 +10,9 @@ pub struct Run {
     /// The headline, in the row's unit.
     pub value: f64,
     /// Median latency in microseconds.
-    pub p50_us: f64,
+    pub p50_us: Option<f64>,
     /// 99th percentile of the latency in microseconds.
-    pub p99_us: f64,
+    pub p99_us: Option<f64>,
     /// Resident memory of the server at the end, if there is one.
     pub rss_mib: Option<f64>,
 }
@@ -54,8 +54,8 @@ impl Row {
             runs: measured.len(),
             value: median_of(|run| Some(run.value)),
             unit: unit.to_owned(),
-            p50_us: median_of(|run| Some(run.p50_us)),
-            p99_us: median_of(|run| Some(run.p99_us)),
+            p50_us: median_of(|run| run.p50_us),
+            p99_us: median_of(|run| run.p99_us),
             rss_mib: median_of(|run| run.rss_mib),
             error: runs.as_ref().err().cloned(),
         }
@@ -114,8 +114,8 @@ mod tests {
     fn a_row_is_the_median_or_the_reason() {
         let run = |value| Run {
             value,
-            p50_us: 1.0,
-            p99_us: 2.0,
+            p50_us: Some(1.0),
+            p99_us: Some(2.0),
             rss_mib: None,
         };
         let row = Row::of(

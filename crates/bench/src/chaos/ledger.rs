@@ -1,6 +1,7 @@
 //! What the server has acknowledged so far, and which checks held.
 
 use crate::Failed;
+use crate::browser::Cookies;
 use crate::clients::{Credential, Prover, TokenClient};
 use crate::server::Server;
 use countersign_crypto::random::Random;
@@ -57,7 +58,7 @@ pub(crate) struct Ledger {
     pub(crate) codes: Mutex<Vec<IssuedCode>>,
     pub(crate) families: Mutex<Vec<Family>>,
     pub(crate) accepted: Mutex<Vec<Accepted>>,
-    pub(crate) cookies: Mutex<BTreeMap<String, String>>,
+    pub(crate) cookies: Cookies,
     tokens: Mutex<u64>,
     checks: Mutex<BTreeMap<&'static str, Tally>>,
 }
@@ -87,7 +88,7 @@ impl Ledger {
             codes: Mutex::default(),
             families: Mutex::default(),
             accepted: Mutex::default(),
-            cookies: Mutex::default(),
+            cookies: Cookies::default(),
             tokens: Mutex::default(),
             checks: Mutex::default(),
         })

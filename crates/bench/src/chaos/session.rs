@@ -1,49 +1,24 @@
 //! One connection to the identity listener, as a client's back channel and as a person's browser.
 
-use super::form::{HtmlForm, forms};
-use super::ledger::{Accepted, IssuedCode, Ledger, lock};
+use super::ledger::{Accepted, IssuedCode, Ledger};
 use super::{PASSWORD, REDIRECT};
 use crate::Failed;
+use crate::browser::{Answer, Browser, Person};
 use crate::clients::{AUDIENCE, Prover, SCOPE, escape};
-use crate::load::{Destination, exchange};
-use bytes::Bytes;
+use crate::load::Destination;
 use countersign_crypto::digest::sha256_base64url;
-use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::Full;
-use hyper::client::conn::http1::SendRequest;
+use http::{Method, Request, header};
 use std::time::Instant;
-use url::Url;
 
 /// The connection.
 pub(crate) struct Session<'a> {
-    destination: Destination,
-    sender: SendRequest<Full<Bytes>>,
+    browser: Browser,
     ledger: &'a Ledger,
 }
 
-/// An answer, read whole.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Answer {
-    /// A member of a JSON answer.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
-        let value: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
-        Some(value.get(name)?.as_str()?.to_owned())
-    }
-
-    /// Whether the request was refused because its proof carried no nonce, or an old one (RFC 9449 §8).
-    fn wants_nonce(&self) -> bool {
-        self.text("error").as_deref() == Some("use_dpop_nonce")
-    }
-
-    /// The answer as a problem.
-    pub(crate) fn problem(&self) -> Failed {
-        format!("{}: {}", self.status, String::from_utf8_lossy(&self.body)).into()
-    }
+/// Whether the request was refused because its proof carried no nonce, or an old one (RFC 9449 §8).
+fn wants_nonce(answer: &Answer) -> bool {
+    answer.text("error").as_deref() == Some("use_dpop_nonce")
 }
 
 impl<'a> Session<'a> {
@@ -51,26 +26,13 @@ impl<'a> Session<'a> {
         destination: &Destination,
         ledger: &'a Ledger,
     ) -> Result<Self, Failed> {
+        let person = Person {
+            username: "alice".to_owned(),
+            password: PASSWORD.to_owned(),
+        };
         Ok(Self {
-            destination: destination.clone(),
-            sender: destination.connect().await?,
+            browser: Browser::connect(destination, ledger.cookies.clone(), person).await?,
             ledger,
-        })
-    }
-
-    async fn send(
-        &mut self,
-        request: http::request::Builder,
-        body: String,
-    ) -> Result<Answer, Failed> {
-        let request = request
-            .header(header::HOST, self.destination.host())
-            .body(Full::new(Bytes::from(body)))?;
-        let (parts, body) = exchange(&mut self.sender, request).await?;
-        Ok(Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
         })
     }
 
@@ -87,13 +49,13 @@ impl<'a> Session<'a> {
         let sent = self.proven(path, form, authorization, prover)?;
         let answer = self.replay(path, &sent).await?;
         prover.learn(&answer.headers);
-        if !answer.wants_nonce() {
+        if !wants_nonce(&answer) {
             return Ok((answer, sent));
         }
         let sent = self.proven(path, form, authorization, prover)?;
         let answer = self.replay(path, &sent).await?;
         prover.learn(&answer.headers);
-        if answer.wants_nonce() {
+        if wants_nonce(&answer) {
             return Err("the server asks for one nonce after another".into());
         }
         Ok((answer, sent))
@@ -133,7 +95,7 @@ impl<'a> Session<'a> {
                 request = request.header(name, value);
             }
         }
-        self.send(request, sent.form.clone()).await
+        self.browser.send(request, sent.form.clone()).await
     }
 
     /// Signs in if there is no session, and gets a code bound to a fresh key.
@@ -150,10 +112,14 @@ impl<'a> Session<'a> {
         let (pushed, _) = self.post("/par", &form, None, &mut prover).await?;
         let request_uri = pushed.text("request_uri").ok_or_else(|| pushed.problem())?;
         let code = self
-            .authorize(&format!(
-                "/authorize?client_id=phone&request_uri={}",
-                escape(&request_uri)
-            ))
+            .browser
+            .authorize(
+                &format!(
+                    "/authorize?client_id=phone&request_uri={}",
+                    escape(&request_uri)
+                ),
+                REDIRECT,
+            )
             .await?;
         Ok(IssuedCode {
             code,
@@ -162,112 +128,4 @@ impl<'a> Session<'a> {
             arrived: Instant::now(),
         })
     }
-
-    /// Follows redirects and fills in forms until the code arrives at the redirect URI.
-    async fn authorize(&mut self, path: &str) -> Result<String, Failed> {
-        let mut answer = self.browse(Method::GET, path, String::new()).await?;
-        let mut at = path.to_owned();
-        for _ in 0..8 {
-            if let Some(location) = answer
-                .headers
-                .get(header::LOCATION)
-                .and_then(|value| value.to_str().ok())
-            {
-                if location.starts_with(REDIRECT) {
-                    let url: Url = location.parse()?;
-                    let code = url
-                        .query_pairs()
-                        .find(|(name, _)| name == "code")
-                        .map(|(_, code)| code.into_owned());
-                    return code.ok_or_else(|| format!("no code in {location}").into());
-                }
-                at = local(location);
-                answer = self.browse(Method::GET, &at.clone(), String::new()).await?;
-            } else {
-                let page = String::from_utf8_lossy(&answer.body).into_owned();
-                let (target, body) = filled(&page, &at).ok_or_else(|| answer.problem())?;
-                answer = self.browse(Method::POST, &target, body).await?;
-            }
-        }
-        Err("the sign-in does not end".into())
-    }
-
-    async fn browse(&mut self, method: Method, path: &str, body: String) -> Result<Answer, Failed> {
-        let cookies: Vec<String> = lock(&self.ledger.cookies)
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        let mut request = Request::builder()
-            .method(method.clone())
-            .uri(path)
-            .header(header::COOKIE, cookies.join("; "));
-        if method == Method::POST {
-            request = request
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .header(header::ORIGIN, &self.ledger.issuer);
-        }
-        let answer = self.send(request, body).await?;
-        let mut jar = lock(&self.ledger.cookies);
-        for cookie in answer.headers.get_all(header::SET_COOKIE) {
-            let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
-            if let Some((name, value)) = pair.split_once('=') {
-                jar.insert(name.trim().to_owned(), value.trim().to_owned());
-            }
-        }
-        Ok(answer)
-    }
-}
-
-/// Path and query of an address at the issuer.
-fn local(location: &str) -> String {
-    location.parse::<Url>().map_or_else(
-        |_| location.to_owned(),
-        |url| {
-            url.query().map_or_else(
-                || url.path().to_owned(),
-                |query| format!("{}?{query}", url.path()),
-            )
-        },
-    )
-}
-
-/// The sign-in or consent form of a page, filled in: where it goes and its body.
-fn filled(page: &str, at: &str) -> Option<(String, String)> {
-    let wanted = ["Sign in", "Allow"];
-    let found = forms(page).into_iter().find_map(|form| {
-        let button = form
-            .buttons
-            .iter()
-            .find(|(label, ..)| wanted.contains(&label.as_str()))
-            .cloned()?;
-        Some((form, button))
-    });
-    let (
-        HtmlForm {
-            action, mut fields, ..
-        },
-        (_, name, value),
-    ) = found?;
-    for (name, value) in &mut fields {
-        match name.as_str() {
-            "username" => "alice".clone_into(value),
-            "password" => PASSWORD.clone_into(value),
-            _ => {}
-        }
-    }
-    if !name.is_empty() {
-        fields.push((name, value));
-    }
-    let body: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
-        .collect();
-    Some((
-        if action.is_empty() {
-            at.to_owned()
-        } else {
-            local(&action)
-        },
-        body.join("&"),
-    ))
 }

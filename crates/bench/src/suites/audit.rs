@@ -131,8 +131,8 @@ async fn durable(home: &Path, duration: Duration) -> Result<(Run, usize), Failed
     Ok((
         Run {
             value: records / seconds,
-            p50_us: at(&latencies, 0.5),
-            p99_us: at(&latencies, 0.99),
+            p50_us: Some(at(&latencies, 0.5)),
+            p99_us: Some(at(&latencies, 0.99)),
             rss_mib: None,
         },
         batch,
@@ -189,8 +189,8 @@ fn raw(home: &Path, duration: Duration, batch: usize) -> Result<Run, Failed> {
     latencies.sort_unstable();
     Ok(Run {
         value: records / seconds,
-        p50_us: at(&latencies, 0.5),
-        p99_us: at(&latencies, 0.99),
+        p50_us: Some(at(&latencies, 0.5)),
+        p99_us: Some(at(&latencies, 0.99)),
         rss_mib: None,
     })
 }
@@ -216,8 +216,8 @@ async fn queued(home: &Path, duration: Duration) -> Result<Run, Failed> {
     let records = f64::from(u32::try_from(latencies.len())?);
     Ok(Run {
         value: records / cpu.as_secs_f64().max(0.001),
-        p50_us: at(&latencies, 0.5),
-        p99_us: at(&latencies, 0.99),
+        p50_us: Some(at(&latencies, 0.5)),
+        p99_us: Some(at(&latencies, 0.99)),
         rss_mib: None,
     })
 }

@@ -1,146 +1,194 @@
-//! `identity`: client credentials, each answer one signed token behind one durable record.
+//! `identity`: what the authorization server costs, case by case, each answer checked, beside servers by others.
 
-use super::setting::Setting;
-use super::{Columns, Effort, Measured, Subjects, Suite, limit};
-use crate::clients::{TokenClient, new_key, now};
-use crate::load::drive;
+mod limits;
+mod ours;
+mod place;
+mod scripts;
+
+use super::{Columns, Effort, Measured, Subjects, Suite};
+use crate::Failed;
+use crate::clients::now;
 use crate::peers::{OIDC_PROVIDER, Peer};
 use crate::report::{Row, Run};
-use crate::{Failed, server::Server};
-use countersign_crypto::jose::{Jws, sign_jwt};
-use countersign_crypto::signing::{AccessToken, ClientAssertion, SigningKey};
-use serde_json::json;
+use crate::running::{Running, measure as measured};
+use place::{Place, Scripts};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const SUITE: Suite = Suite {
     name: "identity",
-    about: "Token requests for client credentials over 16 kept connections (TLS 1.3, HTTP/1.1), requests per second of the server's CPU time. `limit` is the cryptography alone: \
-            one ES256 signature of a token of the same claims, and for `cc-private-key-jwt` one ES256 verification of the assertion before it. Ours decides by policy and \
-            writes each answer's event durably before it leaves; oidc-provider keeps everything in memory and records nothing.",
+    about: ABOUT,
     measure: |subjects, effort| -> Measured<'_> { Box::pin(measure(subjects, effort)) },
 };
 
+const ABOUT: &str = "Sixteen kept connections (TLS 1.3, HTTP/1.1) on loopback, answers per second of the server's own CPU time; runs of all rows alternate. Every answer is checked \
+    (issuer, audience, client, scope, subject, expiry, a `jti` of its own; one signature in sixteen is verified), and a wrong one fails the row. \
+    Ours decides each by the shipped policies and writes its event durably (SQLite, `synchronous=FULL`) before it leaves. \
+    oidc-provider is one Node process that keeps everything in memory, decides by no policy and records nothing. \
+    `cc-secret-es256`, `cc-private-key-jwt`: client credentials for a JWT signed with ES256; `limit` is that cryptography alone (one signature; one verification and one signature). \
+    `refresh`: sixteen families, each refreshed again and again with rotation. \
+    `introspect-opaque`: a resource server asks about a thousand opaque tokens of another client. \
+    `code-flow`: a person who is signed in, `/authorize` and `/token` with PKCE, access, ID and refresh token; two requests that count as one. \
+    `exchange`: a service exchanges a person's token for another audience, delegation with `act`.";
+
+/// Connections of every case.
 const CONNECTIONS: usize = 16;
+/// Opaque tokens that are asked about.
+const OPAQUE_TOKENS: usize = 1000;
+/// How long connections, caches and code of each row are warmed up before a run counts.
+const WARM_UP: Duration = Duration::from_millis(500);
+const UNIT: &str = "req/cpu-s";
+
+/// One row while it is measured: which server, and what its connections do next; or why it cannot be.
+struct Lane {
+    case: &'static str,
+    subject: String,
+    unit: &'static str,
+    load: Result<(Arc<dyn Running>, Scripts), String>,
+}
+
+impl Lane {
+    fn new(case: &'static str, place: &Place, scripts: Result<Scripts, Failed>) -> Self {
+        let running = Arc::clone(place.running());
+        Self {
+            case,
+            subject: running.subject(),
+            unit: if case == "code-flow" {
+                "flow/cpu-s"
+            } else {
+                UNIT
+            },
+            load: scripts
+                .map(|scripts| (running, scripts))
+                .map_err(|problem| problem.to_string()),
+        }
+    }
+
+    fn absent(case: &'static str, subject: &str, reason: &str) -> Self {
+        Self {
+            case,
+            subject: subject.to_owned(),
+            unit: UNIT,
+            load: Err(reason.to_owned()),
+        }
+    }
+
+    /// One run. After a failure there is no other.
+    async fn run(&mut self, duration: Duration) -> Result<Run, Failed> {
+        let (running, scripts) = std::mem::replace(&mut self.load, Err(String::new()))
+            .inspect_err(|reason| self.load = Err(reason.clone()))?;
+        match measured(running.as_ref(), scripts, duration).await {
+            Ok((run, scripts)) => {
+                self.load = Ok((running, scripts));
+                Ok(run)
+            }
+            Err(problem) => {
+                self.load = Err(problem.to_string());
+                Err(problem)
+            }
+        }
+    }
+}
 
 async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed> {
+    progress("starting the servers");
+    let mut lanes = our_lanes(&ours::start(&subjects.server).await?).await;
+    lanes.extend(oidc_provider_lanes(subjects).await);
+    for lane in &mut lanes {
+        progress(&format!("warming up {} of {}", lane.case, lane.subject));
+        // Why it fails is said by its first run.
+        let _warm = lane.run(WARM_UP).await;
+    }
     let mut columns = Columns::default();
-    let setting = Setting::start(&subjects.server).await?;
-    let (secret, key) = (
-        setting.with_secret("with-secret").await?,
-        setting.with_key("with-key").await?,
-    );
-    for client in [&secret, &key] {
-        // Connections, caches and code are warm before the first run counts.
-        run(&setting, client, Duration::from_secs(1)).await?;
-    }
-    let peer = Peer::oidc_provider(&subjects.peers, now()).await;
-    let peer = peer.map_err(|problem| problem.to_string());
-    let named = match &peer {
-        Ok(peer) => peer.subject(),
-        Err(_) => OIDC_PROVIDER.to_owned(),
-    };
-    if let Ok(peer) = &peer {
-        for client in [peer.with_secret(), peer.with_key()] {
-            run_peer(peer, &client, Duration::from_secs(1)).await?;
+    for number in 1..=effort.runs {
+        for lane in &mut lanes {
+            let run = lane.run(effort.duration).await;
+            say(number, effort, lane.case, &lane.subject, &run);
+            columns.add(lane.case, &lane.subject, lane.unit, run);
+        }
+        for (case, limit) in LIMITS {
+            let run = limit(effort.duration / 4);
+            say(number, effort, case, "limit", &run);
+            columns.add(case, "limit", UNIT, run);
         }
     }
-    for _ in 0..effort.runs {
-        columns.add(
-            "cc-secret-es256",
-            "countersign",
-            "req/cpu-s",
-            run(&setting, &secret, effort.duration).await,
-        );
-        for (case, of) in PEER_CASES {
-            let run = match &peer {
-                Ok(peer) => run_peer(peer, &of(peer), effort.duration).await,
-                Err(problem) => Err(problem.clone().into()),
-            };
-            columns.add(case, &named, "req/cpu-s", run);
-        }
-        columns.add(
-            "cc-secret-es256",
-            "limit",
-            "req/cpu-s",
-            signature(effort.duration / 4),
-        );
-        columns.add(
-            "cc-private-key-jwt",
-            "countersign",
-            "req/cpu-s",
-            run(&setting, &key, effort.duration).await,
-        );
-        columns.add(
-            "cc-private-key-jwt",
-            "limit",
-            "req/cpu-s",
-            assertion(effort.duration / 4),
-        );
-    }
-    setting.server.stop().await?;
     Ok(columns.rows())
 }
 
-async fn run(setting: &Setting, client: &TokenClient, duration: Duration) -> Result<Run, Failed> {
-    let server: &Server = &setting.server;
-    let before = server.cpu()?;
-    let (served, _) = drive(
-        &setting.identity()?,
-        vec![client.clone(); CONNECTIONS],
-        duration,
-    )
-    .await?;
-    served.run(
-        server.cpu()?.saturating_sub(before),
-        Some(server.resident_mib()?),
-    )
-}
+type Limit = fn(Duration) -> Result<Run, Failed>;
 
-type PeerClient = fn(&Peer) -> TokenClient;
-
-/// Cases that the peer has too, each with the client that asks.
-const PEER_CASES: [(&str, PeerClient); 2] = [
-    ("cc-secret-es256", Peer::with_secret),
-    ("cc-private-key-jwt", Peer::with_key),
+const LIMITS: [(&str, Limit); 2] = [
+    ("cc-secret-es256", limits::signature),
+    ("cc-private-key-jwt", limits::assertion),
 ];
 
-async fn run_peer(peer: &Peer, client: &TokenClient, duration: Duration) -> Result<Run, Failed> {
-    let before = peer.cpu()?;
-    let (served, _) = drive(
-        &peer.destination()?,
-        vec![client.clone(); CONNECTIONS],
-        duration,
-    )
-    .await?;
-    served.run(
-        peer.cpu()?.saturating_sub(before),
-        Some(peer.resident_mib()?),
-    )
+async fn our_lanes(place: &Place) -> Vec<Lane> {
+    let mut lanes = common_lanes(place).await;
+    lanes.push(Lane::new("exchange", place, place.exchanges().await));
+    lanes
 }
 
-fn claims() -> serde_json::Value {
-    json!({
-        "iss": "https://localhost:8443", "sub": "with-secret", "aud": "https://orders.example", "exp": now() + 300, "iat": now(),
-        "jti": "0123456789abcdef0123456789abcdef", "client_id": "with-secret", "scope": "orders:read", "grant_id": "0123456789abcdef",
-    })
+/// The cases that every complete server has.
+async fn common_lanes(place: &Place) -> Vec<Lane> {
+    vec![
+        Lane::new(
+            "cc-secret-es256",
+            place,
+            place.client_credentials("with-secret"),
+        ),
+        Lane::new(
+            "cc-private-key-jwt",
+            place,
+            place.client_credentials("with-key"),
+        ),
+        Lane::new("refresh", place, place.refresh().await),
+        Lane::new("introspect-opaque", place, place.introspections().await),
+        Lane::new("code-flow", place, place.code_flow().await),
+    ]
 }
 
-fn signature(duration: Duration) -> Result<Run, Failed> {
-    let key: SigningKey<AccessToken> = new_key("limit")?;
-    let claims = claims();
-    limit(duration, || Ok(sign_jwt(&key, &claims)?))
+async fn oidc_provider_lanes(subjects: &Subjects) -> Vec<Lane> {
+    let started = Peer::oidc_provider(&subjects.peers, now()).await;
+    let place = match started {
+        Ok(peer) => {
+            let (credentials, person) = (peer.credentials(), peer.person());
+            Place::new(Arc::new(peer), credentials, person).await
+        }
+        Err(problem) => Err(problem),
+    };
+    match place {
+        Ok(place) => {
+            let mut lanes = common_lanes(&place).await;
+            let subject = place.running().subject();
+            let reason = "not run: it has no token exchange (RFC 8693)";
+            lanes.push(Lane::absent("exchange", &subject, reason));
+            lanes
+        }
+        Err(problem) => [
+            "cc-secret-es256",
+            "cc-private-key-jwt",
+            "refresh",
+            "introspect-opaque",
+            "code-flow",
+        ]
+        .into_iter()
+        .map(|case| Lane::absent(case, OIDC_PROVIDER, &problem.to_string()))
+        .collect(),
+    }
 }
 
-fn assertion(duration: Duration) -> Result<Run, Failed> {
-    let key: SigningKey<AccessToken> = new_key("limit")?;
-    let client: SigningKey<ClientAssertion> = new_key("client")?;
-    let (claims, token, verifier) = (
-        claims(),
-        sign_jwt(&client, &claims())?,
-        client.verifying_key()?,
-    );
-    limit(duration, || {
-        let _verified = Jws::parse(&token)?.verify(&verifier)?;
-        Ok(sign_jwt(&key, &claims)?)
-    })
+fn say(number: usize, effort: Effort, case: &str, subject: &str, run: &Result<Run, Failed>) {
+    let came = match run {
+        Ok(run) => format!("{:.0}", run.value),
+        Err(problem) => problem.to_string(),
+    };
+    let runs = effort.runs;
+    progress(&format!(
+        "run {number} of {runs}: {case}, {subject}: {came}"
+    ));
+}
+
+/// Said while it goes on, beside the results on standard output.
+fn progress(text: &str) {
+    eprintln!("identity: {text}");
 }

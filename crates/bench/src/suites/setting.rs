@@ -18,15 +18,23 @@ pub(super) struct Setting {
 impl Setting {
     /// Starts the server with routes to a fresh upstream.
     pub(super) async fn start(program: &Path) -> Result<Self, Failed> {
+        let upstream = upstream::start().await?;
+        let files = [("countersign.toml", configuration(&upstream.to_string()))];
+        Self::configured(program, &files).await
+    }
+
+    /// Starts the server on a fresh directory with these configuration files.
+    pub(super) async fn configured(
+        program: &Path,
+        files: &[(&str, String)],
+    ) -> Result<Self, Failed> {
         std::fs::create_dir_all("target")?;
         let home = tempfile::tempdir_in("target")?;
-        let upstream = upstream::start().await?;
         let config = home.path().join("config");
         std::fs::create_dir_all(&config)?;
-        std::fs::write(
-            config.join("countersign.toml"),
-            configuration(&upstream.to_string()),
-        )?;
+        for (name, content) in files {
+            std::fs::write(config.join(name), content)?;
+        }
         let server = Server::start(
             program,
             &home.path().join("data"),
@@ -66,7 +74,8 @@ impl Setting {
         Ok(self.client(id, Credential::Key(key)))
     }
 
-    fn client(&self, id: &str, credential: Credential) -> TokenClient {
+    /// A client that is registered already.
+    pub(super) fn client(&self, id: &str, credential: Credential) -> TokenClient {
         let issuer = self.server.addresses.identity.clone();
         TokenClient {
             id: id.to_owned(),
@@ -125,7 +134,8 @@ const REGISTRATION: [&str; 6] = [
     AUDIENCE,
 ];
 
-async fn fetch(
+/// Asks for `count` tokens over one connection.
+pub(super) async fn fetch(
     destination: Destination,
     mut client: TokenClient,
     count: usize,
@@ -149,7 +159,7 @@ async fn fetch(
                         .to_owned(),
                 );
             }
-            Wanted::No => {
+            Wanted::No | Wanted::Partly | Wanted::Wrong(_) => {
                 return Err(format!("{}: {}", parts.status, String::from_utf8_lossy(&body)).into());
             }
             Wanted::Retry => {}
