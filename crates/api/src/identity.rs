@@ -20,6 +20,7 @@ mod decoupled;
 mod device;
 mod device_authorization;
 mod dispatch;
+mod documents;
 mod exchange;
 mod id_token_hint;
 mod introspect;
@@ -29,6 +30,7 @@ mod own_page;
 mod par;
 mod presented;
 mod record;
+mod register;
 mod requests;
 mod response;
 mod revocations;
@@ -46,7 +48,7 @@ use axum::Router;
 use countersign_control::Fabric;
 use countersign_oauth::decoupled::{GuessThrottle, PollPace};
 use countersign_oauth::throttle::SignInThrottle;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counters of failed sign-ins, for usernames and for sources each: 16 bytes a counter.
 const THROTTLE_SLOTS: usize = 65_536;
@@ -79,6 +81,8 @@ pub(crate) struct Identity {
     pub(crate) polls: Mutex<PollPace>,
     registrations: client::Registrations,
     trusts: client::Trusts,
+    documents: documents::Documents,
+    registering: Mutex<SignInThrottle>,
 }
 
 /// The router of one listener.
@@ -92,11 +96,38 @@ pub fn router(fabric: Arc<Fabric>, options: IdentityOptions) -> Router {
         polls: Mutex::new(PollPace::default()),
         registrations: client::Registrations::default(),
         trusts: client::Trusts::default(),
+        documents: documents::Documents::default(),
+        registering: Mutex::new(SignInThrottle::new(THROTTLE_SLOTS)),
     });
     Router::new()
         .route(pages::STYLE_PATH, axum::routing::get(pages::style))
         .fallback(dispatch::dispatch)
         .with_state(identity)
+}
+
+impl Identity {
+    /// Counts what one source may cause only so often: registrations, and fetches of documents that a stranger names.
+    ///
+    /// # Errors
+    /// Too many before it.
+    fn slow_down(&self, call: &call::Call) -> Result<(), answer::Failure> {
+        let key = self.fabric.secrets().mac_key("registering");
+        let tag = key.tag("registering", &[call.source().to_string().as_bytes()]);
+        let mut counted = self
+            .registering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match counted.begin_of_many(tag.as_bytes(), self.fabric.now()) {
+            Ok(_counted) => Ok(()),
+            Err(too_many) => Err(answer::Failure::TooManyRequests(too_many.after)),
+        }
+    }
+
+    /// The id of a client that registers itself: nobody can guess it, and it looks like no other kind of id.
+    fn new_client_id(&self) -> Result<countersign_base::ClientId, answer::Failure> {
+        let id = countersign_crypto::base64url::encode(&self.fabric.random().bytes::<16>());
+        id.parse().map_err(|_| answer::Failure::Unavailable)
+    }
 }
 
 /// An answer without content.

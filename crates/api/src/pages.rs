@@ -56,6 +56,8 @@ pub(crate) struct OnwardPage<'a> {
 pub(crate) struct ConsentPage<'a> {
     pub(crate) client: &'a str,
     pub(crate) client_id: &'a str,
+    /// Where the client's metadata document is: all that is known of it for certain.
+    pub(crate) document: Option<String>,
     pub(crate) host: String,
     pub(crate) scopes: Vec<Explained<'a>>,
     pub(crate) audiences: Vec<&'a str>,
@@ -150,6 +152,8 @@ pub(crate) struct FormPostPage<'a> {
 pub(crate) struct SignOutPage<'a> {
     pub(crate) action: String,
     pub(crate) ticket: &'a str,
+    /// The client that sent the person here, if it is known.
+    pub(crate) client: Option<&'a str>,
 }
 
 /// Nobody is signed in.

@@ -5,20 +5,24 @@
 
 mod decision;
 mod decoupled;
+mod delivery;
 mod directory;
 mod keys;
 mod lifecycle;
 mod refusals;
+mod registration;
 mod sign_in;
 mod token;
 mod upstream;
 
 pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
 pub use decoupled::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused};
+pub use delivery::DeliveryEnded;
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
 pub use keys::{KeyCreated, KeyRotated};
 pub use lifecycle::{ConfigurationApplied, Started, Stopped};
 pub use refusals::RefusalsCounted;
+pub use registration::RegistrationRefused;
 pub use sign_in::{
     AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent, ConsentAnswer, SignIn,
     SignInOutcome, SignOut,
@@ -108,6 +112,8 @@ events! {
     DecoupledAnswered = "decoupled.answered", Control;
     /// A client asked for something that a person answers on another device.
     DecoupledRequested = "decoupled.requested", Data;
+    /// A delivery left the outbox.
+    DeliveryEnded = "delivery.ended", Control;
     /// A grant was revoked.
     GrantRevoked = "grant.revoked", Control;
     /// A token was introspected.
@@ -122,6 +128,8 @@ events! {
     RefreshReused = "refresh.reused", Control;
     /// Refusals of one source that were counted instead of recorded one by one.
     RefusalsCounted = "refusals.counted", Data;
+    /// A registration of a client was refused.
+    RegistrationRefused = "registration.refused", Data;
     /// A person tried to sign in.
     SignIn = "sign_in", Control;
     /// A person signed out.

@@ -4,6 +4,7 @@ use crate::ParseError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use url::Url;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $grammar:ident, $expected:literal) => {
@@ -57,7 +58,8 @@ macro_rules! name {
 }
 
 name! {
-    /// A client of the authorization server (RFC 6749 §2.2): 1 to 128 visible ASCII characters without `:`, quotes, backslash and `&`.
+    /// A client of the authorization server (RFC 6749 §2.2): 1 to 128 visible ASCII characters without `:`, quotes, backslash and `&`; or the
+    /// address of the client's own metadata document, see [`ClientId::document_url`].
     ClientId, is_client_id, "a client id: 1 to 128 visible ASCII characters without `:`, quotes, backslash and `&`"
 }
 name! {
@@ -99,11 +101,27 @@ impl Tenant {
     }
 }
 
+impl ClientId {
+    /// The address of the client's metadata document, if that is what the id is (draft-ietf-oauth-client-id-metadata-document §3).
+    #[must_use]
+    pub fn document_url(&self) -> Option<&str> {
+        self.0.starts_with("https:").then_some(self.0.as_str())
+    }
+}
+
 fn is_client_id(text: &str) -> bool {
-    (1..=128).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b":\"'\\&`".contains(&byte))
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b":\"'\\&`".contains(&byte);
+    (1..=128).contains(&text.len()) && (text.bytes().all(plain) || is_document_url(text))
+}
+
+/// An `https` URL with a path, and nothing that two readers could take for two things: no query, fragment, user name, escape or dot segment,
+/// written exactly as a URL parser writes it.
+fn is_document_url(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_~[]".contains(&byte);
+    text.starts_with("https://")
+        && text.bytes().all(allowed)
+        && Url::parse(text)
+            .is_ok_and(|url| url.has_host() && url.path().len() > 1 && url.as_str() == text)
 }
 
 fn is_kid(text: &str) -> bool {
@@ -140,3 +158,6 @@ fn is_username(text: &str) -> bool {
             .chars()
             .any(|c| c.is_control() || c.is_whitespace() || "\"'`<>".contains(c))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! running; what it made durable is taken up by the next.
 
 use crate::authority::{self, Authority, AuthorityError};
+use crate::client_keys::ClientKeys;
 use crate::directory::Directory;
 use crate::foreign_keys::{ForeignKeys, ForeignOrigin};
 use crate::jobs::Jobs;
@@ -24,7 +25,7 @@ use countersign_authn::replay::ReplayLimits;
 use countersign_base::{Clock, Duration, Tenant, UnixTime};
 use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
-use countersign_net::TlsError;
+use countersign_net::{GuardedClient, TlsError};
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, AuditUnavailable};
 use countersign_store::{Details, Keks, Recorder, ReplayMemory, Store, StoreError, StoreOptions};
@@ -81,6 +82,8 @@ pub struct FabricOptions {
     pub upstreams: Vec<UpstreamOptions>,
     /// Foreign issuers and where their keys come from.
     pub foreign: Vec<ForeignOrigin>,
+    /// The client with which everything is fetched that somebody else named.
+    pub outside: GuardedClient,
     /// When DPoP proofs must carry a nonce.
     pub nonces: NonceUse,
     /// Where traces go, if anywhere.
@@ -145,6 +148,8 @@ pub struct Fabric {
     nonces: Nonces,
     foreign: ForeignKeys,
     upstreams: Upstreams,
+    outside: GuardedClient,
+    client_keys: ClientKeys,
     passwords: PasswordPool,
     metrics: Metrics,
     traces: Traces,
@@ -283,6 +288,8 @@ impl Fabric {
             ),
             upstreams: Upstreams::default(),
             foreign: ForeignKeys::new(clock.clone(), options.foreign),
+            client_keys: ClientKeys::new(options.outside.clone(), clock.clone()),
+            outside: options.outside,
             metrics,
             traces,
             running: Mutex::new(None),
@@ -544,6 +551,18 @@ impl Fabric {
     /// Speaks with these identity providers from now on.
     pub fn replace_upstreams(&self, providers: Vec<UpstreamOptions>) {
         self.upstreams.replace(providers, &self.clock, &self.random);
+    }
+
+    /// The way to everything that somebody else named.
+    #[must_use]
+    pub const fn outside(&self) -> &GuardedClient {
+        &self.outside
+    }
+
+    /// Keys of clients that registered their address.
+    #[must_use]
+    pub const fn client_keys(&self) -> &ClientKeys {
+        &self.client_keys
     }
 
     /// The pool that hashes passwords.

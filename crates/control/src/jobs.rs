@@ -1,4 +1,4 @@
-//! What runs beside the requests: reading revocations, rotating keys, sweeping what expired, refreshing foreign keys.
+//! What runs beside the requests: reading revocations, rotating keys, sweeping what expired, refreshing foreign keys, emptying the outbox.
 //!
 //! A job that fails is logged and tried again at its next turn; what its staleness means is decided where the data is used.
 
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+const DELIVERIES_EVERY: Duration = Duration::from_secs(1);
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -24,6 +25,12 @@ impl Jobs {
     pub(crate) fn start(fabric: &Arc<Fabric>) -> Self {
         let (end, ending) = watch::channel(());
         let tasks = vec![
+            tokio::spawn(every(
+                DELIVERIES_EVERY,
+                Arc::downgrade(fabric),
+                ending.clone(),
+                deliveries,
+            )),
             tokio::spawn(every(
                 REVOCATIONS_EVERY,
                 Arc::downgrade(fabric),
@@ -107,6 +114,12 @@ async fn revocations(fabric: Arc<Fabric>) {
         .metrics()
         .revocations
         .set(i64::try_from(fabric.revocations().len()).unwrap_or(i64::MAX));
+}
+
+async fn deliveries(fabric: Arc<Fabric>) {
+    if crate::deliveries::deliver_due(&fabric).await.is_err() {
+        tracing::warn!(event = "deliveries_not_settled");
+    }
 }
 
 async fn upkeep(fabric: Arc<Fabric>) {

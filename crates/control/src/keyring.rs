@@ -19,7 +19,7 @@ use countersign_crypto::jose::{
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::signing::{
     AccessToken, AuthorizationResponse, IdToken, IdentityAssertion, IntrospectionResponse,
-    RevocationList, SigningKey, TransactionToken, UserInfoResponse,
+    LogoutToken, RevocationList, SigningKey, TransactionToken, UserInfoResponse,
 };
 use countersign_keys::envelope::{self, SealError};
 use countersign_keys::rotation::{
@@ -51,6 +51,8 @@ pub struct Signer {
     pub transaction_token: SigningKey<TransactionToken>,
     /// For signed userinfo.
     pub userinfo: SigningKey<UserInfoResponse>,
+    /// For logout tokens.
+    pub logout_token: SigningKey<LogoutToken>,
 }
 
 /// The published half of a tenant's keys.
@@ -509,6 +511,7 @@ fn signer(algorithm: Algorithm, kid: &Kid, pkcs8: &Secret<Vec<u8>>) -> Result<Si
         revocation_list: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
         transaction_token: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
         userinfo: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
+        logout_token: SigningKey::from_pkcs8(algorithm, kid.clone(), pkcs8)?,
     })
 }
 

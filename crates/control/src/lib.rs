@@ -6,6 +6,8 @@
 pub mod administrator;
 pub mod authority;
 pub mod ciba_notice;
+pub mod client_keys;
+pub mod deliveries;
 pub mod directory;
 pub mod exchange;
 pub mod fabric;
@@ -27,6 +29,7 @@ pub mod upstream;
 
 pub use authority::Authority;
 pub use ciba_notice::CibaNotice;
+pub use client_keys::{ClientKeys, Wanted};
 pub use directory::Directory;
 pub use fabric::{Fabric, FabricOptions, Progress, StartError};
 pub use foreign_keys::{ForeignKey, ForeignKeys, ForeignOrigin, ForeignSource, KeyFormat};

@@ -1,8 +1,9 @@
-//! Makes tokens of what was decided and recorded: the only caller of `sign` for access and ID tokens.
+//! Makes tokens of what was decided and recorded: the only caller of `sign` for access and ID tokens, and for the [`logout`] tokens of deliveries.
 //!
 //! It takes a [`Recorded`] permit by value, so one decision mints one set of tokens, and only after the transaction that recorded it was committed.
 
 mod authorization_response;
+pub mod logout;
 pub mod revocation_list;
 
 pub use authorization_response::deliver;

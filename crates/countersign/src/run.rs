@@ -3,6 +3,7 @@
 //! Not here: what a command line prints, and what a signal does; see [`crate::verb`].
 
 mod declared;
+mod egress;
 mod foreign;
 mod identity_providers;
 mod planes;
@@ -433,6 +434,7 @@ fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunErro
         // They need the authority that only the started fabric has; [`run`] fills them in before anything listens.
         foreign: Vec::new(),
         upstreams: identity_providers::upstreams(config).map_err(RunError::Config)?,
+        outside: egress::client(config).map_err(refused)?,
         traces: traces::options(config).map_err(refused)?,
         nonces: countersign_authn::dpop::NonceUse::AfterStart,
         data,
@@ -475,6 +477,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     );
     errors.extend(foreign::check(config, now).err().into_iter().flatten());
     errors.extend(traces::options(config).err());
+    errors.extend(egress::client(config).err());
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
     let references = [&config.store.postgres, &config.keys.passphrase];

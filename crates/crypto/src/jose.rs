@@ -150,5 +150,15 @@ pub enum JoseError {
     TooLong,
 }
 
+/// Reads one JSON object as tokens are read: no member twice, bounded depth, nothing behind it. For other documents of strangers.
+///
+/// # Errors
+/// When `bytes` hold anything else.
+pub fn strict_object(
+    bytes: &[u8],
+) -> Result<serde_json::Map<String, serde_json::Value>, JoseError> {
+    json::object(bytes)
+}
+
 #[cfg(test)]
 mod tests;

@@ -85,6 +85,8 @@ purposes! {
     TransactionToken: Some("txntoken+jwt"), Kid;
     /// Signed userinfo (OpenID Connect Core §5.3.2). The type is ours: an ID token is `JWT`, and this is none.
     UserInfoResponse: Some("userinfo+jwt"), Kid;
+    /// Logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.4).
+    LogoutToken: Some("logout+jwt"), Kid;
 }
 
 impl JwtPurpose for AccessToken {}
@@ -98,6 +100,7 @@ impl JwtPurpose for IdentityAssertion {}
 impl JwtPurpose for RevocationList {}
 impl JwtPurpose for TransactionToken {}
 impl JwtPurpose for UserInfoResponse {}
+impl JwtPurpose for LogoutToken {}
 
 /// A private key for one purpose. Cloning it is cheap and copies no key.
 pub struct SigningKey<P: Purpose> {

@@ -13,10 +13,8 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use url::{Host, Url};
 
 /// Idle connections kept for one destination.
@@ -197,7 +195,9 @@ impl HttpClient {
             .resolve(&destination.host, destination.port)
             .await
             .map_err(ClientError::Egress)?;
-        let stream = connect_first(&addresses)
+        let stream = self
+            .egress
+            .connect(&addresses)
             .await
             .map_err(ClientError::Connect)?;
         match destination.https {
@@ -267,7 +267,7 @@ impl Destination {
     }
 }
 
-fn request(
+pub(crate) fn request(
     method: Method,
     url: &Url,
     headers: HeaderMap,
@@ -284,21 +284,7 @@ fn request(
     Ok(request)
 }
 
-async fn connect_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-async fn handshake<I>(io: TokioIo<I>) -> Result<SendRequest<Full<Bytes>>, ClientError>
+pub(crate) async fn handshake<I>(io: TokioIo<I>) -> Result<SendRequest<Full<Bytes>>, ClientError>
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -310,7 +296,7 @@ where
     Ok(sender)
 }
 
-fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> ClientError {
+pub(crate) fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> ClientError {
     if error.downcast_ref::<LengthLimitError>().is_some() {
         return ClientError::BodyTooLarge;
     }

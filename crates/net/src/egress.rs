@@ -1,16 +1,67 @@
 //! Where this program may connect to when an address comes from configuration or from outside.
 //!
 //! Names are resolved first and every address is judged; the connection then goes to the judged address, so that a name can't point
-//! elsewhere in between (DNS rebinding).
+//! elsewhere in between (DNS rebinding). Hosts are compared whole: no pattern, no suffix, so that nothing that looks alike passes.
+//!
+//! Not here: what is fetched and how much of it; see [`crate::guarded`].
 
+use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+type Resolve = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+type Dial = dyn Fn(SocketAddr) -> BoxFuture<'static, io::Result<TcpStream>> + Send + Sync;
+
+/// How names become addresses and addresses connections. The default is the system's; tests bring an internet of their own.
+#[derive(Clone)]
+pub struct Network {
+    resolve: Arc<Resolve>,
+    dial: Arc<Dial>,
+}
+
+impl Network {
+    /// A network of these two functions.
+    #[must_use]
+    pub fn new(
+        resolve: impl Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>
+        + Send
+        + Sync
+        + 'static,
+        dial: impl Fn(SocketAddr) -> BoxFuture<'static, io::Result<TcpStream>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            resolve: Arc::new(resolve),
+            dial: Arc::new(dial),
+        }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::new(
+            |host, port| {
+                Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+            },
+            |address| Box::pin(TcpStream::connect(address)),
+        )
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Network")
+    }
+}
 
 /// Names that a program may reach although they lead to private or special addresses; public addresses are always allowed.
 #[derive(Debug, Clone, Default)]
 pub struct EgressPolicy {
     allowed: BTreeSet<String>,
+    network: Network,
 }
 
 /// Why a destination was refused.
@@ -40,6 +91,31 @@ impl EgressPolicy {
         self
     }
 
+    /// Over this network instead of the system's.
+    #[must_use]
+    pub fn over(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Connects to an address that [`EgressPolicy::resolve`] returned: to it and not to its name.
+    ///
+    /// # Errors
+    /// When none of them answers.
+    pub async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            match (self.network.dial)(*address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
     /// Resolves `host` and returns the addresses that may be connected to, in the resolver's order.
     ///
     /// # Errors
@@ -48,7 +124,9 @@ impl EgressPolicy {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let resolved = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => lookup(host, port).await?,
+            Err(_) => (self.network.resolve)(host.to_owned(), port)
+                .await
+                .map_err(|error| EgressError::Unknown(host.to_owned(), Some(error)))?,
         };
         if resolved.is_empty() {
             return Err(EgressError::Unknown(host.to_owned(), None));
@@ -63,13 +141,6 @@ impl EgressPolicy {
         } else {
             Ok(allowed)
         }
-    }
-}
-
-async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, EgressError> {
-    match tokio::net::lookup_host((host, port)).await {
-        Ok(addresses) => Ok(addresses.collect()),
-        Err(error) => Err(EgressError::Unknown(host.to_owned(), Some(error))),
     }
 }
 
@@ -110,7 +181,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     global && !special
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`).
+/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`). What else
+/// embeds one (compatible, translated, Teredo, NAT64 of one's own `64:ff9b:1::/48`) lies outside global unicast or in a block set apart.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return Some(mapped);

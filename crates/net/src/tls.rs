@@ -127,6 +127,17 @@ impl TrustRoots {
         Self::not_empty(roots)
     }
 
+    /// From a machine's own bundle: certificates that cannot be used are left out, as browsers do.
+    ///
+    /// # Errors
+    /// When none can be used.
+    pub fn from_bundle(pem: &[u8]) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let readable = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+        let (_added, _left_out) = roots.add_parsable_certificates(readable);
+        Self::not_empty(roots)
+    }
+
     fn not_empty(roots: RootCertStore) -> Result<Self, TlsError> {
         if roots.is_empty() {
             Err(TlsError::Roots)

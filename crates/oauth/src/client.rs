@@ -1,6 +1,12 @@
 //! A registered client (RFC 6749 §2, RFC 7591 §2): who it is, how it authenticates, and what it may ask for.
 //!
-//! Not here: how a client proves that it is itself (`authn`) and dynamic registration, which does not exist.
+//! Not here: how a client proves that it is itself (`authn`), and how clients register themselves ([`crate::registration`]).
+
+pub mod logout;
+pub mod registration;
+
+pub use logout::LogoutRules;
+pub use registration::DynamicRegistration;
 
 mod answers;
 mod ciba;
@@ -93,6 +99,12 @@ pub struct ClientRecord {
     pub origin: Origin,
     /// When it was registered.
     pub created: UnixTime,
+    /// What it said about itself, if it registered itself.
+    #[serde(default)]
+    pub registration: DynamicRegistration,
+    /// What happens around signing out.
+    #[serde(default)]
+    pub logout: LogoutRules,
 }
 
 impl ClientRecord {
@@ -130,6 +142,8 @@ impl ClientRecord {
             answers: AnswerRules::default(),
             origin: Origin::Script,
             created: now,
+            registration: DynamicRegistration::default(),
+            logout: LogoutRules::default(),
         }
     }
 
@@ -201,7 +215,14 @@ impl ClientRecord {
         if !self.delegation.trust_domains.is_empty() && self.id.as_str().contains(',') {
             return Err(RegistrationError::WorkloadName);
         }
-        for uri in &self.redirect_uris {
+        if self.id.document_url().is_some() != (self.origin == Origin::Document) {
+            return Err(RegistrationError::LooksLikeDocument);
+        }
+        for uri in self
+            .redirect_uris
+            .iter()
+            .chain(&self.logout.post_logout_redirect_uris)
+        {
             uri.check(self.application)?;
         }
         if self.grants.contains(&GrantType::AuthorizationCode) && self.redirect_uris.is_empty() {
@@ -453,6 +474,10 @@ pub enum ConsentRule {
 pub enum Origin {
     /// Declared in the configuration directory; scripts cannot change it.
     Configuration,
+    /// Made of the client's own metadata document, which its id is the address of.
+    Document,
+    /// It registered itself (RFC 7591).
+    Registered,
     /// Made through the control API.
     Script,
 }
@@ -471,6 +496,9 @@ pub enum RegistrationError {
         "a redirect URI must use https; a native client may use http on 127.0.0.1, [::1] or localhost"
     )]
     InsecureRedirectUri,
+    /// Such an id is the address of a document that says what the client is; nobody else may say it.
+    #[error("a client id must not be a URL: that is what ids of metadata documents look like")]
+    LooksLikeDocument,
     /// A `sub` must say for itself whether it is a person or a client (RFC 9068 §5).
     #[error("a client id must not be 32 hexadecimal digits: that is what user ids look like")]
     LooksLikeUser,

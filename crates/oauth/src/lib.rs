@@ -4,11 +4,12 @@
 //!
 //! - Records that the store keeps: [`client`], [`user`], [`session`], [`grant`], [`code`], [`refresh`], [`par`], [`tenant`], [`exchange`].
 //! - The authorization endpoint: [`authorize`]. The token endpoint: [`token`], which comes to an [`Issuance`]. The others: [`introspection`], [`revocation`],
-//!   [`userinfo`], [`metadata`].
+//!   [`userinfo`], [`metadata`], [`registration`], [`logout`].
 //! - What is asked for beside scopes: [`authorization_details`], [`claims_request`]. What is told of people: [`profile`], [`subject_identifier`].
 //! - [`security_profile`]: what FAPI 2.0 demands, and of whom. [`response_mode`]: how answers travel.
 //! - [`throttle`]: how often somebody may try to sign in.
 
+pub mod address;
 pub mod authentication;
 pub mod authorization_details;
 pub mod authorization_request;
@@ -27,6 +28,7 @@ mod fixture;
 pub mod grant;
 pub mod introspection;
 pub mod issuance;
+pub mod logout;
 pub mod metadata;
 pub mod par;
 mod parameter;
@@ -35,6 +37,7 @@ pub mod pkce;
 pub mod profile;
 pub mod redirect;
 pub mod refresh;
+pub mod registration;
 pub mod response_mode;
 pub mod revocation;
 pub mod security_profile;
@@ -47,6 +50,7 @@ pub mod totp;
 pub mod user;
 pub mod userinfo;
 
+pub use address::WebAddress;
 pub use authentication::{Authentication, AuthenticationMethod, achieved};
 pub use authorization_request::AuthorizationRequest;
 pub use binding::Binding;

@@ -9,7 +9,9 @@ use crate::client::GrantType;
 use crate::profile::Claim;
 use crate::response_mode::ResponseMode;
 use crate::security_profile::{Demand, SecurityProfile};
+use crate::tenant::RegistrationRules;
 use crate::tenant::TenantRecord;
+use crate::tenant::registration::{MetadataDocuments, RegistrationMode};
 use countersign_base::{Issuer, Tenant};
 use countersign_crypto::jose::{Algorithm, ContentEncryption, KeyManagement};
 use serde::Serialize;
@@ -70,6 +72,12 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     authorization_details_types_supported: Vec<String>,
     tls_client_certificate_bound_access_tokens: bool,
+    end_session_endpoint: String,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
+    client_id_metadata_document_supported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mtls_endpoint_aliases: Option<MtlsAliases>,
 }
@@ -203,6 +211,11 @@ impl Metadata {
             claims_parameter_supported: true,
             authorization_details_types_supported: Vec::new(),
             tls_client_certificate_bound_access_tokens: mtls.is_some(),
+            end_session_endpoint: at("/logout"),
+            backchannel_logout_supported: true,
+            backchannel_logout_session_supported: true,
+            client_id_metadata_document_supported: false,
+            registration_endpoint: None,
             mtls_endpoint_aliases: mtls.map(|origin| MtlsAliases::new(issuer, origin)),
             issuer: issuer.clone(),
         }
@@ -214,6 +227,16 @@ impl Metadata {
     #[must_use]
     pub fn with_detail_types(mut self, types: &DetailTypes) -> Self {
         self.authorization_details_types_supported = types.names().map(str::to_owned).collect();
+        self
+    }
+
+    /// With what a tenant lets clients do by themselves.
+    #[must_use]
+    pub fn with_registration(mut self, rules: &RegistrationRules) -> Self {
+        self.client_id_metadata_document_supported = rules.documents == MetadataDocuments::Accepted;
+        if rules.mode != RegistrationMode::Closed {
+            self.registration_endpoint = Some(format!("{}/register", self.issuer));
+        }
         self
     }
 }

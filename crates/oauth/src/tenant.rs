@@ -7,6 +7,9 @@ pub use trust::TenantTrust;
 pub mod branding;
 
 pub use branding::Branding;
+pub mod registration;
+
+pub use registration::RegistrationRules;
 
 use countersign_base::{Audience, Duration, Issuer, Role, Tenant};
 use serde::{Deserialize, Serialize};
@@ -43,6 +46,9 @@ pub struct TenantRecord {
     /// Whom it believes about its clients and people.
     #[serde(default)]
     pub trust: TenantTrust,
+    /// Which clients may register themselves.
+    #[serde(default)]
+    pub registration: RegistrationRules,
 }
 
 impl TenantRecord {
@@ -63,6 +69,7 @@ impl TenantRecord {
             detail_types: DetailTypes::none(),
             profile: SecurityProfile::Standard,
             trust: TenantTrust::nobody(),
+            registration: RegistrationRules::default(),
         }
     }
 

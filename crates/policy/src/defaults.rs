@@ -4,7 +4,7 @@
 pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
 
 /// The policies, by file name.
-pub const POLICIES: [(&str, &str); 6] = [
+pub const POLICIES: [(&str, &str); 7] = [
     ("account.cedar", include_str!("../policies/account.cedar")),
     (
         "administration.cedar",
@@ -12,6 +12,7 @@ pub const POLICIES: [(&str, &str); 6] = [
     ),
     ("exchange.cedar", include_str!("../policies/exchange.cedar")),
     ("issue.cedar", include_str!("../policies/issue.cedar")),
+    ("register.cedar", include_str!("../policies/register.cedar")),
     ("routes.cedar", include_str!("../policies/routes.cedar")),
     ("tenants.cedar", include_str!("../policies/tenants.cedar")),
 ];

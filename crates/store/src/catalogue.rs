@@ -1,8 +1,9 @@
 //! Every SQL statement of this program, written once, in the subset that SQLite and PostgreSQL share.
 //!
 //! A statement of a table that belongs to tenants names its tenant; the exceptions are of the kinds `sweep` (expiry, across
-//! tenants) and `across` (what the one sequencer and the nodes' own jobs read), and a test keeps the list. `lock` and `share` are
-//! reads whose rows stay as they are until the transaction ends: on PostgreSQL by a row lock, on SQLite because it has one writer.
+//! tenants), `across` and `claim` (what the one sequencer and the nodes' own jobs read), and a test keeps the list. `lock`, `share` and
+//! `claim` are reads whose rows stay as they are until the transaction ends: on PostgreSQL by a row lock, on SQLite because it has one
+//! writer. A `claim` passes over rows that somebody else holds.
 //! `batch` writes many rows that come as one JSON array: the two engines unfold it by functions of their own.
 
 /// One statement.
@@ -80,6 +81,15 @@ macro_rules! statement {
             sqlite: $sql,
         }
     };
+    (claim, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::AllTenants,
+            postgres: concat!($sql, " FOR UPDATE SKIP LOCKED"),
+            sqlite: $sql,
+        }
+    };
     (lock, $reach:ident, $table:expr, $name:expr, $sql:literal) => {
         Statement {
             table: $table,
@@ -112,6 +122,7 @@ catalogue! {
     clients: Tenant {
         FIND = plain "SELECT record FROM clients WHERE tenant = $1 AND client = $2";
         HOLD = share "SELECT record FROM clients WHERE tenant = $1 AND client = $2";
+        LOCK = lock "SELECT record FROM clients WHERE tenant = $1 AND client = $2";
         LIST = plain "SELECT record FROM clients WHERE tenant = $1 AND client > $2 ORDER BY client LIMIT $3";
         PUT = plain "INSERT INTO clients (tenant, client, record, changed_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, client) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at";
         ADD = plain "INSERT INTO clients (tenant, client, record, changed_at) VALUES ($1, $2, $3, $4)";
@@ -202,6 +213,7 @@ catalogue! {
     grants: Tenant {
         FIND = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
         LOCK = lock "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
+        OF_SESSION = plain "SELECT DISTINCT client FROM grants WHERE tenant = $1 AND user_id = $2 AND session_id = $3 ORDER BY client LIMIT $4";
         OF_USER = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY grant_id LIMIT $4";
         OF_USER_AND_CLIENT = plain "SELECT grant_id FROM grants WHERE tenant = $1 AND user_id = $2 AND client = $3 AND revoked_at IS NULL AND expires_at > $4 ORDER BY grant_id";
         PUT = plain "INSERT INTO grants (tenant, grant_id, client, user_id, session_id, record, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, grant_id) DO UPDATE SET record = excluded.record, expires_at = excluded.expires_at";
@@ -343,6 +355,19 @@ catalogue! {
         OF_USER = plain "SELECT session_id FROM upstream_sessions WHERE tenant = $1 AND provider = $2 AND user_id = $3 ORDER BY session_id LIMIT $4";
         REMOVE = plain "DELETE FROM upstream_sessions WHERE tenant = $1 AND session_id = $2";
         SWEEP = sweep "DELETE FROM upstream_sessions WHERE (tenant, session_id) IN (SELECT tenant, session_id FROM upstream_sessions WHERE expires_at < $1 LIMIT $2)";
+    }
+
+    /// What is to be delivered elsewhere.
+    deliveries: Tenant {
+        ADD = plain "INSERT INTO deliveries (tenant, delivery_id, kind, destination, record, state, attempts, due_at, created_at, deadline_at, kept_until) VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $8, $9) ON CONFLICT (tenant, delivery_id) DO NOTHING";
+        DEAD = plain "UPDATE deliveries SET state = 'dead', reason = $3, lease = NULL WHERE tenant = $1 AND delivery_id = $2 AND lease = $4";
+        DONE = plain "DELETE FROM deliveries WHERE tenant = $1 AND delivery_id = $2 AND lease = $3";
+        DUE = claim "SELECT tenant, delivery_id, kind, destination, record, attempts, deadline_at, kept_until FROM deliveries WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at LIMIT $2";
+        LATER = plain "UPDATE deliveries SET due_at = $3, reason = $4, lease = NULL WHERE tenant = $1 AND delivery_id = $2 AND lease = $5";
+        LEASE = plain "UPDATE deliveries SET due_at = $3, attempts = attempts + 1, lease = $4 WHERE tenant = $1 AND delivery_id = $2";
+        LIST = plain "SELECT delivery_id, kind, destination, state, attempts, due_at, reason FROM deliveries WHERE tenant = $1 AND delivery_id > $2 ORDER BY delivery_id LIMIT $3";
+        SWEEP = sweep "DELETE FROM deliveries WHERE (tenant, delivery_id) IN (SELECT tenant, delivery_id FROM deliveries WHERE kept_until < $1 LIMIT $2)";
+        WAITING = plain "SELECT COUNT(*) FROM (SELECT delivery_id FROM deliveries WHERE tenant = $1 AND destination = $2 AND state = 'waiting' LIMIT $3) AS waiting";
     }
 
     /// Keys of people, under which what is personal about them is sealed.

@@ -7,18 +7,22 @@
 
 pub mod audit;
 pub mod catalogue;
+mod deliver;
 mod details;
 mod engine;
 mod error;
+mod logout;
 mod outbox;
 mod record;
 mod replay;
+mod revise;
 mod spend;
 mod store;
 mod sweep;
 pub mod tables;
 mod write;
 
+pub use deliver::{Lease, Settlement};
 pub use details::{DetailError, Details, Keks};
 pub use engine::{Connection, StoreOptions, StoreUrl, Transaction};
 pub use error::{Constraint, StoreError};
@@ -31,8 +35,9 @@ pub use store::Store;
 pub use sweep::{Sweep, Swept};
 pub use tables::authenticators::AuthenticatorChange;
 pub use tables::decoupled_requests::NewDecoupled;
+pub use tables::deliveries::{Delivery, DeliveryId, NewDelivery};
 pub use tables::one_time::{
-    AuthReqId, AuthorizationCode, DeviceCode, HandleHash, Kind, NewOneTime, OneTime,
-    PasskeyChallenge, RequestUri, UpstreamState, UserCode,
+    AuthReqId, AuthorizationCode, DeviceCode, HandleHash, InitialAccessToken, Kind, NewOneTime,
+    OneTime, PasskeyChallenge, RequestUri, UpstreamState, UserCode,
 };
 pub use write::Write;

@@ -268,7 +268,7 @@ async fn spend_jtis(
 }
 
 /// Carries out a judgement: its writes and its event, in the transaction it was made in.
-async fn settle<P, E>(
+pub(crate) async fn settle<P, E>(
     tx: &mut Transaction,
     tenant: &Tenant,
     judged: Judged<P, E>,

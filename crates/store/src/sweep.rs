@@ -1,7 +1,7 @@
 //! Expiry, off the request path: small deletes, each its own unit, never one large one.
 
 use crate::catalogue::{
-    Statement, access_tokens, assertions, decoupled_requests, event_details, exchanges,
+    Statement, access_tokens, assertions, decoupled_requests, deliveries, event_details, exchanges,
     grant_assertions, grants, one_time, refresh_families, revocations, sessions, throttle,
     upstream_sessions,
 };
@@ -41,6 +41,10 @@ impl Sweep {
         Self {
             statement: &decoupled_requests::SWEEP,
             kept: KEPT_AFTER_EXPIRY,
+        },
+        Self {
+            statement: &deliveries::SWEEP,
+            kept: Duration::ZERO,
         },
         Self {
             statement: &event_details::SWEEP,

@@ -10,6 +10,7 @@ pub mod authenticators;
 pub mod clients;
 pub mod consents;
 pub mod decoupled_requests;
+pub mod deliveries;
 pub mod event_details;
 pub mod exchanges;
 pub mod grant_assertions;

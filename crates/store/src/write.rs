@@ -1,18 +1,20 @@
 //! What a unit changes, as data: a pure `judge` returns a list of these, and the store carries them out in its transaction.
 
+use crate::logout;
 use crate::tables::access_tokens::{self, NewAccessToken};
 use crate::tables::authenticators::AuthenticatorChange;
 use crate::tables::clients::Removed;
 use crate::tables::decoupled_requests::NewDecoupled;
+use crate::tables::deliveries::{NewDelivery, Queued};
 use crate::tables::event_details::EventDetail;
 use crate::tables::one_time::NewOneTime;
 use crate::tables::revocations::Revoked;
 use crate::tables::signing_keys::SigningKeyRecord;
 use crate::tables::upstream_sessions::UpstreamSession;
 use crate::tables::{
-    PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, event_details, exchanges,
-    grants, identity_providers, one_time, refresh_families, revocations, sessions, signing_keys,
-    tenants, upstream_links, upstream_sessions, user_groups, users,
+    PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, deliveries, event_details,
+    exchanges, grants, identity_providers, one_time, refresh_families, revocations, sessions,
+    signing_keys, tenants, upstream_links, upstream_sessions, user_groups, users,
 };
 use crate::{StoreError, Transaction};
 use countersign_audit::Record;
@@ -52,6 +54,8 @@ pub enum Write {
     Authenticator(AuthenticatorChange),
     /// What the authorization server's protocol decided.
     Apply(Box<Change>),
+    /// Something to be delivered elsewhere, once this is committed.
+    Deliver(Box<NewDelivery>),
     /// The sealed query of the event.
     Detail(EventDetail),
     /// The end of a session, with every token that came of it.
@@ -121,10 +125,14 @@ pub(crate) async fn apply(
                 crate::tables::authenticators::apply(tx, tenant, change, now).await?
             }
             Write::Apply(change) => self::change(tx, tenant, change).await?,
+            Write::Deliver(new) => {
+                let _queued: Queued = deliveries::add(tx, tenant, new, now).await?;
+            }
             Write::Detail(detail) => {
                 event_details::add_all(tx, &[(tenant.clone(), detail.clone())]).await?;
             }
             Write::EndSession(session) => {
+                logout::of_session(tx, tenant, *session, now).await?;
                 sessions::end(tx, tenant, *session, now).await?;
                 revocations::add(tx, tenant, &Revoked::Session(*session), now).await?;
             }
@@ -194,6 +202,8 @@ async fn end_user(
     user: UserId,
     now: UnixTime,
 ) -> Result<(), StoreError> {
+    // Before the sessions end: whoever is told is found by those that live.
+    logout::of_user(tx, tenant, user, now).await?;
     revocations::add(tx, tenant, &Revoked::User(user), now).await?;
     sessions::end_of_user(tx, tenant, user, now).await?;
     loop {

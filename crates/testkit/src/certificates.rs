@@ -42,6 +42,12 @@ impl TestAuthority {
         self.issue(&["localhost"], &[], CertificateUsage::Server)
     }
 
+    /// A server's certificate for these names.
+    #[must_use]
+    pub fn server_for(&self, names: &[&str]) -> IssuedCertificate {
+        self.issue(names, &[], CertificateUsage::Server)
+    }
+
     /// A client's certificate that carries `uri`.
     #[must_use]
     pub fn client(&self, uri: &str) -> IssuedCertificate {

@@ -1,6 +1,6 @@
 //! A whole fabric in a temporary directory, for the tests of whatever answers requests on it.
 
-use crate::FakeClock;
+use crate::{FakeClock, FakeInternet};
 use countersign_authn::dpop::NonceUse;
 use countersign_base::{Duration, Tenant};
 use countersign_control::{
@@ -21,6 +21,8 @@ pub struct TestFabric {
     pub fabric: Arc<Fabric>,
     /// The clock it lives by.
     pub clock: FakeClock,
+    /// The internet as it sees it.
+    pub internet: Arc<FakeInternet>,
     /// Its data directory.
     pub data: TempDir,
 }
@@ -94,6 +96,7 @@ impl TestFabric {
     ) -> Result<Self, StartError> {
         let hour = Duration::from_secs(3600);
         let rotation = RotationPolicy::new(hour, hour * 24 * 30, hour * 24, hour);
+        let internet = FakeInternet::new();
         let options = FabricOptions {
             data: data.path().to_owned(),
             store: StoreOptions::new(StoreUrl::Sqlite(data.path().join("state.db"))),
@@ -114,6 +117,7 @@ impl TestFabric {
             details_for: hour,
             foreign: Vec::new(),
             upstreams: Vec::new(),
+            outside: internet.client(),
             nonces: NonceUse::AfterStart,
             traces,
             progress: Box::new(|_| {}),
@@ -121,6 +125,7 @@ impl TestFabric {
         Ok(Self {
             fabric: Fabric::start(options).await?,
             clock,
+            internet,
             data,
         })
     }

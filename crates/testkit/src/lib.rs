@@ -7,6 +7,7 @@ mod clock;
 mod collector;
 mod fabric;
 mod identity_provider;
+mod internet;
 pub mod random;
 
 pub use certificates::TestAuthority;
@@ -14,4 +15,5 @@ pub use clock::{FakeClock, system_clock};
 pub use collector::{FakeCollector, ReceivedSpan};
 pub use fabric::{TestFabric, tenant};
 pub use identity_provider::FakeIdentityProvider;
+pub use internet::{FakeInternet, Heard, Said};
 pub use random::seeded;

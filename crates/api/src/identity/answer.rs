@@ -11,6 +11,7 @@ use countersign_authn::dpop::{DPOP_NONCE_HEADER, DpopRefusal};
 use countersign_authn::{Challenge, NoncePolicy, Refusal};
 use countersign_base::{Duration, RequestId};
 use countersign_oauth::authorize::PageError;
+use countersign_oauth::registration::RegistrationRefusal;
 use countersign_oauth::{ErrorCode, OAuthError, TenantRecord};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
@@ -35,8 +36,12 @@ pub(crate) enum Failure {
     Page(PageError),
     /// A refusal of a resource that takes access tokens.
     Resource(Box<Refusal>),
+    /// A registration was refused.
+    Registration(RegistrationRefusal),
     /// Too many attempts, and when to try again.
     Throttled(Duration),
+    /// Too many requests of one source, and when to try again.
+    TooManyRequests(Duration),
     /// The store, the log or a pool cannot serve now.
     Unavailable,
 }
@@ -67,7 +72,9 @@ impl Failure {
             Self::Page(PageError::UpstreamNobody) => "upstream_nobody",
             Self::Page(PageError::UpstreamUnavailable) => "upstream_unavailable",
             Self::Resource(refusal) => refusal.reason().as_str(),
+            Self::Registration(refusal) => refusal.reason(),
             Self::Throttled(_) => "too_many_attempts",
+            Self::TooManyRequests(_) => "too_many_requests",
         }
     }
 }
@@ -75,6 +82,12 @@ impl Failure {
 impl From<OAuthError> for Failure {
     fn from(error: OAuthError) -> Self {
         Self::OAuth(error)
+    }
+}
+
+impl From<RegistrationRefusal> for Failure {
+    fn from(refusal: RegistrationRefusal) -> Self {
+        Self::Registration(refusal)
     }
 }
 
@@ -197,7 +210,18 @@ fn render(tenant: Option<&TenantRecord>, id: RequestId, failure: Failure) -> Res
             refused.advice(),
         ),
         Failure::Resource(refusal) => resource(id, &refusal),
+        Failure::Registration(refusal) => registration(id, refusal),
         Failure::Throttled(after) => throttled(tenant, id, after),
+        Failure::TooManyRequests(after) => {
+            let mut response = error(
+                id,
+                StatusCode::TOO_MANY_REQUESTS,
+                "temporarily_unavailable",
+                "too many requests: try again later",
+            );
+            retry_after(&mut response, after);
+            response
+        }
         Failure::Unavailable => error(
             id,
             StatusCode::SERVICE_UNAVAILABLE,
@@ -326,10 +350,36 @@ fn throttled(tenant: Option<&TenantRecord>, id: RequestId, after: Duration) -> R
         "Too many attempts",
         "There were too many attempts to sign in. Wait a little, then try again.",
     );
+    retry_after(&mut response, after);
+    response
+}
+
+fn retry_after(response: &mut Response, after: Duration) {
     response.headers_mut().insert(
         header::RETRY_AFTER,
         HeaderValue::from(after.as_secs().max(1)),
     );
+}
+
+/// RFC 7591 §3.2.2; a credential that is refused is challenged (RFC 6750 §3).
+fn registration(id: RequestId, refusal: RegistrationRefusal) -> Response {
+    let status = match refusal {
+        RegistrationRefusal::Credential => StatusCode::UNAUTHORIZED,
+        RegistrationRefusal::Document(_)
+        | RegistrationRefusal::Host
+        | RegistrationRefusal::Metadata(_)
+        | RegistrationRefusal::Policy
+        | RegistrationRefusal::RedirectUri(_)
+        | RegistrationRefusal::Statement
+        | RegistrationRefusal::StatementUnapproved => StatusCode::BAD_REQUEST,
+    };
+    let mut response = error(id, status, refusal.code(), refusal.description());
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer error=\"invalid_token\""),
+        );
+    }
     response
 }
 

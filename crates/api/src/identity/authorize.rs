@@ -7,6 +7,7 @@ use super::answer::Failure;
 use super::body;
 use super::call::Call;
 use super::cookies;
+use super::documents;
 use super::own_page::{self, OwnPage};
 use super::par::requested;
 use super::record;
@@ -147,10 +148,7 @@ async fn registered(
     id: Option<ClientId>,
 ) -> Result<Arc<ClientRecord>, PageError> {
     let id = id.ok_or(PageError::ClientUnknown)?;
-    let client = identity
-        .fabric
-        .directory()
-        .client(&call.tenant.name, &id)
+    let client = documents::client(identity, call, &id)
         .await
         .map_err(|_| PageError::Unavailable)?;
     client
@@ -358,6 +356,7 @@ fn consent_page(
     let page = ConsentPage {
         client: client.name.as_str(),
         client_id: client.id.as_str(),
+        document: client.id.document_url().map(pages::host_of),
         host: pages::host_of(request.redirect_uri.as_str()),
         scopes: question
             .scopes()
@@ -495,8 +494,17 @@ pub(super) async fn issue(
         &record,
         record.expires,
     )?)];
+    // The row of a client that is a document comes first: the consent names it.
+    let row = documents::row(identity, call, &request.client).await?;
+    let known = row.is_some();
+    writes.extend(row);
     writes.extend(consent.map(|consent| Write::PutConsent(Box::new(consent))));
     commit(identity, call, ticket, writes, event).await?;
+    if known {
+        fabric
+            .directory()
+            .client_changed(&call.tenant.name, &request.client);
+    }
     let address = ReturnAddress::of(request, &call.tenant.issuer);
     deliver(identity, call, client, address.code(code))
 }

@@ -101,6 +101,15 @@ impl Call {
         }
     }
 
+    /// What stands behind `prefix` in the path below the tenant's.
+    pub(crate) fn below(&self, prefix: &str) -> Option<&str> {
+        let path = self.parts.uri.path();
+        let path = path
+            .strip_prefix(&tenant_path(&self.tenant.name))
+            .unwrap_or(path);
+        path.strip_prefix(prefix)
+    }
+
     /// The path of another endpoint of the same tenant.
     pub(crate) fn path_of(&self, endpoint: &str) -> String {
         format!("{}{endpoint}", tenant_path(&self.tenant.name))

@@ -3,6 +3,7 @@
 use super::Identity;
 use super::answer::Failure;
 use super::call::Call;
+use super::documents;
 use super::record;
 use countersign_authn::client::{
     self, AuthenticatedClient, ClientDemand, ClientRequest, ClientRules, Registration,
@@ -11,7 +12,7 @@ use countersign_authn::dpop::{self, ProofUse};
 use countersign_authn::trust::{AssertionFault, ClientTrust, ForeignKeyNeeded};
 use countersign_authn::{Form, KeyAnswer, Unspent};
 use countersign_base::{ClientId, Conditional, Tenant};
-use countersign_control::{Fabric, ForeignKey};
+use countersign_control::{Fabric, ForeignKey, Wanted};
 use countersign_crypto::x509::TrustAnchors;
 use countersign_oauth::{Binding, ClientRecord, OAuthError, SecurityProfile, TenantRecord};
 use std::collections::HashMap;
@@ -105,13 +106,11 @@ pub(super) async fn authenticate(
     let trust = identity.trusts.of(&call.tenant, fabric);
     let demand = demanded(identity, call, form, &trust).await?;
     let method = demand.method().name();
-    let record = fabric
-        .directory()
-        .client(&call.tenant.name, demand.client_id())
-        .await?;
-    let registration = record
-        .as_ref()
-        .map(|record| identity.registrations.of(record));
+    let record = documents::client(identity, call, demand.client_id()).await?;
+    let registration = match &record {
+        Some(record) => Some(registration(identity, record, Wanted::Current).await),
+        None => None,
+    };
     let rules = ClientRules {
         audience: &call.tenant.issuer,
         secrets: &fabric.secrets().client_secret_key(&call.tenant.name),
@@ -142,6 +141,34 @@ pub(super) async fn authenticate(
             record::client_refused(identity, call, known, method, refusal.reason().as_str())?;
             Err(refusal.into())
         }
+    }
+}
+
+/// A client's registration, with its keys fetched if it registered only where they are.
+async fn registration(
+    identity: &Identity,
+    record: &Arc<ClientRecord>,
+    wanted: Wanted,
+) -> Arc<Registration> {
+    let parsed = identity.registrations.of(record);
+    let Some(address) = &record.registration.jwks_uri else {
+        return parsed;
+    };
+    match parsed.method {
+        client::Method::Keys(_) => {
+            let keys = identity.fabric.client_keys().find(address, wanted).await;
+            Arc::new(Registration {
+                // Keys that cannot be had are none: nothing verifies under them.
+                method: client::Method::Keys(keys.unwrap_or_default()),
+                ..(*parsed).clone()
+            })
+        }
+        client::Method::Certificates(_)
+        | client::Method::PostedSecret(_)
+        | client::Method::Public
+        | client::Method::Secret(_)
+        | client::Method::TlsSubject(_)
+        | client::Method::Workload(_) => parsed,
     }
 }
 

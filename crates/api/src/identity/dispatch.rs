@@ -6,8 +6,8 @@ use super::answer::{Failure, finish};
 use super::call::{Call, source};
 use super::{
     Door, Identity, account, authorize, backchannel, brand, consent, device, device_authorization,
-    introspect, logout, metadata, par, record, requests, revocations, revoke, sign_in, token,
-    upstream, userinfo,
+    introspect, logout, metadata, par, record, register, requests, revocations, revoke, sign_in,
+    token, upstream, userinfo,
 };
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -55,6 +55,8 @@ pub enum Credential {
     ConfidentialClient,
     /// Nothing: the answer is public, or a page that asks.
     Nothing,
+    /// A token of the registration endpoint.
+    RegistrationToken,
 }
 
 /// Every endpoint. A new one needs a row in the authorization matrix.
@@ -194,7 +196,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/logout",
-        methods: &[Method::GET],
+        methods: &[Method::GET, Method::POST],
         credential: Credential::Nothing,
         doors: Doors::Browser,
         handler: |i, c| Box::pin(logout::page(i, c)),
@@ -226,6 +228,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
         credential: Credential::BrowserForm,
         doors: Doors::Browser,
         handler: |i, c| Box::pin(requests::answer(i, c)),
+    },
+    Endpoint {
+        path: "/register",
+        methods: &[Method::POST],
+        credential: Credential::RegistrationToken,
+        doors: Doors::Both,
+        handler: |i, c| Box::pin(register::register(i, c)),
+    },
+    Endpoint {
+        path: "/register/{client}",
+        methods: &[Method::GET, Method::PUT, Method::DELETE],
+        credential: Credential::RegistrationToken,
+        doors: Doors::Both,
+        handler: |i, c| Box::pin(register::manage(i, c)),
     },
     Endpoint {
         path: "/revocations",

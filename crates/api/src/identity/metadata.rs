@@ -19,7 +19,8 @@ pub(super) async fn document(identity: Arc<Identity>, call: Call) -> Result<Resp
         &algorithms,
         identity.options.mtls_origin.as_deref(),
     )
-    .with_detail_types(&call.tenant.detail_types);
+    .with_detail_types(&call.tenant.detail_types)
+    .with_registration(&call.tenant.registration);
     let mut response = json(StatusCode::OK, &document);
     response.headers_mut().insert(header::CACHE_CONTROL, CACHE);
     Ok(response)

@@ -57,6 +57,7 @@ fn labels_and_buttons_are_those_of_the_contract() {
     let page = ConsentPage {
         client: "Portal",
         client_id: "portal",
+        document: None,
         host: "portal.example".to_owned(),
         scopes: vec![explain("openid"), explain("orders:read")],
         audiences: vec!["https://orders.example"],
@@ -87,6 +88,7 @@ fn labels_and_buttons_are_those_of_the_contract() {
     let page = SignOutPage {
         action: "/logout/confirm".to_owned(),
         ticket: "t",
+        client: None,
     }
     .render()
     .unwrap();

@@ -5,14 +5,19 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_api::identity::{Door, IdentityOptions, router};
+use countersign_audit::Code;
+use countersign_audit::event::KeyCreated;
 use countersign_base::{Audience, Duration, Secret, Tenant};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, ClientAssertion, DpopProof, SigningKey};
 use countersign_oauth::client::{Application, ConsentRule, Origin};
+use countersign_oauth::registration::InitialAccess;
+use countersign_oauth::tenant::registration::RegistrationMode;
 use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord, UserRecord};
 use countersign_policy::defaults;
+use countersign_store::{InitialAccessToken, NewOneTime, Write};
 use countersign_testkit::TestFabric;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -99,6 +104,20 @@ impl Server {
         policies.push(("more.cedar", text));
         Self::on(
             TestFabric::with_policies(declared(), &policies)
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// As both [`Server::with`] and [`Server::with_policy`].
+    pub(crate) async fn with_policy_and(text: &str, change: impl FnOnce(&mut Declared)) -> Self {
+        let mut declared = declared();
+        change(&mut declared);
+        let mut policies = countersign_policy::defaults::POLICIES.to_vec();
+        policies.push(("more.cedar", text));
+        Self::on(
+            TestFabric::with_policies(declared, &policies)
                 .await
                 .unwrap(),
         )
@@ -196,6 +215,53 @@ impl Server {
         reply.json()["active"].as_bool().unwrap()
     }
 
+    /// A JSON request.
+    pub(crate) async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        bearer: Option<&str>,
+        body: &Value,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        self.send(request.body(Body::from(body.to_string())).unwrap())
+            .await
+    }
+
+    /// A token for one registration, as an administrator makes it.
+    pub(crate) async fn initial_access_token(&self, tenant: &str) -> String {
+        let (fabric, tenant) = (&self.fabric.fabric, tenant.parse::<Tenant>().unwrap());
+        let (token, now) = (fabric.random().token(), fabric.now());
+        let handle = fabric
+            .secrets()
+            .handle::<InitialAccessToken>(&tenant, token.expose());
+        let expires = now.plus(Duration::from_secs(600));
+        let record = InitialAccess {
+            tenant: tenant.clone(),
+            expires,
+        };
+        let row = NewOneTime::new::<InitialAccessToken>(&handle, &record, expires).unwrap();
+        let event = KeyCreated {
+            algorithm: Code::of("test"),
+            kid: "test".parse().unwrap(),
+            purpose: Code::of("test"),
+        };
+        let event = fabric.recorder().about_event(&tenant, None, event);
+        let writes = vec![Write::AddOneTime(row)];
+        let _receipt = fabric
+            .store()
+            .change(&tenant, writes, event, now)
+            .await
+            .unwrap();
+        token.expose().clone()
+    }
+
     pub(crate) fn now(&self) -> i64 {
         self.fabric.fabric.now().0
     }
@@ -282,7 +348,7 @@ pub(crate) fn assertion_key() -> SigningKey<ClientAssertion> {
     SigningKey::from_pkcs8(Algorithm::Es256, "batch-1".parse().unwrap(), &pkcs8).unwrap()
 }
 
-fn audience(text: &str) -> Audience {
+pub(crate) fn audience(text: &str) -> Audience {
     text.parse().unwrap()
 }
 
@@ -310,7 +376,7 @@ pub(crate) fn client(
     }
 }
 
-fn portal(tenant: &Tenant, secret: &str) -> DeclaredClient {
+pub(crate) fn portal(tenant: &Tenant, secret: &str) -> DeclaredClient {
     client(tenant, "portal", Some(secret), |client| {
         client.grants = [
             GrantType::AuthorizationCode,
@@ -359,7 +425,11 @@ pub(crate) fn declared() -> Declared {
     clients.extend(super::request_objects::clients());
     Declared {
         tenants: vec![
-            TenantRecord::new(default.clone(), ISSUER.parse().unwrap()),
+            tenant_with(&default, |tenant| {
+                tenant.registration.mode = RegistrationMode::InitialAccessToken;
+                tenant.registration.scopes = "openid orders:read".parse().unwrap();
+                tenant.registration.audiences = [audience(ORDERS)].into();
+            }),
             TenantRecord::new(acme.clone(), format!("{ISSUER}/t/acme").parse().unwrap()),
             super::request_objects::tenant(),
         ],
@@ -374,7 +444,13 @@ pub(crate) fn declared() -> Declared {
     }
 }
 
-fn person(tenant: &Tenant, name: &str) -> DeclaredUser {
+fn tenant_with(name: &Tenant, change: impl FnOnce(&mut TenantRecord)) -> TenantRecord {
+    let mut tenant = TenantRecord::new(name.clone(), ISSUER.parse().unwrap());
+    change(&mut tenant);
+    tenant
+}
+
+pub(crate) fn person(tenant: &Tenant, name: &str) -> DeclaredUser {
     let record = UserRecord {
         id: countersign_base::UserId::from_bytes([0; 16]),
         tenant: tenant.clone(),

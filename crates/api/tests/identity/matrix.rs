@@ -82,6 +82,8 @@ const MATRIX: &[Row] = &[
     public("/requests", 200),
     form("/requests/answer"),
     client("/revocations"),
+    client("/register"),
+    client("/register/{client}"),
     client("/revoke"),
     form("/sign-in"),
     form("/sign-in/upstream"),
@@ -169,6 +171,10 @@ async fn authz_matrix() {
         let bearer = |token: &str| format!("Bearer {token}");
         let (bad, wrong_tenant) = match endpoint.credential {
             Credential::AccessToken => (bearer("bad"), bearer(&tokens.wrong_tenant)),
+            Credential::RegistrationToken => {
+                let elsewhere = server.initial_access_token("acme").await;
+                (bearer("bad"), bearer(&elsewhere))
+            }
             Credential::BrowserForm
             | Credential::Client
             | Credential::ConfidentialClient

@@ -218,6 +218,21 @@ fn administration_events() -> Vec<Event> {
             reason: Some(code()),
         }
         .into(),
+        DeliveryEnded {
+            attempts: many,
+            delivery: text(),
+            destination: text(),
+            kind: code(),
+            outcome: code(),
+            reason: Some(code()),
+        }
+        .into(),
+        RegistrationRefused {
+            client: Some(client()),
+            error: code(),
+            reason: code(),
+        }
+        .into(),
         TenantAdded {
             by: by(),
             name: "t".repeat(32).parse::<Tenant>().unwrap(),
@@ -341,6 +356,7 @@ fn what_changes_rights_has_reserved_space() {
         "introspected",
         "outcome",
         "refusals.counted",
+        "registration.refused",
         "upstream.returned",
         "user_code.refused",
     ];

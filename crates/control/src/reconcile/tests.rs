@@ -88,6 +88,7 @@ async fn start(data: &std::path::Path, declared: Declared) -> Arc<Fabric> {
         details_for: HOUR,
         foreign: Vec::new(),
         upstreams: Vec::new(),
+        outside: countersign_testkit::FakeInternet::new().client(),
         nonces: NonceUse::AfterStart,
         traces: crate::TraceOptions::default(),
         progress: Box::new(|_| {}),

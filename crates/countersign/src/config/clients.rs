@@ -11,10 +11,11 @@ use countersign_authn::client::{NotATlsSubject, TlsSubject};
 use countersign_authn::trust::{IssuerName, SecretInBody};
 use countersign_base::{Audience, Bounded, ClientId, Scope, Tenant};
 use countersign_oauth::SecurityProfile;
+use countersign_oauth::WebAddress;
 use countersign_oauth::client::delegation::DelegationRules;
 use countersign_oauth::client::{
     AccessTokenFormat, AnswerRules, Application, BindingRule, CibaRules, ConsentRule, GrantType,
-    PushedRequestRule, RefreshRule, TokenRules,
+    LogoutRules, PushedRequestRule, RefreshRule, TokenRules,
 };
 use countersign_oauth::redirect::RedirectUri;
 use countersign_oauth::subject_identifier::{Sector, SubjectType};
@@ -84,6 +85,11 @@ pub struct RawClient {
     /// `[clients.answers]`: encrypted ID tokens, userinfo and introspection.
     #[serde(default)]
     answers: AnswerRules,
+    /// Where a browser may be sent after signing out.
+    #[serde(default)]
+    post_logout_redirect_uris: BTreeSet<RedirectUri>,
+    /// Where logout tokens are sent.
+    backchannel_logout_uri: Option<WebAddress>,
 }
 
 /// Where a client puts its secret.
@@ -159,6 +165,8 @@ pub struct ClientSection {
     pub token_rules: TokenRules,
     /// How answers about people and tokens come to it.
     pub answers: AnswerRules,
+    /// What it registers about signing out.
+    pub logout: LogoutRules,
 }
 
 pub(crate) fn check(
@@ -322,6 +330,11 @@ fn check_one(
             subject_type: client.subject_type.unwrap_or_default(),
         },
         answers: client.answers,
+        logout: LogoutRules {
+            post_logout_redirect_uris: client.post_logout_redirect_uris,
+            backchannel_uri: client.backchannel_logout_uri,
+            ..LogoutRules::default()
+        },
     })
 }
 

@@ -7,12 +7,14 @@ pub mod audit;
 pub mod branding;
 pub mod ciba;
 pub mod clients;
+pub mod egress;
 pub mod error;
 pub mod groups;
 pub mod identity_providers;
 pub mod keys;
 pub mod listeners;
 pub mod policies;
+pub mod registration;
 pub mod requests;
 pub mod routes;
 pub mod span;
@@ -49,6 +51,7 @@ struct Raw {
     upstreams: Vec<upstreams::RawUpstream>,
     policies: policies::PoliciesSection,
     audit: audit::AuditSection,
+    egress: egress::RawEgress,
     telemetry: telemetry::RawTelemetry,
 }
 
@@ -83,6 +86,8 @@ pub struct Config {
     pub policies: policies::PoliciesSection,
     /// `[audit]`
     pub audit: audit::AuditSection,
+    /// `[egress]`
+    pub egress: egress::EgressSection,
     /// `[telemetry]`
     pub telemetry: telemetry::TelemetrySection,
 }
@@ -194,6 +199,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         upstreams,
         policies: raw.policies,
         audit: raw.audit,
+        egress: egress::check(raw.egress, mistakes),
         telemetry: telemetry::check(raw.telemetry, mistakes),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::branding::BrandingSection;
 use super::error::Mistakes;
+use super::registration::{self, RawRegistration, RegistrationSection};
 use countersign_authn::access_token::DetailType;
 use countersign_authn::trust::SecretInBody;
 use countersign_base::{Audience, Bounded, Issuer, Role, Tenant};
@@ -26,6 +27,8 @@ pub struct RawTenant {
     /// What tokens for an audience say about their subject; an audience that is not listed sees nothing but `sub`.
     #[serde(default)]
     audiences: Vec<RawRelease>,
+    /// Which clients may register themselves.
+    registration: Option<Spanned<RawRegistration>>,
     /// How its pages look.
     #[serde(default)]
     branding: BrandingSection,
@@ -73,6 +76,8 @@ pub struct TenantSection {
     pub profile: SecurityProfile,
     /// What tokens for each audience say about their subject.
     pub audiences: BTreeMap<Audience, ClaimRelease>,
+    /// Which clients may register themselves.
+    pub registration: RegistrationSection,
     /// How its pages look.
     pub branding: BrandingSection,
     /// The types of authorization details that clients may ask for.
@@ -135,6 +140,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             detail_types,
             client_ca: tenant.client_ca,
             client_secret_post: tenant.client_secret_post,
+            registration: registration::check(tenant.registration, mistakes),
         });
     }
     if !tenants.iter().any(|tenant| tenant.name.is_default()) {
@@ -149,6 +155,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
                 detail_types: Vec::new(),
                 client_ca: None,
                 client_secret_post: SecretInBody::Refused,
+                registration: RegistrationSection::default(),
             },
         );
     }

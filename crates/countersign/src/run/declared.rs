@@ -5,6 +5,7 @@ use crate::config::clients::{ClientCredential, ClientSection, SecretPlace};
 use crate::config::error::ConfigError;
 use crate::config::groups::GroupSection;
 use crate::config::policies::BuiltIn;
+use crate::config::registration::RegistrationSection;
 use crate::config::tenants::{DetailTypeSection, TenantSection};
 use crate::config::users::UserSection;
 use crate::config::{Config, FILE};
@@ -16,6 +17,7 @@ use countersign_crypto::x509::PeerCertificate;
 use countersign_oauth::SecurityProfile;
 use countersign_oauth::authorization_details::{DetailTypes, RegisteredType};
 use countersign_oauth::client::Origin;
+use countersign_oauth::tenant::registration::{RegistrationRules, SoftwareIssuer};
 use countersign_oauth::{
     ClientAuthentication, ClientRecord, GroupRecord, TenantRecord, UserRecord,
 };
@@ -42,6 +44,13 @@ pub(super) fn declared(
                 record.audiences = tenant.audiences.clone();
                 match tenant.branding.read(&config.dir) {
                     Ok(branding) => record.branding = branding,
+                    Err(message) => errors.push(ConfigError::in_file(
+                        &file,
+                        format!("tenant `{}`: {message}", tenant.name),
+                    )),
+                }
+                match registration(config, &tenant.registration) {
+                    Ok(rules) => record.registration = rules,
                     Err(message) => errors.push(ConfigError::in_file(
                         &file,
                         format!("tenant `{}`: {message}", tenant.name),
@@ -151,6 +160,27 @@ fn declared_group(group: &GroupSection) -> GroupRecord {
     }
 }
 
+fn registration(
+    config: &Config,
+    section: &RegistrationSection,
+) -> Result<RegistrationRules, String> {
+    let mut software_issuers = Vec::new();
+    for (issuer, path) in &section.software_issuers {
+        software_issuers.push(SoftwareIssuer {
+            issuer: issuer.clone(),
+            jwks: read_jwks(&config.dir.join(path))?,
+        });
+    }
+    Ok(RegistrationRules {
+        mode: section.mode,
+        documents: section.documents,
+        scopes: section.scopes.iter().cloned().collect(),
+        audiences: section.audiences.clone(),
+        hosts: section.hosts.clone(),
+        software_issuers,
+    })
+}
+
 fn declared_user(
     config: &Config,
     user: &UserSection,
@@ -241,6 +271,7 @@ fn declared_client(
     };
     record.consent = client.consent;
     record.ciba = client.ciba.clone();
+    record.logout = client.logout.clone();
     if let Some(lifetime) = client.access_token_lifetime {
         record.access_token_lifetime = u32::try_from(lifetime.0.as_secs()).unwrap_or(u32::MAX);
     }

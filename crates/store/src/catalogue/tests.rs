@@ -22,6 +22,8 @@ const ACROSS: &[(&str, &str)] = &[
     ("audit_outbox", "REMOVE_ALL"),
     ("audit_outbox", "WAITING"),
     ("event_details", "ADD_ALL"),
+    ("deliveries", "DUE"),
+    ("deliveries", "SWEEP"),
     ("event_details", "SWEEP"),
     ("known_browsers", "SWEEP"),
     ("throttle", "SWEEP"),
@@ -85,7 +87,10 @@ fn both_dialects_differ_in_the_row_lock_alone() {
     for statement in STATEMENTS.iter().filter(|statement| !unfolds(statement)) {
         let rest = statement.postgres.strip_prefix(statement.sqlite);
         assert!(
-            matches!(rest, Some("" | " FOR UPDATE" | " FOR SHARE")),
+            matches!(
+                rest,
+                Some("" | " FOR UPDATE" | " FOR SHARE" | " FOR UPDATE SKIP LOCKED")
+            ),
             "{}.{}",
             statement.table,
             statement.name

@@ -36,6 +36,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0003_grant_assertions.sql"),
     },
     Migration {
+        version: 4,
+        name: "deliveries",
+        sql: include_str!("../../migrations/sqlite/0004_deliveries.sql"),
+    },
+    Migration {
         version: 5,
         name: "decoupled",
         sql: include_str!("../../migrations/sqlite/0005_decoupled.sql"),
@@ -73,6 +78,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 3,
         name: "grant_assertions",
         sql: include_str!("../../migrations/postgres/0003_grant_assertions.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "deliveries",
+        sql: include_str!("../../migrations/postgres/0004_deliveries.sql"),
     },
     Migration {
         version: 5,

@@ -75,6 +75,15 @@ pub(crate) async fn hold(
     read(tx, &sql::HOLD, tenant, client).await
 }
 
+/// The client of this id, which nobody else changes until the transaction ends.
+pub(crate) async fn lock(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<Option<ClientRecord>, StoreError> {
+    read(tx, &sql::LOCK, tenant, client).await
+}
+
 async fn read(
     connection: &mut Connection,
     statement: &'static Statement,

@@ -2,11 +2,11 @@
 //!
 //! Whether a grant is revoked is a column that is only ever set, never cleared; the record read back follows it.
 
-use super::{decode, encode, page, refresh_families};
+use super::{decode, encode, page, parsed, refresh_families};
 use crate::catalogue::{Statement, grants as sql};
 use crate::engine::{Row, args};
 use crate::{Connection, StoreError, Transaction};
-use countersign_base::{ClientId, GrantId, Tenant, UnixTime, UserId};
+use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::GrantRecord;
 
 /// Adds or replaces a grant. A grant that was revoked stays revoked.
@@ -111,6 +111,30 @@ pub(crate) async fn of_user_and_client(
         .await?;
     rows.iter()
         .map(|row| Ok(GrantId::from_u64(row.get::<i64>(0)?.cast_unsigned())))
+        .collect()
+}
+
+/// The clients that got a grant in a session, live or not.
+pub async fn clients_of_session(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    user: UserId,
+    session: SessionId,
+    limit: u16,
+) -> Result<Vec<ClientId>, StoreError> {
+    let rows = connection
+        .fetch_all(
+            &sql::OF_SESSION,
+            args![
+                tenant.as_str(),
+                user.as_bytes(),
+                session.as_u64().cast_signed(),
+                page(limit)
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| parsed("grants", &row.get::<String>(0)?))
         .collect()
 }
 

@@ -10,6 +10,7 @@ use crate::{Connection, StoreError, Transaction};
 use countersign_base::{Duration, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
 use countersign_federation::PendingLogin;
+use countersign_oauth::registration::InitialAccess;
 use countersign_oauth::{CodeRecord, PushedRequest, Taken};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,6 +72,8 @@ kinds! {
     AuthorizationCode = "authorization_code" => CodeRecord;
     /// The challenge of a passkey's ceremony; the row is added when it is answered, and a second one conflicts.
     PasskeyChallenge = "passkey_challenge" => ();
+    /// A token with which one client may register itself (RFC 7591 §3), made by an administrator.
+    InitialAccessToken = "initial_access_token" => InitialAccess;
     /// The `request_uri` of a pushed authorization request (RFC 9126 §2.2).
     RequestUri = "request_uri" => PushedRequest;
     /// The `state` of a sign-in at another provider (OpenID Connect Core §3.1.2.1).

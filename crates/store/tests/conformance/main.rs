@@ -13,6 +13,7 @@ mod access_tokens;
 mod assertions;
 mod crash;
 mod decoupled;
+mod deliveries;
 mod fixture;
 mod grant_assertions;
 mod nodes;

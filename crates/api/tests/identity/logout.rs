@@ -1,0 +1,356 @@
+//! Signing out: begun by a client, told to clients.
+
+use super::browser::{Browser, Form, query};
+use super::flow::{redeem, text};
+use super::harness::{ISSUER, Key, Reply, Server, claims, escape};
+use countersign_control::deliveries::deliver_due;
+use countersign_crypto::jose::{Algorithm, sign_jwt};
+use countersign_crypto::signing::{self, IdToken, SigningKey};
+use countersign_oauth::client::LogoutRules;
+use countersign_store::tables::deliveries;
+use countersign_testkit::Said;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+const BYE: &str = "https://portal.test/bye";
+
+async fn server() -> Server {
+    Server::with_declared(|declared| {
+        declared.clients[0].record.logout = LogoutRules {
+            post_logout_redirect_uris: [BYE.parse().unwrap()].into(),
+            backchannel_uri: Some("https://portal.test/backchannel".parse().unwrap()),
+            ..LogoutRules::default()
+        };
+    })
+    .await
+}
+
+/// A browser in which alice is signed in to the portal, and what the portal got.
+async fn signed_in(server: &Server) -> (Browser, Reply) {
+    let mut browser = Browser::default();
+    let code = browser.code(server, "").await;
+    let tokens = server.token(&redeem(&code), None).await;
+    assert_eq!(tokens.status, StatusCode::OK, "{tokens:?}");
+    (browser, tokens)
+}
+
+fn logout(parameters: &[(&str, &str)]) -> String {
+    let fields: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escape(value)))
+        .collect();
+    format!("/logout?{}", fields.join("&"))
+}
+
+async fn is_signed_in(browser: &mut Browser, server: &Server) -> bool {
+    let reply = browser
+        .get(server, &format!("/authorize?{}", query("prompt=none")))
+        .await;
+    match reply.redirected("error").as_deref() {
+        None => true,
+        Some("login_required") => false,
+        Some(other) => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn lo_6_lo_10_r58_a_client_signs_its_person_out_and_gets_them_back() {
+    let server = server().await;
+    for state in [None, Some("a state")] {
+        let (mut browser, tokens) = signed_in(&server).await;
+        assert!(is_signed_in(&mut browser, &server).await);
+        let hint = text(&tokens, "id_token");
+        let mut parameters = vec![
+            ("id_token_hint", hint.as_str()),
+            ("post_logout_redirect_uri", BYE),
+        ];
+        parameters.extend(state.map(|state| ("state", state)));
+        let reply = browser.get(&server, &logout(&parameters)).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+        let expected = match state {
+            None => BYE.to_owned(),
+            Some(_) => format!("{BYE}?state=a%20state"),
+        };
+        assert_eq!(reply.location(), expected);
+        assert!(!is_signed_in(&mut browser, &server).await, "LO-6");
+        let refreshed = server
+            .token(
+                &format!(
+                    "grant_type=refresh_token&refresh_token={}",
+                    text(&tokens, "refresh_token")
+                ),
+                None,
+            )
+            .await;
+        assert_eq!(refreshed.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn lo_9_without_parameters_or_with_state_alone_a_person_is_asked_and_signed_out() {
+    let server = server().await;
+    for path in ["/logout".to_owned(), logout(&[("state", "x")])] {
+        let (mut browser, _) = signed_in(&server).await;
+        let page = browser.get(&server, &path).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(page.text.contains(">Sign out</button>"));
+        assert!(
+            is_signed_in(&mut browser, &server).await,
+            "nobody is signed out by a link"
+        );
+        let done = browser.submit(&server, &Form::of(&page), "").await;
+        assert_eq!(
+            (done.status, done.location()),
+            (StatusCode::SEE_OTHER, "/logout")
+        );
+        assert!(!is_signed_in(&mut browser, &server).await);
+    }
+}
+
+#[tokio::test]
+async fn lo_1_lo_2_lo_3_lo_4_lo_5_r5_r58_nobody_is_sent_to_an_address_that_a_link_names() {
+    let server = server().await;
+    let (mut browser, tokens) = signed_in(&server).await;
+    let hint = text(&tokens, "id_token");
+    let pkcs8 = signing::generate_pkcs8(Algorithm::Es256).unwrap();
+    let foreign: SigningKey<IdToken> =
+        SigningKey::from_pkcs8(Algorithm::Es256, "foreign".parse().unwrap(), &pkcs8).unwrap();
+    let forged = sign_jwt(&foreign, &claims(&hint)).unwrap();
+    let none = format!(
+        "{}.{}.",
+        countersign_crypto::base64url::encode(br#"{"alg":"none"}"#),
+        hint.split('.').nth(1).unwrap()
+    );
+    let with_query = format!("{BYE}?x=1");
+    let rows = [
+        vec![
+            ("id_token_hint", forged.as_str()),
+            ("post_logout_redirect_uri", BYE),
+        ],
+        vec![
+            ("id_token_hint", none.as_str()),
+            ("post_logout_redirect_uri", BYE),
+        ],
+        vec![
+            ("id_token_hint", hint.as_str()),
+            ("post_logout_redirect_uri", BYE),
+            ("client_id", "orders"),
+        ],
+        vec![("post_logout_redirect_uri", BYE)],
+        vec![("post_logout_redirect_uri", BYE), ("client_id", "portal")],
+    ];
+    for row in rows {
+        let page = browser.get(&server, &logout(&row)).await;
+        assert_eq!(
+            (page.status, page.location()),
+            (StatusCode::OK, ""),
+            "{row:?}"
+        );
+        assert!(is_signed_in(&mut browser, &server).await, "{row:?}");
+        let stranger = Browser::default().get(&server, &logout(&row)).await;
+        assert_eq!(
+            (stranger.status, stranger.location()),
+            (StatusCode::OK, ""),
+            "{row:?}"
+        );
+    }
+    for address in ["https://evil.test/", with_query.as_str()] {
+        let row = [
+            ("id_token_hint", hint.as_str()),
+            ("post_logout_redirect_uri", address),
+        ];
+        let stranger = Browser::default().get(&server, &logout(&row)).await;
+        assert_eq!(
+            (stranger.status, stranger.location()),
+            (StatusCode::OK, ""),
+            "{address}"
+        );
+        let (mut fresh, tokens) = signed_in(&server).await;
+        let hint = text(&tokens, "id_token");
+        let row = [
+            ("id_token_hint", hint.as_str()),
+            ("post_logout_redirect_uri", address),
+        ];
+        let reply = fresh.get(&server, &logout(&row)).await;
+        assert!(
+            !reply.location().contains("evil") && !reply.location().contains("x=1"),
+            "{reply:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn r58_a_hint_of_another_session_asks_and_then_returns() {
+    let server = server().await;
+    let (_, tokens) = signed_in(&server).await;
+    let hint = text(&tokens, "id_token");
+    let (mut other, _) = signed_in(&server).await;
+    let page = other
+        .get(
+            &server,
+            &logout(&[
+                ("id_token_hint", &hint),
+                ("post_logout_redirect_uri", BYE),
+                ("state", "s"),
+            ]),
+        )
+        .await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(
+        page.text
+            .contains("<strong>portal</strong> asks to sign you out"),
+        "{}",
+        page.text
+    );
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.contains("form-action 'self' https://portal.test;"),
+        "{policy}"
+    );
+    assert!(is_signed_in(&mut other, &server).await);
+    let done = other.submit(&server, &Form::of(&page), "").await;
+    assert_eq!(done.location(), format!("{BYE}?state=s"));
+    assert!(!is_signed_in(&mut other, &server).await);
+}
+
+#[tokio::test]
+async fn lo_7_lo_8_r59_the_client_is_told_with_a_logout_token() {
+    let server = server().await;
+    server
+        .fabric
+        .internet
+        .host("portal.test", |_| Said::status(StatusCode::OK));
+    let (mut browser, tokens) = signed_in(&server).await;
+    let id_token = claims(&text(&tokens, "id_token"));
+    let page = browser.get(&server, "/logout").await;
+    browser.submit(&server, &Form::of(&page), "").await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    let heard = server.fabric.internet.wait_for(1).await;
+    assert_eq!(heard.len(), 1, "one client, one token");
+    assert_eq!(
+        (&heard[0].method, heard[0].path.as_str()),
+        (&Method::POST, "/backchannel")
+    );
+    assert_eq!(
+        heard[0].headers["content-type"],
+        "application/x-www-form-urlencoded"
+    );
+    let body = String::from_utf8(heard[0].body.to_vec()).unwrap();
+    let token = body.strip_prefix("logout_token=").unwrap();
+    let header: serde_json::Value = serde_json::from_slice(
+        &countersign_crypto::base64url::decode(token.split('.').next().unwrap()).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(header["typ"], "logout+jwt");
+    let said = claims(token);
+    assert_eq!(
+        (&said["iss"], &said["aud"], &said["sub"], &said["sid"]),
+        (
+            &json!(ISSUER),
+            &json!("portal"),
+            &id_token["sub"],
+            &id_token["sid"]
+        )
+    );
+    assert_eq!(
+        said["events"],
+        json!({"http://schemas.openid.net/event/backchannel-logout": {}})
+    );
+    assert!(said.get("nonce").is_none() && said["jti"].is_string());
+    let lifetime = said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap();
+    assert!((1..=120).contains(&lifetime));
+    // It verifies under the published keys, and is good for nothing else here.
+    let published = server
+        .fabric
+        .fabric
+        .keys()
+        .jwks(&"default".parse().unwrap())
+        .unwrap();
+    let jws = countersign_crypto::jose::Jws::parse(token).unwrap();
+    assert!(jws.verify_with_any(published.set.iter()).is_ok());
+    assert!(!server.is_active(token).await);
+    let reply = server
+        .get(&logout(&[
+            ("id_token_hint", token),
+            ("post_logout_redirect_uri", BYE),
+        ]))
+        .await;
+    assert_eq!(reply.location(), "", "a logout token is no hint");
+}
+
+#[tokio::test]
+async fn lo_7_a_client_that_is_away_is_told_when_it_is_back() {
+    let server = server().await;
+    server.fabric.internet.host("portal.test", |_| {
+        Said::status(StatusCode::SERVICE_UNAVAILABLE)
+    });
+    let (mut browser, _) = signed_in(&server).await;
+    let page = browser.get(&server, "/logout").await;
+    browser.submit(&server, &Form::of(&page), "").await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    server.fabric.internet.wait_for(1).await;
+    let waiting = async || {
+        let mut connection = server.fabric.fabric.store().read().await.unwrap();
+        deliveries::list(&mut connection, &"default".parse().unwrap(), None, 10)
+            .await
+            .unwrap()
+    };
+    server
+        .fabric
+        .internet
+        .host("portal.test", |_| Said::status(StatusCode::NO_CONTENT));
+    server.advance(10).await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    let heard = server.fabric.internet.wait_for(2).await;
+    let jti = |body: &[u8]| claims(std::str::from_utf8(body).unwrap())["jti"].clone();
+    assert_eq!(jti(&heard[0].body), jti(&heard[1].body), "the same saying");
+    server.advance(3600).await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    assert_eq!(
+        server.fabric.internet.heard().len(),
+        2,
+        "told once it was heard"
+    );
+    assert_eq!(waiting().await, []);
+}
+
+#[tokio::test]
+async fn dpop_32_a36_revoking_and_logging_out_with_a_bound_refresh_token_works() {
+    let server = server().await;
+    let key = Key::new();
+    for proven in [true, false] {
+        let mut browser = Browser::default();
+        let code = browser.code(&server, "").await;
+        let proof = key.proof(&server, &Method::POST, "/token", None);
+        let tokens = server.token(&redeem(&code), Some(&proof)).await;
+        assert_eq!(tokens.json()["token_type"], "DPoP", "{tokens:?}");
+        let refresh = text(&tokens, "refresh_token");
+        let proof = proven.then(|| key.proof(&server, &Method::POST, "/revoke", None));
+        let form = format!("token={refresh}&token_type_hint=refresh_token");
+        let revoked = server
+            .client_post(
+                "/revoke",
+                ("portal", super::harness::SECRET),
+                &form,
+                proof.as_deref(),
+            )
+            .await;
+        assert_eq!(revoked.status, StatusCode::OK);
+        let proof = key.proof(&server, &Method::POST, "/token", None);
+        let again = server
+            .token(
+                &format!("grant_type=refresh_token&refresh_token={refresh}"),
+                Some(&proof),
+            )
+            .await;
+        assert_eq!(again.error(), "invalid_grant");
+        let hint = text(&tokens, "id_token");
+        let reply = browser
+            .get(
+                &server,
+                &logout(&[("id_token_hint", &hint), ("post_logout_redirect_uri", BYE)]),
+            )
+            .await;
+        assert_eq!(reply.location(), BYE);
+    }
+}

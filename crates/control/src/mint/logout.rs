@@ -1,0 +1,37 @@
+//! Logout tokens, made of a row of the outbox: it was written in the transaction that ended the session, so there is nothing left to decide.
+
+use super::MintError;
+use crate::KeyRing;
+use countersign_base::{Secret, UnixTime};
+use countersign_crypto::jose::sign_jwt;
+use countersign_oauth::logout::{LogoutDelivery, LogoutTokenClaims};
+use countersign_oauth::{ClientRecord, TenantRecord};
+use countersign_store::{Delivery, DeliveryId};
+
+/// Signs the token of one attempt. Every attempt has the same `jti` and a life of its own (LO-8).
+///
+/// # Errors
+/// When the tenant has no current key, or aws-lc refuses to sign.
+pub(crate) fn logout_token(
+    tenant: &TenantRecord,
+    client: &ClientRecord,
+    delivery: (&Delivery, &LogoutDelivery),
+    keys: &KeyRing,
+    now: UnixTime,
+) -> Result<Secret<String>, MintError> {
+    let (row, what) = delivery;
+    let signer = keys.signer(&tenant.name).ok_or(MintError::NoKey)?;
+    let claims = LogoutTokenClaims::new(
+        tenant.issuer.clone(),
+        client.id.clone(),
+        Some(what.user.to_string()),
+        what.session,
+        jti(row.id),
+        now,
+    );
+    Ok(Secret::new(sign_jwt(&signer.logout_token, &claims)?))
+}
+
+fn jti(id: DeliveryId) -> String {
+    id.to_string()
+}

@@ -1,0 +1,100 @@
+//! `[tenants.registration]`: which clients may register themselves with a tenant. Without it, none.
+
+use super::error::Mistakes;
+use countersign_base::{Audience, Bounded, Scope};
+use countersign_oauth::tenant::registration::{MetadataDocuments, RegistrationMode};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use toml::Spanned;
+
+/// `[tenants.registration]` as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRegistration {
+    /// `closed`, `initial_access_token`, `software_statement` or `open`.
+    mode: RegistrationMode,
+    /// Whether a client id may be the address of a metadata document.
+    metadata_documents: bool,
+    /// The scopes that such clients may have.
+    scopes: BTreeSet<Scope>,
+    /// The audiences that such clients may ask tokens for.
+    audiences: BTreeSet<Audience>,
+    /// The hosts on which their addresses must lie; none is everywhere.
+    hosts: Vec<Spanned<String>>,
+    /// Who may vouch for software.
+    software_issuers: Vec<RawSoftwareIssuer>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSoftwareIssuer {
+    issuer: Bounded<256>,
+    /// A file with its public JWK set.
+    jwks: PathBuf,
+}
+
+/// `[tenants.registration]` as used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistrationSection {
+    /// Who may register.
+    pub mode: RegistrationMode,
+    /// Whether client ids may be addresses of documents.
+    pub documents: MetadataDocuments,
+    /// The scopes that such clients may have.
+    pub scopes: BTreeSet<Scope>,
+    /// The audiences that such clients may ask tokens for.
+    pub audiences: BTreeSet<Audience>,
+    /// The hosts on which their addresses must lie.
+    pub hosts: BTreeSet<Bounded<253>>,
+    /// Who may vouch for software, and the file with their keys.
+    pub software_issuers: Vec<(Bounded<256>, PathBuf)>,
+}
+
+pub(crate) fn check(
+    raw: Option<Spanned<RawRegistration>>,
+    mistakes: &mut Mistakes<'_>,
+) -> RegistrationSection {
+    let Some(raw) = raw else {
+        return RegistrationSection::default();
+    };
+    let span = raw.span();
+    let raw = raw.into_inner();
+    if raw.mode == RegistrationMode::SoftwareStatement && raw.software_issuers.is_empty() {
+        mistakes.at(
+            &span,
+            "`software_statement` without anybody whose statements are believed",
+            "add `[[tenants.registration.software_issuers]]` with `issuer` and `jwks`",
+        );
+    }
+    let mut hosts = BTreeSet::new();
+    for host in raw.hosts {
+        let known = url::Url::parse(&format!("https://{}/", host.get_ref()))
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned));
+        match Bounded::parse(host.get_ref()) {
+            Ok(name) if known.as_deref() == Some(host.get_ref()) => _ = hosts.insert(name),
+            Ok(_) | Err(_) => mistakes.at(
+                &host.span(),
+                "not a host",
+                "write a whole host name in lower case, without scheme, port and pattern",
+            ),
+        }
+    }
+    RegistrationSection {
+        mode: raw.mode,
+        documents: if raw.metadata_documents {
+            MetadataDocuments::Accepted
+        } else {
+            MetadataDocuments::Refused
+        },
+        scopes: raw.scopes,
+        audiences: raw.audiences,
+        hosts,
+        software_issuers: raw
+            .software_issuers
+            .into_iter()
+            .map(|issuer| (issuer.issuer, issuer.jwks))
+            .collect(),
+    }
+}

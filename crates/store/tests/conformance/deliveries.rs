@@ -1,0 +1,277 @@
+//! The durable outbox: written with its cause, taken by one worker at a time, settled once.
+
+use crate::behaviours;
+use crate::fixture::{Fixture, NOW};
+use crate::sample::{SESSION, USER, client_record, event, grant, populate, portal, tenant};
+use countersign_base::{Bounded, Duration, UnixTime};
+use countersign_oauth::Change;
+use countersign_store::tables::audit_outbox;
+use countersign_store::tables::deliveries::{self, DEAD_KEPT_FOR, Listed};
+use countersign_store::tables::revocations::Revoked;
+use countersign_store::{
+    Delivery, DeliveryId, Judged, Lease, NewDelivery, Settled, Settlement, Store, StoreError,
+    Sweep, Write,
+};
+use futures_util::future::join_all;
+use serde_json::json;
+
+behaviours! {
+    a_delivery_is_written_with_its_cause_or_not_at_all,
+    one_of_many_workers_takes_a_delivery,
+    a_lease_that_ended_settles_nothing,
+    what_failed_is_due_later_and_what_is_dead_is_kept_for_a_while,
+    one_cause_makes_one_delivery,
+    lo_7_the_end_of_a_session_tells_the_clients_that_want_to_hear,
+    one_of_many_revisions_of_a_client_sees_its_state,
+}
+
+fn new(number: u8) -> NewDelivery {
+    NewDelivery::new(
+        DeliveryId::from_bytes([number; 16]),
+        "test",
+        Bounded::parse("somewhere").unwrap(),
+        &json!({"number": number}),
+        NOW.plus(Duration::from_secs(3600)),
+    )
+    .unwrap()
+}
+
+async fn queue(store: &Store, number: u8) -> Result<(), StoreError> {
+    let writes = vec![Write::Deliver(Box::new(new(number)))];
+    store
+        .change(&tenant(), writes, event(), NOW)
+        .await
+        .map(drop)
+}
+
+const fn lease(number: u8, until: UnixTime) -> Lease {
+    Lease {
+        token: [number; 16],
+        until,
+    }
+}
+
+fn later(seconds: u64) -> UnixTime {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+async fn claim(store: &Store, number: u8, now: UnixTime) -> Vec<Delivery> {
+    let lease = lease(number, now.plus(Duration::from_secs(60)));
+    store.claim_deliveries(lease, 10, now).await.unwrap()
+}
+
+async fn listed(store: &Store) -> Vec<Listed> {
+    let mut connection = store.read().await.unwrap();
+    deliveries::list(&mut connection, &tenant(), None, 100)
+        .await
+        .unwrap()
+}
+
+async fn events(store: &Store) -> i64 {
+    let mut connection = store.read().await.unwrap();
+    audit_outbox::waiting(&mut connection).await.unwrap()
+}
+
+async fn a_delivery_is_written_with_its_cause_or_not_at_all(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let twice = vec![
+        Write::Deliver(Box::new(new(1))),
+        Write::AddClient(Box::new(client_record())),
+    ];
+    let failed = store.change(&tenant(), twice, event(), NOW).await;
+    assert!(
+        matches!(failed, Err(StoreError::Conflict(..))),
+        "{failed:?}"
+    );
+    assert_eq!(listed(store).await, []);
+    queue(store, 1).await.unwrap();
+    let rows = listed(store).await;
+    assert_eq!(
+        (rows.len(), rows[0].state.as_str(), rows[0].attempts),
+        (1, "waiting", 0)
+    );
+}
+
+async fn one_of_many_workers_takes_a_delivery(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    for number in 0..5 {
+        queue(store, number).await.unwrap();
+    }
+    let claims = join_all((0..20).map(|worker| {
+        let store = store.clone();
+        tokio::spawn(async move { claim(&store, worker, NOW).await })
+    }));
+    let mut taken: Vec<DeliveryId> = claims
+        .await
+        .into_iter()
+        .flat_map(|claimed| claimed.unwrap())
+        .map(|delivery| delivery.id)
+        .collect();
+    taken.sort_unstable();
+    let expected: Vec<DeliveryId> = (0..5)
+        .map(|number| DeliveryId::from_bytes([number; 16]))
+        .collect();
+    assert_eq!(taken, expected, "each once");
+    assert_eq!(claim(store, 99, NOW).await, [], "all are leased");
+    let again = claim(store, 99, later(61)).await;
+    assert_eq!(again.len(), 5, "a worker that died gives them back");
+    assert!(again.iter().all(|delivery| delivery.attempt == 2));
+}
+
+async fn a_lease_that_ended_settles_nothing(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    queue(store, 1).await.unwrap();
+    let before = events(store).await;
+    let slow = claim(store, 1, NOW).await.remove(0);
+    let quick = claim(store, 2, later(61)).await.remove(0);
+    let until = later(200);
+    store
+        .settle_delivery(slow, lease(1, until), Settlement::Delivered(event()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (listed(store).await.len(), events(store).await),
+        (1, before),
+        "nothing happened"
+    );
+    store
+        .settle_delivery(quick, lease(2, until), Settlement::Delivered(event()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (listed(store).await.len(), events(store).await),
+        (0, before + 1)
+    );
+}
+
+async fn what_failed_is_due_later_and_what_is_dead_is_kept_for_a_while(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    queue(store, 1).await.unwrap();
+    let first = claim(store, 1, NOW).await.remove(0);
+    assert_eq!(
+        (
+            first.attempt,
+            first.kind.as_str(),
+            first.destination.as_str()
+        ),
+        (1, "test", "somewhere")
+    );
+    assert_eq!(first.record, r#"{"number":1}"#);
+    store
+        .settle_delivery(
+            first,
+            lease(1, NOW),
+            Settlement::Later("status", later(100)),
+        )
+        .await
+        .unwrap();
+    assert_eq!(claim(store, 2, later(99)).await, []);
+    let second = claim(store, 2, later(100)).await.remove(0);
+    store
+        .settle_delivery(second, lease(2, NOW), Settlement::Dead("status", event()))
+        .await
+        .unwrap();
+    let rows = listed(store).await;
+    assert_eq!(
+        (
+            rows[0].state.as_str(),
+            rows[0].attempts,
+            rows[0].reason.as_deref()
+        ),
+        ("dead", 2, Some("status"))
+    );
+    assert_eq!(
+        claim(store, 3, later(100_000)).await,
+        [],
+        "nobody tries the dead"
+    );
+    let sweep = *Sweep::ALL
+        .iter()
+        .find(|sweep| sweep.table() == "deliveries")
+        .unwrap();
+    let kept_until = later(3600).plus(DEAD_KEPT_FOR);
+    store.sweep(sweep, kept_until).await.unwrap();
+    assert_eq!(listed(store).await.len(), 1);
+    store
+        .sweep(sweep, kept_until.plus(Duration::from_secs(1)))
+        .await
+        .unwrap();
+    assert_eq!(listed(store).await, []);
+}
+
+async fn one_cause_makes_one_delivery(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    queue(store, 1).await.unwrap();
+    queue(store, 1).await.unwrap();
+    assert_eq!(listed(store).await.len(), 1);
+}
+
+async fn lo_7_the_end_of_a_session_tells_the_clients_that_want_to_hear(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let mut record = client_record();
+    let begin = vec![Change::GrantCreated(grant()).into()];
+    store.change(&tenant(), begin, event(), NOW).await.unwrap();
+    let end = async || {
+        let writes = vec![Write::EndSession(SESSION)];
+        store.change(&tenant(), writes, event(), NOW).await.unwrap();
+    };
+    let revoke = vec![Write::Revoke(Revoked::User(USER))];
+    store
+        .change(&tenant(), revoke.clone(), event(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(listed(store).await, [], "the client does not want to hear");
+    record.logout.backchannel_uri = Some("https://portal.example/logout".parse().unwrap());
+    let put = vec![Write::PutClient(Box::new(record))];
+    store.change(&tenant(), put, event(), NOW).await.unwrap();
+    end().await;
+    let rows = listed(store).await;
+    assert_eq!(
+        (
+            rows.len(),
+            rows[0].kind.as_str(),
+            rows[0].destination.as_str()
+        ),
+        (1, "backchannel_logout", "portal")
+    );
+    end().await;
+    store.change(&tenant(), revoke, event(), NOW).await.unwrap();
+    assert_eq!(listed(store).await.len(), 1, "a session ends once");
+}
+
+async fn one_of_many_revisions_of_a_client_sees_its_state(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let revisions = join_all((0..20).map(|number: u8| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store
+                .revise_client(&tenant(), &portal(), NOW, move |found| {
+                    let mut record = found.unwrap();
+                    if !record.registration.token.is_empty() {
+                        return Judged::Refuse { error: () };
+                    }
+                    record.registration.token = vec![number];
+                    Judged::Commit {
+                        permit: (),
+                        writes: vec![Write::PutClient(Box::new(record))],
+                        event: event(),
+                    }
+                })
+                .await
+                .unwrap()
+        })
+    }));
+    let permitted = revisions
+        .await
+        .into_iter()
+        .filter(|settled| matches!(settled, Ok(Settled::Permitted(_))))
+        .count();
+    assert_eq!(permitted, 1);
+}
