@@ -311,6 +311,23 @@ impl ClientDemand {
         }
     }
 
+    /// Whether an assertion is signed with a key that `keys` does not hold: of another name, or for another algorithm. Only who fetched the keys of the client can
+    /// do something about it.
+    #[must_use]
+    pub fn misses_key_in(&self, keys: &JwkSet) -> bool {
+        match &self.credential {
+            Credential::Assertion(assertion) => {
+                let header = assertion.header();
+                let mut candidates = keys.candidates(header.kid(), header.algorithm());
+                candidates.next().is_none()
+            }
+            Credential::Certificate(_)
+            | Credential::Public
+            | Credential::Secret(_)
+            | Credential::Workload(_) => false,
+        }
+    }
+
     /// The same with what the shell found for [`ClientDemand::key`]. Without an answer there is no such key.
     #[must_use]
     pub fn answered(mut self, answer: KeyAnswer) -> Self {

@@ -1,14 +1,14 @@
 //! Keys of clients that registered the address of their JWK set (`jwks_uri`), fetched through the egress guard and kept for a while.
 //!
-//! An address is fetched again when its set is old, or when an assertion does not verify under it and the last look was not just now. While it cannot be had, the
-//! last set serves for a day; then nothing does.
+//! An address is fetched again when its set is old, or when somebody signs with a key that it lacks and the last look was not just now. Of many who want the same set
+//! at once, one fetches and the others wait for it. While it cannot be had, the last set serves for a day; then nothing does.
 
 use countersign_base::{Clock, Duration, UnixTime};
 use countersign_crypto::jose::{JWKS_BYTES_MAX, JwkSet};
 use countersign_net::{FetchRules, GuardedClient};
 use countersign_oauth::WebAddress;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// Sets that are kept; past it all are forgotten and fetched again.
@@ -33,8 +33,10 @@ pub enum Wanted {
 
 struct Kept {
     set: Option<(JwkSet, UnixTime)>,
-    looked: UnixTime,
+    looked: Option<UnixTime>,
     fresh_until: UnixTime,
+    /// Whose turn it is to fetch.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The sets.
@@ -55,46 +57,60 @@ impl ClientKeys {
         }
     }
 
-    /// The set at an address. Nothing where it cannot be had, or a newer one is wanted too soon.
+    /// The set at an address: a newer one, if that was wanted and the last look was not just now. Nothing where there is none.
     pub async fn find(&self, address: &WebAddress, wanted: Wanted) -> Option<JwkSet> {
-        match self.look(address, wanted) {
-            Look::Answer(set) => set,
-            Look::Fetch => {
-                let fetched = self.fetch(address).await;
-                self.keep(address, fetched)
-            }
+        if let (Wanted::Current, Look::Answer(set)) = (wanted, self.current(address)) {
+            return set;
         }
+        let turn = self.with(address, |entry| Arc::clone(&entry.turn));
+        let _held = turn.lock().await;
+        // Whoever waited for another's look takes what that brought.
+        let known = match wanted {
+            Wanted::Current => self.current(address),
+            Wanted::Newer => self.looked_just_now(address),
+        };
+        if let Look::Answer(set) = known {
+            return set;
+        }
+        self.begin(address);
+        let fetched = self.fetch(address).await;
+        self.keep(address, fetched)
     }
 
-    fn look(&self, address: &WebAddress, wanted: Wanted) -> Look {
+    fn current(&self, address: &WebAddress) -> Look {
         let now = self.clock.now();
+        self.with(address, |entry| {
+            // An old set serves while another caller looks for the next.
+            if now < entry.fresh_until || (entry.is_cooling(now) && entry.set.is_some()) {
+                Look::Answer(entry.serving(now))
+            } else {
+                Look::Fetch
+            }
+        })
+    }
+
+    fn looked_just_now(&self, address: &WebAddress) -> Look {
+        let now = self.clock.now();
+        self.with(address, |entry| {
+            if entry.is_cooling(now) {
+                Look::Answer(entry.serving(now))
+            } else {
+                Look::Fetch
+            }
+        })
+    }
+
+    fn begin(&self, address: &WebAddress) {
+        let now = self.clock.now();
+        self.with(address, |entry| entry.looked = Some(now));
+    }
+
+    fn with<T>(&self, address: &WebAddress, act: impl FnOnce(&mut Kept) -> T) -> T {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= SETS_MAX && !kept.contains_key(address) {
             kept.clear();
         }
-        let Some(entry) = kept.get_mut(address) else {
-            // Whoever comes while this one fetches does not fetch too.
-            kept.insert(
-                address.clone(),
-                Kept {
-                    set: None,
-                    looked: now,
-                    fresh_until: now,
-                },
-            );
-            return Look::Fetch;
-        };
-        let cooling = now < entry.looked.plus(COOLDOWN);
-        match wanted {
-            Wanted::Current if now < entry.fresh_until || (cooling && entry.set.is_some()) => {
-                Look::Answer(entry.serving(now))
-            }
-            Wanted::Newer if cooling => Look::Answer(None),
-            Wanted::Current | Wanted::Newer => {
-                entry.looked = now;
-                Look::Fetch
-            }
-        }
+        act(kept.entry(address.clone()).or_insert_with(Kept::nothing))
     }
 
     async fn fetch(&self, address: &WebAddress) -> Option<(JwkSet, Duration)> {
@@ -114,20 +130,16 @@ impl ClientKeys {
 
     fn keep(&self, address: &WebAddress, fetched: Option<(JwkSet, Duration)>) -> Option<JwkSet> {
         let now = self.clock.now();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = kept.entry(address.clone()).or_insert(Kept {
-            set: None,
-            looked: now,
-            fresh_until: now,
-        });
-        match fetched {
-            Some((set, lifetime)) => {
-                entry.set = Some((set, now));
-                entry.fresh_until = now.plus(lifetime);
+        self.with(address, |entry| {
+            match fetched {
+                Some((set, lifetime)) => {
+                    entry.set = Some((set, now));
+                    entry.fresh_until = now.plus(lifetime);
+                }
+                None => entry.fresh_until = now.plus(COOLDOWN),
             }
-            None => entry.fresh_until = now.plus(COOLDOWN),
-        }
-        entry.serving(now)
+            entry.serving(now)
+        })
     }
 }
 
@@ -137,6 +149,21 @@ enum Look {
 }
 
 impl Kept {
+    fn nothing() -> Self {
+        Self {
+            set: None,
+            looked: None,
+            fresh_until: UnixTime(i64::MIN),
+            turn: Arc::default(),
+        }
+    }
+
+    /// Whether the last look was just now.
+    fn is_cooling(&self, now: UnixTime) -> bool {
+        self.looked
+            .is_some_and(|looked| now < looked.plus(COOLDOWN))
+    }
+
     fn serving(&self, now: UnixTime) -> Option<JwkSet> {
         let (set, fetched) = self.set.as_ref()?;
         (now < fetched.plus(STALE_MAX)).then(|| set.clone())

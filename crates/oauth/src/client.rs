@@ -22,6 +22,7 @@ pub use request_rules::{RequestRules, ResponseEncryption, SignedRequestRule};
 pub use tokens::{AccessTokenFormat, RefreshRule, TokenRules};
 
 use crate::client::delegation::DelegationRules;
+use crate::client::logout::SessionInLogoutToken;
 use crate::redirect::RedirectUri;
 use crate::subject_identifier::{self, SubjectType};
 use countersign_authn::client::{
@@ -264,9 +265,13 @@ impl ClientRecord {
         let clear = self.token_rules.sector.is_some()
             || self.redirect_uris.is_empty()
             || subject_identifier::only_host(self).is_some();
-        match (self.token_rules.subject_type, clear) {
-            (SubjectType::Pairwise, false) => Err(RegistrationError::SectorUnclear),
-            (SubjectType::Pairwise, true) | (SubjectType::Public, _) => Ok(()),
+        match (self.token_rules.subject_type, clear, self.logout.session) {
+            (SubjectType::Pairwise, false, _) => Err(RegistrationError::SectorUnclear),
+            (SubjectType::Pairwise, true, SessionInLogoutToken::Required) => {
+                Err(RegistrationError::SessionUntold)
+            }
+            (SubjectType::Pairwise, true, SessionInLogoutToken::Optional)
+            | (SubjectType::Public, _, _) => Ok(()),
         }
     }
 }
@@ -543,6 +548,9 @@ pub enum RegistrationError {
         "a client with pairwise subjects whose redirect URIs have several hosts must name its sector"
     )]
     SectorUnclear,
+    /// Nobody is told what would join the subjects of two sectors.
+    #[error("a client with pairwise subjects is not told sessions: it cannot require `sid` in logout tokens")]
+    SessionUntold,
     /// R34.
     #[error("request objects are signed with PS256, ES256 or EdDSA")]
     RequestObjectAlgorithm,

@@ -10,7 +10,7 @@ pub use token::{LOGOUT_TOKEN_LIFETIME, LogoutTokenClaims};
 use crate::client::ClientRecord;
 use crate::redirect::{self, RedirectTarget};
 use countersign_authn::Form;
-use countersign_base::{Bounded, ClientId, Issuer, SessionId, UserId};
+use countersign_base::{Bounded, ClientId, GrantId, Issuer, SessionId};
 use countersign_crypto::jose::{Claims, Header, JwkSet, Jws};
 use countersign_crypto::{Unverified, Verified};
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,10 @@ enum Hint {
 pub struct Hinted {
     /// The client that the ID token was made for.
     pub client: ClientId,
-    /// The session it was made in.
+    /// The session it was made in. A client with pairwise subjects is not told it; the grant leads there.
     pub session: Option<SessionId>,
+    /// The grant it was made for.
+    pub grant: Option<GrantId>,
     /// The person, by the `sub` that the client knows.
     pub subject: String,
 }
@@ -196,22 +198,12 @@ fn read(claims: &Verified<Claims>, issuer: &Issuer) -> Option<Hinted> {
     Some(Hinted {
         client: client.parse().ok()?,
         session: claims.text("sid").ok()?.and_then(|sid| sid.parse().ok()),
+        grant: claims
+            .text("grant_id")
+            .ok()?
+            .and_then(|grant| grant.parse().ok()),
         subject: claims.text("sub").ok()??.to_owned(),
     })
-}
-
-impl Hinted {
-    /// Whether the ID token was made in this session: then the person's own browser says goodbye to itself, and nobody is asked.
-    #[must_use]
-    pub fn is_of(&self, session: SessionId) -> bool {
-        self.session == Some(session)
-    }
-
-    /// Whether it is about this person, where subjects are the same for every client.
-    #[must_use]
-    pub fn is_about(&self, user: UserId) -> bool {
-        self.subject == user.to_string()
-    }
 }
 
 #[cfg(test)]

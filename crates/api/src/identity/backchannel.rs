@@ -141,7 +141,7 @@ async fn hinted(
             Err(_) => None,
         },
         Hint::IdToken(token) => {
-            match id_token_hint::user(identity, call, token.expose(), &client.id).await? {
+            match id_token_hint::user(identity, call, token.expose(), client).await? {
                 Some(user) => {
                     let mut connection = identity.fabric.store().read().await?;
                     users::find(&mut connection, tenant, user).await?

@@ -108,7 +108,7 @@ pub(super) async fn authenticate(
     let method = demand.method().name();
     let record = documents::client(identity, call, demand.client_id()).await?;
     let registration = match &record {
-        Some(record) => Some(registration(identity, record, Wanted::Current).await),
+        Some(record) => Some(registration(identity, record, &demand).await),
         None => None,
     };
     let rules = ClientRules {
@@ -144,11 +144,12 @@ pub(super) async fn authenticate(
     }
 }
 
-/// A client's registration, with its keys fetched if it registered only where they are.
+/// A client's registration, with its keys fetched if it registered only where they are. An assertion by a key that is not among them is a reason to look once more:
+/// the client may have changed its keys (OpenID Connect Core §10.1.1).
 async fn registration(
     identity: &Identity,
     record: &Arc<ClientRecord>,
-    wanted: Wanted,
+    demand: &ClientDemand,
 ) -> Arc<Registration> {
     let parsed = identity.registrations.of(record);
     let Some(address) = &record.registration.jwks_uri else {
@@ -156,10 +157,19 @@ async fn registration(
     };
     match parsed.method {
         client::Method::Keys(_) => {
-            let keys = identity.fabric.client_keys().find(address, wanted).await;
+            let known = identity.fabric.client_keys();
+            // Keys that cannot be had are none: nothing verifies under them.
+            let mut keys = known
+                .find(address, Wanted::Current)
+                .await
+                .unwrap_or_default();
+            if demand.misses_key_in(&keys)
+                && let Some(newer) = known.find(address, Wanted::Newer).await
+            {
+                keys = newer;
+            }
             Arc::new(Registration {
-                // Keys that cannot be had are none: nothing verifies under them.
-                method: client::Method::Keys(keys.unwrap_or_default()),
+                method: client::Method::Keys(keys),
                 ..(*parsed).clone()
             })
         }

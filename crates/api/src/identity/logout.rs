@@ -9,6 +9,7 @@ use super::answer::{Failure, see_other};
 use super::body;
 use super::call::Call;
 use super::cookies;
+use super::id_token_hint;
 use super::record;
 use super::ticket::{self, Browser, Known, Step};
 use crate::pages::{self, SignOutPage, SignedOutPage};
@@ -146,13 +147,21 @@ async fn asked(
     let Some(client) = client else {
         return Ok(nobody);
     };
+    let session = match (hinted.session, hinted.grant) {
+        (Some(session), _) => Some(session),
+        (None, Some(grant)) => {
+            let grant = id_token_hint::grant(identity, call, &client, grant, &hinted.subject).await?;
+            grant.map(|grant| grant.session)
+        }
+        (None, None) => None,
+    };
     let back = request.return_address(&client);
     if back.is_none() && request.wants_return() {
         let id = Some(client.id.clone());
         record::authorization_refused(identity, call, id, "logout", "redirect_uri")?;
     }
     Ok(Asked {
-        session: hinted.session,
+        session,
         client: Some(client),
         back,
     })

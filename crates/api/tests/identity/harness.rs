@@ -344,8 +344,12 @@ pub(crate) fn batch_key() -> &'static SigningKey<ClientAssertion> {
 
 /// A key that nobody registered.
 pub(crate) fn assertion_key() -> SigningKey<ClientAssertion> {
+    assertion_key_named("batch-1")
+}
+
+pub(crate) fn assertion_key_named(kid: &str) -> SigningKey<ClientAssertion> {
     let pkcs8 = signing::generate_pkcs8(Algorithm::Es256).unwrap();
-    SigningKey::from_pkcs8(Algorithm::Es256, "batch-1".parse().unwrap(), &pkcs8).unwrap()
+    SigningKey::from_pkcs8(Algorithm::Es256, kid.parse().unwrap(), &pkcs8).unwrap()
 }
 
 pub(crate) fn audience(text: &str) -> Audience {

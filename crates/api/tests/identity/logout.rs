@@ -7,6 +7,7 @@ use countersign_control::deliveries::deliver_due;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, IdToken, SigningKey};
 use countersign_oauth::client::LogoutRules;
+use countersign_oauth::subject_identifier::SubjectType;
 use countersign_store::tables::deliveries;
 use countersign_testkit::Said;
 use http::{Method, StatusCode};
@@ -276,6 +277,50 @@ async fn lo_7_lo_8_r59_the_client_is_told_with_a_logout_token() {
         ]))
         .await;
     assert_eq!(reply.location(), "", "a logout token is no hint");
+}
+
+#[tokio::test]
+async fn r59_a_pairwise_client_hears_of_its_own_subject_and_of_no_session() {
+    let server = Server::with_declared(|declared| {
+        let portal = &mut declared.clients[0].record;
+        portal.token_rules.subject_type = SubjectType::Pairwise;
+        portal.logout = LogoutRules {
+            post_logout_redirect_uris: [BYE.parse().unwrap()].into(),
+            backchannel_uri: Some("https://portal.test/backchannel".parse().unwrap()),
+            ..LogoutRules::default()
+        };
+    })
+    .await;
+    let internet = &server.fabric.internet;
+    internet.host("portal.test", |_| Said::status(StatusCode::OK));
+    let (mut browser, tokens) = signed_in(&server).await;
+    let hint = text(&tokens, "id_token");
+    let known = claims(&hint);
+    assert_eq!(
+        (known["sub"].as_str().unwrap().len(), known.get("sid")),
+        (43, None),
+        "the twin: what the client knows"
+    );
+    // Another person's browser is asked.
+    let mut other = Browser::default();
+    let page = other.get(&server, "/account").await;
+    other.sign_in(&server, &page, "bob").await;
+    let parameters = [
+        ("id_token_hint", hint.as_str()),
+        ("post_logout_redirect_uri", BYE),
+    ];
+    let asked = other.get(&server, &logout(&parameters)).await;
+    assert_eq!(asked.status, StatusCode::OK);
+    // The person's own is not: the grant of the hint leads to its session.
+    let reply = browser.get(&server, &logout(&parameters)).await;
+    assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, BYE));
+    assert!(!is_signed_in(&mut browser, &server).await);
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    let heard = internet.wait_for(1).await;
+    let body = String::from_utf8(heard[0].body.to_vec()).unwrap();
+    let said = claims(body.strip_prefix("logout_token=").unwrap());
+    assert_eq!(said["sub"], known["sub"]);
+    assert_eq!(said.get("sid"), None, "it is the same for every client");
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use super::browser::{Browser, query};
 use super::harness::{
-    CHALLENGE, ISSUER, ORDERS, Server, VERIFIER, assertion_key, audience, escape,
+    CHALLENGE, ISSUER, ORDERS, Server, VERIFIER, assertion_key, assertion_key_named, audience,
+    claims, escape,
 };
 use countersign_base::Bounded;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
@@ -253,6 +254,119 @@ async fn reg_2_r56_the_sector_document_has_to_list_the_redirect_uri() {
     );
     let good = register(&server, None, &sector("/good")).await;
     assert_eq!(good.status, StatusCode::CREATED, "the twin");
+}
+
+#[tokio::test]
+async fn reg_2_a_pairwise_client_has_one_sector() {
+    let server = open().await;
+    server.fabric.internet.host("sector.test", |_| {
+        Said::json(&json!([APP, "https://other.test/cb"]))
+    });
+    let uris = |uris: Value, more: Value| {
+        let mut change = json!({"subject_type": "pairwise", "redirect_uris": uris});
+        for (name, value) in more.as_object().unwrap() {
+            change[name] = value.clone();
+        }
+        with(&change)
+    };
+    let two = json!([APP, "https://other.test/cb"]);
+    let rows = [
+        uris(two.clone(), json!({})),
+        uris(
+            json!([APP, "https://third.test/cb"]),
+            json!({"sector_identifier_uri": "https://sector.test/"}),
+        ),
+        uris(
+            json!(["http://127.0.0.1/cb"]),
+            json!({"application_type": "native"}),
+        ),
+        uris(
+            json!([APP]),
+            json!({
+                "backchannel_logout_uri": "https://app.test/out",
+                "backchannel_logout_session_required": true,
+            }),
+        ),
+        with(&json!({"subject_type": "secret"})),
+    ];
+    for row in rows {
+        let reply = register(&server, None, &row).await;
+        assert_eq!(reply.error(), "invalid_client_metadata", "{row}");
+    }
+    let host = register(&server, None, &uris(json!([APP]), json!({}))).await;
+    assert_eq!(host.status, StatusCode::CREATED, "the twin: {host:?}");
+    assert_eq!(member(&host, "subject_type"), "pairwise");
+    let sector = json!({"sector_identifier_uri": "https://sector.test/"});
+    let document = register(&server, None, &uris(two, sector)).await;
+    assert_eq!(document.status, StatusCode::CREATED, "{document:?}");
+    let mut subs = Vec::new();
+    for registered in [&host, &document] {
+        let id = member(registered, "client_id");
+        let asked = format!(
+            "client_id={id}&redirect_uri={}&scope=openid&resource={}&code_challenge={CHALLENGE}",
+            escape(APP),
+            escape(ORDERS)
+        );
+        let answer = Browser::default()
+            .approve(&server, &format!("/authorize?{}", query(&asked)))
+            .await;
+        let form = format!(
+            "grant_type=authorization_code&code={}&redirect_uri={}&code_verifier={VERIFIER}&client_id={id}",
+            answer.redirected("code").unwrap(),
+            escape(APP)
+        );
+        let tokens = server.post("/token", &[], &form).await;
+        assert_eq!(tokens.status, StatusCode::OK, "{tokens:?}");
+        subs.push(claims(&member(&tokens, "id_token"))["sub"].clone());
+    }
+    assert_ne!(subs[0], subs[1], "the sector of the document is another");
+}
+
+#[tokio::test]
+async fn a_client_that_changed_its_keys_is_known_by_the_new_ones() {
+    let server = open().await;
+    let internet = &server.fabric.internet;
+    let (first, second) = (assertion_key(), assertion_key_named("second"));
+    let set = jwks(&first);
+    internet.host("keys.test", move |_| Said::json(&set));
+    let registered = register(
+        &server,
+        None,
+        &with(&json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://keys.test/jwks"})),
+    )
+    .await;
+    let id = member(&registered, "client_id");
+    let authenticates = async |key: &SigningKey<ClientAssertion>, jti: &str| {
+        let now = server.now();
+        let claims =
+            json!({"iss": id, "sub": id, "aud": ISSUER, "jti": jti, "iat": now, "exp": now + 60});
+        let form = format!(
+            "token=x&client_assertion_type={}&client_assertion={}",
+            escape("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            sign_jwt(key, &claims).unwrap()
+        );
+        server.post("/revoke", &[], &form).await.status
+    };
+    assert_eq!(authenticates(&first, "1").await, StatusCode::OK);
+    let set = jwks(&second);
+    internet.host("keys.test", move |_| Said::json(&set));
+    // Just after a look nobody looks again, whatever names strangers make up.
+    for jti in ["2", "3"] {
+        assert_eq!(
+            authenticates(&second, jti).await,
+            StatusCode::UNAUTHORIZED,
+            "{jti}"
+        );
+    }
+    assert_eq!(internet.heard().len(), 1);
+    server.advance(31).await;
+    assert_eq!(authenticates(&second, "4").await, StatusCode::OK);
+    assert_eq!(internet.heard().len(), 2, "one more look");
+    assert_eq!(
+        authenticates(&first, "5").await,
+        StatusCode::UNAUTHORIZED,
+        "what the client withdrew is no key"
+    );
 }
 
 #[tokio::test]

@@ -44,15 +44,35 @@ async fn r56_a_set_is_fetched_once_and_again_when_it_is_old() {
 async fn a_missing_key_costs_at_most_one_fetch_in_a_while() {
     let (internet, clock, keys, address) = setting();
     internet.host("app.test", |_| Said::json(&jwks("one")));
-    assert!(keys.find(&address, Wanted::Current).await.is_some());
+    let has = |set: Option<JwkSet>, kid: &str| {
+        let kid = kid.parse().unwrap();
+        set.is_some_and(|set| set.find(&kid, Algorithm::Es256).is_some())
+    };
+    assert!(has(keys.find(&address, Wanted::Current).await, "one"));
+    internet.host("app.test", |_| Said::json(&jwks("two")));
     assert!(
-        keys.find(&address, Wanted::Newer).await.is_none(),
+        has(keys.find(&address, Wanted::Newer).await, "one"),
         "just looked"
     );
     clock.advance(Duration::from_secs(31));
-    assert!(keys.find(&address, Wanted::Newer).await.is_some());
-    assert!(keys.find(&address, Wanted::Newer).await.is_none());
+    // Of many at once, one looks.
+    let newer = (0..20).map(|_| keys.find(&address, Wanted::Newer));
+    for set in futures_util::future::join_all(newer).await {
+        assert!(has(set, "two"));
+    }
+    assert!(has(keys.find(&address, Wanted::Current).await, "two"));
     assert_eq!(internet.heard().len(), 2);
+}
+
+#[tokio::test]
+async fn of_many_that_ask_first_one_fetches() {
+    let (internet, _clock, keys, address) = setting();
+    internet.host("app.test", |_| Said::json(&jwks("one")));
+    let first = (0..20).map(|_| keys.find(&address, Wanted::Current));
+    for set in futures_util::future::join_all(first).await {
+        assert!(set.is_some());
+    }
+    assert_eq!(internet.heard().len(), 1);
 }
 
 #[tokio::test]

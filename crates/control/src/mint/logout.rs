@@ -5,10 +5,12 @@ use crate::KeyRing;
 use countersign_base::{Secret, UnixTime};
 use countersign_crypto::jose::sign_jwt;
 use countersign_oauth::logout::{LogoutDelivery, LogoutTokenClaims};
+use countersign_oauth::subject_identifier::{SubjectOrder, SubjectType};
 use countersign_oauth::{ClientRecord, TenantRecord};
 use countersign_store::{Delivery, DeliveryId};
 
-/// Signs the token of one attempt. Every attempt has the same `jti` and a life of its own (LO-8).
+/// Signs the token of one attempt. Every attempt has the same `jti` and a life of its own (LO-8). The person and the session stand in it as the client's ID tokens
+/// name them: a client with pairwise subjects learns its own `sub` and no `sid`, which every client would share.
 ///
 /// # Errors
 /// When the tenant has no current key, or aws-lc refuses to sign.
@@ -21,11 +23,16 @@ pub(crate) fn logout_token(
 ) -> Result<Secret<String>, MintError> {
     let (row, what) = delivery;
     let signer = keys.signer(&tenant.name).ok_or(MintError::NoKey)?;
+    let subject = SubjectOrder::of(what.user, client);
+    let session = match subject.subject_type() {
+        SubjectType::Pairwise => None,
+        SubjectType::Public => what.session,
+    };
     let claims = LogoutTokenClaims::new(
         tenant.issuer.clone(),
         client.id.clone(),
-        Some(what.user.to_string()),
-        what.session,
+        subject.derive(&keys.pairwise_key(&tenant.name)),
+        session,
         jti(row.id),
         now,
     );

@@ -50,7 +50,7 @@ fn lo_1_lo_2_r58_a_hint_counts_only_when_we_signed_it() {
         "portal",
         "an expired ID token is a hint"
     );
-    assert!(of.is_of(SessionId::from_u64(0xff)));
+    assert_eq!(of.session, Some(SessionId::from_u64(0xff)));
     let payload = good.split('.').nth(1).unwrap();
     let none = countersign_crypto::base64url::encode(br#"{"alg":"none","typ":"JWT"}"#);
     for (hint, why) in [

@@ -2,6 +2,7 @@
 //!
 //! They have a type of their own, name the event, never hold a nonce, and live for two minutes (R59). Signing is `control::mint`'s.
 
+use crate::subject_identifier::SubjectIdentifier;
 use countersign_base::{ClientId, Duration, Issuer, SessionId, UnixTime};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -17,8 +18,7 @@ pub struct LogoutTokenClaims {
     /// Who says it.
     pub iss: Issuer,
     /// Whose session it was, as the client knows them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sub: Option<String>,
+    pub sub: SubjectIdentifier,
     /// To whom it is said.
     pub aud: ClientId,
     /// When it was said.
@@ -27,7 +27,7 @@ pub struct LogoutTokenClaims {
     pub exp: UnixTime,
     /// Which saying this is: the same for every attempt to deliver it.
     pub jti: String,
-    /// The session.
+    /// The session, where the client's ID tokens name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
     /// What happened.
@@ -40,7 +40,7 @@ impl LogoutTokenClaims {
     pub fn new(
         iss: Issuer,
         aud: ClientId,
-        sub: Option<String>,
+        sub: SubjectIdentifier,
         sid: Option<SessionId>,
         jti: String,
         now: UnixTime,

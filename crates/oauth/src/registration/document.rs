@@ -50,6 +50,10 @@ pub fn document_client(
             return Err(RegistrationRefusal::Metadata(name));
         }
     }
+    // Its own address vouches for one host, and nothing else is fetched for it when somebody signs in.
+    if object.contains_key("sector_identifier_uri") {
+        return Err(RegistrationRefusal::Metadata("sector_identifier_uri"));
+    }
     let metadata = ClientMetadata::read(
         &object,
         &tenant.registration,

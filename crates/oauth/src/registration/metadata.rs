@@ -9,6 +9,7 @@ use crate::client::logout::SessionInLogoutToken;
 use crate::client::{
     Application, BindingRule, DynamicRegistration, GrantType, LogoutRules, PushedRequestRule,
 };
+use crate::subject_identifier::{Sector, SubjectType};
 use crate::redirect::RedirectUri;
 use crate::tenant::RegistrationRules;
 use countersign_base::{Bounded, Scopes};
@@ -61,6 +62,10 @@ pub struct ClientMetadata {
     pub binding: BindingRule,
     /// `require_pushed_authorization_requests`.
     pub pushed_requests: PushedRequestRule,
+    /// `subject_type`.
+    pub subject_type: SubjectType,
+    /// The host of `sector_identifier_uri`.
+    pub sector: Option<Sector>,
     /// What is only kept.
     pub about: DynamicRegistration,
     /// What it registers about signing out.
@@ -111,6 +116,7 @@ impl ClientMetadata {
             return Err(crate::client::RegistrationError::NoRedirectUri.into());
         }
         let pushed = members.flag("require_pushed_authorization_requests")?;
+        let sector = sector(about.sector_identifier_uri.as_ref())?;
         Ok(Self {
             authentication: authentication(&members, about.jwks_uri.as_ref(), default)?,
             application,
@@ -124,6 +130,8 @@ impl ClientMetadata {
                 PushedRequestRule::Optional
             },
             logout: logout(&members, application, rules)?,
+            subject_type: subject_type(&members, &redirect_uris, sector.as_ref())?,
+            sector,
             redirect_uris,
             about,
         })
@@ -166,7 +174,6 @@ fn served(members: &Members<'_>, algorithm: Algorithm) -> Result<(), Registratio
         Some(asked) if asked != only => Err(RegistrationRefusal::Metadata(name)),
         Some(_) | None => Ok(()),
     };
-    one("subject_type", "public")?;
     one("id_token_signed_response_alg", algorithm.name())?;
     // An ID token or an answer that would have to be encrypted or signed is not promised.
     for name in [
@@ -179,6 +186,34 @@ fn served(members: &Members<'_>, algorithm: Algorithm) -> Result<(), Registratio
         }
     }
     Ok(())
+}
+
+/// OpenID Connect Core §8.1: a sector is the host of the document that lists the redirect URIs, or the one host of them all. A loopback address is no such host:
+/// programs of any maker answer there, and would share their subjects.
+fn subject_type(
+    members: &Members<'_>,
+    redirect_uris: &BTreeSet<RedirectUri>,
+    sector: Option<&Sector>,
+) -> Result<SubjectType, RegistrationRefusal> {
+    match members.text("subject_type")? {
+        None | Some("public") => Ok(SubjectType::Public),
+        Some("pairwise") => {
+            let web = |uri: &RedirectUri| uri.as_str().starts_with("https://");
+            if sector.is_some() || redirect_uris.iter().all(web) {
+                Ok(SubjectType::Pairwise)
+            } else {
+                Err(RegistrationRefusal::Metadata("sector_identifier_uri"))
+            }
+        }
+        Some(_) => Err(RegistrationRefusal::Metadata("subject_type")),
+    }
+}
+
+fn sector(address: Option<&WebAddress>) -> Result<Option<Sector>, RegistrationRefusal> {
+    let refused = |_| RegistrationRefusal::Metadata("sector_identifier_uri");
+    address
+        .map(|address| address.host().parse().map_err(refused))
+        .transpose()
 }
 
 fn authentication(

@@ -6,6 +6,7 @@ use super::refusal::RegistrationRefusal;
 use super::statement::ApprovedStatement;
 use crate::client::{
     Application, BindingRule, ClientAuthentication, ClientRecord, Origin, PushedRequestRule,
+    TokenRules,
 };
 use crate::tenant::{RegistrationRules, TenantRecord};
 use countersign_base::{ClientId, UnixTime};
@@ -108,6 +109,8 @@ impl Proposal {
             record.registration.software_id = Some(statement.software().clone());
         }
         record.logout = metadata.logout;
+        record.token_rules.subject_type = metadata.subject_type;
+        record.token_rules.sector = metadata.sector;
         record.origin = match credential {
             Credential::MetadataDocument => Origin::Document,
             Credential::InitialAccessToken
@@ -166,6 +169,11 @@ impl Proposal {
             pushed_requests: new.pushed_requests,
             registration: new.registration,
             logout: new.logout,
+            token_rules: TokenRules {
+                sector: new.token_rules.sector,
+                subject_type: new.token_rules.subject_type,
+                ..stored.token_rules
+            },
             ..stored
         }
     }
@@ -311,6 +319,7 @@ impl ClientInformation {
         put("policy_uri", json!(about.policy_uri));
         put("tos_uri", json!(about.tos_uri));
         put("contacts", json!(about.contacts));
+        put("subject_type", json!(record.token_rules.subject_type));
         put("sector_identifier_uri", json!(about.sector_identifier_uri));
         put("initiate_login_uri", json!(about.initiate_login_uri));
         put("software_id", json!(about.software_id));

@@ -90,6 +90,9 @@ impl From<RegistrationError> for RegistrationRefusal {
                 Self::Metadata("client_id")
             }
             RegistrationError::WorkloadName => Self::Metadata("client_id"),
+            RegistrationError::SessionUntold => {
+                Self::Metadata("backchannel_logout_session_required")
+            }
             RegistrationError::SectorUnclear => Self::Metadata("sector_identifier_uri"),
             RegistrationError::NoEncryptionKey
             | RegistrationError::NoRequestKeys
