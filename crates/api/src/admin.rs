@@ -11,6 +11,7 @@ mod answer;
 mod clients;
 mod grants;
 mod keys;
+mod registration_tokens;
 mod request;
 mod sessions;
 mod trace;
@@ -44,6 +45,9 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     ("/admin/v1/tenants/{tenant}/keys/rotate", || {
         post(keys::rotate)
+    }),
+    ("/admin/v1/tenants/{tenant}/registration-tokens", || {
+        post(registration_tokens::make)
     }),
     ("/admin/v1/tenants/{tenant}/users", || post(users::add)),
     ("/admin/v1/tenants/{tenant}/users/disable", || {

@@ -22,7 +22,7 @@ pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChan
 pub use keys::{KeyCreated, KeyRotated};
 pub use lifecycle::{ConfigurationApplied, Started, Stopped};
 pub use refusals::RefusalsCounted;
-pub use registration::RegistrationRefused;
+pub use registration::{RegistrationRefused, RegistrationTokenMade};
 pub use sign_in::{
     AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent, ConsentAnswer, SignIn,
     SignInOutcome, SignOut,
@@ -130,6 +130,8 @@ events! {
     RefusalsCounted = "refusals.counted", Data;
     /// A registration of a client was refused.
     RegistrationRefused = "registration.refused", Data;
+    /// A token for one registration was made.
+    RegistrationTokenMade = "registration.token_made", Control;
     /// A person tried to sign in.
     SignIn = "sign_in", Control;
     /// A person signed out.

@@ -168,6 +168,18 @@ pub enum ClientVerb {
     /// Register a client
     #[command(after_help = client::EXAMPLES)]
     Add(Box<ClientAdd>),
+    /// Make a token with which somebody registers one client themselves (RFC 7591)
+    #[command(
+        after_help = "Example:\n  countersign client registration-token --expires-in 3600 --tenant demo"
+    )]
+    RegistrationToken {
+        /// Seconds that it is good, a day unless you say otherwise.
+        #[arg(long)]
+        expires_in: Option<u64>,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Disable a client: its tokens, and those in which it acts, end at once
     #[command(after_help = "Example:\n  countersign client disable reports")]
     Disable {

@@ -10,11 +10,14 @@ use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::mac::Tag;
 use countersign_crypto::random::Random;
 use countersign_oauth::client::Origin;
+use countersign_oauth::registration::InitialAccess;
+use countersign_oauth::tenant::registration::RegistrationMode;
 use countersign_oauth::{
     AuthenticationMethod, Change, ClientAuthentication, ClientRecord, GrantRecord, Session,
     TenantRecord, UserRecord,
 };
-use countersign_store::tables::{clients, grants, users};
+use countersign_store::InitialAccessToken;
+use countersign_store::tables::{clients, grants, one_time, users};
 use countersign_testkit::{FakeCollector, TestFabric, tenant};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -51,6 +54,10 @@ const CASES: &[Case] = &[
             format!("/admin/v1/tenants/{tenant}/keys/rotate"),
             Value::Null,
         )
+    }),
+    ("/admin/v1/tenants/{tenant}/registration-tokens", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/registration-tokens");
+        (path, json!({ "expires_in": 600 }))
     }),
     ("/admin/v1/tenants/{tenant}/users", |tenant| {
         let body = json!({ "username": "alice", "password": "correct horse battery", "roles": ["owner"], "attributes": { "region": "eu" } });
@@ -130,8 +137,11 @@ async fn setting_traced(policies: &[(&str, &str)], traces: TraceOptions) -> Sett
 }
 
 fn declared() -> Declared {
-    let record =
-        |name: &str, issuer: &str| TenantRecord::new(tenant(name), issuer.parse().unwrap());
+    let record = |name: &str, issuer: &str| {
+        let mut record = TenantRecord::new(tenant(name), issuer.parse().unwrap());
+        record.registration.mode = RegistrationMode::InitialAccessToken;
+        record
+    };
     let mut client = ClientRecord::new(
         "declared".parse().unwrap(),
         tenant("default"),
@@ -333,6 +343,35 @@ async fn authz_matrix_the_description_is_public_and_nothing_else_is() {
         .post(super::OPENAPI_PATH, HeaderMap::new(), &Value::Null)
         .await;
     post.refused(StatusCode::UNAUTHORIZED, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_registration_token_is_told_once_and_kept_as_a_hash() {
+    let setting = setting().await;
+    let path = "/admin/v1/tenants/default/registration-tokens";
+    for bad in [0, 30 * 24 * 3600 + 1] {
+        let refused = setting
+            .administer(path, &json!({ "expires_in": bad }))
+            .await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let made = setting.administer(path, &json!({})).await;
+    assert_eq!(made.status, StatusCode::OK);
+    let token = made.body["initial_access_token"].as_str().unwrap();
+    let fabric = &setting.test.fabric;
+    let now = fabric.now();
+    assert_eq!(made.body["expires"], now.0 + 24 * 3600);
+    let found = async |name: &str| {
+        let tenant = tenant(name);
+        let handle = fabric
+            .secrets()
+            .handle::<InitialAccessToken>(&tenant, token);
+        let mut connection = fabric.store().read().await.unwrap();
+        let found = one_time::find(&mut connection, &tenant, &handle, now).await;
+        matches!(found.unwrap(), countersign_oauth::Taken::Fresh(InitialAccess { .. }))
+    };
+    assert!(found("default").await);
+    assert!(!found("other").await, "of another tenant");
 }
 
 #[tokio::test]

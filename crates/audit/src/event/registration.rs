@@ -1,7 +1,8 @@
 //! Clients that register themselves.
 
+use super::decision::Actor;
 use crate::text::Code;
-use countersign_base::ClientId;
+use countersign_base::{ClientId, UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// A registration, or a change of one, was refused.
@@ -15,4 +16,14 @@ pub struct RegistrationRefused {
     pub error: Code,
     /// The reason that the caller does not learn.
     pub reason: Code,
+}
+
+/// Somebody may register one client with a token that was made for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationTokenMade {
+    /// Who made it.
+    pub by: Actor,
+    /// When it is too late.
+    pub expires: UnixTime,
 }

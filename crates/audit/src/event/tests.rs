@@ -233,6 +233,11 @@ fn administration_events() -> Vec<Event> {
             reason: code(),
         }
         .into(),
+        RegistrationTokenMade {
+            by: by(),
+            expires: UnixTime(i64::MAX),
+        }
+        .into(),
         TenantAdded {
             by: by(),
             name: "t".repeat(32).parse::<Tenant>().unwrap(),

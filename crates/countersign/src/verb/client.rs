@@ -12,6 +12,9 @@ pub(super) fn client(verb: &ClientVerb, output: Output) -> Ended {
     match verb {
         ClientVerb::Add(add) => self::add(add, output),
         ClientVerb::Disable { id, target } => disable(id, target, output),
+        ClientVerb::RegistrationToken { expires_in, target } => {
+            registration_token(*expires_in, target, output)
+        }
     }
 }
 
@@ -156,6 +159,30 @@ fn disable(id: &ClientId, target: &Target, output: Output) -> Ended {
             match output {
                 Output::Json => print_line(answer),
                 Output::Text => print_line(format_args!("disabled  {id}")),
+            }
+            Ended::Done
+        }
+        Err(error) => error.say(),
+    }
+}
+
+fn registration_token(expires_in: Option<u64>, target: &Target, output: Output) -> Ended {
+    let body = match expires_in {
+        Some(seconds) => json!({ "expires_in": seconds }),
+        None => json!({}),
+    };
+    match post(target, "registration-tokens", &body) {
+        Ok(answer) => {
+            let token = answer.get("initial_access_token").and_then(Value::as_str);
+            match output {
+                Output::Json => print_line(answer),
+                Output::Text => {
+                    print_line(format_args!(
+                        "initial_access_token  {}",
+                        token.unwrap_or_default()
+                    ));
+                    eprintln!("It is good for one registration at /register and shown this once.");
+                }
             }
             Ended::Done
         }
