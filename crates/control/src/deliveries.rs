@@ -4,6 +4,7 @@
 //! A crash between delivering and settling delivers again: receivers tell by the id.
 
 pub mod backchannel_logout;
+mod ciba_ping;
 
 use crate::fabric::Fabric;
 use countersign_audit::event::DeliveryEnded;
@@ -16,8 +17,9 @@ use futures_util::future::BoxFuture;
 
 /// Rows that one round takes.
 const BATCH: u16 = 64;
-/// Deliveries of one round that are under way at once.
-const AT_ONCE: usize = 8;
+/// Deliveries of one round that are under way at once: all of them, so that a destination that does not answer holds up nobody else's for longer than one answer may
+/// take.
+const AT_ONCE: usize = 64;
 /// How long a lease holds: longer than the slowest round can take.
 const LEASE: Duration = Duration::from_secs(120);
 /// Attempts of one delivery.
@@ -41,10 +43,16 @@ pub enum Attempted {
 type Attempt = for<'a> fn(&'a Fabric, &'a Delivery) -> BoxFuture<'a, Attempted>;
 
 /// Every kind of delivery and who makes it. A kind that is not here is hopeless.
-const KINDS: &[(&str, Attempt)] = &[(
-    countersign_oauth::logout::BACKCHANNEL_LOGOUT,
-    |fabric, delivery| Box::pin(backchannel_logout::attempt(fabric, delivery)),
-)];
+const KINDS: &[(&str, Attempt)] = &[
+    (
+        countersign_oauth::logout::BACKCHANNEL_LOGOUT,
+        |fabric, delivery| Box::pin(backchannel_logout::attempt(fabric, delivery)),
+    ),
+    (
+        countersign_oauth::decoupled::CIBA_PING,
+        |fabric, delivery| Box::pin(ciba_ping::attempt(fabric, delivery)),
+    ),
+];
 
 /// Delivers what is due now; gives how many rows were taken.
 ///

@@ -10,6 +10,7 @@ mod federation;
 mod gateway;
 pub(crate) mod keys;
 pub(crate) mod oauth;
+mod registration;
 pub(crate) mod requests;
 #[cfg(test)]
 mod tests;
@@ -197,6 +198,30 @@ pub const TARGETS: &[Target] = &[
         about: "a backchannel authentication request (CIBA)",
         run: decoupled::backchannel_request,
         words: authn::FORM_WORDS,
+    },
+    Target {
+        name: "registration-request",
+        about: "what a client says of itself (RFC 7591)",
+        run: registration::request,
+        words: registration::METADATA_WORDS,
+    },
+    Target {
+        name: "client-metadata-document",
+        about: "a document at a client's own address",
+        run: registration::document,
+        words: registration::METADATA_WORDS,
+    },
+    Target {
+        name: "sector-document",
+        about: "the document of a sector_identifier_uri",
+        run: registration::sector_document,
+        words: &["[\"", "\",\"", "\"]", "https://app.example/cb"],
+    },
+    Target {
+        name: "logout-request",
+        about: "a logout request of a client",
+        run: registration::logout,
+        words: registration::LOGOUT_WORDS,
     },
     Target {
         name: "upstream-callback",

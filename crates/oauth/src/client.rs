@@ -549,7 +549,9 @@ pub enum RegistrationError {
     )]
     SectorUnclear,
     /// Nobody is told what would join the subjects of two sectors.
-    #[error("a client with pairwise subjects is not told sessions: it cannot require `sid` in logout tokens")]
+    #[error(
+        "a client with pairwise subjects is not told sessions: it cannot require `sid` in logout tokens"
+    )]
     SessionUntold,
     /// R34.
     #[error("request objects are signed with PS256, ES256 or EdDSA")]

@@ -108,6 +108,20 @@ pub struct DecoupledRequest {
 /// Characters of a sealed notification.
 pub const SEALED_BYTES_MAX: usize = 4096;
 
+/// The name of CIBA notifications among the kinds of deliveries.
+pub const CIBA_PING: &str = "ciba_ping";
+
+/// What the outbox keeps of a notification that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingDelivery {
+    /// To whom.
+    pub client: ClientId,
+    /// Of which request.
+    pub grant: GrantId,
+    /// What it says, sealed.
+    pub notice: Bounded<SEALED_BYTES_MAX>,
+}
+
 /// What the person said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,7 @@ pub use token::{LOGOUT_TOKEN_LIFETIME, LogoutTokenClaims};
 use crate::client::ClientRecord;
 use crate::redirect::{self, RedirectTarget};
 use countersign_authn::Form;
-use countersign_base::{Bounded, ClientId, GrantId, Issuer, SessionId};
+use countersign_base::{Bounded, ClientId, GrantId, Issuer, SessionId, UserId};
 use countersign_crypto::jose::{Claims, Header, JwkSet, Jws};
 use countersign_crypto::{Unverified, Verified};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@ use super::Admin;
 use super::answer::{AdminError, Answer};
 use super::request::Called;
 use axum::extract::State;
+use countersign_audit::Count;
 use countersign_audit::event::{Actor, RegistrationTokenMade};
 use countersign_base::{Duration, UnixTime};
 use countersign_oauth::registration::InitialAccess;
@@ -70,7 +71,7 @@ async fn made(admin: &Admin, called: Called) -> Result<Made, AdminError> {
         .map_err(|_| AdminError::Unavailable)?;
     let event = RegistrationTokenMade {
         by: Actor::LocalAdministrator,
-        expires,
+        lifetime: Count::of(lifetime.as_secs()),
     };
     permit.change(vec![Write::AddOneTime(row)], event).await?;
     Ok(Made {

@@ -368,7 +368,10 @@ async fn a_registration_token_is_told_once_and_kept_as_a_hash() {
             .handle::<InitialAccessToken>(&tenant, token);
         let mut connection = fabric.store().read().await.unwrap();
         let found = one_time::find(&mut connection, &tenant, &handle, now).await;
-        matches!(found.unwrap(), countersign_oauth::Taken::Fresh(InitialAccess { .. }))
+        matches!(
+            found.unwrap(),
+            countersign_oauth::Taken::Fresh(InitialAccess { .. })
+        )
     };
     assert!(found("default").await);
     assert!(!found("other").await, "of another tenant");

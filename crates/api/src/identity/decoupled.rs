@@ -18,7 +18,8 @@ use countersign_base::{
 use countersign_crypto::jose::JwkThumbprint;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::decoupled::{
-    BindingMessage, DecoupledRequest, Flow, Pace, Polled, Question, QuestionRefused,
+    BindingMessage, CIBA_PING, DecoupledRequest, Flow, Pace, PingDelivery, Polled, Question,
+    QuestionRefused,
 };
 use countersign_oauth::{
     ClientRecord, Issuance, OAuthError, Particulars, ResolvedUser, Session, TokenRequest,
@@ -26,7 +27,9 @@ use countersign_oauth::{
 use countersign_policy::{Permitted, PolicyId, decide};
 use countersign_store::tables::decoupled_requests::{self, Found};
 use countersign_store::tables::{user_groups, users};
-use countersign_store::{AuthReqId, DeviceCode, NewDecoupled, StoreError, Write};
+use countersign_store::{
+    AuthReqId, DeliveryId, DeviceCode, NewDecoupled, NewDelivery, StoreError, Write,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError};
 
@@ -437,10 +440,11 @@ async fn commit(
     let event = fabric
         .recorder()
         .about_event(&call.tenant.name, Some(call.id), event);
-    let writes = vec![Write::AnswerDecoupled(
+    let mut writes = vec![Write::AnswerDecoupled(
         request.grant,
         Box::new(answer.clone()),
     )];
+    writes.extend(notification(request)?.map(|told| Write::Deliver(Box::new(told))));
     let written = fabric
         .store()
         .change(&call.tenant.name, writes, event, fabric.now())
@@ -450,6 +454,23 @@ async fn commit(
         Err(StoreError::Superseded(_)) => Err(PageError::InteractionOver.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What tells the client that there is an answer, if it registered to be told.
+fn notification(request: &DecoupledRequest) -> Result<Option<NewDelivery>, Failure> {
+    let Some(notice) = &request.notification else {
+        return Ok(None);
+    };
+    let what = PingDelivery {
+        client: request.client.clone(),
+        grant: request.grant,
+        notice: notice.clone(),
+    };
+    let grant = request.grant.as_u64().to_be_bytes();
+    let id = DeliveryId::of(CIBA_PING, &[request.tenant.as_str().as_bytes(), &grant]);
+    let destination = Bounded::parse(request.client.as_str()).map_err(|_| Failure::Unavailable)?;
+    let told = NewDelivery::new(id, CIBA_PING, destination, &what, request.expires)?;
+    Ok(Some(told))
 }
 
 /// A person with the roles of their groups, as policies see them.

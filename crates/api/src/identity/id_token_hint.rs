@@ -37,7 +37,8 @@ pub(super) async fn grant(
     let mut connection = fabric.store().read().await?;
     let found = grants::find(&mut connection, tenant, grant).await?;
     Ok(found.filter(|found| {
-        let known = SubjectOrder::of(found.user, client).derive(&fabric.keys().pairwise_key(tenant));
+        let known =
+            SubjectOrder::of(found.user, client).derive(&fabric.keys().pairwise_key(tenant));
         found.client == client.id && known.to_string() == subject
     }))
 }

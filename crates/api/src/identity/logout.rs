@@ -150,7 +150,8 @@ async fn asked(
     let session = match (hinted.session, hinted.grant) {
         (Some(session), _) => Some(session),
         (None, Some(grant)) => {
-            let grant = id_token_hint::grant(identity, call, &client, grant, &hinted.subject).await?;
+            let grant =
+                id_token_hint::grant(identity, call, &client, grant, &hinted.subject).await?;
             grant.map(|grant| grant.session)
         }
         (None, None) => None,

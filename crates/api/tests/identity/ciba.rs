@@ -6,10 +6,12 @@ use super::flow::{redeem, text};
 use super::harness::{ISSUER, Key, ORDERS, Reply, Server, claims, client, escape};
 use countersign_base::Tenant;
 use countersign_control::DeclaredClient;
+use countersign_control::deliveries::deliver_due;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, ClientAssertion, SigningKey};
-use countersign_oauth::client::{BackchannelSigning, BindingRule};
+use countersign_oauth::client::{BackchannelSigning, BindingRule, DeliveryMode};
 use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, SecurityProfile};
+use countersign_testkit::Said;
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -536,6 +538,92 @@ async fn ciba_36_ciba_37_ciba_38_messages_expiries_and_scopes_as_clients_write_t
     }
     let reply = ask(&server, "scope=orders:read%20openid&login_hint=alice").await;
     assert_eq!(reply.status, StatusCode::OK);
+}
+
+/// A server on which the teller is told of answers.
+async fn telling() -> Server {
+    Server::with_declared(|declared| {
+        let mut clients = declared.clients.iter_mut();
+        let teller = clients.find(|client| client.record.id.as_str() == "teller");
+        teller.unwrap().record.ciba.delivery = DeliveryMode::Ping {
+            endpoint: "https://bank.test/ciba".parse().unwrap(),
+        };
+    })
+    .await
+}
+
+const TOLD: &str = "scope=openid&login_hint=alice&client_notification_token=the-token-of-the-bank";
+
+#[tokio::test]
+async fn ciba_39_the_client_is_told_that_there_is_an_answer_and_what_it_says_has_no_meaning() {
+    let server = telling().await;
+    let internet = &server.fabric.internet;
+    internet.host("bank.test", |_| Said::json(&json!({"error": "whatever"})));
+    let untold = ask(&server, "scope=openid&login_hint=alice").await;
+    assert_eq!(untold.error(), "invalid_request", "with which token?");
+    let id = asked(&server, TOLD).await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    assert!(internet.heard().is_empty(), "there is nothing to tell yet");
+    answer(&server, "allow").await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    let heard = internet.wait_for(1).await;
+    assert_eq!(
+        (&heard[0].method, heard[0].path.as_str()),
+        (&Method::POST, "/ciba")
+    );
+    assert_eq!(
+        heard[0].headers["authorization"],
+        "Bearer the-token-of-the-bank"
+    );
+    let body: Value = serde_json::from_slice(&heard[0].body).unwrap();
+    assert_eq!(body, json!({ "auth_req_id": id }));
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    assert_eq!(internet.heard().len(), 1, "once");
+    assert_eq!(poll(&server, &id).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn ciba_30_ciba_31_ciba_32_a_client_that_refuses_is_not_told_again_and_still_gets_its_tokens()
+{
+    for status in [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::MOVED_PERMANENTLY,
+    ] {
+        let server = telling().await;
+        let internet = &server.fabric.internet;
+        internet.host("elsewhere.test", |_| Said::status(StatusCode::OK));
+        internet.host("bank.test", move |_| {
+            Said::status(status).with(http::header::LOCATION, "https://elsewhere.test/ciba")
+        });
+        let id = asked(&server, TOLD).await;
+        answer(&server, "allow").await;
+        for _ in 0..3 {
+            deliver_due(&server.fabric.fabric).await.unwrap();
+            server.advance(30).await;
+        }
+        let heard = internet.heard();
+        assert_eq!(
+            heard.len(),
+            1,
+            "{status}: told once, and nobody was sent elsewhere"
+        );
+        assert_eq!(heard[0].host, "bank.test");
+        assert_eq!(poll(&server, &id).await.status, StatusCode::OK, "{status}");
+    }
+    // The twin: a client that is away for a moment is told again.
+    let server = telling().await;
+    let internet = &server.fabric.internet;
+    internet.host("bank.test", |_| {
+        Said::status(StatusCode::SERVICE_UNAVAILABLE)
+    });
+    let _id = asked(&server, TOLD).await;
+    answer(&server, "deny").await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    internet.host("bank.test", |_| Said::status(StatusCode::NO_CONTENT));
+    server.advance(30).await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    assert_eq!(internet.heard().len(), 2);
 }
 
 #[tokio::test]

@@ -313,7 +313,10 @@ async fn r59_a_pairwise_client_hears_of_its_own_subject_and_of_no_session() {
     assert_eq!(asked.status, StatusCode::OK);
     // The person's own is not: the grant of the hint leads to its session.
     let reply = browser.get(&server, &logout(&parameters)).await;
-    assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, BYE));
+    assert_eq!(
+        (reply.status, reply.location()),
+        (StatusCode::SEE_OTHER, BYE)
+    );
     assert!(!is_signed_in(&mut browser, &server).await);
     deliver_due(&server.fabric.fabric).await.unwrap();
     let heard = internet.wait_for(1).await;

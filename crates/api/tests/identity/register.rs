@@ -373,7 +373,6 @@ async fn a_client_that_changed_its_keys_is_known_by_the_new_ones() {
 async fn reg_5_reg_6_reg_7_r56_a43_nothing_private_is_fetched_for_a_registrant() {
     let server = open().await;
     let internet = &server.fabric.internet;
-    internet.resolves("rebinding.test", &[&["127.0.0.1"], &["203.0.114.1"]]);
     internet.resolves("metadata.test", &[&["169.254.169.254"]]);
     internet.resolves("mapped.test", &[&["::ffff:7f00:1"]]);
     for host in [
@@ -383,7 +382,6 @@ async fn reg_5_reg_6_reg_7_r56_a43_nothing_private_is_fetched_for_a_registrant()
         "localhost",
         "metadata.test",
         "mapped.test",
-        "rebinding.test",
     ] {
         for change in [
             json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": format!("https://{host}/jwks")}),
@@ -395,6 +393,14 @@ async fn reg_5_reg_6_reg_7_r56_a43_nothing_private_is_fetched_for_a_registrant()
         server.advance(31).await;
     }
     assert_eq!(internet.dialled(), [], "no connection");
+    // A name that leads elsewhere when it is asked again: what was judged is what is connected to.
+    internet.resolves("rebinding.test", &[&["203.0.114.1"], &["127.0.0.1"]]);
+    let rebinding = with(&json!({"sector_identifier_uri": "https://rebinding.test/sector"}));
+    for _ in 0..2 {
+        let reply = register(&server, None, &rebinding).await;
+        assert_eq!(reply.error(), "invalid_client_metadata");
+    }
+    assert_eq!(internet.dialled(), ["203.0.114.1:443".parse().unwrap()]);
     let key = assertion_key();
     let set = jwks(&key);
     internet.host("keys.test", move |heard| match heard.path.as_str() {

@@ -1,8 +1,8 @@
 //! Clients that register themselves.
 
 use super::decision::Actor;
-use crate::text::Code;
-use countersign_base::{ClientId, UnixTime};
+use crate::text::{Code, Count};
+use countersign_base::ClientId;
 use serde::{Deserialize, Serialize};
 
 /// A registration, or a change of one, was refused.
@@ -24,6 +24,6 @@ pub struct RegistrationRefused {
 pub struct RegistrationTokenMade {
     /// Who made it.
     pub by: Actor,
-    /// When it is too late.
-    pub expires: UnixTime,
+    /// For how many seconds it is good.
+    pub lifetime: Count,
 }

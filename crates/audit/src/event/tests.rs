@@ -235,7 +235,7 @@ fn administration_events() -> Vec<Event> {
         .into(),
         RegistrationTokenMade {
             by: by(),
-            expires: UnixTime(i64::MAX),
+            lifetime: many,
         }
         .into(),
         TenantAdded {

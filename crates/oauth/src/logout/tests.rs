@@ -1,5 +1,6 @@
 use super::*;
 use crate::fixture::{ISSUER, NOW, form, portal};
+use crate::subject_identifier::SubjectIdentifier;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{AccessToken, IdToken, JwtPurpose, SigningKey, generate_pkcs8};
 use serde_json::{Value, json};
@@ -135,7 +136,7 @@ fn lo_8_r59_a_logout_token_says_what_happened_and_lives_for_two_minutes() {
     let claims = LogoutTokenClaims::new(
         ISSUER.parse().unwrap(),
         "portal".parse().unwrap(),
-        Some("someone".to_owned()),
+        SubjectIdentifier::Pairwise("someone".to_owned()),
         Some(SessionId::from_u64(1)),
         "id".to_owned(),
         NOW,

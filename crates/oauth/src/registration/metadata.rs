@@ -9,8 +9,8 @@ use crate::client::logout::SessionInLogoutToken;
 use crate::client::{
     Application, BindingRule, DynamicRegistration, GrantType, LogoutRules, PushedRequestRule,
 };
-use crate::subject_identifier::{Sector, SubjectType};
 use crate::redirect::RedirectUri;
+use crate::subject_identifier::{Sector, SubjectType};
 use crate::tenant::RegistrationRules;
 use countersign_base::{Bounded, Scopes};
 use countersign_crypto::jose::{Algorithm, JwkSet, strict_object};

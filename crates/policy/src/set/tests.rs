@@ -28,6 +28,7 @@ fn the_defaults_load() {
             "exchange.cedar#registered-servers",
             "exchange.cedar#registered-trust-domains",
             "issue.cedar#registered-client",
+            "register.cedar#registrable-client",
             "routes.cedar#declared-anonymous",
             "routes.cedar#declared-scopes",
             "tenants.cedar#tenant-wall",
