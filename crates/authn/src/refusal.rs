@@ -69,6 +69,8 @@ pub enum Reason {
     SchemeUnknown,
     /// The signature does not hold.
     SignatureInvalid,
+    /// Whether a one-time value was used before cannot be told: the database does not answer.
+    SpentUnknown,
     /// `exp` is over.
     TokenExpired,
     /// A token in the query string.
@@ -137,6 +139,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::SchemeUnknown => "scheme_unknown",
             Self::SignatureInvalid => "signature_invalid",
+            Self::SpentUnknown => "spent_unknown",
             Self::TokenExpired => "token_expired",
             Self::TokenInQuery => "token_in_query",
             Self::TokenMalformed => "token_malformed",
@@ -161,9 +164,10 @@ impl Reason {
             Self::ProofKeyMismatch | Self::ProofMissing | Self::Replayed(_) => {
                 Answer::Proof("invalid_dpop_proof")
             }
-            Self::KeysUnavailable | Self::RevocationsStale | Self::VerdictMismatch => {
-                Answer::Unavailable
-            }
+            Self::KeysUnavailable
+            | Self::RevocationsStale
+            | Self::SpentUnknown
+            | Self::VerdictMismatch => Answer::Unavailable,
             Self::ActorsTooMany
             | Self::AlgorithmNotAllowed
             | Self::AudienceMismatch

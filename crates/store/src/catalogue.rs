@@ -252,6 +252,12 @@ catalogue! {
         SWEEP = sweep "DELETE FROM grant_assertions WHERE (tenant, jti) IN (SELECT tenant, jti FROM grant_assertions WHERE expires_at < $1 LIMIT $2)";
     }
 
+    /// Proofs and signed requests that were accepted.
+    used_proofs: Tenant {
+        SPEND = plain "INSERT INTO used_proofs (tenant, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT (tenant, jti) DO NOTHING";
+        SWEEP = sweep "DELETE FROM used_proofs WHERE (tenant, jti) IN (SELECT tenant, jti FROM used_proofs WHERE expires_at < $1 LIMIT $2)";
+    }
+
     /// Passkeys.
     passkeys: Tenant {
         ADD = plain "INSERT INTO passkeys (tenant, credential, user_id, record, counter, backed_up) VALUES ($1, $2, $3, $4, $5, $6)";

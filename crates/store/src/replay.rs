@@ -1,11 +1,15 @@
 //! The process's memory of one-time credentials that live shorter than a restart matters: DPoP proofs.
 //!
-//! The memory itself is [`countersign_authn::replay`]; here is the door through which the shell spends. Client assertions are not
-//! spent here but in the database ([`crate::Store::issue`]), so that a restart does not forget them.
+//! The memory itself is [`countersign_authn::replay`]; here is the door through which the shell spends. Where several processes share a database, the
+//! authorization server spends proofs there too ([`Store::spend_proof`]), and signed requests, which live up to an hour, always
+//! ([`Store::spend_signed_request`]). Client assertions are spent in the transaction that uses them ([`crate::Store::issue`]).
 
+use crate::tables::assertions::Assertion;
+use crate::tables::used_proofs;
+use crate::{Store, StoreError};
 use countersign_authn::Unspent;
-use countersign_authn::replay::{ReplayLimits, Replayed};
-use countersign_base::UnixTime;
+use countersign_authn::replay::{ReplayEntry, ReplayLimits, Replayed};
+use countersign_base::{Tenant, UnixTime};
 
 /// One per process, shared by every core: a proof that was sent to one core is known on all.
 #[derive(Debug)]
@@ -24,5 +28,70 @@ impl ReplayMemory {
     /// When it was used before, is past its time, or its owner has used more than is remembered; nothing is evicted to make room.
     pub fn spend_replay<T>(&self, unspent: Unspent<T>, now: UnixTime) -> Result<T, Replayed> {
         self.0.spend(unspent, now)
+    }
+}
+
+impl Store {
+    /// Spends a proof of possession: in the memory of this process, and where others share the database, there too (RFC 9449 §11.1). Of any number of calls
+    /// with the same proof at all processes, one succeeds.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database failed; the proof is spent all the same. The inner error is a replay.
+    pub async fn spend_proof<T>(
+        &self,
+        memory: &ReplayMemory,
+        tenant: &Tenant,
+        unspent: Unspent<T>,
+        now: UnixTime,
+    ) -> Result<Result<T, Replayed>, StoreError> {
+        let entries = unspent.entries().to_vec();
+        // First the memory: what comes again to this process costs no transaction, and the memory's bounds are those of the table.
+        let spent = match memory.spend_replay(unspent, now) {
+            Ok(spent) => spent,
+            Err(replayed) => return Ok(Err(replayed)),
+        };
+        if self.is_shared() && !entries.is_empty() {
+            let remembered = self.remember(tenant, entries).await?;
+            return Ok(remembered.map(|()| spent));
+        }
+        Ok(Ok(spent))
+    }
+
+    /// Spends a request that its client signed, in the database, so that neither another process nor a restart takes it again.
+    ///
+    /// # Errors
+    /// As [`Store::spend_proof`].
+    pub async fn spend_signed_request<T>(
+        &self,
+        tenant: &Tenant,
+        unspent: Unspent<T>,
+    ) -> Result<Result<T, Replayed>, StoreError> {
+        let entries = unspent.entries().to_vec();
+        // Handed out below only after the transaction that inserted its entries was committed.
+        let request = countersign_authn::danger::spent(unspent);
+        let remembered = self.remember(tenant, entries).await?;
+        Ok(remembered.map(|()| request))
+    }
+
+    async fn remember(
+        &self,
+        tenant: &Tenant,
+        entries: Vec<ReplayEntry>,
+    ) -> Result<Result<(), Replayed>, StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                for entry in entries {
+                    match used_proofs::spend(tx, &tenant, &entry.key, entry.expires).await? {
+                        Assertion::Fresh => {}
+                        Assertion::Replayed => {
+                            return Ok(Err(Replayed::AlreadyUsed(entry.kind)));
+                        }
+                    }
+                }
+                Ok(Ok(()))
+            })
+        })
+        .await
     }
 }

@@ -204,6 +204,14 @@ impl Store {
         }
     }
 
+    /// Whether other processes may be at work on the same database.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.shared.engine {
+            Engine::Postgres { .. } => true,
+            Engine::Sqlite { .. } => false,
+        }
+    }
+
     /// The pools, for the test that prepares every statement.
     #[doc(hidden)]
     pub fn pools(&self) -> (Option<SqlitePool>, Option<PgPool>) {

@@ -3,7 +3,7 @@
 use crate::catalogue::{
     Statement, access_tokens, assertions, decoupled_requests, deliveries, event_details, exchanges,
     grant_assertions, grants, one_time, refresh_families, revocations, sessions, throttle,
-    upstream_sessions,
+    upstream_sessions, used_proofs,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -85,6 +85,10 @@ impl Sweep {
         Self {
             statement: &throttle::SWEEP,
             kept: Duration::ZERO,
+        },
+        Self {
+            statement: &used_proofs::SWEEP,
+            kept: Duration::from_secs(60),
         },
         Self {
             statement: &upstream_sessions::SWEEP,

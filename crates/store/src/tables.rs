@@ -28,6 +28,7 @@ pub mod tenants;
 pub mod throttle;
 pub mod upstream_links;
 pub mod upstream_sessions;
+pub mod used_proofs;
 pub mod user_groups;
 pub mod users;
 

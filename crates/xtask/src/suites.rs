@@ -14,6 +14,7 @@ mod jose;
 pub(crate) mod pages;
 mod postgres;
 mod python;
+mod races;
 mod requirements;
 mod rust;
 mod tidy;
@@ -112,6 +113,7 @@ pub(crate) const SUITES: &[Suite] = &[
     browser::SUITE,
     flows::SUITE,
     jose::SUITE,
+    races::SUITE,
     pages::SUITE,
     python::SUITE,
     differential::SUITE,

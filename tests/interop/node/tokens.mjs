@@ -56,7 +56,7 @@ async function clients(alg) {
 // One token of every kind, each with what it must say.
 async function collect(cx) {
   const signed = []
-  const keep = (kind, token, typ, audience) => signed.push({ kind, token, typ, audience })
+  const keep = (kind, token, typ, audience) => signed.push({ kind, token, typ, audience, at: now() })
   const web = new Flow(cx, 'web', oauth.PrivateKeyJwt(cx.keys.web))
   const tokens = await web.run()
   keep('ID token', tokens.id_token, 'JWT', 'web')
@@ -94,7 +94,7 @@ async function collectSealed(cx) {
   for (const { id, alg, enc, key } of cx.seals) {
     const flow = new Flow(cx, id, oauth.None())
     const returned = await cx.person.approve(flow.url(await flow.parameters({ response_mode: 'jwt' })))
-    sealed.push({ alg, enc, audience: id, token: returned.searchParams.get('response'), key: key.private })
+    sealed.push({ alg, enc, at: now(), audience: id, token: returned.searchParams.get('response'), key: key.private })
   }
   return sealed
 }
@@ -226,7 +226,7 @@ try {
     const cx = { ...all, checks, server, net, person: new Person(server, net) }
     cx.as = await discover(server, net)
     cx.jwks = JSON.parse((await net.send(cx.as.jwks_uri)).text)
-    const material = { at: now(), alg, issuer: server.issuer, jwks: cx.jwks, signed: await collect(cx), sealed: alg === MAIN ? await collectSealed(cx) : [] }
+    const material = { alg, issuer: server.issuer, jwks: cx.jwks, signed: await collect(cx), sealed: alg === MAIN ? await collectSealed(cx) : [] }
     read.push(material)
     for (const token of material.signed) await verify(material, token)
     for (const token of material.sealed) await open(material, token)

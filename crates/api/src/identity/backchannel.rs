@@ -10,17 +10,19 @@ use super::client;
 use super::decoupled::{self, Asking};
 use super::id_token_hint;
 use axum::response::Response;
-use countersign_authn::Form;
 use countersign_authn::client::{RequestSigner, signed_request};
+use countersign_authn::{Form, Unspent};
 use countersign_base::{Bounded, GrantId, Secret, Username};
 use countersign_control::CibaNotice;
+use countersign_crypto::Verified;
+use countersign_crypto::jose::Claims;
 use countersign_oauth::client::{BackchannelSigning, SignedRequestRule};
 use countersign_oauth::decoupled::{
     BackchannelRequest, Flow, Hint, POLL_INTERVAL, SEALED_BYTES_MAX, signed_parameters,
 };
 use countersign_oauth::{Binding, ClientRecord, OAuthError, SecurityProfile, UserRecord};
 use countersign_store::tables::{decoupled_requests, users};
-use countersign_store::{AuthReqId, NewDecoupled};
+use countersign_store::{AuthReqId, NewDecoupled, StoreError};
 use http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;
@@ -57,11 +59,11 @@ pub(super) async fn authenticate(
     if !client.is_confidential() {
         return refuse(OAuthError::PublicClient, OAuthError::PublicClient.into());
     }
-    let binding = match client::binding(&identity, &call) {
+    let binding = match client::binding(&identity, &call).await {
         Ok(binding) => binding,
         Err(failure) => return refuse(OAuthError::DpopProofRefused, failure),
     };
-    let asked = match read(&identity, &call, &form, &registered) {
+    let asked = match read(&identity, &call, &form, &registered).await? {
         Ok(asked) => asked,
         Err(error) => return refuse(error, error.into()),
     };
@@ -76,19 +78,42 @@ pub(super) async fn authenticate(
 }
 
 /// The request, plain or out of its request object.
-fn read(
+async fn read(
     identity: &Identity,
     call: &Call,
     form: &Form,
     client: &ClientRecord,
-) -> Result<BackchannelRequest, OAuthError> {
+) -> Result<Result<BackchannelRequest, OAuthError>, StoreError> {
     let Some(text) = form.get("request") else {
-        return if must_be_signed(client, call) {
+        return Ok(if must_be_signed(client, call) {
             Err(OAuthError::SignedRequestRequired)
         } else {
             BackchannelRequest::parse(form, client, &call.tenant)
-        };
+        });
     };
+    let unspent = match verified(identity, call, form, text, client) {
+        Ok(unspent) => unspent,
+        Err(error) => return Ok(Err(error)),
+    };
+    let spent = identity
+        .fabric
+        .store()
+        .spend_signed_request(&call.tenant.name, unspent)
+        .await?;
+    Ok(spent
+        .map_err(|_| OAuthError::SignedRequest("signed_request_replayed"))
+        .and_then(|claims| signed_parameters(&claims))
+        .and_then(|form| BackchannelRequest::parse(&form, client, &call.tenant)))
+}
+
+/// The claims of a request object whose signature and times hold.
+fn verified(
+    identity: &Identity,
+    call: &Call,
+    form: &Form,
+    text: &str,
+    client: &ClientRecord,
+) -> Result<Unspent<Verified<Claims>>, OAuthError> {
     if form.names().any(|name| !BESIDE_OBJECT.contains(&name)) {
         return Err(OAuthError::ParameterMalformed(
             "with a request object everything else stands inside it",
@@ -101,15 +126,8 @@ fn read(
         keys: &keys,
         issuer: &call.tenant.issuer,
     };
-    let now = identity.fabric.now();
-    let unspent = signed_request(text, &signer, now)
-        .map_err(|flaw| OAuthError::SignedRequest(flaw.reason()))?;
-    let claims = identity
-        .fabric
-        .replay()
-        .spend_replay(unspent, now)
-        .map_err(|_| OAuthError::SignedRequest("signed_request_replayed"))?;
-    BackchannelRequest::parse(&signed_parameters(&claims)?, client, &call.tenant)
+    signed_request(text, &signer, identity.fabric.now())
+        .map_err(|flaw| OAuthError::SignedRequest(flaw.reason()))
 }
 
 /// Whether the client has to sign: it registered so, or it is held to FAPI (FAPI-CIBA §5.2.2).

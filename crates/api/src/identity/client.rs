@@ -251,7 +251,7 @@ pub(super) async fn authenticate_and_spend(
 }
 
 /// The key that the call proves: by a DPoP proof, or by the certificate of its connection.
-pub(super) fn binding(identity: &Identity, call: &Call) -> Result<Binding, Failure> {
+pub(super) async fn binding(identity: &Identity, call: &Call) -> Result<Binding, Failure> {
     let fabric = &identity.fabric;
     match dpop::demand(
         call.headers(),
@@ -262,8 +262,9 @@ pub(super) fn binding(identity: &Identity, call: &Call) -> Result<Binding, Failu
             let now = fabric.now();
             let unspent = dpop::prove(proof, ProofUse::AtServer, fabric.nonces().policy(now), now)?;
             let key = fabric
-                .replay()
-                .spend_replay(unspent, now)
+                .store()
+                .spend_proof(fabric.replay(), &call.tenant.name, unspent, now)
+                .await?
                 .map_err(|_| OAuthError::DpopProofRefused)?;
             Ok(Binding::Dpop(*key.thumbprint()))
         }

@@ -39,7 +39,7 @@ pub(super) async fn authorize(
     let refuse = |error: OAuthError, failure| {
         decoupled::refuse(&identity, &call, &registered.id, error, failure)
     };
-    let binding = match client::binding(&identity, &call) {
+    let binding = match client::binding(&identity, &call).await {
         Ok(binding) => binding,
         Err(failure) => return refuse(OAuthError::DpopProofRefused, failure),
     };

@@ -28,7 +28,7 @@ struct Pushed {
 pub(super) async fn push(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
     let form = body::form(&mut call).await?;
     let (_client, registered) = client::authenticate_and_spend(&identity, &call, &form).await?;
-    let binding = match client::binding(&identity, &call) {
+    let binding = match client::binding(&identity, &call).await {
         Ok(binding) => binding,
         Err(failure) => {
             return refuse(

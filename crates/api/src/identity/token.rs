@@ -48,7 +48,7 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
         Err(error) => return refuse(&identity, &call, who, "unknown", error.into()),
     };
     let grant_type = request.grant_type().as_str();
-    let binding = match client::binding(&identity, &call) {
+    let binding = match client::binding(&identity, &call).await {
         Ok(binding) => binding,
         Err(failure) => return refuse(&identity, &call, who, grant_type, failure),
     };

@@ -160,7 +160,14 @@ async fn prove_caller(identity: &Identity, call: &Call) -> Result<Subject, Refus
         fabric.nonces().policy(now),
         now,
     )?;
-    let subject = fabric.replay().spend_replay(proven.subject, now)?;
+    let subject = fabric
+        .store()
+        .spend_proof(fabric.replay(), &call.tenant.name, proven.subject, now)
+        .await
+        .map_err(|error| {
+            tracing::warn!(event = "store_failed", %error);
+            Reason::SpentUnknown
+        })??;
     let _held = subject.require_scopes(&openid())?;
     Ok(subject)
 }

@@ -29,6 +29,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("throttle", "SWEEP"),
     ("upstream_sessions", "SWEEP"),
     ("grant_assertions", "SWEEP"),
+    ("used_proofs", "SWEEP"),
 ];
 
 #[test]

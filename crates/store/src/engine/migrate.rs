@@ -60,6 +60,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "upstream",
         sql: include_str!("../../migrations/sqlite/0008_upstream.sql"),
     },
+    Migration {
+        version: 12,
+        name: "used_proofs",
+        sql: include_str!("../../migrations/sqlite/0012_used_proofs.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -103,6 +108,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 8,
         name: "upstream",
         sql: include_str!("../../migrations/postgres/0008_upstream.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "used_proofs",
+        sql: include_str!("../../migrations/postgres/0012_used_proofs.sql"),
     },
 ];
 

@@ -25,6 +25,7 @@ mod statements;
 mod sweeps;
 mod tables;
 mod upstream;
+mod used_proofs;
 
 /// Declares the behaviours of a module as tests of both engines.
 macro_rules! behaviours {

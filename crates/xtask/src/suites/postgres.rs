@@ -1,8 +1,9 @@
-//! The store's tests against PostgreSQL: the system's server, in a temporary directory, as an unprivileged user, on loopback.
+//! The store's tests against PostgreSQL, and two processes of the whole server that share a database: the system's PostgreSQL, in a temporary directory, as an
+//! unprivileged user, on loopback.
 //!
 //! The server's files and its process end with the suite.
 
-use super::{Report, Suite, rust};
+use super::{Count, Report, Suite, races, rust};
 use crate::verb::Problem;
 use crate::{install, process};
 use std::net::TcpListener;
@@ -13,7 +14,7 @@ use std::time::Duration;
 /// The suite.
 pub(crate) const SUITE: Suite = Suite {
     name: "postgres",
-    about: "the store's conformance suite on PostgreSQL",
+    about: "the store, and two server processes, on PostgreSQL",
     run,
 };
 
@@ -24,9 +25,19 @@ fn run() -> Result<Report, Problem> {
     install::system(Path::new(PARENT), &["postgresql", "postgresql-client"])?;
     let server = Server::start(&newest()?)?;
     let count = rust::tests("countersign-store", |command| {
-        command.env("COUNTERSIGN_TEST_POSTGRES", &server.url);
+        command.env("COUNTERSIGN_TEST_POSTGRES", server.url_of("postgres"));
     })?;
-    Ok(Report::Ran(count))
+    server.database("races")?;
+    Ok(match races::run(Some(&server.url_of("races")))? {
+        Report::Absent(reason) => {
+            println!("two server processes on one database: skipped: {reason}");
+            Report::Ran(count.and(Count {
+                skipped: 1,
+                ..Count::default()
+            }))
+        }
+        Report::Ran(more) => Report::Ran(count.and(more)),
+    })
 }
 
 /// The `bin` of the newest installed major version.
@@ -52,7 +63,7 @@ fn newest() -> Result<PathBuf, Problem> {
 struct Server {
     bin: PathBuf,
     data: PathBuf,
-    url: String,
+    origin: String,
 }
 
 impl Server {
@@ -84,7 +95,7 @@ impl Server {
         let server = Self {
             bin: bin.to_path_buf(),
             data,
-            url: format!("postgres://countersign@127.0.0.1:{port}/postgres"),
+            origin: format!("postgres://countersign@127.0.0.1:{port}"),
         };
         // `-w` returns when connections are answered.
         process::must(
@@ -97,6 +108,19 @@ impl Server {
             LIMIT,
         )?;
         Ok(server)
+    }
+
+    /// The URL of one of its databases.
+    fn url_of(&self, database: &str) -> String {
+        format!("{}/{database}", self.origin)
+    }
+
+    /// Makes an empty database.
+    fn database(&self, name: &str) -> Result<(), Problem> {
+        let create = format!("CREATE DATABASE {name}");
+        let mut command = as_user(&self.bin, "psql");
+        command.args(["-q", "-d", &self.url_of("postgres"), "-c", &create]);
+        process::must(&mut command, LIMIT).map(drop)
     }
 }
 
