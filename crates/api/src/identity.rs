@@ -101,6 +101,7 @@ pub fn router(fabric: Arc<Fabric>, options: IdentityOptions) -> Router {
     });
     Router::new()
         .route(pages::STYLE_PATH, axum::routing::get(pages::style))
+        .route(pages::SCRIPT_PATH, axum::routing::get(pages::script))
         .fallback(dispatch::dispatch)
         .with_state(identity)
 }

@@ -1,10 +1,12 @@
-//! The pages that people meet: sign-in, consent, sign-out and errors. They work without JavaScript, in light and dark, on narrow screens.
+//! The pages that people meet: sign-in, consent, sign-out and errors. They work without JavaScript, in light and dark, on narrow screens; passkeys alone, which
+//! browsers have behind a script only, come with one small file of ours.
 //!
 //! Every value is escaped by the templates (askama); a strict content security policy stands behind that. How a tenant's pages look is
 //! [`brand`]'s; the account pages are [`account`]'s.
 
 pub(crate) mod account;
 pub(crate) mod brand;
+mod qr;
 
 pub(crate) use brand::Brand;
 
@@ -22,18 +24,43 @@ use url::Url;
 /// Where the style sheet is.
 pub(crate) const STYLE_PATH: &str = "/assets/pages.css";
 const STYLE: &str = include_str!("../templates/pages.css");
+/// Where the script is that asks the browser for passkeys: the only one, and on the pages with passkeys only.
+pub(crate) const SCRIPT_PATH: &str = "/assets/passkeys.js";
+const SCRIPT: &str = include_str!("../templates/passkeys.js");
 
-/// Asks for username and password.
+/// Asks for username and password, or a passkey.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 pub(crate) struct SignInPage<'a> {
     pub(crate) client: &'a str,
     pub(crate) action: String,
     pub(crate) ticket: &'a str,
+    pub(crate) passkey_action: String,
+    pub(crate) passkey_ticket: String,
+    /// What the script asks the browser for.
+    pub(crate) passkey_options: Option<String>,
     pub(crate) problem: Option<&'a str>,
     pub(crate) providers: Vec<ProviderLink>,
     /// Whether an e-mail address alone leads to a provider.
     pub(crate) by_address: bool,
+}
+
+/// Asks for another factor of somebody who is known by then.
+#[derive(Template)]
+#[template(path = "second_factor.html")]
+pub(crate) struct SecondFactorPage<'a> {
+    pub(crate) client: &'a str,
+    /// Where codes go, if one would do.
+    pub(crate) code_action: Option<String>,
+    /// Whether a code of an app would do.
+    pub(crate) app: bool,
+    /// Whether a recovery code would do.
+    pub(crate) recovery: bool,
+    pub(crate) passkey_action: String,
+    /// What the script asks the browser for, if a passkey would do.
+    pub(crate) passkey_options: Option<String>,
+    pub(crate) ticket: &'a str,
+    pub(crate) problem: Option<&'a str>,
 }
 
 /// A way to another identity provider.
@@ -171,7 +198,25 @@ struct ErrorPage<'a> {
 
 /// A page of `tenant` whose forms may lead on to `form_target`, the origin of the client's redirect URI, or nowhere else if it is empty.
 pub(crate) fn render(tenant: &TenantRecord, page: &impl Template, form_target: &str) -> Response {
-    respond(StatusCode::OK, &Brand::of(Some(tenant)), page, form_target)
+    let brand = Brand::of(Some(tenant));
+    respond(StatusCode::OK, &brand, page, form_target, Scripts::None)
+}
+
+/// The same, of a page with passkeys.
+pub(crate) fn render_with_script(
+    tenant: &TenantRecord,
+    page: &impl Template,
+    form_target: &str,
+) -> Response {
+    let brand = Brand::of(Some(tenant));
+    respond(StatusCode::OK, &brand, page, form_target, Scripts::Own)
+}
+
+/// Which scripts a page may run.
+enum Scripts {
+    None,
+    /// Files of this server.
+    Own,
 }
 
 /// A page that says what went wrong and what to do; of a tenant, if the request named one.
@@ -191,10 +236,17 @@ pub(crate) fn error(
             request_id: id.to_string(),
         },
         "",
+        Scripts::None,
     )
 }
 
-fn respond(status: StatusCode, brand: &Brand, page: &impl Template, form_target: &str) -> Response {
+fn respond(
+    status: StatusCode,
+    brand: &Brand,
+    page: &impl Template,
+    form_target: &str,
+    scripts: Scripts,
+) -> Response {
     let Ok(html) = page.render_with_values(brand) else {
         return crate::identity::plain(StatusCode::INTERNAL_SERVER_ERROR);
     };
@@ -205,8 +257,12 @@ fn respond(status: StatusCode, brand: &Brand, page: &impl Template, form_target:
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
+    let scripts = match scripts {
+        Scripts::None => "",
+        Scripts::Own => "script-src 'self'; ",
+    };
     let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' {form_target}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; form-action 'self' {form_target}; frame-ancestors 'none'; base-uri 'none'"
     );
     let strictest = HeaderValue::from_static(
         "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -220,12 +276,18 @@ fn respond(status: StatusCode, brand: &Brand, page: &impl Template, form_target:
 
 /// The style sheet.
 pub(crate) async fn style() -> Response {
-    let mut response = Response::new(STYLE.into());
+    asset(STYLE, "text/css; charset=utf-8")
+}
+
+/// The script.
+pub(crate) async fn script() -> Response {
+    asset(SCRIPT, "text/javascript; charset=utf-8")
+}
+
+fn asset(text: &'static str, media_type: &'static str) -> Response {
+    let mut response = Response::new(text.into());
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/css; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("public, max-age=3600"),

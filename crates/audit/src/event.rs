@@ -24,8 +24,8 @@ pub use lifecycle::{ConfigurationApplied, Started, Stopped};
 pub use refusals::RefusalsCounted;
 pub use registration::{RegistrationRefused, RegistrationTokenMade};
 pub use sign_in::{
-    AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent, ConsentAnswer, SignIn,
-    SignInOutcome, SignOut,
+    AuthenticatorChanged, AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent,
+    ConsentAnswer, SignIn, SignInOutcome, SignOut,
 };
 pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, RefreshReused, Token};
 
@@ -90,6 +90,8 @@ macro_rules! events {
 events! {
     /// An administrator did something, or was refused.
     AdminAction = "admin.action", Control;
+    /// A person changed what they prove who they are with, or was refused.
+    AuthenticatorChanged = "authenticator.changed", Control;
     /// An authorization request was refused.
     AuthorizationRefused = "authorization.refused", Data;
     /// A valid authorization request arrived, directly or pushed.

@@ -140,6 +140,18 @@ pub const TARGETS: &[Target] = &[
         words: crypto::JOSE_WORDS,
     },
     Target {
+        name: "passkey-assertion",
+        about: "what a browser sends of a passkey (WebAuthn §7.2)",
+        run: authn::passkey_assertion,
+        words: authn::PASSKEY_WORDS,
+    },
+    Target {
+        name: "passkey-registration",
+        about: "what a browser sends of a new passkey (WebAuthn §7.1)",
+        run: authn::passkey_registration,
+        words: authn::PASSKEY_WORDS,
+    },
+    Target {
         name: "tls-subject",
         about: "the name of a client's certificates (RFC 8705, RFC 4514)",
         run: authn::tls_subject,

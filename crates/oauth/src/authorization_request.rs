@@ -66,9 +66,11 @@ pub enum Prompt {
 }
 
 impl AuthorizationRequest {
-    /// The weakest class that satisfies the request: a stronger one than any that is named does too.
+    /// The weakest class that satisfies the request, by `acr_values` and by an essential `acr` alike: a stronger one than any that is named does too.
     #[must_use]
     pub fn acr_demanded(&self) -> Option<Acr> {
-        self.acr_values.iter().copied().min()
+        let named = self.acr_values.iter().copied().min();
+        let essential = self.particulars.claims.acr_essential();
+        named.max(essential)
     }
 }

@@ -67,6 +67,12 @@ pub enum PageError {
     /// Nothing but the account's own password or passkey may do this (A53).
     #[error("primary factor needed")]
     PrimaryFactorNeeded,
+    /// Policy asks for a factor that the person does not have.
+    #[error("second factor missing")]
+    SecondFactorMissing,
+    /// Policy does not let the person in.
+    #[error("sign-in denied by policy")]
+    SignInDenied,
     /// The server cannot answer now.
     #[error("temporarily unavailable")]
     Unavailable,
@@ -112,6 +118,12 @@ impl PageError {
             }
             Self::PrimaryFactorNeeded => {
                 "Sign out, sign in with your password or a passkey of this account, and try again. Nothing was changed."
+            }
+            Self::SecondFactorMissing => {
+                "Signing in here takes a second factor that your account does not have. Ask whoever runs this service."
+            }
+            Self::SignInDenied => {
+                "Signing in to your account is not allowed from here or at this time. Ask whoever runs this service."
             }
             Self::UpstreamFailed => {
                 "Signing in by the other provider did not work. Go back to where you came from and start again."
@@ -338,7 +350,12 @@ fn claims(
 ) -> Result<ClaimsRequest, OAuthError> {
     match form.get("claims") {
         Some(text) if is_openid(scopes) => {
-            ClaimsRequest::parse(text, client).map_err(|_| OAuthError::ParameterMalformed("claims"))
+            let request = ClaimsRequest::parse(text, client)
+                .map_err(|_| OAuthError::ParameterMalformed("claims"))?;
+            if request.acr_is_out_of_reach() {
+                return Err(OAuthError::AuthenticationUnmet);
+            }
+            Ok(request)
         }
         Some(_) | None => Ok(ClaimsRequest::default()),
     }

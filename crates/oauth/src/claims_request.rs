@@ -7,6 +7,7 @@
 
 use crate::client::ClientRecord;
 use crate::profile::Claim;
+use countersign_authn::Acr;
 use countersign_base::{Bounded, Scopes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -98,6 +99,19 @@ impl ClaimsRequest {
     #[must_use]
     pub fn of_the_person(&self) -> BTreeSet<Claim> {
         self.id_token.union(&self.userinfo).copied().collect()
+    }
+
+    /// The weakest class that satisfies an essential `acr`. Names that are not known here cannot be reached and do not count.
+    #[must_use]
+    pub fn acr_essential(&self) -> Option<Acr> {
+        let classes = self.acr_essential.iter();
+        classes.filter_map(|name| name.as_str().parse().ok()).min()
+    }
+
+    /// Whether an essential `acr` names nothing but classes that nobody reaches here.
+    #[must_use]
+    pub fn acr_is_out_of_reach(&self) -> bool {
+        !self.acr_essential.is_empty() && self.acr_essential().is_none()
     }
 
     /// Whether this `sub` is the one that is asked for, if one is.

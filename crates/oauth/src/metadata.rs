@@ -35,7 +35,7 @@ pub struct Metadata {
     code_challenge_methods_supported: [&'static str; 1],
     scopes_supported: [&'static str; 6],
     subject_types_supported: [&'static str; 2],
-    acr_values_supported: [&'static str; 1],
+    acr_values_supported: [&'static str; 3],
     claims_supported: Vec<&'static str>,
     prompt_values_supported: [&'static str; 3],
     id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -158,8 +158,7 @@ impl Metadata {
                 "offline_access",
             ],
             subject_types_supported: ["pairwise", "public"],
-            // The stronger classes are listed once a page asks for a second factor.
-            acr_values_supported: [Acr::OneFactor.as_str()],
+            acr_values_supported: Acr::ALL.map(Acr::as_str),
             claims_supported: [
                 "iss",
                 "sub",

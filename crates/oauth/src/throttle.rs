@@ -105,6 +105,15 @@ impl SignInThrottle {
         self.begin_after(FREE_ATTEMPTS_OF_MANY, key, now)
     }
 
+    /// Failures that are not forgotten yet.
+    #[must_use]
+    pub fn failures(&self, key: &[u8; 32], now: UnixTime) -> u32 {
+        self.slots
+            .get(self.index(key))
+            .filter(|slot| now < slot.last.plus(FORGET_AFTER))
+            .map_or(0, |slot| slot.failures)
+    }
+
     /// The attempt was right: the counter starts again.
     pub fn succeeded(&mut self, attempt: Attempt) {
         if let Some(slot) = self.slots.get_mut(attempt.slot) {

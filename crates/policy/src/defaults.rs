@@ -4,7 +4,7 @@
 pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
 
 /// The policies, by file name.
-pub const POLICIES: [(&str, &str); 7] = [
+pub const POLICIES: [(&str, &str); 8] = [
     ("account.cedar", include_str!("../policies/account.cedar")),
     (
         "administration.cedar",
@@ -14,5 +14,6 @@ pub const POLICIES: [(&str, &str); 7] = [
     ("issue.cedar", include_str!("../policies/issue.cedar")),
     ("register.cedar", include_str!("../policies/register.cedar")),
     ("routes.cedar", include_str!("../policies/routes.cedar")),
+    ("sign_in.cedar", include_str!("../policies/sign_in.cedar")),
     ("tenants.cedar", include_str!("../policies/tenants.cedar")),
 ];

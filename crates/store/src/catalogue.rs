@@ -263,6 +263,7 @@ catalogue! {
         ADD = plain "INSERT INTO passkeys (tenant, credential, user_id, record, counter, backed_up) VALUES ($1, $2, $3, $4, $5, $6)";
         FIND = plain "SELECT record, counter, backed_up, last_used_at FROM passkeys WHERE tenant = $1 AND credential = $2";
         OF_USER = plain "SELECT record, counter, backed_up, last_used_at FROM passkeys WHERE tenant = $1 AND user_id = $2 ORDER BY credential LIMIT $3";
+        RECORD = plain "UPDATE passkeys SET record = $4 WHERE tenant = $1 AND user_id = $2 AND credential = $3";
         REMOVE = plain "DELETE FROM passkeys WHERE tenant = $1 AND user_id = $2 AND credential = $3";
         USE = plain "UPDATE passkeys SET counter = $4, backed_up = $5, last_used_at = $6 WHERE tenant = $1 AND user_id = $2 AND credential = $3 AND (counter < $4 OR (counter = 0 AND $4 = 0))";
     }

@@ -13,7 +13,7 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(_arguments: &[String]) -> Result<Outcome, Problem> {
     let folder = tree::target().join("screenshots");
-    let finished = pages::walk(Some(&folder))?;
+    let finished = pages::drive(pages::WALK, Some(&folder))?;
     println!("{}", folder.display());
     Ok(Outcome::of(usize::from(!finished.succeeded())))
 }

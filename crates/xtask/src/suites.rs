@@ -12,6 +12,7 @@ mod foreign;
 mod fuzz;
 mod jose;
 pub(crate) mod pages;
+mod passkeys;
 mod postgres;
 mod python;
 mod races;
@@ -115,6 +116,7 @@ pub(crate) const SUITES: &[Suite] = &[
     jose::SUITE,
     races::SUITE,
     pages::SUITE,
+    passkeys::SUITE,
     python::SUITE,
     differential::SUITE,
     fuzz::SUITE,

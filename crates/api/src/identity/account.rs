@@ -3,34 +3,36 @@
 //! Every visit is a policy decision (`manage_account`; the default policy lets owners see and change what is theirs), and every change an event. What a button does
 //! stands in its sealed ticket: made for this person, this session and this browser, so that no other page can press it. A change needs a sign-in that is a few
 //! minutes old at most; to make or end a link, one by the account's own primary factor (A53).
-//!
-//! Not here: enrolling passkeys, authenticator apps and recovery codes.
 
 mod change;
+mod factors;
 mod overview;
 
 pub(super) use change::change;
 
 use super::Identity;
 use super::answer::Failure;
-use super::authorize::{self, Purpose, shown};
+use super::authorize::{Purpose, shown};
 use super::call::Call;
 use super::cookies;
 use super::own_page::{self, OwnPage};
-use super::ticket::{self, Browser, Source, Step, Ticket};
-use crate::pages::account::{AccountPage, Frame};
+use super::sign_in;
+use super::ticket::{self, Browser, Step};
+use crate::pages::account::{AccountPage, Frame, Note};
 use axum::response::Response;
 use countersign_audit::{Code, Text};
 use countersign_authn::AttributeValue;
+use countersign_authn::webauthn::{Challenge, CredentialId};
 use countersign_base::{ClientId, RequestId, SessionId, Tenant, UnixTime};
-use countersign_federation::linking::{LinkRefusal, SessionProof};
+use countersign_federation::linking::{LinkRefusal, PRIMARY_FACTOR_AGE_MAX, SessionProof};
 use countersign_federation::{PrimaryFactor, ProviderName};
 use countersign_oauth::authentication::AuthenticationMethod;
-use countersign_oauth::authorize::{Beginning, PageError};
+use countersign_oauth::authorize::PageError;
 use countersign_oauth::{ResolvedUser, Session};
 use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
 use countersign_store::tables::{user_groups, users};
 use countersign_store::{About, Durability, Recordable, Recorded};
+use factors::SealedSecret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +49,10 @@ pub(super) async fn security(identity: Arc<Identity>, call: Call) -> Result<Resp
     page(&identity, &call, AccountPage::Security).await
 }
 
+pub(super) async fn app(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    page(&identity, &call, AccountPage::App).await
+}
+
 pub(super) async fn providers(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     page(&identity, &call, AccountPage::Providers).await
 }
@@ -57,14 +63,22 @@ async fn page(identity: &Identity, call: &Call, page: AccountPage) -> Result<Res
     own_page::show(identity, call, OwnPage::Account(page), session).await
 }
 
-/// The page of somebody who is signed in.
+/// The page of somebody who is signed in. The key of an app is shown to who signed in a moment ago.
 pub(super) async fn show(
     identity: &Identity,
     call: &Call,
     session: &Session,
     page: AccountPage,
 ) -> Result<Response, Failure> {
+    if page == AccountPage::App && is_stale(session, identity.fabric.now()) {
+        return ask_again(identity, call, session, page);
+    }
     show_after(identity, call, session, page, None).await
+}
+
+/// Whether the sign-in is too long ago for changes.
+fn is_stale(session: &Session, now: UnixTime) -> bool {
+    now.since(session.auth_time) > PRIMARY_FACTOR_AGE_MAX
 }
 
 /// The same, after something was done.
@@ -73,22 +87,35 @@ async fn show_after(
     call: &Call,
     session: &Session,
     page: AccountPage,
-    done: Option<&'static str>,
+    note: Option<Note>,
 ) -> Result<Response, Failure> {
+    let browser = Browser::of(identity, call);
+    let view = view(identity, call, session, &browser, page, note).await?;
+    let response = view.render(page).await?;
+    shown(call, &browser, response)
+}
+
+/// What a page is made of, for whoever policy lets see it.
+async fn view<'a>(
+    identity: &'a Identity,
+    call: &'a Call,
+    session: &'a Session,
+    browser: &'a Browser,
+    page: AccountPage,
+    note: Option<Note>,
+) -> Result<overview::View<'a>, Failure> {
     let owner = owner(identity, call, session).await?;
     let permitted = permit(identity, call, &owner, "see", Durability::Queued).await?;
-    let browser = Browser::of(identity, call);
-    let username = permitted.into_target().owner.user.username.to_string();
-    let view = overview::View {
+    let owner = permitted.into_target().owner;
+    let username = owner.user.username.to_string();
+    Ok(overview::View {
         identity,
         call,
         session,
-        browser: &browser,
-        owner: &owner,
-        frame: Frame::new(username, page, done, |path| call.path_of(path)),
-    };
-    let response = view.render(page).await?;
-    shown(call, &browser, response)
+        browser,
+        owner,
+        frame: Frame::new(username, page, note, |path| call.path_of(path)),
+    })
 }
 
 /// Asks who they are once more, and leads back to the page.
@@ -98,23 +125,10 @@ fn ask_again(
     session: &Session,
     page: AccountPage,
 ) -> Result<Response, Failure> {
-    let ticket = Ticket {
-        client: None,
-        source: Source::Page(OwnPage::Account(page)),
-        beginning: Beginning {
-            at: identity.fabric.now(),
-            session: Some(session.id),
-        },
-        session: None,
-    };
-    let purpose = Purpose::Page(OwnPage::Account(page));
-    authorize::sign_in_page(
-        identity,
-        call,
-        &purpose,
-        &ticket,
-        Some("Before something is changed, say once more who you are."),
-    )
+    let page = OwnPage::Account(page);
+    let ticket = own_page::ticket(identity, &page, Some(session.id));
+    let problem = "Before something is changed, say once more who you are.";
+    sign_in::page(identity, call, &Purpose::Page(page), &ticket, Some(problem))
 }
 
 /// The person whose session it is, if they may still do anything.
@@ -242,17 +256,29 @@ pub(super) struct Sealed {
 }
 
 /// One change.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Change {
+    /// A passkey more, in answer to this challenge; the form brings it and its name.
+    AddPasskey(Challenge),
+    /// The app that has this sealed key; the form brings its code.
+    ConfirmApp(SealedSecret),
     /// The end of every session.
     EndEverySession,
     /// The end of one session.
     EndSession(SessionId),
     /// A link to this provider.
     Link(ProviderName),
+    /// Recovery codes in the place of those before.
+    NewRecoveryCodes,
     /// The end of what this application may.
     RemoveAccess(ClientId),
+    /// The end of the app.
+    RemoveApp,
+    /// The end of this passkey.
+    RemovePasskey(CredentialId),
+    /// Another name for this passkey; the form brings it.
+    RenamePasskey(CredentialId),
     /// The end of the links to this provider.
     Unlink(ProviderName),
 }
@@ -261,10 +287,16 @@ impl Change {
     /// As policies name it.
     const fn operation(&self) -> &'static str {
         match self {
+            Self::AddPasskey(_) => "add_passkey",
+            Self::ConfirmApp(_) => "add_app",
             Self::EndEverySession => "end_every_session",
             Self::EndSession(_) => "end_session",
             Self::Link(_) => "link",
+            Self::NewRecoveryCodes => "new_recovery_codes",
             Self::RemoveAccess(_) => "remove_access",
+            Self::RemoveApp => "remove_app",
+            Self::RemovePasskey(_) => "remove_passkey",
+            Self::RenamePasskey(_) => "rename_passkey",
             Self::Unlink(_) => "unlink",
         }
     }
@@ -275,6 +307,12 @@ impl Change {
             Self::EndEverySession | Self::EndSession(_) => AccountPage::Sessions,
             Self::Link(_) | Self::Unlink(_) => AccountPage::Providers,
             Self::RemoveAccess(_) => AccountPage::Applications,
+            Self::ConfirmApp(_) => AccountPage::App,
+            Self::AddPasskey(_)
+            | Self::NewRecoveryCodes
+            | Self::RemoveApp
+            | Self::RemovePasskey(_)
+            | Self::RenamePasskey(_) => AccountPage::Security,
         }
     }
 }

@@ -66,6 +66,8 @@ impl Failure {
             Self::Page(PageError::RequestObject(error) | PageError::RequestUri(error)) => {
                 error.reason()
             }
+            Self::Page(PageError::SecondFactorMissing) => "second_factor_missing",
+            Self::Page(PageError::SignInDenied) => "sign_in_denied",
             Self::Page(PageError::Unavailable) | Self::Unavailable => "unavailable",
             Self::Page(PageError::UpstreamFailed) => "upstream_failed",
             Self::Page(PageError::UpstreamNameTaken) => "upstream_name_taken",
@@ -312,6 +314,8 @@ const fn page_status(refused: PageError) -> StatusCode {
         PageError::AccountDenied
         | PageError::ForeignForm
         | PageError::PrimaryFactorNeeded
+        | PageError::SecondFactorMissing
+        | PageError::SignInDenied
         | PageError::UpstreamFailed
         | PageError::UpstreamNameTaken
         | PageError::UpstreamNobody => StatusCode::FORBIDDEN,

@@ -12,17 +12,19 @@ use super::own_page::{self, OwnPage};
 use super::par::requested;
 use super::record;
 use super::response::deliver;
+use super::sign_in;
+use super::sign_in::admission::{self, Admission, Remedied};
 use super::ticket::{self, Browser, Known, Source, Step, Ticket};
-use super::upstream;
-use crate::pages::{self, ConsentPage, SignInPage};
+use crate::pages::{self, ConsentPage};
 use axum::response::Response;
 use countersign_audit::event::{AuthorizationRefused, CodeIssued};
 use countersign_audit::{Code, Event, Record, Text};
 use countersign_authn::Form;
 use countersign_base::ClientId;
+use countersign_oauth::authorization_request::Prompt;
 use countersign_oauth::authorize::{
     Approved, Beginning, ConsentQuestion, NextStep, PageError, Parameters, ReturnAddress,
-    StaleRequest, Via, next_step,
+    SignInReason, StaleRequest, Via, next_step,
 };
 use countersign_oauth::par::request_handle;
 use countersign_oauth::subject_identifier::SubjectOrder;
@@ -242,7 +244,7 @@ impl Purpose {
     }
 
     /// Where the redirect after a form may lead.
-    fn form_target(&self) -> String {
+    pub(super) fn form_target(&self) -> String {
         match self {
             Self::Client(_, request) => pages::origin_of(request.redirect_uri.as_str()),
             Self::Page(_) => String::new(),
@@ -300,6 +302,23 @@ async fn proceed(
         ticket.beginning,
         identity.fabric.now(),
     );
+    let step = match (session.as_ref(), step) {
+        // Whoever signs in is judged then; nobody is told anything of a session before that.
+        (None, step) | (Some(_), step @ (NextStep::SignIn(_) | NextStep::Refuse(_))) => step,
+        (Some(session), step) => {
+            let silent = request.prompt.contains(&Prompt::None);
+            match admission::of_session(identity, call, session, Some(&client.id)).await? {
+                Admission::Admitted(_admitted) => step,
+                Admission::Needs(_) if silent => NextStep::Refuse(OAuthError::LoginRequired),
+                Admission::Needs(Remedied::Class(wanted)) => {
+                    let demanded = request.acr_demanded();
+                    NextStep::StepUp(demanded.map_or(wanted, |demanded| demanded.max(wanted)))
+                }
+                Admission::Needs(Remedied::Again) => NextStep::SignIn(SignInReason::MaxAge),
+                Admission::Refused => NextStep::Refuse(OAuthError::PolicyDenied),
+            }
+        }
+    };
     match step {
         NextStep::Approved(approved) => {
             issue(identity, call, client, &request, &ticket, approved, None).await
@@ -313,33 +332,54 @@ async fn proceed(
         }
         NextStep::SignIn(_) => {
             let purpose = Purpose::Client(Arc::clone(client), Box::new(request));
-            sign_in_page(identity, call, &purpose, &ticket, None)
+            sign_in::page(identity, call, &purpose, &ticket, None)
         }
-        NextStep::StepUp(_) => {
-            let event = AuthorizationRefused {
-                client: Some(client.id.clone()),
-                error: Code::of(OAuthError::AuthenticationUnmet.code().as_str()),
-                reason: Code::of(OAuthError::AuthenticationUnmet.reason()),
-                user: None,
-            };
-            end(identity, call, &ticket, event).await?;
-            let address = ReturnAddress::of(&request, &call.tenant.issuer);
-            let unmet = address.error(OAuthError::AuthenticationUnmet);
-            deliver(identity, call, client, unmet)
+        NextStep::StepUp(wanted) => {
+            let session = session.ok_or(PageError::InteractionOver)?;
+            admission::step_up(identity, call, ticket, &session, wanted).await
         }
         NextStep::Refuse(error) => {
-            let (code, reason) = (Code::of(error.code().as_str()), Code::of(error.reason()));
-            let event = AuthorizationRefused {
-                client: Some(client.id.clone()),
-                error: code,
-                reason,
-                user: None,
-            };
-            end(identity, call, &ticket, event).await?;
-            let address = ReturnAddress::of(&request, &call.tenant.issuer);
-            deliver(identity, call, client, address.error(error))
+            refuse_client(identity, call, client, &request, &ticket, error).await
         }
     }
+}
+
+/// Ends an interaction without a session, or with one that will not do: the client learns `error`, a person on their own pages reads it.
+pub(super) async fn turn_away(
+    identity: &Identity,
+    call: &Call,
+    ticket: &Ticket,
+    error: OAuthError,
+) -> Result<Response, Failure> {
+    match reopen(identity, call, ticket).await? {
+        Purpose::Client(client, request) => {
+            refuse_client(identity, call, &client, &request, ticket, error).await
+        }
+        Purpose::Page(_) => Err(match error {
+            OAuthError::AuthenticationUnmet => PageError::SecondFactorMissing,
+            _ => PageError::SignInDenied,
+        }
+        .into()),
+    }
+}
+
+async fn refuse_client(
+    identity: &Identity,
+    call: &Call,
+    client: &ClientRecord,
+    request: &AuthorizationRequest,
+    ticket: &Ticket,
+    error: OAuthError,
+) -> Result<Response, Failure> {
+    let event = AuthorizationRefused {
+        client: Some(client.id.clone()),
+        error: Code::of(error.code().as_str()),
+        reason: Code::of(error.reason()),
+        user: None,
+    };
+    end(identity, call, ticket, event).await?;
+    let address = ReturnAddress::of(request, &call.tenant.issuer);
+    deliver(identity, call, client, address.error(error))
 }
 
 /// The page that asks whether the client may have what it asks for.
@@ -408,34 +448,6 @@ pub(super) fn admitted(
         let sub = SubjectOrder::of(session.user, client).derive(&key);
         claims.admits(&sub.to_string())
     }
-}
-
-/// The page that asks who they are; `problem` says what was wrong with the last answer.
-pub(super) fn sign_in_page(
-    identity: &Identity,
-    call: &Call,
-    purpose: &Purpose,
-    ticket: &Ticket,
-    problem: Option<&str>,
-) -> Result<Response, Failure> {
-    let browser = Browser::of(identity, call);
-    let sealed = ticket::seal(identity, call, &browser.value, Step::SignIn, ticket)?;
-    let upstreams = identity.fabric.upstreams().of_tenant(&call.tenant.name);
-    let page = SignInPage {
-        client: purpose.name(),
-        action: call.path_of("/sign-in"),
-        ticket: &sealed,
-        problem,
-        providers: upstream::offered(call, &upstreams, &sealed),
-        by_address: upstreams
-            .iter()
-            .any(|upstream| !upstream.record().domains.is_empty()),
-    };
-    shown(
-        call,
-        &browser,
-        pages::render(&call.tenant, &page, &purpose.form_target()),
-    )
 }
 
 /// A page for this browser, which gets a name with it if it had none.

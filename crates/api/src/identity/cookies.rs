@@ -1,7 +1,7 @@
 //! Cookies: who is signed in, and which browser this is. Both are `__Host-` cookies (RFC 6265bis §4.1.3.2), one pair a tenant.
 //!
-//! A cookie's value is 256 random bits. Of the session's, the store keeps a keyed hash; the browser's is kept nowhere: forms carry a MAC over it, so that a form
-//! answered in another browser is refused.
+//! A cookie's value is 256 random bits. Forms carry a MAC over the browser's, so that a form answered in another browser is refused. Of the session's, and of the
+//! browsers that somebody signed in with, the store keeps keyed hashes.
 
 use super::Identity;
 use super::answer::Failure;
@@ -11,12 +11,39 @@ use countersign_base::{Secret, Tenant};
 use countersign_crypto::mac::Tag;
 use countersign_oauth::Session;
 use countersign_oauth::session::SESSION_LIFETIME;
+use countersign_store::tables::authenticators::BROWSER_KNOWN_FOR;
 use countersign_store::tables::sessions;
 use http::header::{self, HeaderValue};
 
 /// The value of the cookie that names the browser, if it sent a well-formed one.
 pub(super) fn browser(call: &Call) -> Option<Secret<String>> {
     read(call, &name("browser", &call.tenant.name))
+}
+
+/// The keyed hash under which the store knows a browser that somebody signed in with.
+pub(super) fn browser_tag(identity: &Identity, call: &Call) -> Option<Tag> {
+    let (tenant, value) = (&call.tenant.name, browser(call)?);
+    let key = identity
+        .fabric
+        .secrets()
+        .tenant_mac_key(tenant, "known-browser");
+    Some(key.tag("browser cookie", &[value.expose().as_bytes()]))
+}
+
+/// Lets a browser that somebody signed in with keep its name, so that it is known the next time.
+pub(super) fn keep_browser(
+    response: &mut Response,
+    tenant: &Tenant,
+    value: &Secret<String>,
+) -> Result<(), Failure> {
+    let (name, age) = (name("browser", tenant), BROWSER_KNOWN_FOR.as_secs());
+    set(
+        response,
+        &format!(
+            "{name}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={age}",
+            value.expose()
+        ),
+    )
 }
 
 /// Gives the browser a name.

@@ -118,6 +118,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: |i, c| Box::pin(account::security(i, c)),
     },
     Endpoint {
+        path: "/account/security/app",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::app(i, c)),
+    },
+    Endpoint {
         path: "/assets/brand.css",
         methods: &[Method::GET],
         credential: Credential::Nothing,
@@ -263,6 +270,27 @@ pub const ENDPOINTS: &[Endpoint] = &[
         credential: Credential::BrowserForm,
         doors: Doors::Browser,
         handler: |i, c| Box::pin(sign_in::sign_in(i, c)),
+    },
+    Endpoint {
+        path: "/sign-in/code",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(sign_in::second_factor::code(i, c)),
+    },
+    Endpoint {
+        path: "/sign-in/code/passkey",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(sign_in::second_factor::with_passkey(i, c)),
+    },
+    Endpoint {
+        path: "/sign-in/passkey",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(sign_in::passkey::sign_in(i, c)),
     },
     Endpoint {
         path: "/sign-in/upstream",

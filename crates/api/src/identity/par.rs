@@ -115,6 +115,8 @@ fn check(
             | PageError::InteractionOver
             | PageError::Malformed
             | PageError::PrimaryFactorNeeded
+            | PageError::SecondFactorMissing
+            | PageError::SignInDenied
             | PageError::RequestUri(_)
             | PageError::Unavailable
             | PageError::UpstreamFailed

@@ -1,46 +1,67 @@
-//! `/sign-in`: a username and a password, throttled, hashed on the bounded pool, and the same for names that nobody has (CA-16, A56).
+//! Signing in: `/sign-in` takes a username and a password, `/sign-in/passkey` a passkey instead, `/sign-in/code` and `/sign-in/code/passkey` what policy or
+//! the client asks for beyond.
+//!
+//! Half a sign-in is no session. What was proven so far travels in a ticket that is bound to the browser, the tenant, the step and the person (A51 to A53); a
+//! session begins when policy permits it, with a new cookie (A61), in the transaction that uses up the factor. Guesses are throttled, hashes run on the bounded
+//! pool, and names that nobody has look like all others (CA-16, A56).
+
+pub(super) mod admission;
+pub(super) mod passkey;
+pub(super) mod second_factor;
+pub(super) mod session;
+mod throttle;
 
 use super::Identity;
-use super::answer::{Failure, see_other};
-use super::authorize;
+use super::answer::Failure;
+use super::authorize::{self, Purpose, shown};
 use super::body;
 use super::call::Call;
 use super::cookies;
 use super::record;
-use super::ticket::{self, Step, Ticket};
+use super::ticket::{self, Browser, Step, Ticket};
 use super::upstream;
+use crate::pages::{self, SignInPage};
+use admission::{Admission, Remedied};
 use axum::response::Response;
 use countersign_audit::Code;
 use countersign_audit::event::{SignIn, SignInOutcome};
 use countersign_authn::Form;
+use countersign_authn::webauthn::{Challenge, RelyingParty};
 use countersign_base::{ClientId, Secret, UserId, Username};
-use countersign_crypto::password::{PasswordDiffers, PasswordHash, PasswordMatched};
+use countersign_crypto::password::{
+    PASSWORD_BYTES_MAX, PasswordDiffers, PasswordHash, PasswordMatched,
+};
+use countersign_oauth::authentication::access::Device;
 use countersign_oauth::authorize::PageError;
-use countersign_oauth::throttle::{Attempt, SignInThrottle};
-use countersign_oauth::{AuthenticationMethod, Session, UserRecord};
+use countersign_oauth::{AuthenticationMethod, OAuthError, UserRecord};
 use countersign_store::Write;
-use countersign_store::tables::users;
-use std::sync::{Arc, Mutex, PoisonError};
+use countersign_store::tables::{authenticators, users};
+use second_factor::Pending;
+use session::{NotBegun, Vouched};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use throttle::Guarded;
 
-/// Bytes of a password that are hashed.
-const PASSWORD_BYTES_MAX: usize = 1024;
 const PROBLEM: &str = "The username or the password is not right.";
+
+/// Somebody who proved who they are by one method.
+pub(super) struct Proven {
+    pub(super) user: UserRecord,
+    pub(super) method: AuthenticationMethod,
+    /// How often that failed before.
+    pub(super) failures: u32,
+    /// What uses the factor up.
+    pub(super) writes: Vec<Write>,
+    /// The provider's identity, if one vouches for them.
+    pub(super) vouched: Option<Vouched>,
+}
 
 pub(super) async fn sign_in(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
     let form = body::form(&mut call)
         .await
         .map_err(|_| PageError::Malformed)?;
-    let ticket: Ticket = match ticket::open(&identity, &call, Step::SignIn, form.get("ticket")) {
-        Ok(ticket) => ticket,
-        Err(error) => {
-            record::refused(
-                &identity,
-                &call,
-                attempt(None, SignInOutcome::Failed, Some("foreign_form"), None),
-            )?;
-            return Err(error.into());
-        }
-    };
+    let method = AuthenticationMethod::Password;
+    let ticket: Ticket = open(&identity, &call, Step::SignIn, method, form.get("ticket"))?;
     let purpose = authorize::reopen(&identity, &call, &ticket).await?;
     if let Some(address) = form.get("username")
         && let Some(page) = upstream::send_by_address(&identity, &call, &ticket, address).await?
@@ -48,15 +69,133 @@ pub(super) async fn sign_in(identity: Arc<Identity>, mut call: Call) -> Result<R
         return Ok(page);
     }
     match check(&identity, &call, &form, purpose.client_id()).await? {
-        Checked::Wrong => {
-            authorize::sign_in_page(&identity, &call, &purpose, &ticket, Some(PROBLEM))
+        Checked::Wrong => page(&identity, &call, &purpose, &ticket, Some(PROBLEM)),
+        Checked::Right(proven) => match go_on(&identity, &call, ticket, *proven).await? {
+            Ok(response) => Ok(response),
+            Err(NotBegun::Ended(_) | NotBegun::FactorUsed) => {
+                Err(PageError::InteractionOver.into())
+            }
+        },
+    }
+}
+
+/// The page that asks who they are; `problem` says what was wrong with the last answer.
+pub(super) fn page(
+    identity: &Identity,
+    call: &Call,
+    purpose: &Purpose,
+    ticket: &Ticket,
+    problem: Option<&str>,
+) -> Result<Response, Failure> {
+    let browser = Browser::of(identity, call);
+    let sealed = ticket::seal(identity, call, &browser.value, Step::SignIn, ticket)?;
+    let upstreams = identity.fabric.upstreams().of_tenant(&call.tenant.name);
+    let offer = passkey::Offer {
+        ticket: ticket.clone(),
+        challenge: Challenge::new(identity.fabric.random().bytes()),
+    };
+    let page = SignInPage {
+        client: purpose.name(),
+        action: call.path_of("/sign-in"),
+        passkey_action: call.path_of("/sign-in/passkey"),
+        passkey_ticket: ticket::seal(identity, call, &browser.value, Step::Passkey, &offer)?,
+        passkey_options: RelyingParty::of(&call.tenant.issuer)
+            .map(|party| passkey::request_options(&party, &offer.challenge, &[])),
+        ticket: &sealed,
+        problem,
+        providers: upstream::offered(call, &upstreams, &sealed),
+        by_address: upstreams
+            .iter()
+            .any(|upstream| !upstream.record().domains.is_empty()),
+    };
+    let page = pages::render_with_script(&call.tenant, &page, &purpose.form_target());
+    shown(call, &browser, page)
+}
+
+/// A ticket of this browser for this step; anything else is recorded as a failed attempt.
+fn open<T: for<'de> serde::Deserialize<'de>>(
+    identity: &Identity,
+    call: &Call,
+    step: Step,
+    method: AuthenticationMethod,
+    text: Option<&str>,
+) -> Result<T, Failure> {
+    ticket::open(identity, call, step, text).map_err(|error| {
+        let event = attempt(
+            None,
+            method,
+            SignInOutcome::Failed,
+            Some("foreign_form"),
+            None,
+        );
+        match record::refused(identity, call, event) {
+            Ok(()) => error.into(),
+            Err(failure) => failure,
         }
-        Checked::Right(user) => begin_session(&identity, &call, &ticket, *user).await,
+    })
+}
+
+/// After the first factor: a session, another factor, or a refusal, as policy says.
+pub(super) async fn go_on(
+    identity: &Identity,
+    call: &Call,
+    ticket: Ticket,
+    proven: Proven,
+) -> Result<Result<Response, NotBegun>, Failure> {
+    let now = identity.fabric.now();
+    let methods = BTreeSet::from([proven.method]);
+    let claim = admission::Claim {
+        user: &proven.user,
+        client: ticket.client.as_ref(),
+        methods: &methods,
+        failures: proven.failures,
+        auth_time: now,
+    };
+    match admission::judge(
+        identity,
+        call,
+        claim,
+        countersign_store::Durability::Durable,
+    )
+    .await?
+    {
+        Admission::Admitted(admitted) => {
+            let factor = session::Factor {
+                method: proven.method,
+                writes: proven.writes,
+                vouched: proven.vouched,
+            };
+            session::begin(identity, call, &ticket, admitted, factor).await
+        }
+        Admission::Refused => {
+            let refused = authorize::turn_away(identity, call, &ticket, OAuthError::PolicyDenied);
+            refused.await.map(Ok)
+        }
+        // Nobody signed in later than now.
+        Admission::Needs(Remedied::Again) => {
+            let refused = authorize::turn_away(identity, call, &ticket, OAuthError::PolicyDenied);
+            refused.await.map(Ok)
+        }
+        Admission::Needs(Remedied::Class(wanted)) => {
+            let pending = Pending {
+                ticket,
+                user: proven.user.id,
+                methods,
+                auth_time: now,
+                session: None,
+                vouched: proven.vouched,
+                wanted,
+                failures: proven.failures,
+                challenge: Challenge::new(identity.fabric.random().bytes()),
+            };
+            let asked = second_factor::ask(identity, call, pending, None);
+            asked.await.map(Ok)
+        }
     }
 }
 
 enum Checked {
-    Right(Box<UserRecord>),
+    Right(Box<Proven>),
     Wrong,
 }
 
@@ -72,80 +211,41 @@ async fn check(
     if password.len() > PASSWORD_BYTES_MAX {
         return Ok(Checked::Wrong);
     }
-    let (by_name, by_source) = throttled(identity, call, username, client)?;
     let user = find(identity, call, username).await?;
-    let matched = compare(identity, user.as_ref(), Secret::new(password.to_owned())).await;
-    let matched = match matched {
+    let id = user.as_ref().map(|user| user.id);
+    let guess = throttle::begin(identity, call, Guarded::Password(username), id, client).await?;
+    let matched = match compare(identity, user.as_ref(), Secret::new(password.to_owned())).await {
         Ok(matched) => matched,
         Err(busy) => {
-            lock(&identity.by_username).abandoned(by_name);
-            lock(&identity.by_source).abandoned(by_source);
+            guess.abandoned(identity);
             return Err(busy);
         }
     };
-    let id = user.as_ref().map(|user| user.id);
-    match (matched, user) {
+    let reason = match (matched, user) {
         (Ok(_), Some(user)) if user.enabled => {
-            lock(&identity.by_username).succeeded(by_name);
-            lock(&identity.by_source).abandoned(by_source);
-            Ok(Checked::Right(Box::new(user)))
+            let failures = guess.failures();
+            guess.succeeded(identity);
+            return Ok(Checked::Right(Box::new(Proven {
+                user,
+                method: AuthenticationMethod::Password,
+                failures,
+                writes: Vec::new(),
+                vouched: None,
+            })));
         }
-        (Ok(_), _) => {
-            record::refused(
-                identity,
-                call,
-                attempt(client, SignInOutcome::Failed, Some("user_disabled"), id),
-            )?;
-            Ok(Checked::Wrong)
-        }
-        (Err(PasswordDiffers), _) => {
-            let reason = if id.is_some() {
-                "password_differs"
-            } else {
-                "user_unknown"
-            };
-            record::refused(
-                identity,
-                call,
-                attempt(client, SignInOutcome::Failed, Some(reason), id),
-            )?;
-            Ok(Checked::Wrong)
-        }
-    }
-}
-
-/// Counts the attempt for the name and for the source before it is judged.
-fn throttled(
-    identity: &Identity,
-    call: &Call,
-    username: &str,
-    client: Option<&ClientId>,
-) -> Result<(Attempt, Attempt), Failure> {
-    let key = identity
-        .fabric
-        .secrets()
-        .tenant_mac_key(&call.tenant.name, "sign-in-throttle");
-    let now = identity.fabric.now();
-    let name = key.tag("username", &[username.as_bytes()]);
-    let source = key.tag("source", &[call.source().to_string().as_bytes()]);
-    let begun = lock(&identity.by_username)
-        .begin(name.as_bytes(), now)
-        .and_then(|by_name| {
-            let by_source = lock(&identity.by_source).begin_of_many(source.as_bytes(), now)?;
-            Ok((by_name, by_source))
-        });
-    begun.map_err(|wait| {
-        let event = attempt(
-            client,
-            SignInOutcome::Throttled,
-            Some("too_many_attempts"),
-            None,
-        );
-        match record::refused(identity, call, event) {
-            Ok(()) => Failure::Throttled(wait.after),
-            Err(failure) => failure,
-        }
-    })
+        (Ok(_), _) => "user_disabled",
+        (Err(PasswordDiffers), Some(_)) => "password_differs",
+        (Err(PasswordDiffers), None) => "user_unknown",
+    };
+    let event = attempt(
+        client,
+        AuthenticationMethod::Password,
+        SignInOutcome::Failed,
+        Some(reason),
+        id,
+    );
+    record::refused(identity, call, event)?;
+    Ok(Checked::Wrong)
 }
 
 async fn find(
@@ -177,65 +277,33 @@ async fn compare(
     compared.map_err(|_| PageError::Unavailable.into())
 }
 
-/// A new session with a new cookie at every sign-in (A61), and back to where the interaction stands.
-async fn begin_session(
-    identity: &Identity,
-    call: &Call,
-    ticket: &Ticket,
-    user: UserRecord,
-) -> Result<Response, Failure> {
+/// Whether somebody signed in with this browser before.
+async fn device(identity: &Identity, call: &Call, user: UserId) -> Result<Device, Failure> {
+    let Some(browser) = cookies::browser_tag(identity, call) else {
+        return Ok(Device::New);
+    };
     let fabric = &identity.fabric;
-    let (now, cookie) = (fabric.now(), fabric.random().token());
-    let session = Session::begin(
-        fabric.random().session_id(),
-        call.tenant.name.clone(),
-        user.id,
-        [AuthenticationMethod::Password].into(),
-        now,
-    )
-    .on(call.device());
-    let mut event = attempt(
-        ticket.client.as_ref(),
-        SignInOutcome::SignedIn,
-        None,
-        Some(user.id),
-    );
-    event.session = Some(session.id);
-    let event = fabric
-        .recorder()
-        .about_event(&call.tenant.name, Some(call.id), event);
-    let handle = cookies::session_handle(identity, &call.tenant.name, &cookie);
-    let write = Write::AddSession(handle, Box::new(session));
-    let _receipt = fabric
-        .store()
-        .change(&call.tenant.name, vec![write], event, now)
-        .await?;
-    let browser = cookies::browser(call).ok_or(PageError::ForeignForm)?;
-    let sealed = ticket::seal(identity, call, &browser, Step::Resume, ticket)?;
-    let mut response = see_other(&format!(
-        "{}?ticket={sealed}",
-        call.path_of("/authorize/resume")
-    ))?;
-    cookies::set_session(&mut response, &call.tenant.name, &cookie)?;
-    Ok(response)
+    let (tenant, now) = (&call.tenant.name, fabric.now());
+    let mut connection = fabric.store().read().await?;
+    match authenticators::is_known(&mut connection, tenant, user, &browser, now).await? {
+        true => Ok(Device::Known),
+        false => Ok(Device::New),
+    }
 }
 
 fn attempt(
     client: Option<&ClientId>,
+    method: AuthenticationMethod,
     outcome: SignInOutcome,
     reason: Option<&'static str>,
     user: Option<UserId>,
 ) -> SignIn {
     SignIn {
         client: client.cloned(),
-        method: Code::of("password"),
+        method: Code::of(method.as_str()),
         outcome,
         reason: reason.map(Code::of),
         session: None,
         user,
     }
-}
-
-fn lock(throttle: &Mutex<SignInThrottle>) -> std::sync::MutexGuard<'_, SignInThrottle> {
-    throttle.lock().unwrap_or_else(PoisonError::into_inner)
 }

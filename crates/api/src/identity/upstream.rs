@@ -95,6 +95,26 @@ impl From<countersign_store::StoreError> for Refused {
     }
 }
 
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        let reason = failure.reason();
+        match failure {
+            Failure::Page(page) => Self::new(page, reason),
+            Failure::BodyUnreadable
+            | Failure::Client(_)
+            | Failure::Dpop(_)
+            | Failure::MethodNotAllowed(_)
+            | Failure::NotFound
+            | Failure::OAuth(_)
+            | Failure::Registration(_)
+            | Failure::Resource(_)
+            | Failure::Throttled(_)
+            | Failure::TooManyRequests(_)
+            | Failure::Unavailable => Self::new(PageError::Unavailable, reason),
+        }
+    }
+}
+
 /// A person follows the link to a provider on the sign-in page.
 pub(super) async fn begin(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     let form = body::query(&call).map_err(|_| PageError::Malformed)?;

@@ -13,13 +13,15 @@ pub(crate) enum AccountPage {
     Applications,
     /// How they sign in.
     Security,
+    /// Where an authenticator app is set up.
+    App,
     /// Which other providers they sign in by.
     Providers,
 }
 
 impl AccountPage {
-    /// Every page, in the order of the menu.
-    pub(crate) const ALL: [Self; 4] = [
+    /// The pages of the menu, in its order.
+    pub(crate) const MENU: [Self; 4] = [
         Self::Sessions,
         Self::Applications,
         Self::Security,
@@ -32,7 +34,16 @@ impl AccountPage {
             Self::Sessions => "/account",
             Self::Applications => "/account/applications",
             Self::Security => "/account/security",
+            Self::App => "/account/security/app",
             Self::Providers => "/account/providers",
+        }
+    }
+
+    /// The page of the menu that it belongs to.
+    const fn entry(self) -> Self {
+        match self {
+            Self::App => Self::Security,
+            Self::Sessions | Self::Applications | Self::Security | Self::Providers => self,
         }
     }
 
@@ -40,7 +51,7 @@ impl AccountPage {
         match self {
             Self::Sessions => "Devices",
             Self::Applications => "Applications",
-            Self::Security => "Signing in",
+            Self::Security | Self::App => "Signing in",
             Self::Providers => "Linked accounts",
         }
     }
@@ -56,8 +67,17 @@ pub(crate) struct Frame {
     pub(crate) action: String,
     /// Where signing out begins.
     pub(crate) sign_out: String,
-    /// What was done a moment ago.
-    pub(crate) done: Option<&'static str>,
+    /// What became of the last change.
+    pub(crate) note: Option<Note>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Note {
+    /// It was done.
+    Done(&'static str),
+    /// It was not.
+    Problem(&'static str),
 }
 
 /// An entry of the menu.
@@ -72,20 +92,20 @@ impl Frame {
     pub(crate) fn new(
         username: String,
         page: AccountPage,
-        done: Option<&'static str>,
+        note: Option<Note>,
         path_of: impl Fn(&str) -> String,
     ) -> Self {
-        let menu = AccountPage::ALL.into_iter().map(|item| MenuItem {
+        let menu = AccountPage::MENU.into_iter().map(|item| MenuItem {
             label: item.label(),
             path: path_of(item.path()),
-            current: item == page,
+            current: item == page.entry(),
         });
         Self {
             username,
             menu: menu.collect(),
             action: path_of("/account/change"),
             sign_out: path_of("/logout"),
-            done,
+            note,
         }
     }
 }
@@ -182,18 +202,84 @@ pub(crate) struct ApplicationRow {
 #[template(path = "account/security.html")]
 pub(crate) struct SecurityPage {
     pub(crate) frame: Frame,
-    pub(crate) ways: Vec<Way>,
+    /// Whether there is a password.
+    pub(crate) password: bool,
+    pub(crate) passkeys: Vec<PasskeyRow>,
+    /// How one more is added, if one may be.
+    pub(crate) add: Option<AddPasskey>,
+    pub(crate) app: Option<AppRow>,
+    /// Where an app is set up.
+    pub(crate) app_path: String,
+    /// Recovery codes that are left.
+    pub(crate) codes: u16,
+    /// The ticket that makes new ones.
+    pub(crate) new_codes: String,
 }
 
-/// A way of signing in.
-pub(crate) struct Way {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    /// Where it is set up and changed, if it is a page of this server's.
-    pub(crate) path: Option<String>,
-    /// What there is, in words.
-    pub(crate) state: String,
-    pub(crate) set_up: bool,
+impl SecurityPage {
+    /// Whether there is a second factor that could be lost.
+    pub(crate) fn has_second_factor(&self) -> bool {
+        self.app.is_some() || !self.passkeys.is_empty()
+    }
+}
+
+/// A passkey.
+pub(crate) struct PasskeyRow {
+    pub(crate) name: String,
+    pub(crate) created: Moment,
+    pub(crate) last_used: Option<Moment>,
+    /// Whether it is on the person's other devices, too.
+    pub(crate) synced: bool,
+    pub(crate) rename: String,
+    pub(crate) remove: String,
+    /// Tells its fields from those of the others.
+    pub(crate) number: usize,
+}
+
+/// How a passkey is added.
+pub(crate) struct AddPasskey {
+    /// What the script asks the browser for.
+    pub(crate) options: String,
+    /// What it might be called.
+    pub(crate) name: String,
+    pub(crate) ticket: String,
+}
+
+/// An authenticator app.
+pub(crate) struct AppRow {
+    pub(crate) since: Moment,
+    pub(crate) remove: String,
+}
+
+/// Sets an authenticator app up.
+#[derive(Template)]
+#[template(path = "account/app.html")]
+pub(crate) struct AppPage {
+    pub(crate) frame: Frame,
+    /// The secret, in groups of four.
+    pub(crate) secret: String,
+    /// The address that an app on this device opens.
+    pub(crate) address: String,
+    /// The same as a picture, for an app on another device.
+    pub(crate) picture: Option<String>,
+    pub(crate) ticket: String,
+    pub(crate) back: String,
+}
+
+impl AppPage {
+    /// The picture of an address that an app opens.
+    pub(crate) fn picture_of(address: &str) -> Option<String> {
+        super::qr::picture(address)
+    }
+}
+
+/// Shows new recovery codes, this once.
+#[derive(Template)]
+#[template(path = "account/recovery_codes.html")]
+pub(crate) struct RecoveryCodesPage {
+    pub(crate) frame: Frame,
+    pub(crate) codes: Vec<String>,
+    pub(crate) back: String,
 }
 
 /// Which other providers the person signs in by.

@@ -4,11 +4,14 @@ use super::harness::{CALLBACK, CHALLENGE, PASSWORD, Reply, Server, escape, post}
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 /// A jar of cookies.
 #[derive(Default, Clone)]
 pub(crate) struct Browser {
     pub(crate) cookies: BTreeMap<String, String>,
+    /// Where it is, if that matters.
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// A form as a page shows it.
@@ -41,6 +44,15 @@ impl Browser {
             .header(header::COOKIE, self.header())
             .body(Body::empty())
             .unwrap();
+        self.send(server, request).await
+    }
+
+    async fn send(&mut self, server: &Server, mut request: Request<Body>) -> Reply {
+        if let Some(from) = self.from {
+            request
+                .extensions_mut()
+                .insert(SocketAddr::from((from, 40_000)));
+        }
         let reply = server.send(request).await;
         self.keep(&reply);
         reply
@@ -48,11 +60,8 @@ impl Browser {
 
     pub(crate) async fn submit(&mut self, server: &Server, form: &Form, fields: &str) -> Reply {
         let body = format!("ticket={}&{fields}", escape(&form.ticket));
-        let reply = server
-            .send(post(&form.action, &[("cookie", &self.header())], &body))
-            .await;
-        self.keep(&reply);
-        reply
+        let request = post(&form.action, &[("cookie", &self.header())], &body);
+        self.send(server, request).await
     }
 
     fn header(&self) -> String {

@@ -428,7 +428,7 @@ async fn a_public_client_signs_in_on_any_loopback_port() {
 }
 
 /// The bytes of every file of the audit log.
-fn audit_files(data: &std::path::Path) -> Vec<Vec<u8>> {
+pub(crate) fn audit_files(data: &std::path::Path) -> Vec<Vec<u8>> {
     let (mut files, mut folders) = (Vec::new(), vec![data.join("audit")]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

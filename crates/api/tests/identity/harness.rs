@@ -270,7 +270,7 @@ impl Server {
 pub(crate) async fn send(router: &Router, mut request: Request<Body>) -> Reply {
     request
         .extensions_mut()
-        .insert(SocketAddr::from(([127, 0, 0, 1], 40_000)));
+        .get_or_insert_with(|| SocketAddr::from(([127, 0, 0, 1], 40_000)));
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();

@@ -61,6 +61,7 @@ const MATRIX: &[Row] = &[
     form("/account/change"),
     public("/account/providers", 200),
     public("/account/security", 200),
+    public("/account/security/app", 200),
     // This tenant has neither colours nor a logo.
     public("/assets/brand.css", 404),
     public("/assets/logo", 404),
@@ -86,6 +87,9 @@ const MATRIX: &[Row] = &[
     client("/register/{client}"),
     client("/revoke"),
     form("/sign-in"),
+    form("/sign-in/code"),
+    form("/sign-in/code/passkey"),
+    form("/sign-in/passkey"),
     form("/sign-in/upstream"),
     client("/token"),
     Row {

@@ -135,7 +135,7 @@ async fn r12_ar_16_ar_17_ar_26_state_is_echoed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn r10_r11_ar_21_ar_22_a77_no_cors_no_framing_no_script_and_303() {
+async fn r10_r11_ar_21_ar_22_a77_no_cors_no_framing_no_foreign_script_and_303() {
     let server = Server::start().await;
     let mut browser = Browser::default();
     let request = Request::get(format!("/authorize?{}", query("")))
@@ -159,7 +159,22 @@ async fn r10_r11_ar_21_ar_22_a77_no_cors_no_framing_no_script_and_303() {
             && policy.contains("form-action 'self' https://portal.test;"),
         "{policy}"
     );
-    assert!(!policy.contains("script-src") && !page.text.contains("<script"));
+    assert!(
+        policy.contains("; script-src 'self';"),
+        "files of ours alone: {policy}"
+    );
+    let scripts: Vec<&str> = page.text.split("<script").skip(1).collect();
+    assert!(
+        scripts.len() == 1
+            && scripts[0].starts_with(" src=\"/assets/passkeys.js\" defer></script>"),
+        "and one of them: {scripts:?}"
+    );
+    let error = browser.get(&server, "/authorize?client_id=nobody").await;
+    let policy = error.headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        !policy.contains("script-src") && !error.text.contains("<script"),
+        "none where there are no passkeys"
+    );
     assert_eq!(
         (
             page.headers["x-frame-options"].to_str().unwrap(),

@@ -1,5 +1,6 @@
 //! People at the authorization endpoint: sign-in, consent, codes.
 
+use super::Verdict;
 use crate::text::{Code, Text};
 use countersign_base::{ClientId, GrantId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,23 @@ pub struct SignIn {
     /// Who, if the username is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
+}
+
+/// A person changed what they prove who they are with, or was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthenticatorChanged {
+    /// What was done (`added`, `removed`, `renamed`).
+    pub change: Code,
+    /// Whether it was.
+    pub decision: Verdict,
+    /// To what (`passkey`, `password`, `recovery_codes`, `totp`).
+    pub kind: Code,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Code>,
+    /// Whose it is.
+    pub user: UserId,
 }
 
 /// A person signed out, or a session was ended.

@@ -75,6 +75,14 @@ fn sign_in_events() -> Vec<Event> {
             user: Some(user()),
         }
         .into(),
+        AuthenticatorChanged {
+            change: code(),
+            decision: Verdict::Allowed,
+            kind: code(),
+            reason: Some(code()),
+            user: user(),
+        }
+        .into(),
         SignOut {
             reason: code(),
             session,

@@ -3,6 +3,7 @@
 use crate::Verdict;
 use countersign_authn::dpop::{self, Htu};
 use countersign_authn::trust::{ClientTrust, ForeignIssuer, SecretInBody, bundle_keys};
+use countersign_authn::webauthn;
 use countersign_authn::{
     Anonymous, Binding, Demand, Form, ResourceRequest, ResourceRules, TrustedIssuer, assertion,
     client,
@@ -165,3 +166,50 @@ pub(crate) fn client_authentication(input: &[u8]) -> Verdict {
     let request = client::ClientRequest::without_certificate(&headers, &form);
     Verdict::of(&client::demand(&request, &trust()))
 }
+
+/// Members of both responses, and what a registration has in base64url.
+pub(crate) const PASSKEY_WORDS: &[&str] = &[
+    "clientDataJSON",
+    "attestationObject",
+    "authenticatorData",
+    "signature",
+    "userHandle",
+    "public-key",
+    "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YV",
+];
+
+fn party() -> Option<webauthn::RelyingParty> {
+    let issuer = "https://id.example".parse().ok()?;
+    webauthn::RelyingParty::of(&issuer)
+}
+
+/// A response to the creation of a passkey, judged to its end: nothing of it is signed.
+pub(crate) fn passkey_registration(input: &[u8]) -> Verdict {
+    let (Ok(text), Some(party)) = (std::str::from_utf8(input), party()) else {
+        return Verdict::Refused;
+    };
+    let challenge = webauthn::Challenge::new([3; 32]);
+    let judged = webauthn::RegistrationResponse::parse(text)
+        .and_then(|response| response.verify(&party, &challenge));
+    Verdict::of(&judged)
+}
+
+/// A response of a passkey, as far as its signature, which is judged by the key that a seed registers.
+pub(crate) fn passkey_assertion(input: &[u8]) -> Verdict {
+    let (Ok(text), Some(party)) = (std::str::from_utf8(input), party()) else {
+        return Verdict::Refused;
+    };
+    let Ok(response) = webauthn::AssertionResponse::parse(text) else {
+        return Verdict::Refused;
+    };
+    let challenge = webauthn::Challenge::new([3; 32]);
+    let known = webauthn::RegistrationResponse::parse(KNOWN_PASSKEY)
+        .and_then(|registered| registered.verify(&party, &challenge));
+    if let Ok((credential, _)) = known {
+        let judged = response.verify(&party, &challenge, &credential, b"alice");
+        assert!(judged.is_err(), "nothing here signs");
+    }
+    Verdict::of(&response.claimed_challenge())
+}
+
+const KNOWN_PASSKEY: &str = include_str!("../../corpus/passkey-registration/es256");

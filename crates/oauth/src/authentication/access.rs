@@ -3,8 +3,9 @@
 //! One action, `sign_in`, and one scale, `level`. What policy denies at the level that was reached it is asked again for the higher ones: the lowest that it
 //! permits is what the person is asked for. So a policy says plainly what it wants, and nothing has to be annotated.
 //!
-//! Not here: how a factor is asked for, and the recording of the decision. No page asks for a second factor yet, so the schema that installations load does not
-//! have the action: a policy about it is refused at load instead of being passed over. The action and its policies stand beside this file.
+//! Where no level would do and the sign-in is not of this moment, it is asked for a sign-in of now: so a policy may also say how old a sign-in may be.
+//!
+//! Not here: how a factor is asked for, and the recording of the decision.
 
 use super::{AuthenticationMethod, SecondFactors, achieved};
 use crate::user::ResolvedUser;
@@ -115,6 +116,18 @@ impl SignInAttempt {
         }
     }
 
+    fn supposing_now(&self) -> Self {
+        let now = self.signals.now;
+        let signals = Signals {
+            auth_time: now,
+            ..self.signals
+        };
+        Self {
+            signals,
+            ..self.clone()
+        }
+    }
+
     fn principal(&self) -> Entity {
         let user = &self.person.user;
         let attributes = user
@@ -191,6 +204,8 @@ pub enum Remedy {
     None,
     /// A factor that brings them to this class.
     Reach(Acr),
+    /// To prove once more who they are.
+    SignInAgain,
 }
 
 /// Asks policy about an attempt, and if it says no, what it would take.
@@ -199,11 +214,19 @@ pub fn judge(policies: &PolicySet, attempt: SignInAttempt) -> Access {
     match decide(policies, attempt) {
         Ok(permitted) => Access::Permitted(permitted),
         Err(denied) => {
-            let remedy = Acr::ALL
+            let attempt = denied.target();
+            let class = Acr::ALL
                 .into_iter()
                 .filter(|acr| reached.is_none_or(|reached| *acr > reached))
-                .find(|acr| decide(policies, denied.target().supposing(*acr)).is_ok())
-                .map_or(Remedy::None, Remedy::Reach);
+                .find(|acr| decide(policies, attempt.supposing(*acr)).is_ok());
+            let fresh = attempt.signals.auth_time == attempt.signals.now;
+            let remedy = match class {
+                Some(acr) => Remedy::Reach(acr),
+                None if !fresh && decide(policies, attempt.supposing_now()).is_ok() => {
+                    Remedy::SignInAgain
+                }
+                None => Remedy::None,
+            };
             Access::Denied(denied, remedy)
         }
     }

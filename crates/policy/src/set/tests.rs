@@ -31,6 +31,8 @@ fn the_defaults_load() {
             "register.cedar#registrable-client",
             "routes.cedar#declared-anonymous",
             "routes.cedar#declared-scopes",
+            "sign_in.cedar#own-tenant",
+            "sign_in.cedar#second-factor-once-enrolled",
             "tenants.cedar#tenant-wall",
         ]
     );

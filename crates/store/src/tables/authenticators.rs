@@ -8,7 +8,7 @@ use crate::catalogue::{known_browsers, passkeys, recovery_codes, totp_secrets};
 use crate::engine::{Row, args};
 use crate::{Connection, StoreError, Transaction};
 use countersign_authn::webauthn::{Asserted, CredentialId};
-use countersign_base::{Duration, Tenant, UnixTime, UserId};
+use countersign_base::{Bounded, Duration, Tenant, UnixTime, UserId};
 use countersign_crypto::mac::Tag;
 use countersign_oauth::authentication::records::PASSKEYS_MAX;
 use countersign_oauth::authentication::{PasskeyRecord, SecondFactors};
@@ -32,6 +32,8 @@ pub enum AuthenticatorChange {
     RemovePasskey(UserId, CredentialId),
     /// The end of an app.
     RemoveTotp(UserId),
+    /// Another name for a passkey; one that is gone stays gone.
+    RenamePasskey(UserId, CredentialId, Bounded<64>),
     /// A recovery code is used.
     SpendRecoveryCode(UserId, Tag),
     /// The code of this step is used.
@@ -87,6 +89,9 @@ pub(crate) async fn apply(
             )
             .await
             .map(drop),
+        AuthenticatorChange::RenamePasskey(user, credential, name) => {
+            rename_passkey(tx, tenant, *user, credential, name).await
+        }
         AuthenticatorChange::SpendRecoveryCode(user, code) => {
             let values = args![tenant.as_str(), user.as_bytes(), code.as_bytes(), now.0];
             once(
@@ -152,6 +157,26 @@ async fn add_passkey(
         i64::from(record.credential.backed_up)
     ];
     tx.execute(&passkeys::ADD, values).await.map(drop)
+}
+
+async fn rename_passkey(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    credential: &CredentialId,
+    name: &Bounded<64>,
+) -> Result<(), StoreError> {
+    let Some(mut record) = passkey(tx, tenant, credential).await? else {
+        return Ok(());
+    };
+    record.name = name.clone();
+    let values = args![
+        tenant.as_str(),
+        user.as_bytes(),
+        credential.as_bytes().to_vec(),
+        encode("passkeys", &record)?
+    ];
+    tx.execute(&passkeys::RECORD, values).await.map(drop)
 }
 
 /// The passkey of this id.

@@ -17,7 +17,7 @@ pub(crate) const SUITE: Suite = Suite {
 const PROJECT: &str = "tests/pages";
 
 fn run() -> Result<Report, Problem> {
-    let finished = walk(None)?;
+    let finished = drive(WALK, None)?;
     Ok(Report::Ran(
         counted(&finished.text)
             .unwrap_or_default()
@@ -25,15 +25,18 @@ fn run() -> Result<Report, Problem> {
     ))
 }
 
-/// Walks through the pages; with a folder, writes a picture of each there.
-pub(crate) fn walk(shots: Option<&Path>) -> Result<process::Finished, Problem> {
+/// Walks through the pages.
+pub(crate) const WALK: &str = "run.mjs";
+
+/// Runs a script against a server of its own; with a folder, it writes a picture of each page there.
+pub(crate) fn drive(script: &str, shots: Option<&Path>) -> Result<process::Finished, Problem> {
     let program = install::countersign()?;
     let chromium = install::chromium()?;
     let project = install::npm(PROJECT)?;
     let mut command = Command::new("node");
     command
         .current_dir(&project)
-        .arg("run.mjs")
+        .arg(script)
         .env("COUNTERSIGN_BIN", program)
         .env("CHROMIUM", chromium);
     if let Some(folder) = shots {

@@ -1,20 +1,24 @@
 //! `/account/change`: what a button on the account pages does. The whole change stands in its sealed ticket.
 
-use super::{Change, Sealed, ask_again, owner, permit, primary_factor, show_after};
+use super::{
+    Change, Sealed, ask_again, factors, is_stale, owner, permit, primary_factor, show_after,
+};
 use crate::identity::Identity;
 use crate::identity::answer::{Failure, see_other};
 use crate::identity::body;
 use crate::identity::call::Call;
+use crate::identity::own_page::{self, Entry, OwnPage};
 use crate::identity::ticket::{self, Step};
 use crate::identity::upstream;
 use crate::identity::{cookies, record};
+use crate::pages::account::Note;
 use axum::response::Response;
 use countersign_audit::event::{
     Actor, Consent, ConsentAnswer, GrantRevoked, SignOut, UpstreamLink, Verdict,
 };
 use countersign_audit::{Code, Event, Text};
 use countersign_base::{ClientId, GrantId, SessionId};
-use countersign_federation::linking::{LinkRefusal, PRIMARY_FACTOR_AGE_MAX};
+use countersign_federation::linking::LinkRefusal;
 use countersign_federation::login::{Freshness, LoginPurpose};
 use countersign_federation::{LinkingRule, ProviderName};
 use countersign_oauth::authorize::PageError;
@@ -45,9 +49,13 @@ pub(in crate::identity) async fn change(
         .await?
         .filter(|session| session.id == sealed.session)
         .ok_or(PageError::InteractionOver)?;
-    let (change, now) = (sealed.change, identity.fabric.now());
-    if now.since(session.auth_time) > PRIMARY_FACTOR_AGE_MAX {
+    let change = sealed.change;
+    if is_stale(&session, identity.fabric.now()) {
         return ask_again(&identity, &call, &session, change.page());
+    }
+    let page = OwnPage::Account(change.page());
+    if let Entry::Asked(asked) = own_page::enter(&identity, &call, &page, &session).await? {
+        return Ok(asked);
     }
     let owner = owner(&identity, &call, &session).await?;
     let _permitted = permit(
@@ -59,18 +67,34 @@ pub(in crate::identity) async fn change(
     )
     .await?;
     let page = change.page();
-    let done = match change {
+    let note = match change {
+        Change::AddPasskey(challenge) => {
+            factors::add_passkey(&identity, &call, &session, &challenge, &form).await?
+        }
+        Change::ConfirmApp(sealed) => {
+            return factors::confirm_app(&identity, &call, &session, sealed, &form).await;
+        }
         Change::EndEverySession => return end_every_session(&identity, &call, &session).await,
         Change::EndSession(ended) => end_session(&identity, &call, &session, ended).await?,
         Change::Link(provider) => return link(&identity, &call, &session, &provider).await,
+        Change::NewRecoveryCodes => {
+            return factors::new_recovery_codes(&identity, &call, &session).await;
+        }
         Change::RemoveAccess(client) => remove_access(&identity, &call, &session, client).await?,
+        Change::RemoveApp => factors::remove_app(&identity, &call, &session).await?,
+        Change::RemovePasskey(id) => {
+            factors::remove_passkey(&identity, &call, &session, id).await?
+        }
+        Change::RenamePasskey(id) => {
+            factors::rename_passkey(&identity, &call, &session, id, &form).await?
+        }
         Change::Unlink(provider) => unlink(&identity, &call, &session, provider).await?,
     };
-    show_after(&identity, &call, &session, page, Some(done)).await
+    show_after(&identity, &call, &session, page, Some(note)).await
 }
 
 /// Writes, with the event that reports it; what was revoked is denied by this node from now on.
-async fn write(
+pub(super) async fn write(
     identity: &Identity,
     call: &Call,
     writes: Vec<Write>,
@@ -89,7 +113,7 @@ async fn end_session(
     call: &Call,
     session: &Session,
     ended: SessionId,
-) -> Result<&'static str, Failure> {
+) -> Result<Note, Failure> {
     let mut connection = identity.fabric.store().read().await?;
     let theirs = sessions::find(&mut connection, &call.tenant.name, ended)
         .await?
@@ -104,7 +128,7 @@ async fn end_session(
         user: session.user,
     };
     write(identity, call, vec![Write::EndSession(ended)], event).await?;
-    Ok("The session is ended.")
+    Ok(Note::Done("The session is ended."))
 }
 
 /// Ends the others first and the asking one last, so that who is interrupted can ask again.
@@ -154,7 +178,7 @@ async fn remove_access(
     call: &Call,
     session: &Session,
     client: ClientId,
-) -> Result<&'static str, Failure> {
+) -> Result<Note, Failure> {
     let (user, now) = (session.user, identity.fabric.now());
     let mut connection = identity.fabric.store().read().await?;
     let found = grants::of_user(&mut connection, &call.tenant.name, user, ENDED_MAX, now).await?;
@@ -193,7 +217,7 @@ async fn remove_access(
             write(identity, call, writes, event).await?;
         }
     }
-    Ok("The application has no access any more.")
+    Ok(Note::Done("The application has no access any more."))
 }
 
 fn revocation(grant: GrantId, session: &Session) -> GrantRevoked {
@@ -212,12 +236,18 @@ async fn link(
     provider: &ProviderName,
 ) -> Result<Response, Failure> {
     if let Err(refusal) = primary_factor(session, identity.fabric.now()) {
-        return refused(identity, call, session, provider, refusal);
+        return Err(refused(identity, call, session, provider, refusal));
     }
     let Some(upstream) = upstream::find(identity, call, provider.as_str())
         .filter(|upstream| upstream.record().linking != LinkingRule::None)
     else {
-        return refused(identity, call, session, provider, LinkRefusal::NotAllowed);
+        return Err(refused(
+            identity,
+            call,
+            session,
+            provider,
+            LinkRefusal::NotAllowed,
+        ));
     };
     let purpose = LoginPurpose::Link {
         user: session.user,
@@ -234,7 +264,7 @@ fn refused(
     session: &Session,
     provider: &ProviderName,
     refusal: LinkRefusal,
-) -> Result<Response, Failure> {
+) -> Failure {
     let event = UpstreamLink {
         change: Code::of("linked"),
         decision: Verdict::Denied,
@@ -242,14 +272,16 @@ fn refused(
         reason: Some(Code::of(refusal.as_str())),
         user: session.user,
     };
-    record::refused(identity, call, event)?;
-    Err(match refusal {
+    if let Err(failure) = record::refused(identity, call, event) {
+        return failure;
+    }
+    match refusal {
         LinkRefusal::NoPrimaryFactor => PageError::PrimaryFactorNeeded,
         LinkRefusal::BelongsToAnother | LinkRefusal::NoLink | LinkRefusal::NotAllowed => {
             PageError::InteractionOver
         }
     }
-    .into())
+    .into()
 }
 
 /// Ends the links to a provider, and the sessions that came of it.
@@ -258,9 +290,9 @@ async fn unlink(
     call: &Call,
     session: &Session,
     provider: ProviderName,
-) -> Result<&'static str, Failure> {
+) -> Result<Note, Failure> {
     if let Err(refusal) = primary_factor(session, identity.fabric.now()) {
-        return refused(identity, call, session, &provider, refusal).map(|_| "");
+        return Err(refused(identity, call, session, &provider, refusal));
     }
     let event = UpstreamLink {
         change: Code::of("ended"),
@@ -271,5 +303,5 @@ async fn unlink(
     };
     let writes = vec![Write::RemoveLinks(provider, session.user)];
     write(identity, call, writes, event).await?;
-    Ok("The account is not linked any more.")
+    Ok(Note::Done("The account is not linked any more."))
 }

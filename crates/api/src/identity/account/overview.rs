@@ -8,7 +8,7 @@ use crate::identity::ticket::Browser;
 use crate::pages;
 use crate::pages::account::{
     AccountPage, ApplicationRow, ApplicationsPage, Frame, LinkedRow, Moment, OfferedRow,
-    ProvidersPage, SecurityPage, SessionRow, SessionsPage, Way,
+    ProvidersPage, SessionRow, SessionsPage,
 };
 use axum::response::Response;
 use countersign_base::{Audience, ClientId, Scopes, UnixTime};
@@ -27,7 +27,7 @@ pub(super) struct View<'a> {
     pub(super) call: &'a Call,
     pub(super) session: &'a Session,
     pub(super) browser: &'a Browser,
-    pub(super) owner: &'a ResolvedUser,
+    pub(super) owner: ResolvedUser,
     pub(super) frame: Frame,
 }
 
@@ -44,12 +44,13 @@ impl View<'_> {
         match page {
             AccountPage::Sessions => self.sessions().await,
             AccountPage::Applications => self.applications().await,
-            AccountPage::Security => self.security(),
+            AccountPage::Security => self.security().await,
+            AccountPage::App => self.app(None),
             AccountPage::Providers => self.providers().await,
         }
     }
 
-    fn ticket(&self, change: Change) -> Result<String, Failure> {
+    pub(super) fn ticket(&self, change: Change) -> Result<String, Failure> {
         seal(self.identity, self.call, self.browser, self.session, change)
     }
 
@@ -152,25 +153,6 @@ impl View<'_> {
             add(grant.client, grant.scopes, audiences, grant.created, true);
         }
         Ok(found)
-    }
-
-    fn security(self) -> Result<Response, Failure> {
-        let page = SecurityPage {
-            ways: self.ways(),
-            frame: self.frame,
-        };
-        Ok(pages::render(&self.call.tenant, &page, ""))
-    }
-
-    fn ways(&self) -> Vec<Way> {
-        let set = self.owner.user.password.is_some();
-        vec![Way {
-            name: "Password",
-            about: "Whoever runs this service sets it for you.",
-            path: None,
-            state: if set { "set" } else { "not set" }.to_owned(),
-            set_up: set,
-        }]
     }
 
     async fn providers(self) -> Result<Response, Failure> {

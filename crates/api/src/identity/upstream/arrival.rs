@@ -2,22 +2,24 @@
 
 use super::Refused;
 use crate::identity::Identity;
-use crate::identity::answer::see_other;
+use crate::identity::answer::{Failure, see_other};
 use crate::identity::call::Call;
+use crate::identity::sign_in::session::{NotBegun, Vouched};
+use crate::identity::sign_in::{self, Proven};
+use crate::identity::ticket::{self, Step, Ticket};
 use crate::identity::{account, cookies};
 use axum::response::Response;
-use countersign_audit::event::{Actor, UpstreamLink, UpstreamSignIn, UserAdded, Verdict};
+use countersign_audit::event::{Actor, UpstreamLink, UserAdded, Verdict};
 use countersign_audit::{Code, Text};
 use countersign_base::{SessionId, UserId, Username};
 use countersign_federation::linking::{self, LinkRefusal};
 use countersign_federation::{
     LinkOrigin, LinkRecord, LoginPurpose, ProviderRecord, SignIn, UpstreamIdentity,
 };
+use countersign_oauth::UserRecord;
 use countersign_oauth::authentication::AuthenticationMethod;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::client::Origin;
-use countersign_oauth::{Session, UserRecord};
-use countersign_store::tables::upstream_sessions::UpstreamSession;
 use countersign_store::tables::{upstream_links, users};
 use countersign_store::{StoreError, Write};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +84,7 @@ async fn find_link(
     Ok(link.await?)
 }
 
-/// A new session of the account, with a new cookie (A61), and back to where the sign-in began.
+/// A session of the account, or what policy asks for beyond the provider's word.
 async fn begin_session(
     identity: &Identity,
     call: &Call,
@@ -90,52 +92,30 @@ async fn begin_session(
     user: UserId,
     ticket: &str,
 ) -> Result<Response, Refused> {
-    let fabric = &identity.fabric;
-    let (tenant, now, cookie) = (&call.tenant.name, fabric.now(), fabric.random().token());
-    let session = Session::begin(
-        fabric.random().session_id(),
-        tenant.clone(),
-        user,
-        BTreeSet::from([AuthenticationMethod::Federated]),
-        now,
-    )
-    .on(call.device());
-    let event = UpstreamSignIn {
-        decision: Verdict::Allowed,
-        provider: Some(Text::of(vouched.provider().as_str())),
-        reason: None,
-        session: Some(session.id),
-        user: Some(user),
+    let found = {
+        let mut connection = identity.fabric.store().read().await?;
+        users::find(&mut connection, &call.tenant.name, user).await?
     };
-    let event = fabric.recorder().about_event(tenant, Some(call.id), event);
-    let writes = vec![Write::AddUpstreamSession(Box::new(UpstreamSession {
-        handle: cookies::session_handle(identity, tenant, &cookie),
-        session,
-        provider: vouched.provider().clone(),
-        issuer: vouched.issuer().clone(),
-        subject: vouched.subject().clone(),
-    }))];
-    match fabric.store().change(tenant, writes, event, now).await {
-        Ok(_receipt) => {}
-        Err(StoreError::Superseded("users")) => {
-            let refused = Refused::new(PageError::UpstreamNobody, "user_disabled");
-            return Err(refused.about(user));
-        }
-        Err(StoreError::Superseded(_)) => {
+    let disabled = || Refused::new(PageError::UpstreamNobody, "user_disabled").about(user);
+    let record = found.filter(|user| user.enabled).ok_or_else(disabled)?;
+    let ticket: Ticket = ticket::open(identity, call, Step::Resume, Some(ticket))
+        .map_err(|error| Refused::from(Failure::from(error)).about(user))?;
+    let proven = Proven {
+        user: record,
+        method: AuthenticationMethod::Federated,
+        failures: 0,
+        writes: Vec::new(),
+        vouched: Some(Vouched::from(vouched)),
+    };
+    match sign_in::go_on(identity, call, ticket, proven).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(NotBegun::Ended("users"))) => Err(disabled()),
+        Ok(Err(NotBegun::Ended(_) | NotBegun::FactorUsed)) => {
             let refused = Refused::new(PageError::UpstreamFailed, "upstream_ended_meanwhile");
-            return Err(refused.about(user));
+            Err(refused.about(user))
         }
-        Err(StoreError::Conflict(..)) => {
-            return Err(Refused::new(PageError::UpstreamNameTaken, "username_taken"));
-        }
-        Err(error) => return Err(error.into()),
+        Err(failure) => Err(Refused::from(failure).about(user)),
     }
-    call.was_recorded();
-    let unavailable = |_| Refused::new(PageError::Unavailable, "unavailable");
-    let resume = format!("{}?ticket={ticket}", call.path_of("/authorize/resume"));
-    let mut response = see_other(&resume).map_err(unavailable)?;
-    cookies::set_session(&mut response, tenant, &cookie).map_err(unavailable)?;
-    Ok(response)
 }
 
 /// An account that nobody had before: no password, no roles, no groups.

@@ -8,17 +8,8 @@ const OFFICE: &str = "192.0.2.7";
 
 fn policies(more: &str) -> PolicySet {
     let mut sources = defaults::POLICIES.to_vec();
-    sources.push(("sign_in.cedar", include_str!("sign_in.cedar")));
     sources.push(("more.cedar", more));
-    PolicySet::load(&schema(), &sources).unwrap()
-}
-
-fn schema() -> String {
-    format!(
-        "{}\n{}",
-        defaults::SCHEMA,
-        include_str!("sign_in.cedarschema")
-    )
+    PolicySet::load(defaults::SCHEMA, &sources).unwrap()
 }
 
 const ENROLLED: SecondFactors = SecondFactors {
@@ -156,7 +147,7 @@ fn network_device_time_and_age_decide_between_allowing_asking_and_denying() {
 
 #[test]
 fn nobody_gets_into_another_tenant_and_nothing_means_no() {
-    let nothing = PolicySet::load(&schema(), &[("none.cedar", "")]).unwrap();
+    let nothing = PolicySet::load(defaults::SCHEMA, &[("none.cedar", "")]).unwrap();
     assert_eq!(
         judged(
             &nothing,
