@@ -3,10 +3,12 @@
 use super::{ENDPOINTS, router};
 use axum::Router;
 use axum::body::Body;
-use countersign_base::{Duration, GrantId, Secret, SessionId, Tenant, UserId};
+use countersign_authn::trust::{ForeignIssuer, ForeignUse, IssuerState, Profile, SecretInBody};
+use countersign_base::{Bounded, Duration, GrantId, Secret, SessionId, Tenant, UserId};
 use countersign_control::administrator::{AdministratorKey, LIFETIME, LocalAdministrator};
 use countersign_control::traces::{ExportOptions, Incoming, SampleRatio};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
+use countersign_crypto::jose::Algorithm;
 use countersign_crypto::mac::Tag;
 use countersign_crypto::random::Random;
 use countersign_oauth::client::Origin;
@@ -151,7 +153,7 @@ fn declared() -> Declared {
     client.origin = Origin::Configuration;
     Declared {
         tenants: vec![
-            record("default", "https://id.example"),
+            trusting(record("default", "https://id.example")),
             record("other", "https://id.example/t/other"),
         ],
         groups: Vec::new(),
@@ -165,6 +167,29 @@ fn declared() -> Declared {
         }],
         ..Declared::default()
     }
+}
+
+/// A tenant that takes secrets in bodies, believes a cluster about workloads and a partner about people.
+fn trusting(mut tenant: TenantRecord) -> TenantRecord {
+    let issuer = |name: &str, r#use: ForeignUse| ForeignIssuer {
+        name: Bounded::parse(name).unwrap(),
+        state: IssuerState::Enabled,
+        profile: Profile::Jwt {
+            issuer: Bounded::parse(&format!("https://{name}.example")).unwrap(),
+        },
+        audience: None,
+        algorithms: [Algorithm::Es256].into(),
+        lifetime_max: 300,
+        uses: [r#use].into(),
+        clients: Vec::new(),
+        users: Vec::new(),
+    };
+    tenant.trust.secret_in_body = SecretInBody::Allowed;
+    tenant.trust.issuers = vec![
+        issuer("cluster", ForeignUse::ClientAuthentication),
+        issuer("partner", ForeignUse::AuthorizationGrant),
+    ];
+    tenant
 }
 
 fn person(name: &str, origin: Origin) -> UserRecord {
@@ -782,4 +807,182 @@ async fn a_span_names_the_endpoint_and_nobody() {
     );
     let sent: Vec<u8> = collector.bodies().concat();
     assert!(!String::from_utf8_lossy(&sent).contains("canary"));
+}
+
+/// Every method and every switch by script: what is kept, and that what belongs to another method is refused beside it.
+#[tokio::test]
+async fn every_method_of_clients_is_registered_by_script() {
+    let setting = setting().await;
+    let path = "/admin/v1/tenants/default/clients";
+    let authority = countersign_crypto::x509::CertificateAuthority::generate(
+        "own",
+        &Random::system(),
+        setting.test.fabric.now(),
+    );
+    let pem = authority.unwrap().certificate_pem().to_owned();
+    let add = async |id: &str, more: Value| {
+        let mut body = json!({ "id": id, "grants": ["client_credentials"], "audiences": ["https://a.example"] });
+        let members = body.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        setting.administer(path, &body).await
+    };
+    let kept = async |id: &str| {
+        let mut connection = setting.test.fabric.store().read().await.unwrap();
+        let (tenant, id) = (tenant("default"), id.parse().unwrap());
+        let found = clients::find(&mut connection, &tenant, &id).await.unwrap();
+        found.unwrap()
+    };
+    let subject = "uri:spiffe://example.org/a";
+    let methods = [
+        (
+            "subject",
+            json!({ "method": "tls_subject", "tls_subject": subject }),
+            "tls_client_auth",
+        ),
+        (
+            "own",
+            json!({ "method": "tls_certificates", "tls_certificates": pem }),
+            "self_signed_tls_client_auth",
+        ),
+        (
+            "basic",
+            json!({ "method": "secret" }),
+            "client_secret_basic",
+        ),
+        (
+            "work",
+            json!({ "method": "workload", "workload": "cluster" }),
+            "workload",
+        ),
+        (
+            "posted",
+            json!({ "method": "secret_post" }),
+            "client_secret_post",
+        ),
+    ];
+    for (id, body, method) in &methods {
+        let added = add(id, body.clone()).await;
+        assert_eq!(added.status, StatusCode::OK, "{id}: {added:?}");
+        assert_eq!(kept(id).await.authentication.method(), *method);
+        let has_secret = added.body["client_secret"].is_string();
+        assert_eq!(has_secret, method.contains("secret"), "{id}");
+    }
+    for (flaw, body) in [
+        ("no subject", json!({ "method": "tls_subject" })),
+        (
+            "no subject at all",
+            json!({ "method": "tls_subject", "tls_subject": "billing" }),
+        ),
+        (
+            "another method's member",
+            json!({ "method": "secret", "tls_subject": subject }),
+        ),
+        (
+            "no certificate",
+            json!({ "method": "tls_certificates", "tls_certificates": "PEM" }),
+        ),
+        (
+            "an issuer that nobody trusts",
+            json!({ "method": "workload", "workload": "elsewhere" }),
+        ),
+        (
+            "an issuer that is trusted for people alone",
+            json!({ "method": "workload", "workload": "partner" }),
+        ),
+        (
+            "an hour and a second",
+            json!({ "method": "secret", "access_token_seconds": 3601 }),
+        ),
+        (
+            "encrypted to no key",
+            json!({ "method": "secret", "answers": { "encrypt_id_tokens": { "alg": "ECDH-ES" } } }),
+        ),
+        (
+            "a profile that knows no secrets",
+            json!({ "method": "secret", "profile": "fapi2" }),
+        ),
+    ] {
+        let refused = add("flawed", body).await;
+        assert_eq!(
+            refused.status,
+            StatusCode::BAD_REQUEST,
+            "{flaw}: {refused:?}"
+        );
+    }
+    // Where the tenant takes no secrets in bodies, none is registered.
+    let elsewhere = "/admin/v1/tenants/other/clients";
+    let body = json!({ "id": "posted", "method": "secret_post", "grants": ["client_credentials"] });
+    let refused = setting.administer(elsewhere, &body).await;
+    refused.refused(StatusCode::BAD_REQUEST, "invalid_request");
+}
+
+#[tokio::test]
+async fn the_switches_of_a_client_are_kept() {
+    let setting = setting().await;
+    let body = json!({
+        "id": "shop", "method": "tls_subject", "tls_subject": "dns:shop.example", "grants": ["authorization_code", "refresh_token"], "name": "The shop",
+        "redirect_uris": ["https://shop.example/cb"], "serves": ["https://a.example"], "profile": "fapi2", "access_token_format": "opaque",
+        "access_token_seconds": 60, "refresh_tokens": "offline_access", "subject_type": "pairwise", "sector": "shop.example", "binding": "required",
+        "pushed_requests": "required", "consent": "implied", "response_modes": ["jwt"], "answers": { "userinfo": "signed" },
+    });
+    let added = setting
+        .administer("/admin/v1/tenants/default/clients", &body)
+        .await;
+    assert_eq!(added.status, StatusCode::OK, "{added:?}");
+    let mut connection = setting.test.fabric.store().read().await.unwrap();
+    let (tenant, id) = (tenant("default"), "shop".parse().unwrap());
+    let found = clients::find(&mut connection, &tenant, &id).await.unwrap();
+    let kept = serde_json::to_value(found.unwrap()).unwrap();
+    for (member, value) in [
+        ("name", json!("The shop")),
+        ("serves", json!(["https://a.example"])),
+        ("access_token_lifetime", json!(60)),
+        ("binding", json!("required")),
+        ("pushed_requests", json!("required")),
+        ("consent", json!("implied")),
+    ] {
+        assert_eq!(kept[member], value, "{member}");
+    }
+    assert_eq!(kept["request_rules"]["profile"], "fapi2");
+    assert_eq!(kept["token_rules"]["access_token_format"], "opaque");
+    assert_eq!(kept["token_rules"]["refresh"], "offline_access");
+    assert_eq!(kept["token_rules"]["subject_type"], "pairwise");
+    assert_eq!(kept["answers"]["userinfo"], "signed");
+}
+
+/// Where a person is signed in is shown, and an end is an end.
+#[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    let setting = setting().await;
+    let list = "/admin/v1/tenants/default/users/sessions";
+    let erin = json!({ "username": "erin" });
+    let listed = setting.administer(list, &erin).await.body;
+    assert_eq!(listed["sessions"][0]["session_id"], SESSION.to_string());
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+    let path = format!("/admin/v1/tenants/default/sessions/{SESSION}/end");
+    let ended = setting.administer(&path, &Value::Null).await;
+    assert_eq!(ended.status, StatusCode::OK, "{ended:?}");
+    let listed = setting.administer(list, &erin).await.body;
+    assert_eq!(listed["sessions"], json!([]));
+    use countersign_authn::{RevocationId, Revocations};
+    let revoked = RevocationId::Session(SESSION);
+    let revocations = setting.test.fabric.revocations();
+    assert!(revocations.not_before(revoked).is_some(), "at once");
+    for (path, what) in [
+        (
+            "/admin/v1/tenants/default/sessions/00000000000000ff/end",
+            "unknown",
+        ),
+        (
+            "/admin/v1/tenants/default/sessions/seventeen/end",
+            "unknown",
+        ),
+    ] {
+        let refused = setting.administer(path, &Value::Null).await;
+        refused.refused(StatusCode::NOT_FOUND, what);
+    }
+    let nobody = setting
+        .administer(list, &json!({ "username": "nobody" }))
+        .await;
+    nobody.refused(StatusCode::NOT_FOUND, "unknown");
 }

@@ -252,6 +252,69 @@ async fn a38_services_are_told_at_once_what_was_revoked() {
     );
 }
 
+/// A cursor is a place in this process's order and no secret: whatever stands in its place shows no more than the tenant's own list.
+#[tokio::test]
+async fn a49_a_forged_cursor_shows_the_tenants_own_list_and_nothing_else() {
+    let server = Server::start().await;
+    let access = text(&tokens(&server, None).await, "access_token");
+    let form = format!("token={access}");
+    let _gone = server
+        .client_post("/revoke", ("portal", SECRET), &form, None)
+        .await;
+    let fabric = &server.fabric.fabric;
+    let acme: Tenant = "acme".parse().unwrap();
+    let event = countersign_audit::event::UserChanged {
+        by: countersign_audit::event::Actor::System,
+        change: "disabled".into(),
+        user: countersign_base::UserId::from_bytes([3; 16]),
+    };
+    let event = fabric.recorder().about_event(&acme, None, event);
+    let other = countersign_base::GrantId::from_u64(0x0dd);
+    let revoked = countersign_store::tables::revocations::Revoked::Grant(other);
+    let _receipt = fabric
+        .store()
+        .change(&acme, vec![Write::Revoke(revoked)], event, fabric.now())
+        .await
+        .unwrap();
+    server.advance(0).await;
+    let pull = async |after: &str| {
+        let form = format!("after={}", super::harness::escape(after));
+        server
+            .client_post("/revocations", ORDERS_CLIENT, &form, None)
+            .await
+    };
+    let first = server
+        .client_post("/revocations", ORDERS_CLIENT, "", None)
+        .await;
+    let whole = claims(&first.text);
+    assert_eq!(whole["revoked"][0][1], claims(&access)["grant_id"]);
+    let cursor = whole["cursor"].as_str().unwrap().to_owned();
+    let (boot, number) = cursor.split_once('.').unwrap();
+    for forged in [
+        "0000000000000000.0".to_owned(),
+        format!("{boot}.x"),
+        format!("{boot}.-1"),
+        format!("{boot}.99999999999999999999999"),
+        format!("{}.{number}", boot.to_uppercase().replace('A', "0")),
+        "' OR 1=1 --".to_owned(),
+    ] {
+        let page = pull(&forged).await;
+        assert_eq!(page.status, StatusCode::OK, "{forged}: {page:?}");
+        let told = claims(&page.text);
+        let known = told["revoked"] == whole["revoked"] || forged.starts_with(boot);
+        assert!(known, "{forged}: {told}");
+        assert!(!told.to_string().contains(&other.to_string()), "{forged}");
+    }
+    let long = pull(&"9".repeat(65)).await;
+    assert_eq!(long.error(), "invalid_request");
+    let good = claims(&pull(&cursor).await.text);
+    assert_eq!(
+        good["revoked"],
+        serde_json::json!([]),
+        "the twin: nothing new"
+    );
+}
+
 #[tokio::test]
 async fn r42_a19_a_persons_end_is_the_end_of_all_their_grants() {
     let server = Server::start().await;

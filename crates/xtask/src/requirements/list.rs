@@ -26,10 +26,15 @@ const IDENTITY: &[(&str, u32)] = &[
     ("JWT", 12),
     ("SSF", 25),
     ("RP", 11),
-    ("PDP", 13),
     ("FED", 9),
     ("A", 84),
 ];
+
+/// The same of the gateway and the decision point.
+const GATEWAY: &[(&str, u32)] = &[("PDP", 13)];
+
+/// Every area whose list has to be complete.
+const AREAS: &[(&str, &[(&str, u32)])] = &[("gateway", GATEWAY), ("identity", IDENTITY)];
 
 /// An entry.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -78,7 +83,15 @@ pub(crate) fn read(area: &str) -> Result<Vec<Requirement>, Problem> {
 
 /// What is wrong with the lists: an id missing, twice or unknown, an empty statement, a reason of another kind.
 pub(crate) fn complaints() -> Result<Vec<String>, Problem> {
-    let entries = read("identity")?;
+    let mut complaints = Vec::new();
+    for (area, series) in AREAS {
+        complaints.extend(complaints_of(area, series)?);
+    }
+    Ok(complaints)
+}
+
+fn complaints_of(area: &str, series: &[(&str, u32)]) -> Result<Vec<String>, Problem> {
+    let entries = read(area)?;
     let mut complaints = Vec::new();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in &entries {
@@ -92,8 +105,15 @@ pub(crate) fn complaints() -> Result<Vec<String>, Problem> {
         if entry.reason.as_ref().is_some_and(|reason| !known(reason)) {
             complaints.push(format!("{FOLDER}: the reason of {} is neither `feature-absent: ...` nor `superseded-by ...`", entry.id));
         }
+        complaints.extend(
+            entry
+                .reason
+                .as_deref()
+                .and_then(unfounded)
+                .map(|why| format!("{FOLDER}: the reason of {} names {why}", entry.id)),
+        );
     }
-    let expected: Vec<String> = IDENTITY
+    let expected: Vec<String> = series
         .iter()
         .flat_map(|(series, last)| (1..=*last).map(move |number| id(series, number)))
         .collect();
@@ -116,6 +136,19 @@ pub(crate) fn complaints() -> Result<Vec<String>, Problem> {
     Ok(complaints)
 }
 
+/// What an absence names instead of a page that says so.
+fn unfounded(reason: &str) -> Option<String> {
+    let absent = reason.strip_prefix("feature-absent: ")?;
+    let page = absent
+        .split_once("(docs/")
+        .and_then(|(_, rest)| rest.split([',', ')']).next());
+    match page {
+        None => Some("no page of docs/".to_owned()),
+        Some(page) if tree::root().join("docs").join(page).is_file() => None,
+        Some(page) => Some(format!("docs/{page}, which is not there")),
+    }
+}
+
 /// `R23` and `A35` are written together, the others with a dash.
 fn id(series: &str, number: u32) -> String {
     if matches!(series, "A" | "R") {
@@ -127,8 +160,9 @@ fn id(series: &str, number: u32) -> String {
 
 /// The series that are written with a dash.
 pub(crate) fn dashed_series() -> impl Iterator<Item = &'static str> {
-    IDENTITY
+    AREAS
         .iter()
+        .flat_map(|(_, series)| series.iter())
         .map(|(series, _)| *series)
         .filter(|series| !matches!(*series, "A" | "R"))
 }
