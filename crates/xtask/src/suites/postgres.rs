@@ -3,6 +3,7 @@
 //!
 //! The server's files and its process end with the suite.
 
+use super::rust::Selection;
 use super::{Count, Report, Suite, races, rust};
 use crate::verb::Problem;
 use crate::{install, process};
@@ -24,9 +25,12 @@ const PARENT: &str = "/usr/lib/postgresql";
 fn run() -> Result<Report, Problem> {
     install::system(Path::new(PARENT), &["postgresql", "postgresql-client"])?;
     let server = Server::start(&newest()?)?;
-    let count = rust::tests("countersign-store", |command| {
+    let with_server = |command: &mut Command| {
         command.env("COUNTERSIGN_TEST_POSTGRES", server.url_of("postgres"));
-    })?;
+    };
+    let store = rust::tests(Selection::Package("countersign-store"), with_server)?;
+    let nodes = Selection::Binary("countersign", "two_nodes");
+    let count = store.and(rust::tests(nodes, with_server)?);
     server.database("races")?;
     Ok(match races::run(Some(&server.url_of("races")))? {
         Report::Absent(reason) => {

@@ -16,7 +16,7 @@ pub(crate) const SUITE: Suite = Suite {
 const LIMIT: Duration = Duration::from_secs(2400);
 
 fn run() -> Result<Report, Problem> {
-    let tests = tests("", |_| ())?;
+    let tests = tests(Selection::Workspace, |_| ())?;
     let examples = process::run(
         tree::cargo().args(["test", "--workspace", "--doc", "--no-fail-fast", "--quiet"]),
         LIMIT,
@@ -26,8 +26,22 @@ fn run() -> Result<Report, Problem> {
     )))
 }
 
-/// Runs the tests of the workspace, or of the package `only` if it is not empty, with an environment of the caller's.
-pub(crate) fn tests(only: &str, prepare: impl Fn(&mut Command)) -> Result<Count, Problem> {
+/// Which tests are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Selection {
+    /// One binary of integration tests of a package.
+    Binary(&'static str, &'static str),
+    /// A package's.
+    Package(&'static str),
+    /// All.
+    Workspace,
+}
+
+/// Runs tests with an environment of the caller's.
+pub(crate) fn tests(
+    selection: Selection,
+    prepare: impl Fn(&mut Command),
+) -> Result<Count, Problem> {
     // Always the whole workspace: another selection would resolve other features and compile the dependencies again.
     let mut command = tree::cargo();
     if nextest() {
@@ -42,26 +56,32 @@ pub(crate) fn tests(only: &str, prepare: impl Fn(&mut Command)) -> Result<Count,
             "--final-status-level",
             "fail",
         ]);
-        if !only.is_empty() {
-            command.args(["-E", &format!("package({only})")]);
+        match selection {
+            Selection::Binary(package, name) => {
+                command.args(["-E", &format!("package({package}) & binary({name})")]);
+            }
+            Selection::Package(package) => {
+                command.args(["-E", &format!("package({package})")]);
+            }
+            Selection::Workspace => {}
         }
         prepare(&mut command);
         let finished = process::run(&mut command, LIMIT)?;
         return Ok(of_nextest(&finished.text).judged(finished.succeeded()));
     }
-    command.args([
-        "test",
-        "--no-fail-fast",
-        "--quiet",
-        "--lib",
-        "--bins",
-        "--tests",
-    ]);
-    command.args(if only.is_empty() {
-        vec!["--workspace"]
-    } else {
-        vec!["--package", only]
-    });
+    command.args(["test", "--no-fail-fast", "--quiet"]);
+    let all = ["--lib", "--bins", "--tests"];
+    match selection {
+        Selection::Binary(package, name) => {
+            command.args(["--package", package, "--test", name]);
+        }
+        Selection::Package(package) => {
+            command.args(all).args(["--package", package]);
+        }
+        Selection::Workspace => {
+            command.args(all).arg("--workspace");
+        }
+    }
     prepare(&mut command);
     let finished = process::run(&mut command, LIMIT)?;
     Ok(of_cargo_test(&finished.text).judged(finished.succeeded()))
