@@ -11,6 +11,7 @@ mod flows;
 mod foreign;
 mod fuzz;
 mod jose;
+mod openidconnect;
 pub(crate) mod pages;
 mod passkeys;
 mod postgres;
@@ -118,6 +119,7 @@ pub(crate) const SUITES: &[Suite] = &[
     pages::SUITE,
     passkeys::SUITE,
     python::SUITE,
+    openidconnect::SUITE,
     differential::SUITE,
     fuzz::SUITE,
     chaos::SUITE,

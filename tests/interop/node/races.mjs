@@ -101,13 +101,16 @@ async function refreshTokens(cx) {
     must(first.status === 200, first.text)
     const { refresh_token } = JSON.parse(first.text)
     const forms = await Promise.all(Array.from({ length: USES }, () => authenticated(cx, 'web', { grant_type: 'refresh_token', refresh_token })))
+    const begun = Date.now()
     const answers = await race(cx, ({ post }, at) => post('/token', forms[at]))
+    // Ten seconds long the same successor is given again; whoever comes later ends the family, as a thief would.
+    const inGrace = Date.now() - begun < 9000
     const good = answers.filter(({ status }) => status === 200)
     must(good.length > 0 && answers.every((answer) => answer.status === 200 || refusedWith('invalid_grant')(answer)), `answered ${tally(answers)}`)
     const successors = new Set(good.map(({ text }) => JSON.parse(text).refresh_token))
     must(successors.size === 1, `${successors.size} successors`)
     const next = await cx.nodes.at(-1).post('/token', await authenticated(cx, 'web', { grant_type: 'refresh_token', refresh_token: [...successors][0] }))
-    must(next.status === 200, `the successor is dead: ${next.text}`)
+    must(next.status === 200 || !inGrace, `the successor is dead: ${next.text}`)
   })
   await check('rt_4_a84_of 200 parallel uses of a public client\'s refresh token one succeeds', async () => {
     const first = await cx.nodes[0].post('/token', { ...redemption('phone', await code(cx, 'phone')), client_id: 'phone' })

@@ -1,0 +1,35 @@
+//! A client written by others in Rust signs a person in: the crate `openidconnect`, built by its own lock file in a workspace of its own, so that what it
+//! depends on never meets what the product does.
+
+use super::{Report, Suite, counted};
+use crate::verb::Problem;
+use crate::{install, process, tree};
+use std::time::Duration;
+
+/// The suite.
+pub(crate) const SUITE: Suite = Suite {
+    name: "interop-openidconnect",
+    about: "the crate openidconnect signs in, refreshes and is told who it is",
+    run,
+};
+
+const PROJECT: &str = "tests/interop/openidconnect";
+
+fn run() -> Result<Report, Problem> {
+    let program = install::countersign()?;
+    let mut command = tree::cargo();
+    command
+        .args(["run", "--quiet", "--locked", "--manifest-path"])
+        .arg(tree::root().join(PROJECT).join("Cargo.toml"))
+        // Beside the workspace's own output, and with the features that its lock file was made for.
+        .env("CARGO_TARGET_DIR", tree::scratch().join("openidconnect"))
+        .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
+        .env_remove("CARGO_UNSTABLE_FEATURE_UNIFICATION")
+        .env("COUNTERSIGN_BIN", program);
+    let finished = process::run(&mut command, Duration::from_secs(900))?;
+    Ok(Report::Ran(
+        counted(&finished.text)
+            .unwrap_or_default()
+            .judged(finished.succeeded()),
+    ))
+}
