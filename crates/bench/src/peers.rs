@@ -69,7 +69,7 @@ impl Peer {
             .env("NODE_ENV", "production")
             .arg("server.mjs")
             .arg(std::fs::canonicalize(home.path())?)
-            .arg(free_port()?.to_string())
+            .arg(free_port(0)?.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -187,9 +187,9 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// A port below the ephemeral range, so that the connections of a load do not take it before the peer does.
-fn free_port() -> Result<u16, Failed> {
-    (20_000..30_000)
+/// A port after this one and below the ephemeral range, so that the connections of a load do not take it before the server does.
+pub(crate) fn free_port(after: u16) -> Result<u16, Failed> {
+    (20_000.max(after.saturating_add(1))..30_000)
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .ok_or_else(|| "no port is free".into())
 }

@@ -4,7 +4,8 @@
 //! tenants), `across` and `claim` (what the one sequencer and the nodes' own jobs read), and a test keeps the list. `lock`, `share` and
 //! `claim` are reads whose rows stay as they are until the transaction ends: on PostgreSQL by a row lock, on SQLite because it has one
 //! writer. A `claim` passes over rows that somebody else holds.
-//! `batch` writes many rows that come as one JSON array: the two engines unfold it by functions of their own.
+//! `batch` writes many rows that come as one JSON array: the two engines unfold it by functions of their own. `many` does the
+//! same within one tenant.
 
 /// One statement.
 #[derive(Debug)]
@@ -59,6 +60,15 @@ macro_rules! statement {
             table: $table,
             name: $name,
             reach: Reach::AllTenants,
+            postgres: $postgres,
+            sqlite: $sqlite,
+        }
+    };
+    (many, $reach:ident, $table:expr, $name:expr, $sqlite:literal, $postgres:literal) => {
+        Statement {
+            table: $table,
+            name: $name,
+            reach: Reach::$reach,
             postgres: $postgres,
             sqlite: $sqlite,
         }
@@ -126,6 +136,9 @@ catalogue! {
         LIST = plain "SELECT record FROM clients WHERE tenant = $1 AND client > $2 ORDER BY client LIMIT $3";
         PUT = plain "INSERT INTO clients (tenant, client, record, changed_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, client) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at";
         ADD = plain "INSERT INTO clients (tenant, client, record, changed_at) VALUES ($1, $2, $3, $4)";
+        ADD_ALL = many
+            "INSERT INTO clients (tenant, client, record, changed_at) SELECT $1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), $3 FROM json_each($2)",
+            "INSERT INTO clients (tenant, client, record, changed_at) SELECT $1::TEXT, value ->> 0, value ->> 1, $3::BIGINT FROM json_array_elements($2::JSON) AS listed (value)";
         REMOVE = plain "DELETE FROM clients WHERE tenant = $1 AND client = $2";
     }
 
@@ -216,6 +229,9 @@ catalogue! {
         OF_SESSION = plain "SELECT DISTINCT client FROM grants WHERE tenant = $1 AND user_id = $2 AND session_id = $3 ORDER BY client LIMIT $4";
         OF_USER = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY grant_id LIMIT $4";
         OF_USER_AND_CLIENT = plain "SELECT grant_id FROM grants WHERE tenant = $1 AND user_id = $2 AND client = $3 AND revoked_at IS NULL AND expires_at > $4 ORDER BY grant_id";
+        ADD_ALL = many
+            "INSERT INTO grants (tenant, grant_id, client, user_id, session_id, record, expires_at, revoked_at) SELECT $1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), substr($3, key * 16 + 1, 16), json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]') FROM json_each($2)",
+            "INSERT INTO grants (tenant, grant_id, client, user_id, session_id, record, expires_at, revoked_at) SELECT $1::TEXT, (value ->> 0)::BIGINT, value ->> 1, substring($3::BYTEA FROM ((place - 1) * 16 + 1)::INT FOR 16), (value ->> 2)::BIGINT, value ->> 3, (value ->> 4)::BIGINT, (value ->> 5)::BIGINT FROM json_array_elements($2::JSON) WITH ORDINALITY AS listed (value, place)";
         PUT = plain "INSERT INTO grants (tenant, grant_id, client, user_id, session_id, record, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, grant_id) DO UPDATE SET record = excluded.record, expires_at = excluded.expires_at";
         REVOKE = plain "UPDATE grants SET revoked_at = $3 WHERE tenant = $1 AND grant_id = $2 AND revoked_at IS NULL";
         SWEEP = sweep "DELETE FROM grants WHERE (tenant, grant_id) IN (SELECT tenant, grant_id FROM grants WHERE expires_at < $1 LIMIT $2)";
@@ -224,6 +240,9 @@ catalogue! {
     /// Refresh tokens: one row for all generations of a grant's.
     refresh_families: Tenant {
         ADD = plain "INSERT INTO refresh_families (tenant, family_id, grant_id, record, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        ADD_ALL = many
+            "INSERT INTO refresh_families (tenant, family_id, grant_id, record, expires_at, revoked_at) SELECT $1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]') FROM json_each($2)",
+            "INSERT INTO refresh_families (tenant, family_id, grant_id, record, expires_at, revoked_at) SELECT $1::TEXT, (value ->> 0)::BIGINT, (value ->> 1)::BIGINT, value ->> 2, (value ->> 3)::BIGINT, (value ->> 4)::BIGINT FROM json_array_elements($2::JSON) AS listed (value)";
         FIND = plain "SELECT record, revoked_at FROM refresh_families WHERE tenant = $1 AND family_id = $2";
         LOCK = lock "SELECT record, revoked_at FROM refresh_families WHERE tenant = $1 AND family_id = $2";
         REVOKE_BY_GRANT = plain "UPDATE refresh_families SET revoked_at = $3 WHERE tenant = $1 AND grant_id = $2 AND revoked_at IS NULL";

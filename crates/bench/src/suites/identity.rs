@@ -1,6 +1,7 @@
 //! `identity`: what the authorization server costs, case by case, each answer checked, beside servers by others.
 
 mod limits;
+mod million;
 mod ours;
 mod place;
 mod scripts;
@@ -29,7 +30,9 @@ const ABOUT: &str = "Sixteen kept connections (TLS 1.3, HTTP/1.1) on loopback, a
     `refresh`: sixteen families, each refreshed again and again with rotation. \
     `introspect-opaque`: a resource server asks about a thousand opaque tokens of another client. \
     `code-flow`: a person who is signed in, `/authorize` and `/token` with PKCE, access, ID and refresh token; two requests that count as one. \
-    `exchange`: a service exchanges a person's token for another audience, delegation with `act`.";
+    `exchange`: a service exchanges a person's token for another audience, delegation with `act`. \
+    `cc-1m-grants`: `cc-secret-es256` of sixteen clients in a store with 1,000,000 active grants (each with its refresh tokens), 100,000 clients, and 100,000 grants more \
+    whose time to be swept comes during these runs; `rss-1m-grants`: resident memory of that server after each run.";
 
 /// Connections of every case.
 const CONNECTIONS: usize = 16;
@@ -93,6 +96,8 @@ impl Lane {
 async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed> {
     progress("starting the servers");
     let mut lanes = our_lanes(&ours::start(&subjects.server).await?).await;
+    progress("filling a store");
+    lanes.push(filled_lane(subjects).await);
     lanes.extend(oidc_provider_lanes(subjects).await);
     for lane in &mut lanes {
         progress(&format!("warming up {} of {}", lane.case, lane.subject));
@@ -104,6 +109,9 @@ async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed
         for lane in &mut lanes {
             let run = lane.run(effort.duration).await;
             say(number, effort, lane.case, &lane.subject, &run);
+            if lane.case == FILLED {
+                columns.add(FILLED_MEMORY, &lane.subject, "MiB", memory(&run));
+            }
             columns.add(lane.case, &lane.subject, lane.unit, run);
         }
         for (case, limit) in LIMITS {
@@ -113,6 +121,32 @@ async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed
         }
     }
     Ok(columns.rows())
+}
+
+const FILLED: &str = "cc-1m-grants";
+const FILLED_MEMORY: &str = "rss-1m-grants";
+
+async fn filled_lane(subjects: &Subjects) -> Lane {
+    match million::start(&subjects.server).await {
+        Ok(place) => Lane::new(
+            FILLED,
+            &place,
+            place.client_credentials_each(million::asking),
+        ),
+        Err(problem) => Lane::absent(FILLED, "countersign", &problem.to_string()),
+    }
+}
+
+/// The memory that a run left behind, as a run of its own.
+fn memory(run: &Result<Run, Failed>) -> Result<Run, Failed> {
+    let run = run.as_ref().map_err(ToString::to_string)?;
+    let value = run.rss_mib.ok_or("no memory was measured")?;
+    Ok(Run {
+        value,
+        p50_us: None,
+        p99_us: None,
+        rss_mib: Some(value),
+    })
 }
 
 type Limit = fn(Duration) -> Result<Run, Failed>;

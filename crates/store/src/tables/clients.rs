@@ -20,6 +20,26 @@ pub async fn add(
     write(tx, &sql::ADD, tenant, record, now).await
 }
 
+/// Adds many clients with one statement: what a migration from another server brings.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the tenant has a client of one of these ids; then none is added.
+pub async fn add_all(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    records: &[ClientRecord],
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let rows = records
+        .iter()
+        .map(|record| Ok((record.id.as_str(), encode("clients", record)?)))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    let listed = encode("clients", &rows)?;
+    tx.execute(&sql::ADD_ALL, args![tenant.as_str(), listed, now.0])
+        .await
+        .map(drop)
+}
+
 /// Adds or replaces a client.
 pub async fn put(
     tx: &mut Transaction,

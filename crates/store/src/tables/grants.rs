@@ -32,6 +32,42 @@ pub async fn put(
     tx.execute(&sql::PUT, values).await.map(drop)
 }
 
+/// Adds many grants with one statement: what a migration from another server brings.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the tenant has a grant of one of these ids; then none is added.
+pub async fn add_all(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    grants: &[GrantRecord],
+) -> Result<(), StoreError> {
+    let rows = grants
+        .iter()
+        .map(|grant| {
+            let text = encode("grants", grant)?;
+            let id = grant.id.as_u64().cast_signed();
+            let session = grant.session.as_u64().cast_signed();
+            let revoked = grant.revoked.map(|at| at.0);
+            Ok((
+                id,
+                grant.client.as_str(),
+                session,
+                text,
+                grant.expires.0,
+                revoked,
+            ))
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    let users: Vec<u8> = grants
+        .iter()
+        .flat_map(|grant| *grant.user.as_bytes())
+        .collect();
+    let listed = encode("grants", &rows)?;
+    tx.execute(&sql::ADD_ALL, args![tenant.as_str(), listed, users])
+        .await
+        .map(drop)
+}
+
 /// Revokes a grant and every refresh token of it. Nothing happens if it is revoked, or if there is none.
 pub async fn revoke(
     tx: &mut Transaction,

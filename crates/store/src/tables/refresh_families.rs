@@ -30,6 +30,33 @@ pub async fn add(
     .map(drop)
 }
 
+/// Adds many families with one statement: what a migration from another server brings.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the tenant has a family of one of these ids; then none is added.
+pub async fn add_all(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    families: &[RefreshFamily],
+) -> Result<(), StoreError> {
+    let rows = families
+        .iter()
+        .map(|family| {
+            let text = encode("refresh_families", family)?;
+            let (id, grant) = (
+                family.id.as_u64().cast_signed(),
+                family.grant.as_u64().cast_signed(),
+            );
+            let revoked = family.revoked.map(|at| at.0);
+            Ok((id, grant, text, family.expires.0, revoked))
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    let listed = encode("refresh_families", &rows)?;
+    tx.execute(&sql::ADD_ALL, args![tenant.as_str(), listed])
+        .await
+        .map(drop)
+}
+
 /// Stores the next generation of a family, which the transaction has locked and judged.
 ///
 /// # Errors

@@ -3,10 +3,10 @@
 use crate::behaviours;
 use crate::fixture::{Fixture, NOW};
 use crate::sample::{
-    SESSION, USER, client_record, event, event_id, group_record, other_tenant, populate, portal,
-    session, tag, tenant, tenant_record, user_record,
+    SESSION, USER, client_record, event, event_id, family, grant, group_record, other_tenant,
+    populate, portal, session, tag, tenant, tenant_record, user_record,
 };
-use countersign_base::{ClientId, Duration, Tenant};
+use countersign_base::{Bounded, ClientId, Duration, GrantId, Tenant, UserId};
 use countersign_crypto::jose::{Algorithm, KeyAlgorithm};
 use countersign_keys::rotation::SigningKeyState;
 use countersign_oauth::ConsentRecord;
@@ -17,7 +17,7 @@ use countersign_store::tables::settings::{self, Setting};
 use countersign_store::tables::signing_keys::{self, SigningKeyRecord};
 use countersign_store::tables::subject_keys::{self, SubjectKey};
 use countersign_store::tables::{
-    clients, consents, sessions, tenants, throttle, user_groups, users,
+    clients, consents, grants, refresh_families, sessions, tenants, throttle, user_groups, users,
 };
 use countersign_store::{Constraint, Store, StoreError, Write};
 use std::collections::BTreeSet;
@@ -35,6 +35,7 @@ behaviours! {
     failures_are_counted_within_their_window,
     a_change_is_committed_with_its_event_or_not_at_all,
     the_outbox_gives_until_it_is_emptied,
+    many_rows_go_in_together_or_not_at_all,
 }
 
 async fn change(store: &Store, writes: Vec<Write>) -> Result<(), StoreError> {
@@ -524,4 +525,70 @@ async fn the_outbox_gives_until_it_is_emptied(fixture: Fixture) {
         next.iter()
             .all(|row| rest.iter().all(|removed| row.id > removed.id))
     );
+}
+
+async fn many_rows_go_in_together_or_not_at_all(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let mut registered = [client_record(), client_record()];
+    registered[0].id = "first".parse().unwrap();
+    registered[1].id = "second".parse().unwrap();
+    registered[1].name = Bounded::parse("\"quoted\" \\ \u{1f511}").unwrap();
+    let mut given = [grant(), grant()];
+    // Ids and people of which every byte counts, and one grant that was revoked.
+    given[1].id = GrantId::from_u64(1);
+    given[1].user = UserId::from_bytes([0xff, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0]);
+    given[1].revoked = Some(NOW);
+    let mut families = [family(), family()];
+    families[1].id = countersign_oauth::FamilyId::from_u64(2);
+    families[1].grant = given[1].id;
+    families[1].revoked = Some(NOW);
+    add_many(store, &registered, &given, &families)
+        .await
+        .unwrap();
+    let mut connection = store.read().await.unwrap();
+    for record in &registered {
+        let found = clients::find(&mut connection, &tenant(), &record.id).await;
+        assert_eq!(found.unwrap().as_ref(), Some(record));
+        let elsewhere = clients::find(&mut connection, &other_tenant(), &record.id).await;
+        assert_eq!(elsewhere.unwrap(), None);
+    }
+    for grant in &given {
+        let found = grants::find(&mut connection, &tenant(), grant.id).await;
+        assert_eq!(found.unwrap().as_ref(), Some(grant));
+    }
+    let of_user = grants::of_user(&mut connection, &tenant(), USER, 10, NOW).await;
+    assert_eq!(of_user.unwrap(), [given[0].clone()]);
+    for family in &families {
+        let found = refresh_families::find(&mut connection, &tenant(), family.id).await;
+        assert_eq!(found.unwrap().as_ref(), Some(family));
+    }
+    drop(connection);
+    registered[0].id = "third".parse().unwrap();
+    let refused = add_many(store, &registered, &[], &[]).await;
+    assert!(matches!(
+        refused,
+        Err(StoreError::Conflict(Constraint::Unique, _))
+    ));
+    let mut connection = store.read().await.unwrap();
+    let third = clients::find(&mut connection, &tenant(), &registered[0].id).await;
+    assert_eq!(third.unwrap(), None, "one of two was taken: none is added");
+}
+
+async fn add_many(
+    store: &Store,
+    registered: &[countersign_oauth::ClientRecord],
+    given: &[countersign_oauth::GrantRecord],
+    families: &[countersign_oauth::RefreshFamily],
+) -> Result<(), StoreError> {
+    let (registered, given, families) = (registered.to_vec(), given.to_vec(), families.to_vec());
+    store
+        .write(move |tx| {
+            Box::pin(async move {
+                clients::add_all(tx, &tenant(), &registered, NOW).await?;
+                grants::add_all(tx, &tenant(), &given).await?;
+                refresh_families::add_all(tx, &tenant(), &families).await
+            })
+        })
+        .await
 }

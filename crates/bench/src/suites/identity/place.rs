@@ -90,6 +90,23 @@ impl Place {
         Ok(each(|_| Box::new(script.clone())))
     }
 
+    /// A client of its own for each connection asks for tokens of its own.
+    pub(super) fn client_credentials_each(
+        &self,
+        name: fn(u64) -> String,
+    ) -> Result<Scripts, Failed> {
+        (0..CONNECTIONS as u64)
+            .map(|number| {
+                let id = name(number);
+                let script: Box<dyn Script> = Box::new(ClientCredentials {
+                    client: self.client(&id)?,
+                    expected: self.expected(&id, AUDIENCE, SCOPE),
+                });
+                Ok(script)
+            })
+            .collect()
+    }
+
     /// One family of refresh tokens a connection.
     pub(super) async fn refresh(&self) -> Result<Scripts, Failed> {
         let mut scripts: Scripts = Vec::new();
