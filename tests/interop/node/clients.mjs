@@ -25,9 +25,9 @@ export function certificates() {
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-days', '2']
   const authority = (name) => openssl('req', '-x509', ...key, '-keyout', `${name}.key`, '-out', `${name}.pem`, '-subj', `/CN=${name}`,
     '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign')
-  const issued = (name, dns, by) => {
+  const issued = (name, dns, by, use = 'clientAuth') => {
     openssl('req', ...key.slice(0, 5), '-new', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
-    writeFileSync(path(`${name}.ext`), `basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\nsubjectAltName=DNS:${dns}\n`)
+    writeFileSync(path(`${name}.ext`), `basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=${use}\nsubjectAltName=DNS:${dns}\n`)
     openssl('x509', '-req', '-in', `${name}.csr`, '-CA', `${by}.pem`, '-CAkey', `${by}.key`, '-CAcreateserial', '-days', '2', '-out', `${name}.pem`, '-extfile', `${name}.ext`)
   }
   const own = (name) => openssl('req', '-x509', ...key, '-keyout', `${name}.key`, '-out', `${name}.pem`, '-subj', `/CN=${name}`,
@@ -38,10 +38,11 @@ export function certificates() {
     issued('till', 'till.partners.example', 'partners')
     issued('stranger', 'stranger.partners.example', 'partners')
     issued('impostor', 'till.partners.example', 'elsewhere')
+    issued('receiver', 'localhost', 'partners', 'serverAuth')
     own('kiosk')
     own('other')
     const pair = (name) => ({ cert: readFileSync(path(`${name}.pem`), 'utf8'), key: readFileSync(path(`${name}.key`), 'utf8') })
-    return Object.fromEntries(['partners', 'till', 'stranger', 'impostor', 'kiosk', 'other'].map((name) => [name, pair(name)]))
+    return Object.fromEntries(['partners', 'till', 'stranger', 'impostor', 'receiver', 'kiosk', 'other'].map((name) => [name, pair(name)]))
   } finally {
     rmSync(home, { recursive: true, force: true })
   }
@@ -63,7 +64,7 @@ ${more}`
 }
 
 // Every client, its keys and certificates, the configuration and the files beside it.
-export async function everyone({ settings = '', bank = 'profile = "fapi2-message-signing"', more = '', moreFiles = {} } = {}) {
+export async function everyone({ certs = certificates(), settings = '', bank = 'profile = "fapi2-message-signing"', more = '', moreFiles = {} } = {}) {
   const keys = {
     web: await keyPair('ES256', 'web-1'),
     batch: await keyPair('EdDSA', 'batch-1'),
@@ -72,7 +73,6 @@ export async function everyone({ settings = '', bank = 'profile = "fapi2-message
     sealedEncryption: await keyPair('ECDH-ES+A256KW', 'sealed-2', 'enc'),
     desk: await keyPair('ES256', 'desk-1'),
   }
-  const certs = certificates()
   const set = (...pairs) => JSON.stringify({ keys: pairs.map((pair) => pair.jwk) })
   const files = {
     'alice.password': PASSWORD,

@@ -1,16 +1,18 @@
 // Everything that the server signs and encrypts, with each of its algorithms, read by jose (npm) and joserfc (PyPI) with nothing but the published keys; and
 // what these two sign and encrypt, read by the server. Every reading has a twin that was changed by one letter.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import https from 'node:https'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
 import { Checks, erred, must, refused } from './checks.mjs'
-import { AUDIENCE, SECRET, everyone, keyPair, table } from './clients.mjs'
+import { AUDIENCE, SECRET, certificates, everyone, keyPair, table } from './clients.mjs'
 import { network } from './net.mjs'
 import { Flow, discover } from './oauth4webapi.mjs'
-import { Person } from './person.mjs'
+import { Person, forms } from './person.mjs'
 import { start } from './server.mjs'
 
 // The server of the first one is the one that reads what the libraries write.
@@ -26,8 +28,36 @@ const checks = new Checks('jose')
 const { check } = checks
 const bytes = (text) => new TextEncoder().encode(text)
 
-// Clients whose answers are encrypted in every way, one that exchanges tokens, and one that signs with every algorithm.
-async function clients(alg) {
+// Where logout tokens come to. Nothing but what is sent here is read.
+async function receiver() {
+  const certs = certificates()
+  const came = []
+  const waiting = []
+  const server = https.createServer({ cert: certs.receiver.cert, key: certs.receiver.key }, (request, answer) => {
+    let body = ''
+    request.on('data', (chunk) => { body += chunk })
+    request.once('end', () => {
+      answer.end()
+      const token = new URLSearchParams(body).get('logout_token')
+      const taker = waiting.shift()
+      if (taker) taker(token)
+      else came.push(token)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const next = () => (came.length > 0 ? Promise.resolve(came.shift()) : new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('no logout token came')), 30_000)
+    waiting.push((token) => {
+      clearTimeout(timer)
+      resolve(token)
+    })
+  }))
+  return { certs, url: `https://localhost:${server.address().port}/logout`, next, close: () => server.close() }
+}
+
+// Clients whose answers are encrypted in every way, one that exchanges tokens, one that hears of sign-outs, and one that signs with every algorithm.
+async function clients(alg, hook) {
   const broker = await keyPair('ES256', 'broker-1')
   const signers = Object.fromEntries(await Promise.all(['ES256', 'EdDSA', 'PS256'].map(async (alg) => [alg, await keyPair(alg, `signer-${alg}`)])))
   const seals = await Promise.all((alg === MAIN ? SEALS : []).map(async (seal) => ({ ...seal, id: name(seal), key: await keyPair(seal.alg, 'enc-1', 'enc') })))
@@ -38,8 +68,10 @@ async function clients(alg) {
       more: `jwks = "broker.jwks"\n[clients.delegation]\ntrust_domains = ["${DOMAIN}"]\n[clients.delegation.assertions."${PARTNER}"]\nclient_id = "broker-there"\nscopes = "read"`,
     }),
     table('signer', { grants: ['authorization_code', 'refresh_token', 'client_credentials'], more: 'jwks = "signer.jwks"' }),
+    table('reader', { more: `answers = { userinfo = "signed" }\nbackchannel_logout_uri = "${hook.url}"` }),
     ...seals.map(({ id, alg, enc }) => table(id, {
-      more: `requests = { jwks = "${id}.jwks", response_modes = ["query.jwt"], encrypt_responses = { alg = "${alg}", enc = "${enc}" } }`,
+      more: `requests = { jwks = "${id}.jwks", response_modes = ["query.jwt"], encrypt_responses = { alg = "${alg}", enc = "${enc}" } }
+answers = { encrypt_id_tokens = { alg = "${alg}", enc = "${enc}" }, encrypt_userinfo = { alg = "${alg}", enc = "${enc}" } }`,
     })),
   ].join('\n')
   const moreFiles = {
@@ -49,7 +81,9 @@ async function clients(alg) {
   }
   // FAPI 2.0 has no RS256, and the configuration says so.
   const bank = alg === 'RS256' ? '' : undefined
-  const all = await everyone({ bank, settings: `[keys]\nalgorithms = ["${alg}"]`, more, moreFiles })
+  const all = await everyone({
+    certs: hook.certs, bank, more, moreFiles, settings: `[keys]\nalgorithms = ["${alg}"]\n[egress]\nallow = ["localhost"]\nca = "partners.pem"`,
+  })
   return { ...all, broker, signers, seals }
 }
 
@@ -86,15 +120,31 @@ async function collect(cx) {
     requested_token_type: 'urn:ietf:params:oauth:token-type:txn_token', audience: DOMAIN, scope: 'orders:read',
     subject_token: own.access_token, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
   }), 'txntoken+jwt', DOMAIN)
+  const reader = new Flow(cx, 'reader', oauth.None())
+  const told = await reader.run({}, { resource: cx.server.issuer })
+  const userinfo = await cx.net.send(cx.as.userinfo_endpoint, { headers: { authorization: `Bearer ${told.access_token}` } })
+  keep('userinfo', userinfo.text, 'userinfo+jwt', 'reader')
+  const { page, form } = await cx.person.walk('/logout')
+  must(form ?? forms(page.text)[0], `no form to sign out: ${page.status}`)
+  await cx.person.submit(form ?? forms(page.text)[0], {})
+  keep('logout token', await cx.hook.next(), 'logout+jwt', 'reader')
   return signed
 }
 
 async function collectSealed(cx) {
   const sealed = []
   for (const { id, alg, enc, key } of cx.seals) {
+    const keep = (kind, holds, token) => sealed.push({ kind, holds, alg, enc, at: now(), audience: id, token, key: key.private })
     const flow = new Flow(cx, id, oauth.None())
     const returned = await cx.person.approve(flow.url(await flow.parameters({ response_mode: 'jwt' })))
-    sealed.push({ alg, enc, at: now(), audience: id, token: returned.searchParams.get('response'), key: key.private })
+    const response = returned.searchParams.get('response')
+    keep('authorization response', 'code', response)
+    const open = { [oauth.customFetch]: cx.net.fetch, [oauth.jweDecrypt]: async (jwe) => new TextDecoder().decode((await jose.compactDecrypt(jwe, key.key)).plaintext) }
+    const answer = await oauth.validateJwtAuthResponse(cx.as, flow.client, returned, flow.state, open)
+    const tokens = await (await oauth.authorizationCodeGrantRequest(cx.as, flow.client, flow.authentication, answer, flow.redirect, flow.verifier,
+      { ...flow.options, additionalParameters: { resource: cx.server.issuer } })).json()
+    keep('ID token', 'nonce', tokens.id_token)
+    keep('userinfo', 'sub', (await cx.net.send(cx.as.userinfo_endpoint, { headers: { authorization: `Bearer ${tokens.access_token}` } })).text)
   }
   return sealed
 }
@@ -125,14 +175,14 @@ async function verify({ alg, issuer, jwks }, { kind, token, typ, audience }) {
   })
 }
 
-async function open({ issuer, jwks }, { alg, enc, token, key, audience }) {
-  await check(`jose opens our answer encrypted with ${alg} and ${enc}`, async () => {
+async function open({ issuer, jwks }, { kind, holds, alg, enc, token, key, audience }) {
+  await check(`jose opens our ${kind} encrypted with ${alg} and ${enc}`, async () => {
     const own = await jose.importJWK(key, alg)
     const rules = { keyManagementAlgorithms: [alg], contentEncryptionAlgorithms: [enc] }
     const { plaintext, protectedHeader } = await jose.compactDecrypt(token, own, rules)
     must(protectedHeader.cty === 'JWT' && protectedHeader.kid === key.kid, JSON.stringify(protectedHeader))
     const { payload } = await jose.jwtVerify(new TextDecoder().decode(plaintext), jose.createLocalJWKSet(jwks), { issuer, audience })
-    must(payload.code, 'no code inside')
+    must(payload[holds], `no ${holds} inside`)
     for (const part of [3, 4]) await refused(() => jose.compactDecrypt(changed(token, part), own, rules))
     const stranger = await keyPair(alg, 'enc-1', 'enc')
     await refused(() => jose.compactDecrypt(token, stranger.key, rules))
@@ -216,14 +266,15 @@ async function joserfc(material) {
 
 const servers = []
 const read = []
+const hook = await receiver()
 try {
   let main
   for (const alg of ALGORITHMS) {
-    const all = await clients(alg)
+    const all = await clients(alg, hook)
     const server = await start(all.configuration, all.files)
     servers.push(server)
     const net = network({ ca: server.ca })
-    const cx = { ...all, checks, server, net, person: new Person(server, net) }
+    const cx = { ...all, hook, checks, server, net, person: new Person(server, net) }
     cx.as = await discover(server, net)
     cx.jwks = JSON.parse((await net.send(cx.as.jwks_uri)).text)
     const material = { alg, issuer: server.issuer, jwks: cx.jwks, signed: await collect(cx), sealed: alg === MAIN ? await collectSealed(cx) : [] }
@@ -246,5 +297,6 @@ try {
   checks.add({ passed: 0, failed: 1 })
 } finally {
   await Promise.all(servers.map((server) => server.stop()))
+  hook.close()
 }
 checks.end()
