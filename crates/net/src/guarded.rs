@@ -207,12 +207,14 @@ impl GuardedClient {
         body: Bytes,
     ) -> Result<(Response<Incoming>, Turn), FetchError> {
         let (host, port) = destination(url)?;
+        // The host's turn first: whoever waits for a host that does not answer takes nothing from others.
+        let one = self.turn(&host).await?;
         let all = Arc::clone(&self.0.all)
             .try_acquire_owned()
             .map_err(|_| FetchError::Busy)?;
         let turn = Turn {
             _all: all,
-            _one: self.turn(&host).await?,
+            _one: one,
         };
         let request = request(method, url, headers, body)?;
         Ok((self.send(&host, port, request).await?, turn))

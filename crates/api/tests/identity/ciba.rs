@@ -10,6 +10,7 @@ use countersign_control::deliveries::deliver_due;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, ClientAssertion, SigningKey};
 use countersign_oauth::client::{BackchannelSigning, BindingRule, DeliveryMode};
+use countersign_oauth::subject_identifier::SubjectType;
 use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, SecurityProfile};
 use countersign_testkit::Said;
 use futures_util::future::join_all;
@@ -214,6 +215,28 @@ async fn a_client_asks_a_person_allows_and_the_client_gets_tokens() {
         let reply = ask(&server, &format!("scope=openid&id_token_hint={other}")).await;
         assert_eq!(reply.error(), "unknown_user_id");
     }
+}
+
+#[tokio::test]
+async fn a_pairwise_client_names_its_person_by_the_subject_it_knows() {
+    let server = Server::with_declared(|declared| {
+        let mut clients = declared.clients.iter_mut();
+        let teller = clients.find(|client| client.record.id.as_str() == "teller");
+        teller.unwrap().record.token_rules.subject_type = SubjectType::Pairwise;
+    })
+    .await;
+    let id = asked(&server, GOOD).await;
+    answer(&server, "allow").await;
+    let tokens = poll(&server, &id).await;
+    let id_token = text(&tokens, "id_token");
+    assert_eq!(claims(&id_token)["sub"].as_str().unwrap().len(), 43);
+    let next = asked(&server, &format!("scope=openid&id_token_hint={id_token}")).await;
+    answer(&server, "allow").await;
+    let again = poll(&server, &next).await;
+    assert_eq!(
+        claims(&text(&again, "id_token"))["sub"],
+        claims(&id_token)["sub"]
+    );
 }
 
 #[tokio::test]

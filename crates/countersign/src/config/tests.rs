@@ -1,5 +1,6 @@
 use super::*;
 use countersign_control::traces::{Incoming, SampleRatio};
+use countersign_oauth::tenant::registration::{MetadataDocuments, RegistrationMode};
 
 fn parsed(text: &str) -> Result<Config, Vec<ConfigError>> {
     parse(Path::new("/nowhere"), Path::new(FILE), text)
@@ -50,6 +51,24 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             2,
             "no tenant `demo`",
             "`default`",
+        ),
+        (
+            "[[tenants]]\nname = \"acme\"\n[tenants.registration]\nmode = \"open\"\nhosts = [\"*.example\"]\n",
+            5,
+            "not a host",
+            "whole host name",
+        ),
+        (
+            "[[tenants]]\nname = \"acme\"\n[tenants.registration]\nmode = \"software_statement\"\n",
+            3,
+            "without anybody whose statements are believed",
+            "software_issuers",
+        ),
+        (
+            "[egress]\nallow = [\"https://keys.internal/\"]\n",
+            2,
+            "not a host",
+            "without scheme",
         ),
         (
             "[keys]\nretire_after = \"1m\"\n",
@@ -194,6 +213,50 @@ fn a_domain_belongs_to_one_provider_of_a_tenant() {
         shown.contains("two providers") && shown.contains("`corp`"),
         "{shown}"
     );
+}
+
+#[test]
+fn nobody_registers_and_nothing_private_is_reached_until_a_configuration_says_so() {
+    let quiet = parsed("").unwrap();
+    let registration = &quiet.tenants[0].registration;
+    assert_eq!(
+        (registration.mode, registration.documents),
+        (RegistrationMode::Closed, MetadataDocuments::Refused)
+    );
+    assert!(quiet.egress.allow.is_empty());
+    let config = parsed(
+        "[egress]\nallow = [\"keys.internal\"]\n[[tenants]]\nname = \"default\"\n[tenants.registration]\nmode = \"initial_access_token\"\nmetadata_documents = true\nscopes = [\"openid\"]\nhosts = [\"app.example\"]\n",
+    )
+    .unwrap();
+    let registration = &config.tenants[0].registration;
+    assert_eq!(
+        (registration.mode, registration.documents),
+        (
+            RegistrationMode::InitialAccessToken,
+            MetadataDocuments::Accepted
+        )
+    );
+    assert_eq!(registration.hosts.len(), 1);
+    assert!(config.egress.allow.contains("keys.internal"));
+}
+
+#[test]
+fn a_ciba_client_is_told_at_the_endpoint_it_names() {
+    let client = |more: &str| {
+        format!(
+            "[[clients]]\nid = \"bank\"\nsecret = {{ env = \"S\" }}\ngrants = [\"ciba\"]\nscopes = [\"openid\"]\nciba = {{ {more} }}\n"
+        )
+    };
+    let config =
+        parsed(&client("notification_endpoint = \"https://bank.example/ciba\"")).unwrap();
+    let endpoint = config.clients[0].ciba.delivery.endpoint();
+    assert_eq!(
+        endpoint.unwrap().url().as_str(),
+        "https://bank.example/ciba"
+    );
+    let polling = parsed(&client("")).unwrap();
+    assert!(polling.clients[0].ciba.delivery.endpoint().is_none());
+    assert!(parsed(&client("notification_endpoint = \"http://bank.example/ciba\"")).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Client metadata (RFC 7591 §2, OpenID Connect Dynamic Client Registration §2): read strictly, judged against what this server does.
 //!
-//! Not here: signed request objects and encrypted answers; what their metadata say is ignored like any member that is unknown.
+//! Not here: encrypted and signed answers; metadata that ask for them are refused, and what else is unknown is ignored.
 
 use super::members::Members;
 use super::refusal::RegistrationRefusal;
@@ -8,6 +8,7 @@ use crate::address::WebAddress;
 use crate::client::logout::SessionInLogoutToken;
 use crate::client::{
     Application, BindingRule, DynamicRegistration, GrantType, LogoutRules, PushedRequestRule,
+    SignedRequestRule,
 };
 use crate::redirect::RedirectUri;
 use crate::subject_identifier::{Sector, SubjectType};
@@ -66,6 +67,8 @@ pub struct ClientMetadata {
     pub subject_type: SubjectType,
     /// The host of `sector_identifier_uri`.
     pub sector: Option<Sector>,
+    /// `require_signed_request_object`.
+    pub signed_requests: SignedRequestRule,
     /// What is only kept.
     pub about: DynamicRegistration,
     /// What it registers about signing out.
@@ -124,6 +127,11 @@ impl ClientMetadata {
             name: members.bounded("client_name")?,
             scopes: scopes(&members)?,
             binding: binding(&members)?,
+            signed_requests: if members.flag("require_signed_request_object")? == Some(true) {
+                SignedRequestRule::Required
+            } else {
+                SignedRequestRule::Optional
+            },
             pushed_requests: if pushed == Some(true) {
                 PushedRequestRule::Required
             } else {
@@ -179,6 +187,7 @@ fn served(members: &Members<'_>, algorithm: Algorithm) -> Result<(), Registratio
     for name in [
         "id_token_encrypted_response_alg",
         "userinfo_encrypted_response_alg",
+        "authorization_encrypted_response_alg",
         "userinfo_signed_response_alg",
     ] {
         if members.raw(name).is_some() {

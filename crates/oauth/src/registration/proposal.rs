@@ -6,7 +6,7 @@ use super::refusal::RegistrationRefusal;
 use super::statement::ApprovedStatement;
 use crate::client::{
     Application, BindingRule, ClientAuthentication, ClientRecord, Origin, PushedRequestRule,
-    TokenRules,
+    RequestRules, SignedRequestRule, TokenRules,
 };
 use crate::tenant::{RegistrationRules, TenantRecord};
 use countersign_base::{ClientId, UnixTime};
@@ -111,6 +111,7 @@ impl Proposal {
         record.logout = metadata.logout;
         record.token_rules.subject_type = metadata.subject_type;
         record.token_rules.sector = metadata.sector;
+        record.request_rules.signed_requests = metadata.signed_requests;
         record.origin = match credential {
             Credential::MetadataDocument => Origin::Document,
             Credential::InitialAccessToken
@@ -119,6 +120,7 @@ impl Proposal {
             | Credential::SoftwareStatement => Origin::Registered,
         };
         record.check()?;
+        tenant.profile.check(&record)?;
         Ok(Self {
             record,
             operation,
@@ -173,6 +175,10 @@ impl Proposal {
                 sector: new.token_rules.sector,
                 subject_type: new.token_rules.subject_type,
                 ..stored.token_rules
+            },
+            request_rules: RequestRules {
+                signed_requests: new.request_rules.signed_requests,
+                ..stored.request_rules
             },
             ..stored
         }
@@ -335,6 +341,10 @@ impl ClientInformation {
         put(
             "dpop_bound_access_tokens",
             json!(record.binding == BindingRule::Required),
+        );
+        put(
+            "require_signed_request_object",
+            json!(record.request_rules.signed_requests == SignedRequestRule::Required),
         );
         put(
             "require_pushed_authorization_requests",

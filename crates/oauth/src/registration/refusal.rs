@@ -94,16 +94,22 @@ impl From<RegistrationError> for RegistrationRefusal {
                 Self::Metadata("backchannel_logout_session_required")
             }
             RegistrationError::SectorUnclear => Self::Metadata("sector_identifier_uri"),
-            RegistrationError::NoEncryptionKey
-            | RegistrationError::NoRequestKeys
-            | RegistrationError::ProfileAuthentication
-            | RegistrationError::ProfileRedirectUri
-            | RegistrationError::ProfileResponseMode
-            | RegistrationError::RequestObjectAlgorithm
-            | RegistrationError::CibaRulesWithoutGrant
+            RegistrationError::NoEncryptionKey | RegistrationError::NoRequestKeys => {
+                Self::Metadata("jwks")
+            }
+            RegistrationError::ProfileAuthentication
             | RegistrationError::PublicBackchannelClient
-            | RegistrationError::PublicServiceClient
-            | RegistrationError::RefreshWithoutCode => Self::Metadata("grant_types"),
+            | RegistrationError::PublicServiceClient => {
+                Self::Metadata("token_endpoint_auth_method")
+            }
+            RegistrationError::ProfileRedirectUri => Self::RedirectUri(error),
+            RegistrationError::ProfileResponseMode => Self::Metadata("response_modes"),
+            RegistrationError::RequestObjectAlgorithm => {
+                Self::Metadata("request_object_signing_alg")
+            }
+            RegistrationError::CibaRulesWithoutGrant | RegistrationError::RefreshWithoutCode => {
+                Self::Metadata("grant_types")
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 use super::document::{FRESH_MAX, FRESH_MIN, freshness};
 use super::metadata::{MethodDefault, object};
 use super::*;
-use crate::client::{Application, ClientAuthentication, GrantType};
+use crate::client::{Application, ClientAuthentication, GrantType, SignedRequestRule};
+use crate::security_profile::SecurityProfile;
 use crate::fixture::{ISSUER, NOW, ORDERS, audience, tenant};
 use crate::tenant::registration::SoftwareIssuer;
 use crate::tenant::{RegistrationRules, TenantRecord};
@@ -209,6 +210,49 @@ fn what_contradicts_itself_is_refused_and_what_is_unknown_ignored() {
     let twice = br#"{"redirect_uris":["https://app.example/cb"],"redirect_uris":["https://evil.example/cb"]}"#;
     assert_eq!(object(twice).unwrap_err().code(), "invalid_client_metadata");
     assert!(object(&vec![b' '; METADATA_BYTES_MAX + 1]).is_err());
+}
+
+#[test]
+fn what_a_client_demands_of_itself_and_its_tenant_of_it_is_kept_or_refused() {
+    let key = key();
+    let signed = json!({"require_signed_request_object": true, "token_endpoint_auth_method": "private_key_jwt"});
+    let judged = |tenant: &TenantRecord, change: &Value| {
+        let how = (Operation::Add, Credential::Nothing);
+        let metadata = read(&with(change)).unwrap();
+        Proposal::new(
+            "generated".parse().unwrap(),
+            tenant,
+            metadata,
+            None,
+            how,
+            None,
+            NOW,
+        )
+    };
+    let mut keyed = signed.clone();
+    keyed["jwks"] = jwks(&key);
+    let taken = judged(&registering(), &keyed).unwrap();
+    assert_eq!(
+        taken.record().request_rules.signed_requests,
+        SignedRequestRule::Required
+    );
+    let mut elsewhere = signed;
+    elsewhere["jwks_uri"] = json!("https://app.example/jwks");
+    assert_eq!(
+        judged(&registering(), &elsewhere).unwrap_err(),
+        RegistrationRefusal::Metadata("jwks"),
+        "keys at an address authenticate and sign no requests"
+    );
+    let strict = TenantRecord {
+        profile: SecurityProfile::Fapi2,
+        ..registering()
+    };
+    assert_eq!(
+        judged(&strict, &json!({})).unwrap_err(),
+        RegistrationRefusal::Metadata("token_endpoint_auth_method"),
+        "a public client under FAPI 2.0"
+    );
+    assert!(judged(&strict, &keyed).is_ok(), "the twin");
 }
 
 #[test]
