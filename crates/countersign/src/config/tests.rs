@@ -247,8 +247,10 @@ fn a_ciba_client_is_told_at_the_endpoint_it_names() {
             "[[clients]]\nid = \"bank\"\nsecret = {{ env = \"S\" }}\ngrants = [\"ciba\"]\nscopes = [\"openid\"]\nciba = {{ {more} }}\n"
         )
     };
-    let config =
-        parsed(&client("notification_endpoint = \"https://bank.example/ciba\"")).unwrap();
+    let config = parsed(&client(
+        "notification_endpoint = \"https://bank.example/ciba\"",
+    ))
+    .unwrap();
     let endpoint = config.clients[0].ciba.delivery.endpoint();
     assert_eq!(
         endpoint.unwrap().url().as_str(),
@@ -256,7 +258,12 @@ fn a_ciba_client_is_told_at_the_endpoint_it_names() {
     );
     let polling = parsed(&client("")).unwrap();
     assert!(polling.clients[0].ciba.delivery.endpoint().is_none());
-    assert!(parsed(&client("notification_endpoint = \"http://bank.example/ciba\"")).is_err());
+    assert!(
+        parsed(&client(
+            "notification_endpoint = \"http://bank.example/ciba\""
+        ))
+        .is_err()
+    );
 }
 
 #[test]

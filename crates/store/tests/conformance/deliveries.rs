@@ -2,9 +2,11 @@
 
 use crate::behaviours;
 use crate::fixture::{Fixture, NOW};
-use crate::sample::{SESSION, USER, client_record, event, grant, populate, portal, tenant};
-use countersign_base::{Bounded, Duration, UnixTime};
-use countersign_oauth::Change;
+use crate::sample::{
+    SESSION, USER, client_record, event, grant, populate, portal, session, tag, tenant,
+};
+use countersign_base::{Bounded, Duration, GrantId, SessionId, UnixTime};
+use countersign_oauth::{Change, GrantRecord, Session};
 use countersign_store::tables::audit_outbox;
 use countersign_store::tables::deliveries::{self, DEAD_KEPT_FOR, Listed};
 use countersign_store::tables::revocations::Revoked;
@@ -215,32 +217,43 @@ async fn lo_7_the_end_of_a_session_tells_the_clients_that_want_to_hear(fixture: 
     let store = &fixture.store;
     populate(store).await;
     let mut record = client_record();
-    let begin = vec![Change::GrantCreated(grant()).into()];
+    let earlier = SessionId::from_u64(7);
+    let of_earlier = Session {
+        id: earlier,
+        ..session()
+    };
+    let granted = |id: u64, session| {
+        let granted = GrantRecord {
+            id: GrantId::from_u64(id),
+            session,
+            ..grant()
+        };
+        Change::GrantCreated(granted).into()
+    };
+    let begin = vec![
+        Write::AddSession(tag(77), Box::new(of_earlier)),
+        granted(7, earlier),
+        granted(8, SESSION),
+    ];
     store.change(&tenant(), begin, event(), NOW).await.unwrap();
-    let end = async || {
-        let writes = vec![Write::EndSession(SESSION)];
+    let end = async |session| {
+        let writes = vec![Write::EndSession(session)];
         store.change(&tenant(), writes, event(), NOW).await.unwrap();
     };
-    let revoke = vec![Write::Revoke(Revoked::User(USER))];
-    store
-        .change(&tenant(), revoke.clone(), event(), NOW)
-        .await
-        .unwrap();
+    end(earlier).await;
     assert_eq!(listed(store).await, [], "the client does not want to hear");
     record.logout.backchannel_uri = Some("https://portal.example/logout".parse().unwrap());
     let put = vec![Write::PutClient(Box::new(record))];
     store.change(&tenant(), put, event(), NOW).await.unwrap();
-    end().await;
+    end(SESSION).await;
     let rows = listed(store).await;
+    assert_eq!(rows.len(), 1);
     assert_eq!(
-        (
-            rows.len(),
-            rows[0].kind.as_str(),
-            rows[0].destination.as_str()
-        ),
-        (1, "backchannel_logout", "portal")
+        (rows[0].kind.as_str(), rows[0].destination.as_str()),
+        ("backchannel_logout", "portal")
     );
-    end().await;
+    end(SESSION).await;
+    let revoke = vec![Write::Revoke(Revoked::User(USER))];
     store.change(&tenant(), revoke, event(), NOW).await.unwrap();
     assert_eq!(listed(store).await.len(), 1, "a session ends once");
 }
