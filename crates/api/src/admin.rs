@@ -46,9 +46,6 @@ const ENDPOINTS: &[Endpoint] = &[
     ("/admin/v1/tenants/{tenant}/keys/rotate", || {
         post(keys::rotate)
     }),
-    ("/admin/v1/tenants/{tenant}/registration-tokens", || {
-        post(registration_tokens::make)
-    }),
     ("/admin/v1/tenants/{tenant}/users", || post(users::add)),
     ("/admin/v1/tenants/{tenant}/users/disable", || {
         post(users::disable)
@@ -64,6 +61,9 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     ("/admin/v1/tenants/{tenant}/users/sessions", || {
         post(sessions::list)
+    }),
+    ("/admin/v1/tenants/{tenant}/registration-tokens", || {
+        post(registration_tokens::make)
     }),
 ];
 

@@ -57,10 +57,6 @@ const CASES: &[Case] = &[
             Value::Null,
         )
     }),
-    ("/admin/v1/tenants/{tenant}/registration-tokens", |tenant| {
-        let path = format!("/admin/v1/tenants/{tenant}/registration-tokens");
-        (path, json!({ "expires_in": 600 }))
-    }),
     ("/admin/v1/tenants/{tenant}/users", |tenant| {
         let body = json!({ "username": "alice", "password": "correct horse battery", "roles": ["owner"], "attributes": { "region": "eu" } });
         (format!("/admin/v1/tenants/{tenant}/users"), body)
@@ -89,6 +85,10 @@ const CASES: &[Case] = &[
     ("/admin/v1/tenants/{tenant}/users/sessions", |tenant| {
         let path = format!("/admin/v1/tenants/{tenant}/users/sessions");
         (path, json!({ "username": "erin" }))
+    }),
+    ("/admin/v1/tenants/{tenant}/registration-tokens", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/registration-tokens");
+        (path, json!({ "expires_in": 600 }))
     }),
 ];
 

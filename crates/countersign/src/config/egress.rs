@@ -28,13 +28,17 @@ pub struct EgressSection {
     pub ca: Option<PathBuf>,
 }
 
+/// Whether this is one host as it is written in addresses, and no pattern: hosts are compared whole, so a pattern would match nothing.
+pub(super) fn is_host(text: &str) -> bool {
+    let host = url::Url::parse(&format!("https://{text}/"))
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned));
+    host.as_deref() == Some(text) && !text.contains('*')
+}
+
 pub(crate) fn check(raw: RawEgress, mistakes: &mut Mistakes<'_>) -> EgressSection {
     for host in &raw.allow {
-        let text = host.get_ref();
-        let plain = url::Url::parse(&format!("https://{text}/"))
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned));
-        if plain.as_deref() != Some(text.as_str()) {
+        if !is_host(host.get_ref()) {
             mistakes.at(
                 &host.span(),
                 "not a host",

@@ -1,5 +1,6 @@
 //! `[tenants.registration]`: which clients may register themselves with a tenant. Without it, none.
 
+use super::egress::is_host;
 use super::error::Mistakes;
 use countersign_base::{Audience, Bounded, Scope};
 use countersign_oauth::tenant::registration::{MetadataDocuments, RegistrationMode};
@@ -69,11 +70,8 @@ pub(crate) fn check(
     }
     let mut hosts = BTreeSet::new();
     for host in raw.hosts {
-        let known = url::Url::parse(&format!("https://{}/", host.get_ref()))
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned));
         match Bounded::parse(host.get_ref()) {
-            Ok(name) if known.as_deref() == Some(host.get_ref()) => _ = hosts.insert(name),
+            Ok(name) if is_host(host.get_ref()) => _ = hosts.insert(name),
             Ok(_) | Err(_) => mistakes.at(
                 &host.span(),
                 "not a host",
