@@ -73,12 +73,20 @@ impl TokenClient {
     /// # Errors
     /// When a signature fails.
     pub fn request(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
+        self.request_at("/token")
+    }
+
+    /// The same at another path.
+    ///
+    /// # Errors
+    /// When a signature fails.
+    pub fn request_at(&self, path: &str) -> Result<Request<Full<Bytes>>, Failed> {
         let form = format!(
             "grant_type=client_credentials&scope={}&resource={}",
             escape(SCOPE),
             escape(AUDIENCE)
         );
-        self.post("/token", form)
+        self.post(path, form)
     }
 
     /// Posts a form with this client's authentication.

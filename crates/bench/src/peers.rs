@@ -2,6 +2,10 @@
 //!
 //! One file a peer under `bench/peers/`; `cargo xtask bench` installs them by name and version and says where they are, or why they are not there.
 
+mod glewlwyd;
+
+pub use glewlwyd::{CLIENT as GLEWLWYD_CLIENT, GLEWLWYD, Glewlwyd};
+
 use crate::Failed;
 use crate::browser::Person;
 use crate::clients::Credential;
@@ -54,11 +58,7 @@ impl Peer {
     /// # Errors
     /// When it is not installed, or is not ready in time.
     pub async fn oidc_provider(installed: &Installed, now: u64) -> Result<Self, Failed> {
-        let directory = match installed.get(OIDC_PROVIDER) {
-            Some(Ok(directory)) => directory,
-            Some(Err(reason)) => return Err(reason.clone().into()),
-            None => return Err("not installed: run `cargo xtask bench`".into()),
-        };
+        let directory = self::installed(installed, OIDC_PROVIDER)?;
         let (home, random) = (tempfile::tempdir_in("target")?, Random::system());
         let roots = certificate(home.path(), &random, now)?;
         let key: SigningKey<ClientAssertion> = crate::clients::new_key("bench-1")?;
@@ -124,6 +124,15 @@ impl Running for Peer {
 
     fn issuer(&self) -> String {
         self.said.issuer.clone()
+    }
+}
+
+/// Where a peer is.
+fn installed<'a>(peers: &'a Installed, name: &str) -> Result<&'a Path, Failed> {
+    match peers.get(name) {
+        Some(Ok(directory)) => Ok(directory),
+        Some(Err(reason)) => Err(format!("not run: {reason}").into()),
+        None => Err("not run: `cargo xtask bench` installs it".into()),
     }
 }
 

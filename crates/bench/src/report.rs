@@ -30,6 +30,10 @@ pub struct Row {
     pub value: Option<f64>,
     /// What it counts.
     pub unit: String,
+    /// The smallest of the runs.
+    pub low: Option<f64>,
+    /// The largest.
+    pub high: Option<f64>,
     /// Median latency.
     pub p50_us: Option<f64>,
     /// 99th percentile.
@@ -54,6 +58,8 @@ impl Row {
             runs: measured.len(),
             value: median_of(|run| Some(run.value)),
             unit: unit.to_owned(),
+            low: measured.iter().map(|run| tenth(run.value)).reduce(f64::min),
+            high: measured.iter().map(|run| tenth(run.value)).reduce(f64::max),
             p50_us: median_of(|run| run.p50_us),
             p99_us: median_of(|run| run.p99_us),
             rss_mib: median_of(|run| run.rss_mib),
@@ -62,11 +68,21 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Whether it is about our own server.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.subject == "countersign"
+    }
+}
+
 /// A suite's file.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The suite.
     pub suite: String,
+    /// The day, in UTC.
+    pub measured: String,
     /// The processor and how busy it was when the suite began.
     pub machine: String,
     /// Every case with every subject.
@@ -79,6 +95,7 @@ impl Report {
     pub fn new(suite: &str, machine: String, rows: Vec<Row>) -> Self {
         Self {
             suite: suite.to_owned(),
+            measured: day(crate::clients::now() / 86_400),
             machine,
             rows,
         }
@@ -101,14 +118,47 @@ impl Report {
 /// The middle value, rounded to a tenth.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values
-        .get(values.len() / 2)
-        .map(|value| (value * 10.0).round() / 10.0)
+    values.get(values.len() / 2).copied().map(tenth)
+}
+
+fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// The date so many days after 1970-01-01 in the Gregorian calendar (Hinnant, `civil_from_days`).
+fn day(since_epoch: u64) -> String {
+    let shifted = since_epoch + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let (month, after) = if from_march < 10 {
+        (from_march + 3, 0)
+    } else {
+        (from_march - 9, 1)
+    };
+    let (year, day) = (
+        year_of_era + era * 400 + after,
+        of_year - (153 * from_march + 2) / 5 + 1,
+    );
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, Run};
+    use super::{Row, Run, day};
+
+    #[test]
+    fn a_day_is_that_of_the_calendar() {
+        for (days, date) in [
+            (0, "1970-01-01"),
+            (11_016, "2000-02-29"),
+            (11_017, "2000-03-01"),
+            (20_779, "2026-11-22"),
+        ] {
+            assert_eq!(day(days), date);
+        }
+    }
 
     #[test]
     fn a_row_is_the_median_or_the_reason() {

@@ -24,6 +24,23 @@ pub trait Running: Send + Sync {
 
     /// The `iss` of its tokens.
     fn issuer(&self) -> String;
+
+    /// Where its endpoints are.
+    fn paths(&self) -> Paths {
+        Paths {
+            keys: "/.well-known/jwks.json",
+            token: "/token",
+        }
+    }
+}
+
+/// Paths of endpoints that differ from server to server.
+#[derive(Debug, Clone, Copy)]
+pub struct Paths {
+    /// The published keys.
+    pub keys: &'static str,
+    /// The token endpoint.
+    pub token: &'static str,
 }
 
 /// Runs one script a connection against `running` for `duration`: answers per second of its CPU time, and the scripts to go on with.

@@ -2,6 +2,7 @@
 
 use crate::verb::{Outcome, Problem, Verb};
 use crate::{install, process, tree};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The verb.
@@ -11,8 +12,43 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-/// Servers by others that are measured beside ours: each by name, and the npm project that installs it.
-const PEERS: [(&str, &str); 1] = [("oidc-provider", "bench/peers/oidc-provider")];
+/// A server by others that is measured beside ours, and how it is installed.
+struct Peer {
+    name: &'static str,
+    install: fn() -> Result<PathBuf, Problem>,
+}
+
+const PEERS: [Peer; 2] = [
+    Peer {
+        name: "glewlwyd",
+        install: glewlwyd,
+    },
+    Peer {
+        name: "oidc-provider",
+        install: || install::npm("bench/peers/oidc-provider"),
+    },
+];
+
+/// Unpacked below the build directory and not installed: its package would start it on every address of the machine.
+fn glewlwyd() -> Result<PathBuf, Problem> {
+    install::system(Path::new("/usr/bin/sqlite3"), &["sqlite3"])?;
+    install::unpacked(
+        "glewlwyd",
+        &[
+            "glewlwyd",
+            "libconfig9",
+            "libhoel1.4",
+            "libiddawc1.1",
+            "libmariadb3",
+            "libmicrohttpd12",
+            "liboath0",
+            "liborcania2.3",
+            "librhonabwy1.1",
+            "libulfius2.7",
+            "libyder2.0",
+        ],
+    )
+}
 
 fn run(arguments: &[String]) -> Result<Outcome, Problem> {
     let mut build = tree::cargo();
@@ -32,8 +68,10 @@ fn run(arguments: &[String]) -> Result<Outcome, Problem> {
         .arg("bench")
         .arg("--server")
         .arg(release.join("countersign"));
-    for (name, project) in PEERS {
-        match install::npm(project) {
+    // Only this suite has peers.
+    let wanted = arguments.is_empty() || arguments.iter().any(|name| name == "identity");
+    for Peer { name, install } in PEERS.iter().filter(|_| wanted) {
+        match install() {
             Ok(directory) => command
                 .arg("--peer")
                 .arg(format!("{name}={}", directory.display())),

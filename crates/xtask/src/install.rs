@@ -25,12 +25,7 @@ pub(crate) fn system(present: &Path, packages: &[&str]) -> Result<(), Problem> {
             packages.join(" ")
         )));
     }
-    static LISTS: OnceLock<bool> = OnceLock::new();
-    // Without lists nothing can be installed; with stale ones a download may be gone: refresh once a run.
-    let _fresh = LISTS.get_or_init(|| {
-        process::run(privileged("apt-get").args(["update", "-q"]), LIMIT)
-            .is_ok_and(|done| done.succeeded())
-    });
+    refresh_lists();
     let mut install = privileged("apt-get");
     install
         .env("DEBIAN_FRONTEND", "noninteractive")
@@ -46,6 +41,44 @@ pub(crate) fn system(present: &Path, packages: &[&str]) -> Result<(), Problem> {
             packages.join(" ")
         )))
     }
+}
+
+/// Without lists nothing can be installed; with stale ones a download may be gone: refreshes them once a run.
+fn refresh_lists() {
+    static LISTS: OnceLock<bool> = OnceLock::new();
+    let _fresh = LISTS.get_or_init(|| {
+        process::run(privileged("apt-get").args(["update", "-q"]), LIMIT)
+            .is_ok_and(|done| done.succeeded())
+    });
+}
+
+/// Downloads packages of the system and unpacks them below the build directory, without installing them: nothing of them starts by itself.
+pub(crate) fn unpacked(name: &str, packages: &[&str]) -> Result<PathBuf, Problem> {
+    let home = tree::scratch().join("packages").join(name);
+    let (root, stamp) = (home.join("root"), home.join("unpacked"));
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(root);
+    }
+    if !process::answers("apt-get") {
+        return Err(Problem::new("there is no apt-get to download it with"));
+    }
+    refresh_lists();
+    std::fs::create_dir_all(&root)?;
+    let mut download = Command::new("apt-get");
+    download
+        .current_dir(&home)
+        .args(["download", "-q"])
+        .args(packages);
+    process::must(&mut download, LIMIT)?;
+    for entry in std::fs::read_dir(&home)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "deb") {
+            process::must(Command::new("dpkg").arg("-x").arg(&path).arg(&root), LIMIT)?;
+        }
+    }
+    std::fs::write(&stamp, wanted)?;
+    Ok(root)
 }
 
 /// A command with the rights to install, if this user can have them without being asked.

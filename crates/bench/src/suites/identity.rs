@@ -8,8 +8,8 @@ mod scripts;
 
 use super::{Columns, Effort, Measured, Subjects, Suite};
 use crate::Failed;
-use crate::clients::now;
-use crate::peers::{OIDC_PROVIDER, Peer};
+use crate::clients::{AUDIENCE, SCOPE, now};
+use crate::peers::{GLEWLWYD, GLEWLWYD_CLIENT, Glewlwyd, OIDC_PROVIDER, Peer};
 use crate::report::{Row, Run};
 use crate::running::{Running, measure as measured};
 use place::{Place, Scripts};
@@ -22,17 +22,23 @@ pub(super) const SUITE: Suite = Suite {
     measure: |subjects, effort| -> Measured<'_> { Box::pin(measure(subjects, effort)) },
 };
 
-const ABOUT: &str = "Sixteen kept connections (TLS 1.3, HTTP/1.1) on loopback, answers per second of the server's own CPU time; runs of all rows alternate. Every answer is checked \
-    (issuer, audience, client, scope, subject, expiry, a `jti` of its own; one signature in sixteen is verified), and a wrong one fails the row. \
-    Ours decides each by the shipped policies and writes its event durably (SQLite, `synchronous=FULL`) before it leaves. \
-    oidc-provider is one Node process that keeps everything in memory, decides by no policy and records nothing. \
-    `cc-secret-es256`, `cc-private-key-jwt`: client credentials for a JWT signed with ES256; `limit` is that cryptography alone (one signature; one verification and one signature). \
-    `refresh`: sixteen families, each refreshed again and again with rotation. \
-    `introspect-opaque`: a resource server asks about a thousand opaque tokens of another client. \
-    `code-flow`: a person who is signed in, `/authorize` and `/token` with PKCE, access, ID and refresh token; two requests that count as one. \
-    `exchange`: a service exchanges a person's token for another audience, delegation with `act`. \
-    `cc-1m-grants`: `cc-secret-es256` of sixteen clients in a store with 1,000,000 active grants (each with its refresh tokens), 100,000 clients, and 100,000 grants more \
-    whose time to be swept comes during these runs; `rss-1m-grants`: resident memory of that server after each run.";
+const ABOUT: &str = "\
+Sixteen kept connections (TLS 1.3, HTTP/1.1) on loopback, one load generator for all. A value is answers per second of the server's own CPU time (user and
+system, all its threads), which stays comparable whatever else the machine does. The runs of all rows alternate. Every answer is checked: issuer, audience,
+client, scope, subject, expiry and a `jti` of its own, and the signature of one in sixteen; a wrong answer fails its row.
+
+What is compared is not the same work. Countersign decides each request by the shipped policies and writes its event durably (SQLite, `synchronous=FULL`)
+before it answers; oidc-provider (one Node process) keeps everything in memory, decides by no policy and records nothing; Glewlwyd (SQLite, its defaults)
+decides by no policy and inserts a row for each token.
+
+- `cc-secret-es256`, `cc-private-key-jwt`: client credentials for a JWT signed with ES256. `limit` is the cryptography alone, on one thread: one signature; one
+  verification of the client's assertion and one signature.
+- `refresh`: sixteen families of refresh tokens, each refreshed again and again with rotation.
+- `introspect-opaque`: a resource server asks about a thousand opaque tokens of another client, at random. The event of an introspection is queued, not awaited.
+- `code-flow`: a person who is signed in, `/authorize` and `/token` with PKCE; access, ID and refresh token. The two requests count as one.
+- `exchange`: a service exchanges a person's token for one of another audience, in which it stands as `act` (RFC 8693).
+- `cc-1m-grants`: `cc-secret-es256` by sixteen clients in a store with 1,000,000 active grants, each with its refresh tokens, and 100,000 clients, while 100,000
+  further grants come due to be swept. `rss-1m-grants`: resident memory of that server after each run.";
 
 /// Connections of every case.
 const CONNECTIONS: usize = 16;
@@ -99,6 +105,7 @@ async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed
     progress("filling a store");
     lanes.push(filled_lane(subjects).await);
     lanes.extend(oidc_provider_lanes(subjects).await);
+    lanes.push(glewlwyd_lane(subjects).await);
     for lane in &mut lanes {
         progress(&format!("warming up {} of {}", lane.case, lane.subject));
         // Why it fails is said by its first run.
@@ -168,12 +175,12 @@ async fn common_lanes(place: &Place) -> Vec<Lane> {
         Lane::new(
             "cc-secret-es256",
             place,
-            place.client_credentials("with-secret"),
+            place.client_credentials("with-secret", AUDIENCE),
         ),
         Lane::new(
             "cc-private-key-jwt",
             place,
-            place.client_credentials("with-key"),
+            place.client_credentials("with-key", AUDIENCE),
         ),
         Lane::new("refresh", place, place.refresh().await),
         Lane::new("introspect-opaque", place, place.introspections().await),
@@ -208,6 +215,26 @@ async fn oidc_provider_lanes(subjects: &Subjects) -> Vec<Lane> {
         .into_iter()
         .map(|case| Lane::absent(case, OIDC_PROVIDER, &problem.to_string()))
         .collect(),
+    }
+}
+
+async fn glewlwyd_lane(subjects: &Subjects) -> Lane {
+    const CASE: &str = "cc-secret-es256";
+    let place = match Glewlwyd::start(&subjects.peers, now()).await {
+        Ok(peer) => {
+            let (credentials, nobody) = (peer.credentials(), million::nobody());
+            Place::new(Arc::new(peer), credentials, nobody).await
+        }
+        Err(problem) => Err(problem),
+    };
+    match place {
+        // It puts the scope into `aud`.
+        Ok(place) => Lane::new(
+            CASE,
+            &place,
+            place.client_credentials(GLEWLWYD_CLIENT, SCOPE),
+        ),
+        Err(problem) => Lane::absent(CASE, GLEWLWYD, &problem.to_string()),
     }
 }
 

@@ -76,15 +76,19 @@ pub(super) async fn start(program: &Path) -> Result<Place, Failed> {
     first.stop().await?;
     fill(&data.join("state.db")).await?;
     let server = Server::start(program, &data, Some(&config), &[]).await?;
-    let nobody = Person {
-        username: String::new(),
-        password: String::new(),
-    };
     let filled = Filled {
         server,
         _home: home,
     };
-    Place::new(Arc::new(filled), credentials, nobody).await
+    Place::new(Arc::new(filled), credentials, nobody()).await
+}
+
+/// Who signs in where nobody does.
+pub(super) const fn nobody() -> Person {
+    Person {
+        username: String::new(),
+        password: String::new(),
+    }
 }
 
 /// The clients that ask, spread among the others.

@@ -45,7 +45,7 @@ impl Place {
         let destination = running.destination()?;
         let mut sender = destination.connect().await?;
         let request = Request::builder()
-            .uri("/.well-known/jwks.json")
+            .uri(running.paths().keys)
             .header(header::HOST, destination.host())
             .body(Full::<Bytes>::default())?;
         let (parts, body) = exchange(&mut sender, request).await?;
@@ -81,11 +81,16 @@ impl Place {
         Expected::new(&self.keys, self.running.issuer(), client, audience, scope)
     }
 
-    /// `client` asks for tokens of its own.
-    pub(super) fn client_credentials(&self, client: &str) -> Result<Scripts, Failed> {
+    /// `client` asks for tokens of its own. `audience` is what they are for.
+    pub(super) fn client_credentials(
+        &self,
+        client: &str,
+        audience: &str,
+    ) -> Result<Scripts, Failed> {
         let script = ClientCredentials {
             client: self.client(client)?,
-            expected: self.expected(client, AUDIENCE, SCOPE),
+            path: self.running.paths().token,
+            expected: self.expected(client, audience, SCOPE),
         };
         Ok(each(|_| Box::new(script.clone())))
     }
@@ -100,6 +105,7 @@ impl Place {
                 let id = name(number);
                 let script: Box<dyn Script> = Box::new(ClientCredentials {
                     client: self.client(&id)?,
+                    path: self.running.paths().token,
                     expected: self.expected(&id, AUDIENCE, SCOPE),
                 });
                 Ok(script)

@@ -32,12 +32,13 @@ fn counted(checked: Result<(), String>) -> Wanted {
 #[derive(Clone)]
 pub(super) struct ClientCredentials {
     pub(super) client: TokenClient,
+    pub(super) path: &'static str,
     pub(super) expected: Expected,
 }
 
 impl Script for ClientCredentials {
     fn next(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
-        self.client.request()
+        self.client.request_at(self.path)
     }
 
     fn judge(&mut self, status: StatusCode, _headers: &HeaderMap, body: &[u8]) -> Wanted {
