@@ -152,7 +152,16 @@ impl Columns {
         }
     }
 
-    fn rows(self) -> Vec<Row> {
+    /// Case by case, in the order in which cases were first added.
+    fn rows(mut self) -> Vec<Row> {
+        let mut cases: Vec<&str> = Vec::new();
+        for column in &self.0 {
+            if !cases.contains(&column.case) {
+                cases.push(column.case);
+            }
+        }
+        self.0
+            .sort_by_key(|column| cases.iter().position(|case| *case == column.case));
         self.0
             .iter()
             .map(|column| Row::of(column.case, &column.subject, column.unit, &column.runs))

@@ -116,10 +116,11 @@ async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed
         for lane in &mut lanes {
             let run = lane.run(effort.duration).await;
             say(number, effort, lane.case, &lane.subject, &run);
-            if lane.case == FILLED {
-                columns.add(FILLED_MEMORY, &lane.subject, "MiB", memory(&run));
-            }
+            let memory = (lane.case == FILLED).then(|| memory(&run));
             columns.add(lane.case, &lane.subject, lane.unit, run);
+            if let Some(memory) = memory {
+                columns.add(FILLED_MEMORY, &lane.subject, "MiB", memory);
+            }
         }
         for (case, limit) in LIMITS {
             let run = limit(effort.duration / 4);
