@@ -10,8 +10,9 @@ use countersign_keys::hierarchy::KekSetError;
 use countersign_keys::{Aad, Kek, KekSet, KeyVersion, OpenError, Sealed};
 use countersign_store::tables::keks::{self, KekRow};
 use countersign_store::{HandleHash, Kind, Store, StoreError};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Why the key hierarchy cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,36 @@ pub enum SecretsError {
 /// The hierarchy, open.
 pub struct Secrets {
     keks: Arc<KekSet>,
+    derived: DerivedKeys,
     random: Random,
+}
+
+/// Keys of keyed hashes that were derived before. They follow from the hierarchy and two names alone, and the hierarchy does not change while it is open: what
+/// is kept can never be old. Several are asked for by every request, and deriving one costs more than using it.
+#[derive(Default)]
+struct DerivedKeys(RwLock<HashMap<Tenant, HashMap<&'static str, MacKey>>>);
+
+/// Tenants whose derived keys are kept; past it all are derived anew.
+const DERIVED_TENANTS_MAX: usize = 10_000;
+
+impl DerivedKeys {
+    fn of(&self, tenant: &Tenant, purpose: &'static str, keks: &KekSet) -> MacKey {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.get(tenant).and_then(|keys| keys.get(purpose)) {
+            return key.clone();
+        }
+        drop(known);
+        let key = keks.tenant_mac_key(tenant, purpose);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= DERIVED_TENANTS_MAX {
+            known.clear();
+        }
+        known
+            .entry(tenant.clone())
+            .or_default()
+            .insert(purpose, key.clone());
+        key
+    }
 }
 
 impl Secrets {
@@ -93,6 +123,7 @@ impl Secrets {
         };
         Ok(Self {
             keks: Arc::new(keks),
+            derived: DerivedKeys::default(),
             random: random.clone(),
         })
     }
@@ -124,7 +155,7 @@ impl Secrets {
     /// The key of keyed hashes for `purpose` of one tenant.
     #[must_use]
     pub fn tenant_mac_key(&self, tenant: &Tenant, purpose: &'static str) -> MacKey {
-        self.keks.tenant_mac_key(tenant, purpose)
+        self.derived.of(tenant, purpose, &self.keks)
     }
 
     /// The keyed hash under which a one-time value is stored.
@@ -161,5 +192,43 @@ impl Secrets {
             &Aad::installation(name),
             &Sealed::from_bytes(sealed),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DERIVED_TENANTS_MAX, DerivedKeys};
+    use countersign_base::Tenant;
+    use countersign_crypto::random::Random;
+    use countersign_keys::KekSet;
+
+    #[test]
+    fn a_key_from_before_is_the_derived_one_of_its_tenant_and_purpose() {
+        let keks = KekSet::generate(&Random::system());
+        let derived = DerivedKeys::default();
+        let tenants: [Tenant; 2] = ["default".parse().unwrap(), "demo".parse().unwrap()];
+        for _ in 0..2 {
+            for tenant in &tenants {
+                for purpose in ["handle", "refresh-token"] {
+                    let tag = |key: countersign_crypto::mac::MacKey| key.tag("d", &[b"value"]);
+                    let (kept, fresh) = (
+                        tag(derived.of(tenant, purpose, &keks)),
+                        tag(keks.tenant_mac_key(tenant, purpose)),
+                    );
+                    assert_eq!(kept.as_bytes(), fresh.as_bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let keks = KekSet::generate(&Random::system());
+        let derived = DerivedKeys::default();
+        for number in 0..=DERIVED_TENANTS_MAX {
+            let tenant = format!("t{number}").parse().unwrap();
+            let _key = derived.of(&tenant, "handle", &keks);
+        }
+        assert_eq!(derived.0.read().unwrap().len(), 1);
     }
 }
