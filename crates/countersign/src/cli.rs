@@ -204,10 +204,15 @@ pub enum GrantVerb {
         target: Target,
     },
     /// Revoke a grant with every token that came of it
-    #[command(after_help = "Example:\n  countersign grant revoke 00c0ffee00c0ffee")]
+    #[command(
+        after_help = "Examples:\n  countersign grant revoke 00c0ffee00c0ffee\n  countersign grant revoke 00c0ffee00c0ffee --of-client"
+    )]
     Revoke {
         /// The grant, as tokens name it in `grant_id`.
         id: GrantId,
+        /// It is a client's own (client_credentials). Such a grant is not kept, so one that never was is revoked like any other.
+        #[arg(long)]
+        of_client: bool,
         /// The process to talk to.
         #[command(flatten)]
         target: Target,

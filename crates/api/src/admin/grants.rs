@@ -2,14 +2,15 @@
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
-use super::request::Called;
+use super::request::{Called, Permit};
 use axum::extract::State;
 use countersign_audit::Code;
 use countersign_audit::event::{Actor, GrantRevoked};
 use countersign_base::{Audience, ClientId, GrantId, Scopes, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::{Change, ExchangeRecord, GrantRecord, RevocationReason};
-use countersign_store::tables::{PAGE_MAX, exchanges, grants};
-use serde::Serialize;
+use countersign_store::Write;
+use countersign_store::tables::{PAGE_MAX, exchanges, grants, revocations};
+use serde::{Deserialize, Serialize};
 
 /// The grant that ended.
 #[derive(Serialize)]
@@ -27,8 +28,12 @@ pub(crate) async fn revoke(State(admin): State<Admin>, called: Called) -> Answer
 
 async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
     let named = called.named::<GrantId>("grant");
-    let (permit, _body) = called.permit(admin, "grant", "revoke").await?;
+    let (permit, body) = called.permit(admin, "grant", "revoke").await?;
     let id = named.ok_or(AdminError::Unknown("grant"))?;
+    let kept = body.json_or_nothing::<Revoke>().await?;
+    if kept.is_some_and(|body| body.of == Of::Client) {
+        return of_a_client(permit, id).await;
+    }
     let found = {
         let mut connection = admin
             .fabric
@@ -54,6 +59,34 @@ async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
         reason: Code::of("administrator"),
     };
     permit.change(vec![change.into()], event).await?;
+    Ok(Revoked { grant_id: id })
+}
+
+/// The body of `POST .../grants/{grant}/revoke`, which may be left out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    of: Of,
+}
+
+/// Whose grant it is.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    /// A client's own (RFC 6749 §4.4). It has no row, so whether there is one cannot be told: what is known of it from now on is that it is over.
+    Client,
+    /// A person's.
+    User,
+}
+
+async fn of_a_client(permit: Permit<'_>, id: GrantId) -> Result<Revoked, AdminError> {
+    let event = GrantRevoked {
+        by: Actor::LocalAdministrator,
+        grant: id,
+        reason: Code::of("administrator"),
+    };
+    let revoke = Write::Revoke(revocations::Revoked::Grant(id));
+    permit.change(vec![revoke], event).await?;
     Ok(Revoked { grant_id: id })
 }
 

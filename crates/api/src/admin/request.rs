@@ -2,7 +2,7 @@
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request, State};
 use countersign_audit::event::{Actor, AdminAction, Verdict};
 use countersign_audit::{Code, Event, Text};
@@ -136,10 +136,28 @@ pub(crate) struct Unread(Body);
 impl Unread {
     /// Reads it as `T`.
     pub(crate) async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, AdminError> {
-        let bytes = axum::body::to_bytes(self.0, BODY_BYTES_MAX)
+        Self::parsed(&self.bytes().await?)
+    }
+
+    /// Reads it as `T`, if it says anything.
+    pub(crate) async fn json_or_nothing<T: serde::de::DeserializeOwned>(
+        self,
+    ) -> Result<Option<T>, AdminError> {
+        let bytes = self.bytes().await?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        Self::parsed(&bytes)
+    }
+
+    async fn bytes(self) -> Result<Bytes, AdminError> {
+        axum::body::to_bytes(self.0, BODY_BYTES_MAX)
             .await
-            .map_err(|_| AdminError::Invalid("expected a body of at most 64 KiB".to_owned()))?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+            .map_err(|_| AdminError::Invalid("expected a body of at most 64 KiB".to_owned()))
+    }
+
+    fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, AdminError> {
+        serde_json::from_slice(bytes).map_err(|error| {
             // Position and expectation, never the text: a body may hold a password.
             let (line, column) = (error.line(), error.column());
             AdminError::Invalid(format!(

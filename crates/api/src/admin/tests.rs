@@ -47,7 +47,7 @@ const CASES: &[Case] = &[
         |tenant| {
             (
                 format!("/admin/v1/tenants/{tenant}/grants/{GRANT}/revoke"),
-                Value::Null,
+                json!({ "of": "user" }),
             )
         },
     ),

@@ -4,14 +4,21 @@ use super::control::{post, show};
 use super::{Ended, Output, print_line};
 use crate::cli::{GrantVerb, Target};
 use countersign_base::GrantId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Levels of the tree that are drawn; an exchange's chain of actors ends long before.
 const DEPTH_MAX: usize = 16;
 
 pub(super) fn grant(verb: &GrantVerb, output: Output) -> Ended {
     match verb {
-        GrantVerb::Revoke { id, target } => revoke(*id, target, output),
+        GrantVerb::Revoke {
+            id,
+            of_client,
+            target,
+        } => {
+            let of = if *of_client { "client" } else { "user" };
+            revoke(*id, &json!({ "of": of }), target, output)
+        }
         GrantVerb::Show { id, target } => match show(target, &format!("grants/{id}")) {
             Ok(answer) => {
                 match output {
@@ -25,8 +32,8 @@ pub(super) fn grant(verb: &GrantVerb, output: Output) -> Ended {
     }
 }
 
-fn revoke(id: GrantId, target: &Target, output: Output) -> Ended {
-    match post(target, &format!("grants/{id}/revoke"), &Value::Null) {
+fn revoke(id: GrantId, body: &Value, target: &Target, output: Output) -> Ended {
+    match post(target, &format!("grants/{id}/revoke"), body) {
         Ok(answer) => {
             match output {
                 Output::Json => print_line(answer),

@@ -86,6 +86,7 @@ fn people_clients_keys_and_grants_are_administered() {
         "cannot be used",
     );
 
+    revoke_own_grants(&server, secret);
     failed(
         &server.administer(&["grant", "revoke", "00c0ffee00c0ffee"]),
         1,
@@ -103,7 +104,144 @@ fn people_clients_keys_and_grants_are_administered() {
     server.stop();
 }
 
+/// A client's own grant is not kept: it is revoked by its name alone, and its token is dead at once.
+fn revoke_own_grants(server: &Server, secret: &str) {
+    let json = |response: &countersign_net::ClientResponse| -> Value {
+        serde_json::from_slice(&response.body).unwrap()
+    };
+    let own = "grant_type=client_credentials&scope=reports.read";
+    let answer = ask(server, "/token", ("reports", secret), own);
+    let token = json(&answer)["access_token"].as_str().unwrap().to_owned();
+    let claims = countersign_crypto::base64url::decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let grant = claims["grant_id"].as_str().unwrap();
+    let active = || {
+        let form = format!("token={token}");
+        let answer = ask(server, "/introspect", ("reports", secret), &form);
+        json(&answer)["active"].as_bool().unwrap()
+    };
+    assert!(active());
+    failed(
+        &server.administer(&["grant", "revoke", grant]),
+        1,
+        "no such grant",
+    );
+    assert!(active(), "nothing was revoked");
+    let revoked = server.administer(&["--json", "grant", "revoke", grant, "--of-client"]);
+    assert_eq!(done(&revoked)["grant_id"], grant);
+    assert!(!active());
+}
+
+/// Every way to authenticate that needs no file but one, and the switches, as they are typed.
+#[test]
+fn every_method_and_switch_of_a_client_is_typed() {
+    let configuration = r#"
+[[tenants]]
+name = "default"
+client_secret_post = "allowed"
+
+[[trusted_issuers]]
+name = "cluster"
+profile = "kubernetes"
+issuer = "https://cluster.example"
+keys = { file = "cluster.json" }
+uses = ["client_authentication"]
+clients = [{ subject = "system:serviceaccount:batch:nightly", client = "nightly" }]
+
+[[users]]
+name = "dora"
+password = { file = "secrets/dora" }
+"#;
+    let files = [
+        FILES[0],
+        (
+            "cluster.json",
+            r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","alg":"ES256","use":"sig","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#,
+        ),
+    ];
+    let server = Server::start(configuration, &files);
+    let certificates = server.data().join("ca.pem");
+    let certificates = certificates.to_str().unwrap();
+    let add = |id: &str, more: &[&str]| {
+        let begin = [
+            "--json",
+            "client",
+            "add",
+            id,
+            "--grant",
+            "client_credentials",
+        ];
+        let rest = ["--audience", "https://a.example"];
+        server.administer(&[&begin[..], more, &rest].concat())
+    };
+    for (id, method, secret) in [
+        ("basic", &["--secret"][..], true),
+        ("posted", &["--secret-post"], true),
+        ("subject", &["--tls-subject", "dns:a.example"], false),
+        ("own", &["--tls-certificates", certificates], false),
+        ("nightly", &["--workload", "cluster"], false),
+        (
+            "switches",
+            &[
+                "--secret",
+                "--access-token-format",
+                "opaque",
+                "--access-token-seconds",
+                "60",
+                "--binding",
+                "required",
+                "--userinfo",
+                "signed",
+                "--serves",
+                "https://b.example",
+            ],
+            true,
+        ),
+    ] {
+        let added = done(&add(id, method));
+        assert_eq!(added["client_id"], id);
+        assert_eq!(added["client_secret"].is_string(), secret, "{id}");
+    }
+    for (method, why) in [
+        (&["--tls-subject", "a.example"][..], "dns:"),
+        (&["--workload", "elsewhere"], "no trusted issuer"),
+        (&["--tls-certificates", "/nowhere.pem"], "cannot be used"),
+        (&["--secret", "--secret-post"], "cannot be used with"),
+        (
+            &["--secret", "--access-token-format", "paper"],
+            "expected jwt or opaque",
+        ),
+        (&["--secret", "--encrypt-id-tokens", "RSA1_5"], "ECDH-ES"),
+        (
+            &["--secret", "--encrypt-id-tokens", "ECDH-ES"],
+            "public key with `use` `enc`",
+        ),
+        (&["--secret", "--profile", "fapi2"], "private_key_jwt"),
+    ] {
+        failed(&add("flawed", method), 2, why);
+    }
+    let listed = done(&server.administer(&["--json", "session", "list", "dora"]));
+    assert_eq!(listed["sessions"], serde_json::json!([]));
+    let nobody = server.administer(&["session", "list", "nobody"]);
+    failed(&nobody, 1, "no such user");
+    let nothing = server.administer(&["session", "end", "00c0ffee00c0ffee"]);
+    failed(&nothing, 1, "no such session");
+    server.stop();
+}
+
 fn token_status(server: &Server, client: &str, secret: &str) -> u16 {
+    let body = "grant_type=client_credentials&scope=reports.read";
+    ask(server, "/token", (client, secret), body)
+        .status
+        .as_u16()
+}
+
+fn ask(
+    server: &Server,
+    path: &str,
+    (client, secret): (&str, &str),
+    body: &str,
+) -> countersign_net::ClientResponse {
     use base64::Engine;
     let credentials =
         base64::engine::general_purpose::STANDARD.encode(format!("{client}:{secret}"));
@@ -116,11 +254,8 @@ fn token_status(server: &Server, client: &str, secret: &str) -> u16 {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/x-www-form-urlencoded"),
     );
-    let body = "grant_type=client_credentials&scope=reports.read";
-    let url = server.url("identity", "/token");
+    let url = server.url("identity", path);
     send(&server.client(), Method::POST, &url, headers, body)
-        .status
-        .as_u16()
 }
 
 #[test]

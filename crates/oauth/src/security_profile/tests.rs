@@ -111,8 +111,14 @@ fn r9_par_10_under_fapi_a_request_that_was_not_pushed_is_refused() {
 fn r31_under_fapi_only_a_key_or_a_certificate_authenticates() {
     let methods = [
         (AuthenticatedBy::ClientSecretBasic, false),
+        (AuthenticatedBy::ClientSecretPost, false),
+        (AuthenticatedBy::Configured, false),
+        (AuthenticatedBy::FederatedJwt, false),
         (AuthenticatedBy::None, false),
         (AuthenticatedBy::PrivateKeyJwt, true),
+        (AuthenticatedBy::SelfSignedTlsClientAuth, true),
+        (AuthenticatedBy::SpiffeJwt, false),
+        (AuthenticatedBy::TlsClientAuth, true),
     ];
     for (method, admitted) in methods {
         assert_eq!(
@@ -127,6 +133,8 @@ fn r31_under_fapi_only_a_key_or_a_certificate_authenticates() {
         ("self_signed_tls_client_auth", true),
         ("client_secret_post", false),
         ("client_secret_jwt", false),
+        ("federated_jwt", false),
+        ("spiffe_jwt", false),
     ] {
         assert_eq!(SecurityProfile::Fapi2.admits_name(name), admitted, "{name}");
     }
@@ -138,6 +146,18 @@ fn r31_under_fapi_only_a_key_or_a_certificate_authenticates() {
     );
     client.authentication = ClientAuthentication::Keys {
         jwks: serde_json::json!({"keys": []}),
+    };
+    assert_eq!(client.check(), Ok(()));
+    // A workload shows a token that its issuer made; one with a certificate of its own has a key.
+    client.authentication = ClientAuthentication::Workload {
+        issuer: countersign_base::Bounded::parse("mesh").unwrap(),
+    };
+    assert_eq!(
+        client.check(),
+        Err(RegistrationError::ProfileAuthentication)
+    );
+    client.authentication = ClientAuthentication::TlsSubject {
+        subject: "uri:spiffe://example.org/a".parse().unwrap(),
     };
     assert_eq!(client.check(), Ok(()));
 }

@@ -124,6 +124,38 @@ fn r40_rt_2_dpop_29_dpop_30_another_key_or_none_is_refused() {
     assert!(good().run().is_ok());
 }
 
+/// RFC 8705 §4: what a public client got with a certificate is worth something with that certificate alone.
+#[test]
+fn r37_r40_rt_2_a_public_clients_refresh_token_is_bound_to_its_certificate() {
+    let certificate = |number: u8| {
+        let thumbprint = countersign_crypto::base64url::encode(&[number; 32]);
+        Binding::Certificate(serde_json::from_value(thumbprint.into()).unwrap())
+    };
+    let case = |shown: Binding| {
+        let mut family = family(certificate(1));
+        let mut client = crate::fixture::app();
+        client.grants.insert(GrantType::RefreshToken);
+        family.client = client.id.clone();
+        family.created = client.created;
+        Case {
+            family: Some(family),
+            standing: standing(&client),
+            client,
+            binding: shown,
+            ..good()
+        }
+    };
+    for shown in [certificate(2), key(1), Binding::Bearer] {
+        let refused = case(shown).run().unwrap_err();
+        assert_eq!(
+            (refused.error, refused.changes.len()),
+            (OAuthError::KeyDiffers, 0)
+        );
+    }
+    let turned = case(certificate(1)).run().unwrap();
+    assert!(turned.issuance.refresh().is_some(), "the twin");
+}
+
 #[test]
 fn r38_rt_4_an_earlier_token_revokes_the_family() {
     for generation in [0, 1, 2] {
