@@ -1,6 +1,6 @@
 //! What somebody else named is fetched only where it may be, only as it may be, and only so much of it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use bytes::Bytes;
 use countersign_net::egress::is_public;

@@ -131,11 +131,7 @@ pub(crate) async fn apply(
             Write::Detail(detail) => {
                 event_details::add_all(tx, &[(tenant.clone(), detail.clone())]).await?;
             }
-            Write::EndSession(session) => {
-                logout::of_session(tx, tenant, *session, now).await?;
-                sessions::end(tx, tenant, *session, now).await?;
-                revocations::add(tx, tenant, &Revoked::Session(*session), now).await?;
-            }
+            Write::EndSession(session) => end_session(tx, tenant, *session, now).await?,
             Write::MoveSigningKey(kid, from, to) => {
                 if signing_keys::advance(tx, tenant, kid, *from, *to, now).await? == Removed::Absent
                 {
@@ -177,6 +173,18 @@ pub(crate) async fn apply(
         }
     }
     Ok(())
+}
+
+/// Ends a session with every token that came of it, and tells the clients that want to hear.
+async fn end_session(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    session: SessionId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    logout::of_session(tx, tenant, session, now).await?;
+    sessions::end(tx, tenant, session, now).await?;
+    revocations::add(tx, tenant, &Revoked::Session(session), now).await
 }
 
 async fn put_provider(

@@ -164,6 +164,7 @@ async fn tokens(server: &Server) -> Tokens {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn authz_matrix() {
     let server = Server::start().await;
     let tokens = tokens(&server).await;

@@ -370,6 +370,7 @@ async fn a_client_that_changed_its_keys_is_known_by_the_new_ones() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn reg_5_reg_6_reg_7_r56_a43_nothing_private_is_fetched_for_a_registrant() {
     let server = open().await;
     let internet = &server.fabric.internet;
@@ -523,6 +524,7 @@ async fn a_software_statement_opens_its_mode_and_overrides_the_rest() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn an_update_replaces_the_registration_and_its_token() {
     let server = open().await;
     let registered = register(&server, None, &metadata()).await;

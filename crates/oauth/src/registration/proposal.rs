@@ -70,10 +70,6 @@ impl Proposal {
     ///
     /// # Errors
     /// When the whole contradicts itself.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is one thing that the decision is about"
-    )]
     pub fn new(
         id: ClientId,
         tenant: &TenantRecord,

@@ -89,8 +89,9 @@ async fn a_delivery_is_written_with_its_cause_or_not_at_all(fixture: Fixture) {
     assert_eq!(listed(store).await, []);
     queue(store, 1).await.unwrap();
     let rows = listed(store).await;
+    let row = rows.first().unwrap();
     assert_eq!(
-        (rows.len(), rows[0].state.as_str(), rows[0].attempts),
+        (rows.len(), row.state.as_str(), row.attempts),
         (1, "waiting", 0)
     );
 }
@@ -178,12 +179,9 @@ async fn what_failed_is_due_later_and_what_is_dead_is_kept_for_a_while(fixture: 
         .await
         .unwrap();
     let rows = listed(store).await;
+    let row = rows.first().unwrap();
     assert_eq!(
-        (
-            rows[0].state.as_str(),
-            rows[0].attempts,
-            rows[0].reason.as_deref()
-        ),
+        (row.state.as_str(), row.attempts, row.reason.as_deref()),
         ("dead", 2, Some("status"))
     );
     assert_eq!(
@@ -248,8 +246,9 @@ async fn lo_7_the_end_of_a_session_tells_the_clients_that_want_to_hear(fixture: 
     end(SESSION).await;
     let rows = listed(store).await;
     assert_eq!(rows.len(), 1);
+    let row = rows.first().unwrap();
     assert_eq!(
-        (rows[0].kind.as_str(), rows[0].destination.as_str()),
+        (row.kind.as_str(), row.destination.as_str()),
         ("backchannel_logout", "portal")
     );
     end(SESSION).await;
