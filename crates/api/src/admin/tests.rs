@@ -518,7 +518,7 @@ async fn authz_matrix_ends_with_the_credentials_day() {
         .test
         .clock
         .advance(LIFETIME - Duration::from_secs(7201));
-    let (path, body) = CASES[4].1("default");
+    let (path, body) = CASES[3].1("default");
     assert_eq!(
         setting.administer(&path, &body).await.status,
         StatusCode::OK,
@@ -535,7 +535,7 @@ async fn authz_matrix_ends_with_the_credentials_day() {
         .renew(setting.test.fabric.now())
         .unwrap();
     let key = AdministratorKey::read(setting.test.data.path(), setting.test.fabric.now()).unwrap();
-    let (path, body) = CASES[5].1("default");
+    let (path, body) = CASES[4].1("default");
     let headers = key
         .prove(
             &Method::POST,
@@ -596,12 +596,12 @@ async fn tenants_do_not_see_each_other() {
         .administer(&path, &body)
         .await
         .refused(StatusCode::NOT_FOUND, "unknown");
-    let (path, body) = CASES[5].1("other");
+    let (path, body) = CASES[4].1("other");
     setting
         .administer(&path, &body)
         .await
         .refused(StatusCode::NOT_FOUND, "unknown");
-    let (path, body) = CASES[4].1("other");
+    let (path, body) = CASES[3].1("other");
     assert_eq!(
         setting.administer(&path, &body).await.status,
         StatusCode::OK
