@@ -71,7 +71,9 @@ impl Reply {
     }
 
     fn location(&self) -> Url {
-        Url::parse(self.headers[header::LOCATION].to_str().unwrap()).unwrap()
+        let location = self.headers.get(header::LOCATION);
+        let location = location.unwrap_or_else(|| panic!("{}: {}", self.status, self.text));
+        Url::parse(location.to_str().unwrap()).unwrap()
     }
 }
 
@@ -210,17 +212,16 @@ fn between<'a>(text: &'a str, before: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{before} in {text}"))
 }
 
+/// Keeps what is set as a browser does: one cookie of a name, none that is to go.
 fn cookies(reply: &Reply, jar: &mut Vec<String>) {
     for cookie in reply.headers.get_all(header::SET_COOKIE) {
-        jar.push(
-            cookie
-                .to_str()
-                .unwrap()
-                .split(';')
-                .next()
-                .unwrap()
-                .to_owned(),
-        );
+        let cookie = cookie.to_str().unwrap();
+        let pair = cookie.split(';').next().unwrap();
+        let name = &pair[..=pair.find('=').unwrap()];
+        jar.retain(|kept| !kept.starts_with(name));
+        if !cookie.contains("Max-Age=0") {
+            jar.push(pair.to_owned());
+        }
     }
 }
 
