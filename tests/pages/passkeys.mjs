@@ -2,9 +2,8 @@
 // the suggestion behind the username field, as a second factor, and removed. Ends with a line of counts.
 import { createHash } from 'node:crypto'
 import { request } from 'node:https'
-import { connect } from 'node:tls'
 import { chromium } from 'playwright-core'
-import { CALLBACK, PASSWORD, start } from './server.mjs'
+import { CALLBACK, PASSWORD, key_of, start } from './server.mjs'
 
 const counts = { passed: 0, failed: 0 }
 function judge(name, holds, shown = '') {
@@ -16,16 +15,6 @@ const verifier = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
 const authorize = (issuer, more = {}) => `${issuer}/authorize?${new URLSearchParams({
   client_id: 'portal', redirect_uri: CALLBACK, response_type: 'code', scope: 'openid', state: 's',
   resource: 'https://orders.example', code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256', ...more })}`
-
-// Chromium refuses passkeys where a certificate is in error, so it is told this server's key.
-async function key_of(issuer) {
-  const { hostname, port } = new URL(issuer)
-  const socket = connect({ host: hostname, port, servername: hostname, rejectUnauthorized: false })
-  await new Promise((resolve, reject) => { socket.once('secureConnect', resolve); socket.once('error', reject) })
-  const spki = socket.getPeerX509Certificate().publicKey.export({ type: 'spki', format: 'der' })
-  socket.destroy()
-  return createHash('sha256').update(spki).digest('base64')
-}
 
 // The ID token that a code gives.
 async function id_token(issuer, address) {

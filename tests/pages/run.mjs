@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import axe from 'axe-core'
 import { chromium } from 'playwright-core'
-import { CALLBACK, PASSWORD, start } from './server.mjs'
+import { CALLBACK, PASSWORD, key_of, start } from './server.mjs'
 
 const shots = process.env.SHOTS
 if (shots) mkdirSync(shots, { recursive: true })
@@ -34,7 +34,7 @@ const authorize = (issuer, more = {}) => `${issuer}/authorize?${new URLSearchPar
 
 async function walk(browser, server, look) {
   const context = await browser.newContext({
-    ignoreHTTPSErrors: true, colorScheme: look.colorScheme, viewport: look.viewport, deviceScaleFactor: shots ? 2 : 1, reducedMotion: 'reduce',
+    colorScheme: look.colorScheme, viewport: look.viewport, deviceScaleFactor: shots ? 2 : 1, reducedMotion: 'reduce',
   })
   const page = await context.newPage()
   const foreign = []
@@ -62,6 +62,37 @@ async function walk(browser, server, look) {
     await press('Sign in')
   }
 
+  // Somebody enrols what there is, meets the pages that ask for it, and takes it away again for the next look.
+  async function second_factors() {
+    const cdp = await context.newCDPSession(page)
+    await cdp.send('WebAuthn.enable', { enableUI: false })
+    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options: {
+      protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } })
+    await page.goto(`${server.issuer}/account/security`)
+    await page.getByLabel('Name of a new passkey').fill('Laptop at home')
+    await press('Add a passkey')
+    await page.getByText('The passkey is added.').waitFor()
+    await look_at('account-security-added')
+    await page.goto(`${server.issuer}/account/security`)
+    await page.getByRole('button', { name: 'Use your passkey' }).waitFor()
+    await look_at('second-factor')
+    await press('Use your passkey')
+    await press('Make new codes')
+    await page.getByRole('heading', { name: 'Recovery codes', exact: true }).waitFor()
+    await look_at('account-recovery-codes')
+    await page.goto(`${server.issuer}/account/security/app`)
+    await page.getByLabel('Code', { exact: true }).fill('000000')
+    await press('Set up the app')
+    await page.getByText('This code is not right.').waitFor()
+    await look_at('account-app-problem')
+    await page.goto(`${server.issuer}/account/security`)
+    await press('Remove Laptop at home')
+    await page.getByText('You have no passkey.').waitFor()
+    await cdp.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId })
+    await cdp.send('WebAuthn.disable')
+    await cdp.detach()
+  }
+
   await page.goto(authorize(server.issuer))
   await look_at('sign-in')
   await page.getByLabel('Username').fill('alice')
@@ -74,11 +105,12 @@ async function walk(browser, server, look) {
   await page.waitForURL(/^https:\/\/portal\.example\//)
 
   const account = [['account', '/account'], ['account-applications', '/account/applications'],
-    ['account-security', '/account/security'], ['account-providers', '/account/providers']]
+    ['account-security', '/account/security'], ['account-app', '/account/security/app'], ['account-providers', '/account/providers']]
   for (const [name, path] of account) {
     await page.goto(`${server.issuer}${path}`)
     await look_at(name)
   }
+  await second_factors()
   await page.goto(`${server.issuer}/device`)
   await look_at('device')
   await page.goto(`${server.issuer}/requests`)
@@ -108,7 +140,8 @@ async function walk(browser, server, look) {
 const server = await start()
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    `--ignore-certificate-errors-spki-list=${await key_of(server.issuer)}`],
 })
 try {
   for (const look of LOOKS) await walk(browser, server, look)

@@ -1,11 +1,13 @@
 // Starts `countersign up` on free ports in a fresh directory: a default tenant, and a tenant with a look of its own, by which people of the
 // first may sign in. The second tenant is the first one's identity provider, so the server is run twice: the first start makes its authority.
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { connect } from 'node:tls'
 
 const program = process.env.COUNTERSIGN_BIN
 if (!program) throw new Error('COUNTERSIGN_BIN names the program to test')
@@ -19,6 +21,16 @@ async function freePort() {
   const { port } = socket.address()
   await new Promise((resolve) => socket.close(resolve))
   return port
+}
+
+// Chromium refuses passkeys where a certificate is in error, so it is told this server's key.
+export async function key_of(issuer) {
+  const { hostname, port } = new URL(issuer)
+  const socket = connect({ host: hostname, port, servername: hostname, rejectUnauthorized: false })
+  await new Promise((resolve, reject) => { socket.once('secureConnect', resolve); socket.once('error', reject) })
+  const spki = socket.getPeerX509Certificate().publicKey.export({ type: 'spki', format: 'der' })
+  socket.destroy()
+  return createHash('sha256').update(spki).digest('base64')
 }
 
 async function up(config, data) {

@@ -1,13 +1,16 @@
 //! The bounded pool that hashes what people choose (Argon2id), so that guessing at the door cannot take the machine.
 //!
-//! A full queue answers at once with [`PoolBusy`]; the caller says `503`. Not here: throttling of guesses, which counts per account and source.
+//! Only a password that its tenant's rules let through is hashed to be kept, and none that leaked. A full queue answers at once with [`PoolBusy`]; the caller says `503`. Not here: throttling of guesses, which counts per account and source.
 
-use countersign_base::Secret;
+use countersign_base::{Secret, Username};
 use countersign_crypto::password::{
     Cost, PasswordDiffers, PasswordError, PasswordHash, PasswordMatched,
 };
 use countersign_crypto::random::Random;
-use std::sync::{Arc, Mutex, mpsc};
+use countersign_oauth::authentication::{
+    BreachedPasswords, ChosenPassword, LeakedPasswords, PasswordRefused, PasswordRules,
+};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -29,6 +32,8 @@ pub struct PasswordPool {
     random: Random,
     /// What an unknown user's password is compared with, so that the answer takes as long.
     nobody: Arc<PasswordHash>,
+    /// Whom to ask about passwords that leaked.
+    leaked: Arc<RwLock<Arc<dyn LeakedPasswords>>>,
 }
 
 impl PasswordPool {
@@ -47,6 +52,7 @@ impl PasswordPool {
             cost,
             random: random.clone(),
             nobody,
+            leaked: Arc::new(RwLock::new(Arc::new(BreachedPasswords::default()))),
         }
     }
 
@@ -76,16 +82,36 @@ impl PasswordPool {
         .await
     }
 
+    /// Asks `leaked` from now on.
+    pub fn ask_about_leaks(&self, leaked: Arc<dyn LeakedPasswords>) {
+        *self.leaked.write().unwrap_or_else(PoisonError::into_inner) = leaked;
+    }
+
+    /// Judges a password that somebody chooses.
+    ///
+    /// # Errors
+    /// It may not be chosen.
+    pub fn judge(
+        &self,
+        chosen: Secret<String>,
+        username: &Username,
+        rules: PasswordRules,
+    ) -> Result<ChosenPassword, PasswordRefused> {
+        let leaked = Arc::clone(&self.leaked.read().unwrap_or_else(PoisonError::into_inner));
+        rules.check(chosen, username, &*leaked)
+    }
+
     /// Hashes a password that was chosen.
     ///
     /// # Errors
     /// [`PoolBusy`] when the queue is full.
     pub async fn create(
         &self,
-        chosen: Secret<String>,
+        chosen: ChosenPassword,
     ) -> Result<Result<PasswordHash, PasswordError>, PoolBusy> {
         let cost = self.cost;
         let salt = self.random.bytes();
+        let chosen = chosen.into_secret();
         self.run(move || PasswordHash::create(&chosen, salt, &cost))
             .await
     }

@@ -14,6 +14,7 @@ use countersign_base::{Clock, Secret, Tenant};
 use countersign_crypto::password::{PasswordError, PasswordHash};
 use countersign_federation::ProviderRecord;
 use countersign_federation::provider::ProviderState;
+use countersign_oauth::authentication::{BreachedPasswords, PasswordRefused};
 use countersign_oauth::client::Origin;
 use countersign_oauth::{
     ClientAuthentication, ClientRecord, GroupRecord, StoredPassword, TenantRecord, UserRecord,
@@ -24,6 +25,7 @@ use countersign_store::tables::{
 };
 use countersign_store::{Store, StoreError, Write};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A person that the configuration declares.
 pub struct DeclaredUser {
@@ -54,6 +56,8 @@ pub struct Declared {
     pub clients: Vec<DeclaredClient>,
     /// Identity providers that are not ours.
     pub providers: Vec<ProviderRecord>,
+    /// Passwords that nobody may choose.
+    pub breached_passwords: BreachedPasswords,
 }
 
 /// Why the store could not be brought there.
@@ -62,6 +66,9 @@ pub enum ReconcileError {
     /// A password cannot be one.
     #[error("a declared password cannot be used: {0}")]
     Password(#[from] PasswordError),
+    /// The tenant's rules refuse a password.
+    #[error("a declared password cannot be used: {0}")]
+    PasswordRefused(#[from] PasswordRefused),
     /// The password pool is full.
     #[error(transparent)]
     Busy(#[from] PoolBusy),
@@ -85,6 +92,8 @@ impl Reconciler<'_> {
     /// When the store fails, or a password cannot be hashed; changes made before stay.
     pub(crate) async fn run(&self, declared: Declared) -> Result<u64, ReconcileError> {
         let mut changes = 0;
+        self.passwords
+            .ask_about_leaks(Arc::new(declared.breached_passwords));
         let names: BTreeSet<Tenant> = declared
             .tenants
             .iter()
@@ -220,7 +229,7 @@ impl Reconciler<'_> {
         let Some(stored) = stored else {
             record.id = self.secrets.random().user_id();
             record.created = self.clock.now();
-            record.password = Some(self.hash(password).await?);
+            record.password = Some(self.hash(&record, password).await?);
             let event = UserAdded {
                 by: Actor::Configuration,
                 user: record.id,
@@ -244,10 +253,10 @@ impl Reconciler<'_> {
                 let candidate = Secret::new(password.expose().clone());
                 match self.passwords.verify(hash, candidate).await? {
                     Ok(_matched) => stored.password.clone(),
-                    Err(_differs) => Some(self.hash(password).await?),
+                    Err(_differs) => Some(self.hash(&record, password).await?),
                 }
             }
-            None => Some(self.hash(password).await?),
+            None => Some(self.hash(&record, password).await?),
         };
         if record == stored {
             return Ok(0);
@@ -265,8 +274,22 @@ impl Reconciler<'_> {
         .await
     }
 
-    async fn hash(&self, password: Secret<String>) -> Result<StoredPassword, ReconcileError> {
-        let hash = self.passwords.create(password).await??;
+    /// A new password, by the rules of the tenant as it is declared.
+    async fn hash(
+        &self,
+        of: &UserRecord,
+        password: Secret<String>,
+    ) -> Result<StoredPassword, ReconcileError> {
+        let mut connection = self.store.read().await?;
+        let tenant = tenants::find(&mut connection, &of.tenant).await?;
+        drop(connection);
+        let rules = tenant
+            .map(|tenant| tenant.authentication)
+            .unwrap_or_default();
+        let chosen = self
+            .passwords
+            .judge(password, &of.username, rules.passwords())?;
+        let hash = self.passwords.create(chosen).await??;
         Ok(StoredPassword::new(hash.to_string()))
     }
 

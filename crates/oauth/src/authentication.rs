@@ -11,7 +11,9 @@ pub mod rules;
 
 pub use access::{Access, Remedy, SignInAttempt, judge};
 pub use countersign_authn::{Acr, AuthenticationDemand};
-pub use password_rules::{BreachedPasswords, PasswordRefused, PasswordRules};
+pub use password_rules::{
+    BreachedPasswords, ChosenPassword, LeakedPasswords, PasswordRefused, PasswordRules,
+};
 pub use records::{PasskeyRecord, SecondFactors};
 pub use rules::AuthenticationRules;
 

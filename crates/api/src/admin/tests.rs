@@ -677,6 +677,14 @@ async fn a_broken_body_is_refused_without_being_repeated() {
             "/admin/v1/tenants/default/users",
             json!({ "username": "zoe", "password": "x".repeat(70_000) }),
         ),
+        (
+            "/admin/v1/tenants/default/users",
+            json!({ "username": "zoe", "password": "hunter2" }),
+        ),
+        (
+            "/admin/v1/tenants/default/users",
+            json!({ "username": "zoe-hunter2", "password": "zoe-hunter2!" }),
+        ),
     ] {
         let answered = setting.administer(path, &body).await;
         answered.refused(StatusCode::BAD_REQUEST, "invalid_request");

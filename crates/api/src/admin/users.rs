@@ -53,10 +53,15 @@ async fn added(admin: &Admin, called: Called) -> Result<Person, AdminError> {
     let (permit, body) = called.permit(admin, "user", "add").await?;
     let body: Add = body.json().await?;
     let password = Secret::new(body.password);
-    let hash = admin
-        .fabric
-        .passwords()
-        .create(password)
+    let tenant = admin.fabric.directory().tenant(permit.tenant());
+    let rules = tenant.map(|tenant| tenant.authentication.passwords());
+    let rules = rules.ok_or(AdminError::Unknown("tenant"))?;
+    let passwords = admin.fabric.passwords();
+    let chosen = passwords
+        .judge(password, &body.username, rules)
+        .map_err(|refused| AdminError::Invalid(refused.to_string()))?;
+    let hash = passwords
+        .create(chosen)
         .await
         .map_err(|_| AdminError::Unavailable)?;
     let hash = hash.map_err(|error| AdminError::Invalid(error.to_string()))?;

@@ -16,7 +16,7 @@ fn credentials(name: &str) -> String {
 }
 
 /// The form whose button says this.
-fn button(page: &Reply, label: &str) -> Form {
+pub(crate) fn button(page: &Reply, label: &str) -> Form {
     let before = page.text.split(label).next().unwrap();
     assert_ne!(before.len(), page.text.len(), "{label}: {page:?}");
     let form = &before[before.rfind("<form").unwrap()..];
@@ -31,10 +31,10 @@ fn button(page: &Reply, label: &str) -> Form {
 }
 
 /// What an authenticator app knows.
-struct App(Vec<u8>);
+pub(crate) struct App(Vec<u8>);
 
 impl App {
-    fn read(page: &Reply) -> Self {
+    pub(crate) fn read(page: &Reply) -> Self {
         let key = page.text.split("<code class=\"box big\">").nth(1).unwrap();
         let key = key.split('<').next().unwrap().replace(' ', "");
         let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
@@ -51,7 +51,7 @@ impl App {
         Self(bytes)
     }
 
-    fn code(&self, server: &Server) -> String {
+    pub(crate) fn code(&self, server: &Server) -> String {
         let secret = Secret::new(<[u8; 20]>::try_from(self.0.as_slice()).unwrap());
         let step = u64::try_from(server.now() / 30).unwrap();
         format!("code={:06}", hotp::value(&secret, step))

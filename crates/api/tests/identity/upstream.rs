@@ -3,6 +3,7 @@
 use super::browser::{Browser, Form, query};
 use super::flow::{redeem, text};
 use super::harness::{ISSUER, Reply, Server, claims, escape};
+use super::second_factors::{App, button as labelled};
 use countersign_base::Tenant;
 use countersign_federation::provider::{Offer, ProviderState};
 use countersign_federation::{LinkingRule, ProviderRecord};
@@ -156,6 +157,37 @@ async fn r60_a61_a_person_signs_in_by_another_provider() {
     let tokens = world.server.token(&redeem(&code), None).await;
     let token = claims(&text(&tokens, "id_token"));
     assert_ne!(token["sub"], "7", "nobody's name elsewhere is told");
+}
+
+#[tokio::test]
+async fn a53_a_providers_word_is_half_a_sign_in_of_somebody_with_a_second_factor() {
+    let world = World::start(create).await;
+    let mut browser = Browser::default();
+    let back = world.sign_in(&mut browser, "7").await;
+    assert!(is_in(&back), "the twin: {back:?}");
+    let page = browser.get(&world.server, "/account/security/app").await;
+    let app = App::read(&page);
+    let code = app.code(&world.server);
+    let set_up = labelled(&page, "Set up the app");
+    let done = browser.submit(&world.server, &set_up, &code).await;
+    assert!(done.text.contains("The app is set up."), "{done:?}");
+    world.server.advance(30).await;
+    let mut browser = Browser::default();
+    let half = world.sign_in(&mut browser, "7").await;
+    assert!(half.text.contains("One more step"), "{half:?}");
+    assert!(!browser.cookies.contains_key("__Host-session-default"));
+    let code = app.code(&world.server);
+    let form = Form::of(&half);
+    let back = browser.submit(&world.server, &form, &code).await;
+    assert!(is_in(&back), "{back:?}");
+    world
+        .declare(|record| record.state = ProviderState::Disabled)
+        .await;
+    let ended = browser.get(&world.server, "/account").await;
+    assert!(
+        ended.text.contains("name=\"password\""),
+        "the session hangs on the provider all the same: {ended:?}"
+    );
 }
 
 #[tokio::test]

@@ -5,11 +5,36 @@ fn pool() -> PasswordPool {
     PasswordPool::start(1, Cost::for_tests(), &random)
 }
 
+fn chosen(pool: &PasswordPool, text: &str) -> Result<ChosenPassword, PasswordRefused> {
+    let username = "alice".parse().unwrap();
+    pool.judge(
+        Secret::new(text.to_owned()),
+        &username,
+        PasswordRules::new(0),
+    )
+}
+
+#[test]
+fn a_password_that_leaked_is_refused_from_the_moment_that_the_list_is_there() {
+    let pool = pool();
+    assert!(chosen(&pool, "correct horse").is_ok(), "the twin");
+    let list = BreachedPasswords::read("correct horse\n");
+    pool.clone().ask_about_leaks(Arc::new(list));
+    assert_eq!(
+        chosen(&pool, "correct horse").err(),
+        Some(PasswordRefused::Known)
+    );
+    assert_eq!(
+        chosen(&pool, "short").err(),
+        Some(PasswordRefused::TooShort(8))
+    );
+}
+
 #[tokio::test]
 async fn the_right_password_matches_and_another_differs() {
     let pool = pool();
     let hash = pool
-        .create(Secret::new("correct horse".to_owned()))
+        .create(chosen(&pool, "correct horse").unwrap())
         .await
         .unwrap()
         .unwrap();

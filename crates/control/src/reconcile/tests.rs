@@ -63,6 +63,7 @@ fn declared(users: Vec<DeclaredUser>, clients: Vec<DeclaredClient>) -> Declared 
         users,
         clients,
         providers: Vec::new(),
+        ..Declared::default()
     }
 }
 
@@ -151,6 +152,39 @@ async fn what_is_declared_is_stored_once_and_followed() {
     assert_eq!(second.id, first.id, "a person keeps their id");
     assert!(
         matches(&second, "second password").is_ok() && matches(&second, "first password").is_err()
+    );
+    fabric.stop(Code::of("test_over")).await;
+}
+
+#[tokio::test]
+async fn a_declared_password_follows_the_rules_of_its_tenant() {
+    let data = tempfile::tempdir().unwrap();
+    let first = declared(vec![alice("first password")], vec![portal()]);
+    let fabric = start(data.path(), first).await;
+    let leaked = |password: &str| {
+        let mut changed = declared(vec![alice(password)], vec![portal()]);
+        changed.breached_passwords = BreachedPasswords::read("leaked password\n");
+        changed
+    };
+    for (refused, why) in [
+        ("leaked password", PasswordRefused::Known),
+        ("short", PasswordRefused::TooShort(8)),
+        ("Alice123", PasswordRefused::Username),
+    ] {
+        let error = fabric.apply(leaked(refused), [8; 32]).await.unwrap_err();
+        assert!(error.to_string().contains(&why.to_string()), "{error}");
+        assert!(
+            matches(&stored_user(&fabric).await, "first password").is_ok(),
+            "nothing changed"
+        );
+    }
+    fabric
+        .apply(leaked("second password"), [9; 32])
+        .await
+        .unwrap();
+    assert!(
+        matches(&stored_user(&fabric).await, "second password").is_ok(),
+        "the twin"
     );
     fabric.stop(Code::of("test_over")).await;
 }

@@ -13,6 +13,7 @@ pub mod groups;
 pub mod identity_providers;
 pub mod keys;
 pub mod listeners;
+pub mod passwords;
 pub mod policies;
 pub mod registration;
 pub mod requests;
@@ -50,6 +51,7 @@ struct Raw {
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
     policies: policies::PoliciesSection,
+    passwords: passwords::PasswordsSection,
     audit: audit::AuditSection,
     egress: egress::RawEgress,
     telemetry: telemetry::RawTelemetry,
@@ -84,6 +86,8 @@ pub struct Config {
     pub upstreams: Vec<upstreams::UpstreamSection>,
     /// `[policies]`
     pub policies: policies::PoliciesSection,
+    /// `[passwords]`
+    pub passwords: passwords::PasswordsSection,
     /// `[audit]`
     pub audit: audit::AuditSection,
     /// `[egress]`
@@ -198,6 +202,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         routes,
         upstreams,
         policies: raw.policies,
+        passwords: raw.passwords,
         audit: raw.audit,
         egress: egress::check(raw.egress, mistakes),
         telemetry: telemetry::check(raw.telemetry, mistakes),

@@ -8,12 +8,16 @@ use countersign_authn::trust::SecretInBody;
 use countersign_base::{Audience, Bounded, Issuer, Role, Tenant};
 use countersign_oauth::Claim;
 use countersign_oauth::SecurityProfile;
+use countersign_oauth::authentication::PasswordRules;
 use countersign_oauth::tenant::{ClaimRelease, RoleRelease};
 use countersign_oauth::user::AttributeName;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use toml::Spanned;
+
+/// No tenant may demand more characters than people can type.
+const LENGTH_MIN_MAX: u16 = 64;
 
 /// One of `[[tenants]]` as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +44,8 @@ pub struct RawTenant {
     /// Whether clients may send their secret in the body (`client_secret_post`).
     #[serde(default)]
     client_secret_post: SecretInBody,
+    /// Characters of a password, at least; 8 without it, and never fewer.
+    password_length_min: Option<Spanned<u16>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -86,6 +92,8 @@ pub struct TenantSection {
     pub client_ca: Option<PathBuf>,
     /// Whether clients may send their secret in the body.
     pub client_secret_post: SecretInBody,
+    /// Characters of a password, at least.
+    pub password_length_min: u16,
 }
 
 /// One type of authorization details.
@@ -140,6 +148,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             detail_types,
             client_ca: tenant.client_ca,
             client_secret_post: tenant.client_secret_post,
+            password_length_min: password_length_min(tenant.password_length_min, mistakes),
             registration: registration::check(tenant.registration, mistakes),
         });
     }
@@ -155,11 +164,30 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
                 detail_types: Vec::new(),
                 client_ca: None,
                 client_secret_post: SecretInBody::Refused,
+                password_length_min: PasswordRules::LENGTH_MIN,
                 registration: RegistrationSection::default(),
             },
         );
     }
     tenants
+}
+
+fn password_length_min(raw: Option<Spanned<u16>>, mistakes: &mut Mistakes<'_>) -> u16 {
+    let Some(length) = raw else {
+        return PasswordRules::LENGTH_MIN;
+    };
+    let allowed = PasswordRules::LENGTH_MIN..=LENGTH_MIN_MAX;
+    if !allowed.contains(length.get_ref()) {
+        mistakes.at(
+            &length.span(),
+            "not a least length of passwords",
+            format!(
+                "a number from {} to {LENGTH_MIN_MAX}",
+                PasswordRules::LENGTH_MIN
+            ),
+        );
+    }
+    length.into_inner()
 }
 
 fn releases(raw: Vec<RawRelease>, mistakes: &mut Mistakes<'_>) -> BTreeMap<Audience, ClaimRelease> {

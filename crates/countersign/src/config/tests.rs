@@ -71,6 +71,12 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "without scheme",
         ),
         (
+            "[[tenants]]\nname = \"default\"\npassword_length_min = 7\n",
+            3,
+            "least length of passwords",
+            "8 to 64",
+        ),
+        (
             "[keys]\nretire_after = \"1m\"\n",
             2,
             "shorter than tokens live",

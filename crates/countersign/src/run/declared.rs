@@ -15,6 +15,7 @@ use countersign_control::{Declared, DeclaredClient, DeclaredUser, schemas};
 use countersign_crypto::jose::{Algorithm, JwkSet};
 use countersign_crypto::x509::PeerCertificate;
 use countersign_oauth::SecurityProfile;
+use countersign_oauth::authentication::BreachedPasswords;
 use countersign_oauth::authorization_details::{DetailTypes, RegisteredType};
 use countersign_oauth::client::Origin;
 use countersign_oauth::tenant::registration::{RegistrationRules, SoftwareIssuer};
@@ -58,6 +59,7 @@ pub(super) fn declared(
                 }
                 record.detail_types = detail_types(config, tenant, &file, &mut errors);
                 record.profile = tenant.profile;
+                record.authentication.password_length_min = tenant.password_length_min;
                 match foreign::trust(config, tenant) {
                     Ok(trust) => record.trust = trust,
                     Err(error) => errors.push(error),
@@ -70,6 +72,7 @@ pub(super) fn declared(
             )),
         }
     }
+    declared.breached_passwords = breached(config, &file, &mut errors);
     declared.groups = config.groups.iter().map(declared_group).collect();
     for user in &config.users {
         match declared_user(config, user, now) {
@@ -97,6 +100,16 @@ pub(super) fn declared(
     } else {
         Err(errors)
     }
+}
+
+/// The passwords that nobody may choose; a list that cannot be read is an error.
+fn breached(config: &Config, file: &Path, errors: &mut Vec<ConfigError>) -> BreachedPasswords {
+    let read = config.passwords.read(&config.dir);
+    read.unwrap_or_else(|message| {
+        let message = format!("`breached` of `[passwords]`: {message}");
+        errors.push(ConfigError::in_file(file, message));
+        BreachedPasswords::default()
+    })
 }
 
 /// The types whose schemas can be used; the others are errors.

@@ -39,6 +39,12 @@ impl PasswordRefused {
     }
 }
 
+/// Says which passwords leaked: a list here, whatever an installation has elsewhere.
+pub trait LeakedPasswords: Send + Sync {
+    /// Whether this one did.
+    fn contains(&self, password: &str) -> bool;
+}
+
 /// The rules of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordRules {
@@ -83,7 +89,7 @@ impl PasswordRules {
         self,
         chosen: Secret<String>,
         username: &Username,
-        breached: &BreachedPasswords,
+        leaked: &dyn LeakedPasswords,
     ) -> Result<ChosenPassword, PasswordRefused> {
         let text = chosen.expose();
         let characters = text.chars().count();
@@ -99,7 +105,7 @@ impl PasswordRules {
         if around_the_name {
             return Err(PasswordRefused::Username);
         }
-        if breached.contains(text) {
+        if leaked.contains(text) {
             return Err(PasswordRefused::Known);
         }
         Ok(ChosenPassword(chosen))
@@ -151,7 +157,9 @@ impl BreachedPasswords {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
 
+impl LeakedPasswords for BreachedPasswords {
     fn contains(&self, password: &str) -> bool {
         let folded = password.to_lowercase();
         [password, folded.as_str()].iter().any(|form| {

@@ -65,14 +65,7 @@ pub(crate) async fn apply(
             put_recovery_codes(tx, tenant, *user, codes).await
         }
         AuthenticatorChange::RememberBrowser(user, browser) => {
-            let values = args![
-                tenant.as_str(),
-                user.as_bytes(),
-                browser.as_bytes(),
-                now.0,
-                now.plus(BROWSER_KNOWN_FOR).0
-            ];
-            tx.execute(&known_browsers::PUT, values).await.map(drop)
+            remember_browser(tx, tenant, *user, browser, now).await
         }
         AuthenticatorChange::RemovePasskey(user, credential) => {
             let values = args![
@@ -118,6 +111,23 @@ pub(crate) async fn apply(
             once(tx.execute(&passkeys::USE, values).await?, "passkeys")
         }
     }
+}
+
+async fn remember_browser(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    browser: &Tag,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let values = args![
+        tenant.as_str(),
+        user.as_bytes(),
+        browser.as_bytes(),
+        now.0,
+        now.plus(BROWSER_KNOWN_FOR).0
+    ];
+    tx.execute(&known_browsers::PUT, values).await.map(drop)
 }
 
 async fn put_recovery_codes(
