@@ -819,6 +819,7 @@ async fn a_span_names_the_endpoint_and_nobody() {
 
 /// Every method and every switch by script: what is kept, and that what belongs to another method is refused beside it.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_method_of_clients_is_registered_by_script() {
     let setting = setting().await;
     let path = "/admin/v1/tenants/default/clients";

@@ -134,6 +134,7 @@ fn revoke_own_grants(server: &Server, secret: &str) {
 
 /// Every way to authenticate that needs no file but one, and the switches, as they are typed.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_method_and_switch_of_a_client_is_typed() {
     let configuration = r#"
 [[tenants]]
