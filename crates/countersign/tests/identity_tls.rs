@@ -217,8 +217,8 @@ fn cookies(reply: &Reply, jar: &mut Vec<String>) {
     for cookie in reply.headers.get_all(header::SET_COOKIE) {
         let cookie = cookie.to_str().unwrap();
         let pair = cookie.split(';').next().unwrap();
-        let name = &pair[..=pair.find('=').unwrap()];
-        jar.retain(|kept| !kept.starts_with(name));
+        let name = |pair: &str| pair.split('=').next().map(str::to_owned);
+        jar.retain(|kept| name(kept) != name(pair));
         if !cookie.contains("Max-Age=0") {
             jar.push(pair.to_owned());
         }

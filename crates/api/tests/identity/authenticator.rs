@@ -37,7 +37,7 @@ impl PasskeyForm {
         let mark = format!("data-passkey=\"{ceremony}\"");
         let before = page.text.split(&mark).next().unwrap();
         let start = before.rfind("<form").unwrap();
-        let text = &page.text[start..];
+        let (_, text) = page.text.split_at(start);
         assert!(text.contains(&mark), "a form for passkeys: {page:?}");
         let between = |before: &str| {
             let rest = text.split(before).nth(1).unwrap();

@@ -19,7 +19,7 @@ fn credentials(name: &str) -> String {
 pub(crate) fn button(page: &Reply, label: &str) -> Form {
     let before = page.text.split(label).next().unwrap();
     assert_ne!(before.len(), page.text.len(), "{label}: {page:?}");
-    let form = &before[before.rfind("<form").unwrap()..];
+    let (_, form) = before.split_at(before.rfind("<form").unwrap());
     let between = |mark: &str| {
         let rest = form.split(mark).nth(1).unwrap();
         rest.split('"').next().unwrap().to_owned()

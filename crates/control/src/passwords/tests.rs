@@ -56,12 +56,15 @@ async fn the_right_password_matches_and_another_differs() {
 async fn a_full_queue_refuses_at_once() {
     let pool = pool();
     let (release, wait) = mpsc::channel::<()>();
-    // The only thread waits on the channel; then the queue is filled to its limit.
+    let (begin, begun) = mpsc::channel::<()>();
+    // The only thread has taken this and waits on the channel; then the queue is filled to its limit.
     pool.jobs
         .send(Box::new(move || {
+            begin.send(()).unwrap();
             let _ = wait.recv();
         }))
         .unwrap();
+    begun.recv().unwrap();
     let mut queued = 0;
     while pool.jobs.try_send(Box::new(|| {})).is_ok() {
         queued += 1;

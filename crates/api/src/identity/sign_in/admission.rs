@@ -51,7 +51,7 @@ pub(in super::super) enum Remedied {
 /// Evidence that policy lets somebody go on, and that it is recorded.
 #[must_use]
 pub(in super::super) struct Admitted {
-    permit: Recorded<Permitted<SignInAttempt>>,
+    permit: Box<Recorded<Permitted<SignInAttempt>>>,
 }
 
 impl Admitted {
@@ -103,7 +103,9 @@ pub(super) async fn judge(
         Access::Permitted(permitted) => {
             fabric.metrics().decided("sign_in", "permitted");
             let permit = fabric.recorder().record(permitted, durability).await?;
-            Ok(Admission::Admitted(Admitted { permit }))
+            Ok(Admission::Admitted(Admitted {
+                permit: Box::new(permit),
+            }))
         }
         Access::Denied(denied, remedy) => {
             fabric.metrics().decided("sign_in", "denied");
