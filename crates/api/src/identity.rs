@@ -112,8 +112,10 @@ impl Identity {
     /// # Errors
     /// Too many before it.
     fn slow_down(&self, call: &call::Call) -> Result<(), answer::Failure> {
-        let key = self.fabric.secrets().mac_key("registering");
-        let tag = key.tag("registering", &[call.source().to_string().as_bytes()]);
+        let secrets = self.fabric.secrets();
+        let key = secrets.tenant_mac_key(&call.tenant.name, "registering");
+        let source = call::subscriber(call.source()).to_string();
+        let tag = key.tag("registering", &[source.as_bytes()]);
         let mut counted = self
             .registering
             .lock()

@@ -25,6 +25,9 @@ pub struct Destination {
 
 /// What one connection sends next, and what it learns from the answers.
 pub trait Script: Send + 'static {
+    /// A run begins: what was under way when the last one ended is given up, as it may have grown old since.
+    fn begin(&mut self) {}
+
     /// The next request; `Host` is added.
     ///
     /// # Errors
@@ -64,6 +67,10 @@ pub struct Served {
 }
 
 impl<S: Script + ?Sized> Script for Box<S> {
+    fn begin(&mut self) {
+        (**self).begin();
+    }
+
     fn next(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
         (**self).next()
     }
@@ -180,6 +187,7 @@ async fn one<S: Script>(
     mut script: S,
     deadline: Instant,
 ) -> Result<(Served, S), Failed> {
+    script.begin();
     let mut sender = destination.connect().await?;
     let host: Arc<http::HeaderValue> = Arc::new(destination.host.parse()?);
     let mut served = Served::default();

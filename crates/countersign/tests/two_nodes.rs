@@ -295,10 +295,16 @@ fn between<'a>(text: &'a str, before: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{before} in {text}"))
 }
 
+/// Keeps what is set as a browser does: one cookie of a name, none that is to go.
 fn keep(reply: &Reply, jar: &mut Vec<String>) {
+    let name = |pair: &str| pair.split('=').next().map(str::to_owned);
     for cookie in reply.headers.get_all(header::SET_COOKIE) {
         let text = cookie.to_str().unwrap();
-        jar.push(text.split(';').next().unwrap().to_owned());
+        let pair = text.split(';').next().unwrap();
+        jar.retain(|kept| name(kept) != name(pair));
+        if !text.contains("Max-Age=0") {
+            jar.push(pair.to_owned());
+        }
     }
 }
 

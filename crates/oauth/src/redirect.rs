@@ -129,6 +129,10 @@ impl FromStr for RedirectUri {
             return Err(RegistrationError::Unparsable);
         }
         let url = Url::parse(text).map_err(|_| RegistrationError::Unparsable)?;
+        // Whoever compares the text and whoever compares the URL have to see the same scheme.
+        if !text.starts_with(url.scheme()) {
+            return Err(RegistrationError::Unparsable);
+        }
         if text.contains('#') {
             return Err(RegistrationError::Fragment);
         }

@@ -31,7 +31,6 @@ struct Slot {
 #[derive(Debug)]
 pub struct Attempt {
     slot: usize,
-    before: u32,
 }
 
 /// Not now.
@@ -84,13 +83,9 @@ impl SignInThrottle {
                 after: ready.since(now),
             });
         }
-        let before = slot.failures;
         slot.failures = slot.failures.saturating_add(1);
         slot.last = now;
-        Ok(Attempt {
-            slot: index,
-            before,
-        })
+        Ok(Attempt { slot: index })
     }
 
     /// Counts an attempt of a source that many people may share: it may fail ten times as often before it has to wait.
@@ -121,13 +116,18 @@ impl SignInThrottle {
         }
     }
 
-    /// The attempt was never judged, for want of a free worker: it does not count.
+    /// The attempt does not count: it was never judged, or was right where others are counted too. Those that began meanwhile stay counted.
     pub fn abandoned(&mut self, attempt: Attempt) {
         if let Some(slot) = self.slots.get_mut(attempt.slot) {
-            slot.failures = slot
-                .failures
-                .min(attempt.before.saturating_add(1))
-                .saturating_sub(1);
+            slot.failures = slot.failures.saturating_sub(1);
+        }
+    }
+
+    /// Whoever is guarded proved who they are in another way: the counter starts again.
+    pub fn forgive(&mut self, key: &[u8; 32]) {
+        let index = self.index(key);
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.failures = 0;
         }
     }
 

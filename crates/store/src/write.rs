@@ -2,7 +2,7 @@
 
 use crate::logout;
 use crate::tables::access_tokens::{self, NewAccessToken};
-use crate::tables::authenticators::AuthenticatorChange;
+use crate::tables::authenticators::{self, AuthenticatorChange};
 use crate::tables::clients::Removed;
 use crate::tables::decoupled_requests::NewDecoupled;
 use crate::tables::deliveries::{NewDelivery, Queued};
@@ -56,6 +56,8 @@ pub enum Write {
     Apply(Box<Change>),
     /// Something to be delivered elsewhere, once this is committed.
     Deliver(Box<NewDelivery>),
+    /// The client of a metadata document, as the document is now: `created` stays as it was, and one that is disabled stays so and takes the write along.
+    FollowDocument(Box<ClientRecord>),
     /// The sealed query of the event.
     Detail(EventDetail),
     /// The end of a session, with every token that came of it.
@@ -121,9 +123,7 @@ pub(crate) async fn apply(
             Write::AnswerDecoupled(grant, answer) => {
                 decoupled_requests::answer(tx, tenant, *grant, answer, now).await?;
             }
-            Write::Authenticator(change) => {
-                crate::tables::authenticators::apply(tx, tenant, change, now).await?
-            }
+            Write::Authenticator(change) => authenticators::apply(tx, tenant, change, now).await?,
             Write::Apply(change) => self::change(tx, tenant, change).await?,
             Write::Deliver(new) => {
                 let _queued: Queued = deliveries::add(tx, tenant, new, now).await?;
@@ -131,6 +131,7 @@ pub(crate) async fn apply(
             Write::Detail(detail) => {
                 event_details::add_all(tx, &[(tenant.clone(), detail.clone())]).await?;
             }
+            Write::FollowDocument(record) => follow_document(tx, tenant, record, now).await?,
             Write::EndSession(session) => end_session(tx, tenant, *session, now).await?,
             Write::MoveSigningKey(kid, from, to) => {
                 if signing_keys::advance(tx, tenant, kid, *from, *to, now).await? == Removed::Absent
@@ -185,6 +186,25 @@ async fn end_session(
     logout::of_session(tx, tenant, session, now).await?;
     sessions::end(tx, tenant, session, now).await?;
     revocations::add(tx, tenant, &Revoked::Session(session), now).await
+}
+
+async fn follow_document(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &ClientRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let Some(found) = clients::lock(tx, tenant, &record.id).await? else {
+        return clients::put(tx, tenant, record, now).await;
+    };
+    if !found.enabled {
+        return Err(StoreError::Superseded("clients"));
+    }
+    let record = ClientRecord {
+        created: found.created,
+        ..record.clone()
+    };
+    clients::put(tx, tenant, &record, now).await
 }
 
 async fn put_provider(

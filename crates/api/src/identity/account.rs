@@ -30,7 +30,7 @@ use countersign_oauth::authentication::AuthenticationMethod;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::{ResolvedUser, Session};
 use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
-use countersign_store::tables::{user_groups, users};
+use countersign_store::tables::{authenticators, user_groups, users};
 use countersign_store::{About, Durability, Recordable, Recorded};
 use factors::SealedSecret;
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,21 @@ async fn owner(
         .ok_or(PageError::InteractionOver)?;
     let groups = user_groups::of_user(&mut connection, tenant, session.user).await?;
     Ok(ResolvedUser::new(user, &groups))
+}
+
+/// Whether the account has a factor of its own to begin with: then nobody adds another by a provider's word alone (A53).
+async fn has_primary_factor(
+    identity: &Identity,
+    call: &Call,
+    owner: &ResolvedUser,
+) -> Result<bool, Failure> {
+    if owner.user.password.is_some() {
+        return Ok(true);
+    }
+    let mut connection = identity.fabric.store().read().await?;
+    let passkeys =
+        authenticators::passkeys_of(&mut connection, &call.tenant.name, owner.user.id).await?;
+    Ok(!passkeys.is_empty())
 }
 
 /// Evidence of a primary factor, as linking asks for it: this account's password or passkey, not somebody else's word and no second factor alone.
@@ -284,6 +299,21 @@ pub(super) enum Change {
 }
 
 impl Change {
+    /// Whether it gives a factor that signs in, or stands beside one that does.
+    const fn adds_a_factor(&self) -> bool {
+        match self {
+            Self::AddPasskey(_) | Self::ConfirmApp(_) | Self::NewRecoveryCodes => true,
+            Self::EndEverySession
+            | Self::EndSession(_)
+            | Self::Link(_)
+            | Self::RemoveAccess(_)
+            | Self::RemoveApp
+            | Self::RemovePasskey(_)
+            | Self::RenamePasskey(_)
+            | Self::Unlink(_) => false,
+        }
+    }
+
     /// As policies name it.
     const fn operation(&self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use countersign_oauth::metadata::tenant_path;
 use countersign_oauth::session::Device;
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -116,8 +116,20 @@ impl Call {
     }
 }
 
-/// Where the connection of a request came from.
+/// Where the connection of a request came from. IPv4 is IPv4, also where the listener takes both: policies and counters know it by one form.
 pub(super) fn source(extensions: &Extensions) -> IpAddr {
     let remote = extensions.get::<SocketAddr>();
-    remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip)
+    remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |remote| {
+        remote.ip().to_canonical()
+    })
+}
+
+/// What one customer of a network usually has whole: an address of IPv4, 64 bits of IPv6. Whoever counts by less is told nothing.
+pub(super) fn subscriber(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+            address.to_bits() & !u128::from(u64::MAX),
+        )),
+    }
 }

@@ -8,12 +8,14 @@ use super::call::Call;
 use super::cookies;
 use super::record;
 use super::response::deliver;
+use super::sign_in::admission::{self, Admission};
 use super::ticket::{self, Step, Ticket};
 use axum::response::Response;
 use countersign_audit::Text;
 use countersign_audit::event::{Consent, ConsentAnswer};
-use countersign_oauth::OAuthError;
+use countersign_base::ClientId;
 use countersign_oauth::authorize::{NextStep, PageError, ReturnAddress, next_step};
+use countersign_oauth::{OAuthError, Session};
 use std::sync::Arc;
 
 pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
@@ -59,6 +61,7 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
         }
         Some(_) | None => return Err(PageError::Malformed.into()),
     }
+    still_admitted(&identity, &call, &session, &client.id).await?;
     let remembered = authorize::remembered(&identity, &call, &session, &client).await?;
     match next_step(
         &request,
@@ -83,5 +86,18 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
         NextStep::SignIn(_) | NextStep::Refuse(_) | NextStep::StepUp(_) => {
             Err(PageError::InteractionOver.into())
         }
+    }
+}
+
+/// Policy may say otherwise by now than when the page was shown.
+async fn still_admitted(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+    client: &ClientId,
+) -> Result<(), Failure> {
+    match admission::of_session(identity, call, session, Some(client)).await? {
+        Admission::Admitted(_admitted) => Ok(()),
+        Admission::Needs(_) | Admission::Refused => Err(PageError::InteractionOver.into()),
     }
 }

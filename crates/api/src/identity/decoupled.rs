@@ -5,9 +5,11 @@
 use super::Identity;
 use super::answer::Failure;
 use super::call::Call;
+use super::own_page::{self, Entry, OwnPage};
 use super::record;
 use super::ticket::{self, Browser, Step};
 use crate::pages::{self, AskedDetail, AskedRequest};
+use axum::response::Response;
 use countersign_audit::event::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested};
 use countersign_audit::{Code, Names, Text};
 use countersign_authn::Form;
@@ -219,6 +221,11 @@ pub(super) async fn put(
 }
 
 impl Put {
+    /// Who asks.
+    pub(super) fn client(&self) -> &ClientId {
+        &self.client.id
+    }
+
     /// What the page says of it.
     pub(super) fn page(
         &self,
@@ -292,6 +299,8 @@ fn ago(then: UnixTime, now: UnixTime) -> String {
 pub(super) enum Answered {
     /// It is written.
     Written(Said, Box<DecoupledRequest>, Arc<ClientRecord>),
+    /// Policy lets them allow it after what this answer asks for.
+    Asked(Response),
     /// A policy denies what the person would have allowed.
     Denied,
 }
@@ -341,7 +350,7 @@ pub(super) async fn answer(
         }
     };
     match said {
-        Said::Allow => allow(identity, call, put, event).await,
+        Said::Allow => allow(identity, call, put, &session, event).await,
         Said::Deny => {
             let answer = put.question.deny();
             let event = event.with(DecoupledAnswer::Denied, Names::none());
@@ -354,8 +363,20 @@ async fn allow(
     identity: &Identity,
     call: &Call,
     put: Put,
+    session: &Session,
     event: Reported,
 ) -> Result<Answered, Failure> {
+    // Whoever comes here is judged as whoever comes through `/authorize`.
+    let entry = own_page::enter(
+        identity,
+        call,
+        &OwnPage::Requests,
+        session,
+        Some(put.client()),
+    );
+    if let Entry::Asked(asked) = entry.await? {
+        return Ok(Answered::Asked(asked));
+    }
     let person = match person(identity, call, event.user).await? {
         Some(person) if person.user.enabled => person,
         Some(_) | None => {

@@ -7,10 +7,10 @@ use super::Identity;
 use super::answer::Failure;
 use super::authorize::shown;
 use super::body;
-use super::call::Call;
+use super::call::{Call, subscriber};
 use super::cookies;
 use super::decoupled;
-use super::own_page::{self, OwnPage};
+use super::own_page::{self, Entry, OwnPage};
 use super::record;
 use super::ticket::{self, Browser, Step};
 use crate::pages::{self, DevicePage, RequestsPage};
@@ -97,6 +97,12 @@ pub(super) async fn ask(
         Err(reason) => return wrong(decoupled::reason(reason)),
     };
     guesses(identity).right(guess);
+    // The code leads to a client, and policy may ask for more where that client is.
+    let here = OwnPage::Device(Bounded::parse(typed).map_err(|_| PageError::Malformed)?);
+    let client = Some(put.client());
+    if let Entry::Asked(asked) = own_page::enter(identity, call, &here, session, client).await? {
+        return Ok(asked);
+    }
     let browser = Browser::of(identity, call);
     let page = RequestsPage {
         action: call.path_of("/requests/answer"),
@@ -113,7 +119,8 @@ fn counted(identity: &Identity, call: &Call, session: &Session) -> Result<Guess,
         .secrets()
         .tenant_mac_key(&call.tenant.name, "user-code-throttle");
     let person = key.tag("person", &[session.user.as_bytes()]);
-    let source = key.tag("source", &[call.source().to_string().as_bytes()]);
+    let source = subscriber(call.source()).to_string();
+    let source = key.tag("source", &[source.as_bytes()]);
     let now = identity.fabric.now();
     let begun = guesses(identity).begin(person.as_bytes(), source.as_bytes(), now);
     begun.map_err(|wait| {

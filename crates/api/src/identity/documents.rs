@@ -92,7 +92,7 @@ pub(super) async fn row(
         return Ok(None);
     }
     let record = client(identity, call, id).await?;
-    Ok(record.map(|record| Write::PutClient(Box::new((*record).clone()))))
+    Ok(record.map(|record| Write::FollowDocument(Box::new((*record).clone()))))
 }
 
 async fn of_document(
@@ -103,12 +103,16 @@ async fn of_document(
 ) -> Result<Option<Arc<ClientRecord>>, Failure> {
     let (fabric, tenant) = (&identity.fabric, &call.tenant.name);
     let now = fabric.now();
+    let stored = fabric.directory().client(tenant, id).await?;
+    // Who was disabled here is so whatever is remembered of the document.
+    if let Some(stored) = stored.as_ref().filter(|stored| !stored.enabled) {
+        return Ok(Some(Arc::clone(stored)));
+    }
     if let Some(known) = identity.documents.find(tenant, id, now) {
         return Ok(known);
     }
-    let stored = fabric.directory().client(tenant, id).await?;
     if let Some(stored) = &stored
-        && (!stored.enabled || fresh_until(stored) > now)
+        && fresh_until(stored) > now
     {
         return Ok(Some(Arc::clone(stored)));
     }
@@ -204,7 +208,7 @@ async fn taken_up(
             client: record.id.clone(),
         };
         let event = fabric.recorder().about_event(tenant, Some(call.id), event);
-        let writes = vec![Write::PutClient(Box::new(record.clone()))];
+        let writes = vec![Write::FollowDocument(Box::new(record.clone()))];
         let _receipt = fabric
             .store()
             .change(tenant, writes, event, fabric.now())

@@ -10,7 +10,7 @@ use super::ticket::{Source, Ticket};
 use super::{device, requests, sign_in};
 use crate::pages::account::AccountPage;
 use axum::response::Response;
-use countersign_base::{Bounded, SessionId};
+use countersign_base::{Bounded, ClientId, SessionId};
 use countersign_oauth::Session;
 use countersign_oauth::authorize::{Beginning, PageError};
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ pub(super) async fn show(
         let ticket = ticket(identity, &page, None);
         return sign_in::page(identity, call, &Purpose::Page(page), &ticket, None);
     };
-    if let Entry::Asked(asked) = enter(identity, call, &page, &session).await? {
+    if let Entry::Asked(asked) = enter(identity, call, &page, &session, None).await? {
         return Ok(asked);
     }
     match page {
@@ -70,15 +70,16 @@ pub(super) enum Entry {
     Asked(Response),
 }
 
-/// Asks policy about a session on its way to a page.
+/// Asks policy about a session on its way to a page, or to what a client asks for there.
 pub(super) async fn enter(
     identity: &Identity,
     call: &Call,
     page: &OwnPage,
     session: &Session,
+    client: Option<&ClientId>,
 ) -> Result<Entry, Failure> {
     let again = ticket(identity, page, Some(session.id));
-    match admission::of_session(identity, call, session, None).await? {
+    match admission::of_session(identity, call, session, client).await? {
         Admission::Admitted(_admitted) => Ok(Entry::Admitted),
         Admission::Needs(Remedied::Class(wanted)) => {
             let asked = admission::step_up(identity, call, again, session, wanted).await?;

@@ -85,6 +85,7 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
             },
             "",
         )),
+        Answered::Asked(asked) => Ok(asked),
         Answered::Denied => Ok(pages::error(
             Some(&call.tenant),
             call.id,

@@ -40,7 +40,7 @@ use second_factor::Pending;
 use session::{NotBegun, Vouched};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use throttle::Guarded;
+use throttle::{Guarded, Guess};
 
 const PROBLEM: &str = "The username or the password is not right.";
 
@@ -50,6 +50,8 @@ pub(super) struct Proven {
     pub(super) method: AuthenticationMethod,
     /// How often that failed before.
     pub(super) failures: u32,
+    /// The guess that was right, where guesses are counted: it clears the counters only once a session began.
+    pub(super) guess: Option<Guess>,
     /// What uses the factor up.
     pub(super) writes: Vec<Write>,
     /// The provider's identity, if one vouches for them.
@@ -140,7 +142,7 @@ pub(super) async fn go_on(
     identity: &Identity,
     call: &Call,
     ticket: Ticket,
-    proven: Proven,
+    mut proven: Proven,
 ) -> Result<Result<Response, NotBegun>, Failure> {
     let now = identity.fabric.now();
     let methods = BTreeSet::from([proven.method]);
@@ -151,21 +153,28 @@ pub(super) async fn go_on(
         failures: proven.failures,
         auth_time: now,
     };
-    match admission::judge(
-        identity,
-        call,
-        claim,
-        countersign_store::Durability::Durable,
-    )
-    .await?
+    let durability = countersign_store::Durability::Durable;
+    let admission = admission::judge(identity, call, claim, durability).await?;
+    if !matches!(admission, Admission::Admitted(_))
+        && let Some(guess) = proven.guess.take()
     {
+        // Policy weighs what failed before; the same password again finds it as it was.
+        guess.abandoned(identity);
+    }
+    match admission {
         Admission::Admitted(admitted) => {
             let factor = session::Factor {
                 method: proven.method,
                 writes: proven.writes,
                 vouched: proven.vouched,
             };
-            session::begin(identity, call, &ticket, admitted, factor).await
+            let begun = session::begin(identity, call, &ticket, admitted, factor).await?;
+            match (proven.guess, &begun) {
+                (Some(guess), Ok(_)) => guess.succeeded(identity),
+                (Some(guess), Err(_)) => guess.abandoned(identity),
+                (None, _) => {}
+            }
+            Ok(begun)
         }
         Admission::Refused => {
             let refused = authorize::turn_away(identity, call, &ticket, OAuthError::PolicyDenied);
@@ -224,11 +233,11 @@ async fn check(
     let reason = match (matched, user) {
         (Ok(_), Some(user)) if user.enabled => {
             let failures = guess.failures();
-            guess.succeeded(identity);
             return Ok(Checked::Right(Box::new(Proven {
                 user,
                 method: AuthenticationMethod::Password,
                 failures,
+                guess: Some(guess),
                 writes: Vec::new(),
                 vouched: None,
             })));

@@ -20,7 +20,7 @@ fn exchange(token: &str, kind: &str, more: &str) -> String {
 }
 
 /// Changes a registration, as an administrator would.
-async fn register(server: &Server, id: &str, change: impl FnOnce(&mut ClientRecord)) {
+pub(crate) async fn register(server: &Server, id: &str, change: impl FnOnce(&mut ClientRecord)) {
     let (fabric, tenant) = (&server.fabric.fabric, Tenant::default_tenant());
     let id = id.parse().unwrap();
     let mut connection = fabric.store().read().await.unwrap();

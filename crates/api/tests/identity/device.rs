@@ -613,3 +613,39 @@ async fn metadata_names_the_endpoints() {
     let grants = document["grant_types_supported"].to_string();
     assert!(grants.contains(DEVICE_GRANT) && grants.contains("urn:openid:params:grant-type:ciba"));
 }
+
+#[tokio::test]
+async fn policy_about_a_client_is_asked_of_whoever_answers_its_device() {
+    let policy = r#"
+        @id("tv") forbid (principal, action == Action::"sign_in", resource == Client::"tv")
+        when { !context.source.isInRange(ip("192.0.2.0/24")) };
+    "#;
+    let server = Server::with_policy(policy).await;
+    let device = begin(&server).await;
+    let mut browser = Browser {
+        from: Some("203.0.113.9".parse().unwrap()),
+        ..Browser::default()
+    };
+    let refused = enter(&mut browser, &server, &device.user_code, "alice").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+    assert_eq!(
+        poll(&server, &device.code).await.error(),
+        "authorization_pending"
+    );
+    // Shown where it is permitted, and answered from elsewhere.
+    let mut moved = Browser {
+        from: Some("192.0.2.7".parse().unwrap()),
+        ..Browser::default()
+    };
+    let shown = enter(&mut moved, &server, &device.user_code, "alice").await;
+    moved.from = browser.from;
+    let reply = moved
+        .submit(&server, &Form::of(&shown), "answer=allow")
+        .await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN, "{reply:?}");
+    moved.from = Some("192.0.2.7".parse().unwrap());
+    let reply = moved
+        .submit(&server, &Form::of(&shown), "answer=allow")
+        .await;
+    assert_eq!(reply.status, StatusCode::OK, "the twin: {reply:?}");
+}

@@ -1,7 +1,8 @@
 //! Clients that are the address of their own metadata document.
 
 use super::browser::{Browser, Form, query};
-use super::harness::{CHALLENGE, ORDERS, Reply, Server, VERIFIER, escape};
+use super::delegation::register;
+use super::harness::{CHALLENGE, ORDERS, PASSWORD, Reply, Server, VERIFIER, escape};
 use countersign_oauth::tenant::registration::MetadataDocuments;
 use countersign_testkit::Said;
 use http::{StatusCode, header};
@@ -200,4 +201,30 @@ async fn a_document_is_fetched_again_when_it_is_old_and_its_change_counts() {
     assert_eq!(server.get(&new).await.status, StatusCode::OK);
     server.advance(24 * 3600).await;
     assert_eq!(server.get(&new).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn r42_a_client_that_an_administrator_disabled_stays_so_whatever_is_remembered_of_its_document()
+ {
+    let server = accepting().await;
+    publish(&server, document(&json!({})));
+    let asked = request(CLIENT, CALLBACK);
+    let answer = Browser::default().approve(&server, &asked).await;
+    let twin = redeem(&server, &answer).await;
+    assert_eq!(twin.status, StatusCode::OK, "the twin");
+    let mut waiting = Browser::default();
+    let page = waiting.get(&server, &asked).await;
+    register(&server, CLIENT, |client| client.enabled = false).await;
+    assert_eq!(server.get(&asked).await.status, StatusCode::BAD_REQUEST);
+    let credentials = format!("username=alice&password={}", escape(PASSWORD));
+    let form = Form::of(&page);
+    let reply = waiting.submit(&server, &form, &credentials).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{reply:?}");
+    server.advance(61).await;
+    assert_eq!(server.get(&asked).await.status, StatusCode::BAD_REQUEST);
+    let id = CLIENT.parse().unwrap();
+    let tenant = countersign_base::Tenant::default_tenant();
+    let mut connection = server.fabric.fabric.store().read().await.unwrap();
+    let found = countersign_store::tables::clients::find(&mut connection, &tenant, &id).await;
+    assert!(!found.unwrap().unwrap().enabled);
 }

@@ -522,3 +522,34 @@ async fn a56_whoever_floods_a_name_does_not_lock_its_owner_out() {
         .await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "nor does her passkey");
 }
+
+#[tokio::test]
+async fn a56_policy_finds_the_failures_before_a_password_however_often_it_is_sent() {
+    let policy = r#"
+        @id("after-guesses") forbid (principal, action == Action::"sign_in", resource)
+        when { context.failures > 2 && context.level < 2 };
+    "#;
+    let server = Server::with_policy(policy).await;
+    let guess = async |browser: &mut Browser, fields: &str| {
+        let page = asked(&server, browser, "").await;
+        browser.submit(&server, &Form::of(&page), fields).await
+    };
+    let mut browser = Browser::default();
+    for _ in 0..2 {
+        let _wrong = guess(&mut browser, "username=alice&password=wrong").await;
+    }
+    let twin = guess(&mut Browser::default(), &credentials("alice")).await;
+    assert_eq!(twin.status, StatusCode::SEE_OTHER, "{twin:?}");
+    for _ in 0..3 {
+        let _wrong = guess(&mut browser, "username=alice&password=wrong").await;
+    }
+    for _ in 0..2 {
+        let refused = guess(&mut browser, &credentials("alice")).await;
+        assert_eq!(
+            refused.redirected("error").as_deref(),
+            Some("unmet_authentication_requirements"),
+            "{refused:?}"
+        );
+        assert!(!browser.cookies.contains_key(SESSION));
+    }
+}

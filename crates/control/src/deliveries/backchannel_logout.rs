@@ -27,7 +27,8 @@ pub(super) async fn attempt(fabric: &Fabric, delivery: &Delivery) -> Attempted {
         .client(&delivery.tenant, &what.client)
         .await
     {
-        Ok(Some(client)) => client,
+        Ok(Some(client)) if client.enabled => client,
+        Ok(Some(_)) => return Attempted::Hopeless("client_disabled"),
         Ok(None) => return Attempted::Hopeless("client_gone"),
         Err(_) => return Attempted::Failed("store_failed"),
     };

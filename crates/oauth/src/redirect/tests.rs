@@ -249,3 +249,9 @@ fn parameters_are_escaped_and_an_existing_query_stays() {
         "https://app.example/cb?a=1&b=%C3%BC"
     );
 }
+
+#[test]
+fn a_scheme_is_written_in_lower_case() {
+    assert!("HTTPS://app.example/cb".parse::<RedirectUri>().is_err());
+    assert!("https://app.example/cb".parse::<RedirectUri>().is_ok());
+}

@@ -73,3 +73,14 @@ fn an_attempt_that_nobody_judged_does_not_count() {
         throttle.abandoned(attempt);
     }
 }
+
+#[test]
+fn a56_what_is_taken_back_takes_no_other_attempt_along() {
+    let mut throttle = SignInThrottle::new(64);
+    let right = throttle.begin(&KEY, NOW).unwrap();
+    fail(&mut throttle, 4, NOW);
+    throttle.abandoned(right);
+    assert_eq!(throttle.failures(&KEY, NOW), 4);
+    throttle.forgive(&KEY);
+    assert_eq!(throttle.failures(&KEY, NOW), 0);
+}

@@ -1,7 +1,8 @@
 //! `/account/change`: what a button on the account pages does. The whole change stands in its sealed ticket.
 
 use super::{
-    Change, Sealed, ask_again, factors, is_stale, owner, permit, primary_factor, show_after,
+    Change, Sealed, ask_again, factors, has_primary_factor, is_stale, owner, permit,
+    primary_factor, show_after,
 };
 use crate::identity::Identity;
 use crate::identity::answer::{Failure, see_other};
@@ -54,10 +55,16 @@ pub(in crate::identity) async fn change(
         return ask_again(&identity, &call, &session, change.page());
     }
     let page = OwnPage::Account(change.page());
-    if let Entry::Asked(asked) = own_page::enter(&identity, &call, &page, &session).await? {
+    if let Entry::Asked(asked) = own_page::enter(&identity, &call, &page, &session, None).await? {
         return Ok(asked);
     }
     let owner = owner(&identity, &call, &session).await?;
+    if change.adds_a_factor()
+        && has_primary_factor(&identity, &call, &owner).await?
+        && primary_factor(&session, identity.fabric.now()).is_err()
+    {
+        return ask_again(&identity, &call, &session, change.page());
+    }
     let _permitted = permit(
         &identity,
         &call,

@@ -182,6 +182,7 @@ async fn prove(
         user,
         method: shown.method(),
         failures: 0,
+        guess: None,
         writes: shown.writes,
         vouched: None,
     }))

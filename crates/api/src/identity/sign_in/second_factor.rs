@@ -280,7 +280,11 @@ async fn go_on(
                     vouched: pending.vouched.clone(),
                     ..factor
                 };
-                session::begin(identity, call, ticket, admitted, factor).await
+                let begun = session::begin(identity, call, ticket, admitted, factor).await?;
+                if begun.is_ok() {
+                    throttle::forgive(identity, call, user.username.as_str());
+                }
+                Ok(begun)
             }
             Some(expected) => {
                 let current = cookies::session(identity, call)

@@ -6,7 +6,7 @@
 
 use super::super::Identity;
 use super::super::answer::Failure;
-use super::super::call::Call;
+use super::super::call::{Call, subscriber};
 use super::super::{cookies, record};
 use super::{attempt, device};
 use countersign_audit::event::SignInOutcome;
@@ -51,7 +51,7 @@ impl Guarded<'_> {
 
 /// One guess that may be judged, counted everywhere already.
 #[must_use]
-pub(super) struct Guess {
+pub(in super::super) struct Guess {
     by_name: Vec<Attempt>,
     by_source: Attempt,
     failures: u32,
@@ -110,6 +110,16 @@ pub(super) async fn begin(
     );
     record::refused(identity, call, event)?;
     Err(Failure::Throttled(wait.after))
+}
+
+/// They proved who they are after all, by more than a password: what failed before is forgotten, here and anywhere.
+pub(super) fn forgive(identity: &Identity, call: &Call, username: &str) {
+    let guarded = Guarded::Password(username);
+    let network = network(call.source()).to_string();
+    let (here, anywhere) = (network.as_bytes(), &b""[..]);
+    for place in [here, anywhere] {
+        lock(&identity.by_username).forgive(&key(identity, call, guarded, place));
+    }
 }
 
 /// Failures of this person's password that are not forgotten: a signal for policies about sessions that go on.
@@ -192,7 +202,8 @@ async fn from_known_browser(
 fn source(identity: &Identity, call: &Call) -> Result<Attempt, TooManyAttempts> {
     let secrets = identity.fabric.secrets();
     let key = secrets.tenant_mac_key(&call.tenant.name, "sign-in-throttle");
-    let tag = key.tag("source", &[call.source().to_string().as_bytes()]);
+    let source = subscriber(call.source()).to_string();
+    let tag = key.tag("source", &[source.as_bytes()]);
     lock(&identity.by_source).begin_of_many(tag.as_bytes(), identity.fabric.now())
 }
 

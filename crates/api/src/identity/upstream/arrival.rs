@@ -104,6 +104,7 @@ async fn begin_session(
         user: record,
         method: AuthenticationMethod::Federated,
         failures: 0,
+        guess: None,
         writes: Vec::new(),
         vouched: Some(Vouched::from(vouched)),
     };

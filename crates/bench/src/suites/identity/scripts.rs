@@ -216,6 +216,10 @@ impl CodeFlow {
 }
 
 impl Script for CodeFlow {
+    fn begin(&mut self) {
+        self.at = Step::Begin;
+    }
+
     fn next(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
         match &self.at {
             Step::Redeem(flow, code) => self.client.post("/token", flow.form(code)),
