@@ -1,8 +1,8 @@
 //! How often somebody may guess (A56, A62, V6.3). Three counters stand before each guess: that of the source, that of the guarded thing from this network, and
 //! that of the guarded thing from anywhere.
 //!
-//! Whoever floods a name from elsewhere does not lock out its owner: on another network their own counter is empty, and a browser that they signed in with before
-//! has one of its own.
+//! Whoever floods a name from elsewhere does not lock out its owner: a browser that they signed in with before has a counter of its own, and passkeys have none.
+//! From a new browser the owner waits, too, once many guesses failed from anywhere.
 
 use super::super::Identity;
 use super::super::answer::Failure;
