@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use x509_parser::x509::X509Name;
 
-/// Bytes of a name's text form.
+/// Bytes of a name's text form, as it is given and as we write it.
 const TEXT_BYTES_MAX: usize = 1024;
 /// Relative names in one name.
 const PARTS_MAX: usize = 32;
@@ -86,7 +86,12 @@ impl FromStr for DistinguishedName {
         }
         // The text form begins with the end of the name (RFC 4514 §2.1).
         parts.reverse();
-        Ok(Self(parts))
+        let name = Self(parts);
+        // Written with every escape it can be longer than it was given, and what is stored must be read again.
+        if name.to_string().len() > TEXT_BYTES_MAX {
+            return Err(NotADistinguishedName);
+        }
+        Ok(name)
     }
 }
 

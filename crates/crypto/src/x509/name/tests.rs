@@ -71,6 +71,14 @@ fn what_is_no_name_is_refused() {
     assert!(parse(&format!("CN={}", "a".repeat(1000))).is_some());
 }
 
+#[test]
+fn a_name_that_is_too_long_once_its_escapes_are_written_is_refused() {
+    let longest = parse(&format!("CN=a{}", "=".repeat(510))).unwrap();
+    assert_eq!(longest.to_string().len(), 1024);
+    assert_eq!(parse(&longest.to_string()), Some(longest));
+    assert_eq!(parse(&format!("CN=a{}", "=".repeat(511))), None);
+}
+
 proptest! {
     #[test]
     fn every_value_survives_its_text_form(value in "[^\\x00]{1,40}") {
@@ -80,7 +88,9 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in "[A-Z0-9=,+\\\\# ;\"a-f]{0,40}") {
-        let _ = text.parse::<DistinguishedName>();
+    fn what_is_read_is_written_so_that_it_is_read_again(text in "(cn|O|2\\.5\\.4\\.3)=[A-Z0-9=,+\\\\# ;\"a-f\t]{0,40}(==){0,600}") {
+        if let Ok(name) = text.parse::<DistinguishedName>() {
+            prop_assert_eq!(name.to_string().parse::<DistinguishedName>().ok(), Some(name));
+        }
     }
 }
