@@ -266,12 +266,13 @@ impl Reconciler<'_> {
             change: Code::of("declared"),
             user: record.id,
         };
-        self.change(
-            &tenant,
-            vec![Write::PutUser(Box::new(record))],
-            event.into(),
-        )
-        .await
+        let (id, renewed) = (record.id, record.password != stored.password);
+        let mut writes = vec![Write::PutUser(Box::new(record))];
+        if renewed {
+            // Whoever knew the password before is out.
+            writes.push(Write::Revoke(Revoked::User(id)));
+        }
+        self.change(&tenant, writes, event.into()).await
     }
 
     /// A new password, by the rules of the tenant as it is declared.

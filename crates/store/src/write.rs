@@ -11,6 +11,7 @@ use crate::tables::one_time::NewOneTime;
 use crate::tables::revocations::Revoked;
 use crate::tables::signing_keys::SigningKeyRecord;
 use crate::tables::upstream_sessions::UpstreamSession;
+use crate::tables::users::Held;
 use crate::tables::{
     PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, deliveries, event_details,
     exchanges, grants, identity_providers, one_time, refresh_families, revocations, sessions,
@@ -62,6 +63,8 @@ pub enum Write {
     Detail(EventDetail),
     /// The end of a session, with every token that came of it.
     EndSession(SessionId),
+    /// Nothing of its own: the unit happens only while this person may sign in and still has what they proved.
+    HoldUser(UserId, Held),
     /// A key enters its next state; the first state is the one it must be in.
     MoveSigningKey(Kid, SigningKeyState, SigningKeyState),
     /// A client, new or replaced.
@@ -133,6 +136,7 @@ pub(crate) async fn apply(
             }
             Write::FollowDocument(record) => follow_document(tx, tenant, record, now).await?,
             Write::EndSession(session) => end_session(tx, tenant, *session, now).await?,
+            Write::HoldUser(user, held) => users::hold_as(tx, tenant, *user, held).await?,
             Write::MoveSigningKey(kid, from, to) => {
                 if signing_keys::advance(tx, tenant, kid, *from, *to, now).await? == Removed::Absent
                 {

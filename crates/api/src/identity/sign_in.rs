@@ -188,6 +188,7 @@ pub(super) async fn go_on(
         Admission::Needs(Remedied::Class(wanted)) => {
             let pending = Pending {
                 ticket,
+                password: second_factor::password_tag(identity, call, &proven.user),
                 user: proven.user.id,
                 methods,
                 auth_time: now,

@@ -6,17 +6,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_api::identity::{Door, IdentityOptions, router};
 use countersign_audit::Code;
-use countersign_audit::event::KeyCreated;
+use countersign_audit::event::{Actor, KeyCreated, UserChanged};
 use countersign_base::{Audience, Duration, Secret, Tenant};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, ClientAssertion, DpopProof, SigningKey};
+use countersign_oauth::authentication::AuthenticationRules;
 use countersign_oauth::client::{Application, ConsentRule, Origin};
 use countersign_oauth::registration::InitialAccess;
 use countersign_oauth::tenant::registration::RegistrationMode;
-use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord, UserRecord};
+use countersign_oauth::{
+    ClientAuthentication, ClientRecord, GrantType, StoredPassword, TenantRecord, UserRecord,
+};
 use countersign_policy::defaults;
+use countersign_store::tables::users;
 use countersign_store::{InitialAccessToken, NewOneTime, Write};
 use countersign_testkit::TestFabric;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -260,6 +264,41 @@ impl Server {
             .await
             .unwrap();
         token.expose().clone()
+    }
+
+    /// Somebody of the default tenant, as they are stored.
+    pub(crate) async fn user(&self, name: &str) -> UserRecord {
+        let (fabric, tenant) = (&self.fabric.fabric, Tenant::default_tenant());
+        let mut connection = fabric.store().read().await.unwrap();
+        let name = name.parse().unwrap();
+        let found = users::find_by_name(&mut connection, &tenant, &name).await;
+        found.unwrap().unwrap()
+    }
+
+    /// Changes somebody of the default tenant, as an administrator would.
+    pub(crate) async fn change_user(&self, name: &str, change: impl FnOnce(&mut UserRecord)) {
+        let (fabric, tenant) = (&self.fabric.fabric, Tenant::default_tenant());
+        let mut user = self.user(name).await;
+        change(&mut user);
+        let event = UserChanged {
+            by: Actor::LocalAdministrator,
+            change: Code::of("test"),
+            user: user.id,
+        };
+        let event = fabric.recorder().about_event(&tenant, None, event);
+        let writes = vec![Write::PutUser(Box::new(user))];
+        let change = fabric.store().change(&tenant, writes, event, fabric.now());
+        let _receipt = change.await.unwrap();
+    }
+
+    /// A password of this text, hashed to be stored.
+    pub(crate) async fn hashed(&self, name: &str, password: &str) -> StoredPassword {
+        let passwords = self.fabric.fabric.passwords();
+        let rules = AuthenticationRules::default().passwords();
+        let text = Secret::new(password.to_owned());
+        let chosen = passwords.judge(text, &name.parse().unwrap(), rules);
+        let hash = passwords.create(chosen.unwrap()).await.unwrap().unwrap();
+        StoredPassword::new(hash.to_string())
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -16,6 +16,7 @@ mod attacks;
 mod authenticator;
 mod browser;
 mod ciba;
+mod credentials;
 mod delegation;
 mod device;
 mod documents;

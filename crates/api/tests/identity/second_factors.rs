@@ -9,9 +9,9 @@ use countersign_crypto::hotp;
 use http::StatusCode;
 use serde_json::Value;
 
-const SESSION: &str = "__Host-session-default";
+pub(crate) const SESSION: &str = "__Host-session-default";
 
-fn credentials(name: &str) -> String {
+pub(crate) fn credentials(name: &str) -> String {
     format!("username={name}&password={}", escape(PASSWORD))
 }
 
@@ -59,12 +59,12 @@ impl App {
 }
 
 /// Signs in to the account pages with a password alone.
-async fn enter(server: &Server, browser: &mut Browser, path: &str) -> Reply {
+pub(crate) async fn enter(server: &Server, browser: &mut Browser, path: &str) -> Reply {
     let asked = browser.get(server, path).await;
     browser.sign_in(server, &asked, "alice").await
 }
 
-async fn enrol_app(server: &Server, browser: &mut Browser) -> App {
+pub(crate) async fn enrol_app(server: &Server, browser: &mut Browser) -> App {
     let page = enter(server, browser, "/account/security/app").await;
     let app = App::read(&page);
     let done = browser
@@ -74,7 +74,7 @@ async fn enrol_app(server: &Server, browser: &mut Browser) -> App {
     app
 }
 
-async fn enrol_passkey(server: &Server, browser: &mut Browser, number: u8) -> Passkey {
+pub(crate) async fn enrol_passkey(server: &Server, browser: &mut Browser, number: u8) -> Passkey {
     let page = enter(server, browser, "/account/security").await;
     let form = PasskeyForm::of(&page, "create");
     let (passkey, fields) = Passkey::create(&form, number);
@@ -84,7 +84,7 @@ async fn enrol_passkey(server: &Server, browser: &mut Browser, number: u8) -> Pa
 }
 
 /// The sign-in page of an authorization request.
-async fn asked(server: &Server, browser: &mut Browser, extra: &str) -> Reply {
+pub(crate) async fn asked(server: &Server, browser: &mut Browser, extra: &str) -> Reply {
     let path = format!("/authorize?{}", query(extra));
     browser.get(server, &path).await
 }

@@ -79,6 +79,12 @@ impl SignInAttempt {
         self.person.user.id
     }
 
+    /// Them, as they were when policy was asked.
+    #[must_use]
+    pub const fn person(&self) -> &ResolvedUser {
+        &self.person
+    }
+
     /// In which tenant.
     #[must_use]
     pub const fn tenant(&self) -> &Tenant {

@@ -8,7 +8,16 @@ use crate::catalogue::{Statement, memberships, users as sql};
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{GroupName, Tenant, UnixTime, UserId, Username};
-use countersign_oauth::UserRecord;
+use countersign_oauth::{StoredPassword, UserRecord};
+
+/// What has to stand of a person for a unit to happen.
+#[derive(Clone)]
+pub enum Held {
+    /// They may do anything at all.
+    Enabled,
+    /// And their password is this one.
+    Password(StoredPassword),
+}
 
 /// Adds a person.
 ///
@@ -89,6 +98,27 @@ pub(crate) async fn hold(
     user: UserId,
 ) -> Result<Option<UserRecord>, StoreError> {
     read(tx, &sql::HOLD, tenant, user).await
+}
+
+/// Holds a person as they were judged: whoever disabled them meanwhile, or gave them another password, was first.
+///
+/// # Errors
+/// [`StoreError::Superseded`] when they are not as `held` says.
+pub(crate) async fn hold_as(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    held: &Held,
+) -> Result<(), StoreError> {
+    let found = hold(tx, tenant, user).await?.filter(|user| user.enabled);
+    let stands = found.is_some_and(|user| match held {
+        Held::Enabled => true,
+        Held::Password(password) => user.password.as_ref() == Some(password),
+    });
+    match stands {
+        true => Ok(()),
+        false => Err(StoreError::Superseded("users")),
+    }
 }
 
 async fn read(

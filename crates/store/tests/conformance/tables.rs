@@ -9,13 +9,14 @@ use crate::sample::{
 use countersign_base::{Bounded, ClientId, Duration, GrantId, Tenant, UserId};
 use countersign_crypto::jose::{Algorithm, KeyAlgorithm};
 use countersign_keys::rotation::SigningKeyState;
-use countersign_oauth::ConsentRecord;
+use countersign_oauth::{ConsentRecord, StoredPassword};
 use countersign_store::audit::Outbox;
 use countersign_store::tables::event_details::{self, EventDetail};
 use countersign_store::tables::keks::{self, KekRow};
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::tables::signing_keys::{self, SigningKeyRecord};
 use countersign_store::tables::subject_keys::{self, SubjectKey};
+use countersign_store::tables::users::Held;
 use countersign_store::tables::{
     clients, consents, grants, refresh_families, sessions, tenants, throttle, user_groups, users,
 };
@@ -26,6 +27,7 @@ behaviours! {
     clients_are_added_once_listed_in_pages_and_kept_apart_by_tenant,
     people_come_with_their_groups,
     a_username_is_taken_once_in_a_tenant,
+    a_person_is_held_as_they_were_judged,
     sessions_are_found_by_cookie_and_end_for_good,
     consents_follow_their_client,
     signing_keys_move_from_the_state_they_are_in,
@@ -174,6 +176,33 @@ async fn a_username_is_taken_once_in_a_tenant(fixture: Fixture) {
     change(store, vec![Write::AddUser(Box::new(twin))])
         .await
         .unwrap();
+}
+
+async fn a_person_is_held_as_they_were_judged(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let password = |text: &str| StoredPassword::new(text.to_owned());
+    let hold = async |held: Held| change(store, vec![Write::HoldUser(USER, held)]).await;
+    let put = async |enabled: bool, text: &str| {
+        let mut record = user_record();
+        record.enabled = enabled;
+        record.password = Some(password(text));
+        change(store, vec![Write::PutUser(Box::new(record))])
+            .await
+            .unwrap();
+    };
+    put(true, "one").await;
+    hold(Held::Enabled).await.unwrap();
+    hold(Held::Password(password("one"))).await.unwrap();
+    put(true, "two").await;
+    hold(Held::Enabled).await.unwrap();
+    let superseded = hold(Held::Password(password("one"))).await;
+    assert!(matches!(superseded, Err(StoreError::Superseded("users"))));
+    put(false, "two").await;
+    for held in [Held::Enabled, Held::Password(password("two"))] {
+        let disabled = hold(held).await;
+        assert!(matches!(disabled, Err(StoreError::Superseded("users"))));
+    }
 }
 
 async fn sessions_are_found_by_cookie_and_end_for_good(fixture: Fixture) {

@@ -14,8 +14,10 @@ use countersign_base::{ClientId, UnixTime, UserId};
 use countersign_oauth::authentication::access::{
     Access, Remedy, SignInAttempt, Signals, judge as ask_policy,
 };
+use countersign_oauth::authorize::PageError;
 use countersign_oauth::{AuthenticationMethod, ResolvedUser, Session, UserRecord};
 use countersign_policy::Permitted;
+use countersign_store::tables::users::Held;
 use countersign_store::tables::{authenticators, user_groups, users};
 use countersign_store::{Durability, Recorded};
 use std::collections::BTreeSet;
@@ -62,6 +64,17 @@ impl Admitted {
     /// Who.
     pub(super) fn user(&self) -> UserId {
         self.attempt().user()
+    }
+
+    /// What has to stand of them when something comes of it: the password that they typed is still theirs.
+    pub(super) fn held(&self) -> Held {
+        let password = &self.attempt().person().user.password;
+        match password {
+            Some(password) if self.methods().contains(&AuthenticationMethod::Password) => {
+                Held::Password(password.clone())
+            }
+            Some(_) | None => Held::Enabled,
+        }
     }
 
     /// What they used.
@@ -150,8 +163,13 @@ pub(in super::super) async fn step_up(
     session: &Session,
     wanted: Acr,
 ) -> Result<Response, Failure> {
+    let mut connection = identity.fabric.store().read().await?;
+    let user = users::find(&mut connection, &call.tenant.name, session.user).await?;
+    drop(connection);
+    let user = user.ok_or(PageError::InteractionOver)?;
     let pending = Pending {
         ticket,
+        password: second_factor::password_tag(identity, call, &user),
         user: session.user,
         methods: session.methods.clone(),
         auth_time: session.auth_time,

@@ -25,7 +25,7 @@ use countersign_crypto::mac::Tag;
 use countersign_keys::{Aad, Sealed, envelope};
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::totp::{TotpSecret, TypedCode};
-use countersign_oauth::{AuthenticationMethod, OAuthError, UserRecord};
+use countersign_oauth::{AuthenticationMethod, OAuthError, StoredPassword, UserRecord};
 use countersign_store::tables::{authenticators, users};
 use countersign_store::{AuthenticatorChange, Durability, Write};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub(super) struct Pending {
     /// Where the interaction stands.
     pub(super) ticket: Ticket,
     pub(super) user: UserId,
+    /// The password that they had: whoever has another by now begins again.
+    pub(super) password: Tag,
     pub(super) methods: BTreeSet<AuthenticationMethod>,
     pub(super) auth_time: UnixTime,
     /// The session that the factor is put to; none if it is to begin.
@@ -110,7 +112,7 @@ pub(in super::super) async fn code(
         .map_err(|_| PageError::Malformed)?;
     let (step, method) = (Step::SecondFactor, AuthenticationMethod::Totp);
     let pending: Pending = open(&identity, &call, step, method, form.get("ticket"))?;
-    let user = person(&identity, &call, &pending).await?;
+    let user = person(&identity, &call, &pending, method).await?;
     let client = pending.ticket.client.as_ref();
     let guarded = Guarded::SecondFactor(user.id);
     let guess = throttle::begin(&identity, &call, guarded, Some(user.id), client).await?;
@@ -137,7 +139,7 @@ pub(in super::super) async fn with_passkey(
         .map_err(|_| PageError::Malformed)?;
     let (step, method) = (Step::SecondFactor, AuthenticationMethod::Passkey);
     let pending: Pending = open(&identity, &call, step, method, form.get("ticket"))?;
-    let user = person(&identity, &call, &pending).await?;
+    let user = person(&identity, &call, &pending, method).await?;
     let shown = passkey::judge(&identity, &call, &form, &pending.challenge).await?;
     let Some(shown) = shown.ok().filter(|shown| shown.user == user.id) else {
         return wrong(&identity, &call, pending, method, PASSKEY_PROBLEM).await;
@@ -161,12 +163,31 @@ async fn person(
     identity: &Identity,
     call: &Call,
     pending: &Pending,
+    method: AuthenticationMethod,
 ) -> Result<UserRecord, Failure> {
     let _stands: Purpose = authorize::reopen(identity, call, &pending.ticket).await?;
     let mut connection = identity.fabric.store().read().await?;
     let user = users::find(&mut connection, &call.tenant.name, pending.user).await?;
-    user.filter(|user| user.enabled)
-        .ok_or_else(|| PageError::InteractionOver.into())
+    let still = |user: &UserRecord| {
+        let password = password_tag(identity, call, user);
+        user.enabled && pending.password.verify_same(&password).is_ok()
+    };
+    if let Some(user) = user.filter(still) {
+        return Ok(user);
+    }
+    let (client, method) = (pending.ticket.client.as_ref(), method);
+    let reason = Some("first_factor_ended");
+    let event = attempt(client, method, SignInOutcome::Failed, reason, Some(pending.user));
+    record::refused(identity, call, event)?;
+    Err(PageError::InteractionOver.into())
+}
+
+/// A keyed hash of somebody's password as it is stored: another password, another hash.
+pub(super) fn password_tag(identity: &Identity, call: &Call, user: &UserRecord) -> Tag {
+    let secrets = identity.fabric.secrets();
+    let key = secrets.tenant_mac_key(&call.tenant.name, "pending-sign-in");
+    let password = user.password.as_ref().map_or("", StoredPassword::phc);
+    key.tag("password", &[user.id.as_bytes(), password.as_bytes()])
 }
 
 /// Compares what was typed with the person's app or recovery codes. What uses it up comes back, to be written with what it allows.

@@ -82,7 +82,9 @@ pub(super) async fn begin(
         })),
         None => Write::AddSession(handle, Box::new(session.clone())),
     };
-    let mut writes = factor.writes;
+    // The person's row first, as everywhere, so that nodes wait for each other instead of deadlocking.
+    let mut writes = vec![Write::HoldUser(admitted.user(), admitted.held())];
+    writes.extend(factor.writes);
     writes.push(write);
     match commit(identity, call, &session, writes, event).await? {
         Ok(()) => answer(identity, call, ticket, &cookie).map(Ok),
