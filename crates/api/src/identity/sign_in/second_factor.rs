@@ -103,21 +103,44 @@ pub(super) async fn ask(
     shown(call, &browser, page)
 }
 
+/// What comes with the answer to the page, and whose it is.
+struct Answer {
+    form: Form,
+    pending: Pending,
+    user: UserRecord,
+}
+
+impl Answer {
+    /// Reads it, if it is of this browser and of somebody who may still sign in.
+    async fn read(
+        identity: &Identity,
+        call: &mut Call,
+        method: AuthenticationMethod,
+    ) -> Result<Self, Failure> {
+        let form = body::form(call).await.map_err(|_| PageError::Malformed)?;
+        let step = Step::SecondFactor;
+        let pending: Pending = open(identity, call, step, method, form.get("ticket"))?;
+        let user = person(identity, call, &pending, method).await?;
+        Ok(Self {
+            form,
+            pending,
+            user,
+        })
+    }
+}
+
 pub(in super::super) async fn code(
     identity: Arc<Identity>,
     mut call: Call,
 ) -> Result<Response, Failure> {
-    let form = body::form(&mut call)
-        .await
-        .map_err(|_| PageError::Malformed)?;
-    let (step, method) = (Step::SecondFactor, AuthenticationMethod::Totp);
-    let pending: Pending = open(&identity, &call, step, method, form.get("ticket"))?;
-    let user = person(&identity, &call, &pending, method).await?;
+    let method = AuthenticationMethod::Totp;
+    let answer = Answer::read(&identity, &mut call, method).await?;
+    let (pending, user) = (answer.pending, answer.user);
     let client = pending.ticket.client.as_ref();
     let guarded = Guarded::SecondFactor(user.id);
     let guess = throttle::begin(&identity, &call, guarded, Some(user.id), client).await?;
-    let Some(factor) = judge_code(&identity, &call, &form, user.id).await? else {
-        return wrong(&identity, &call, pending, method, PROBLEM).await;
+    let Some(factor) = judge_code(&identity, &call, &answer.form, user.id).await? else {
+        return wrong(&identity, &call, pending, method).await;
     };
     let method = factor.method;
     match go_on(&identity, &call, &pending, &user, factor).await? {
@@ -125,8 +148,7 @@ pub(in super::super) async fn code(
             guess.succeeded(&identity);
             Ok(response)
         }
-        Err(NotBegun::FactorUsed) => wrong(&identity, &call, pending, method, PROBLEM).await,
-        Err(NotBegun::Ended(_)) => Err(PageError::InteractionOver.into()),
+        Err(not) => not_begun(&identity, &call, pending, method, not).await,
     }
 }
 
@@ -134,15 +156,12 @@ pub(in super::super) async fn with_passkey(
     identity: Arc<Identity>,
     mut call: Call,
 ) -> Result<Response, Failure> {
-    let form = body::form(&mut call)
-        .await
-        .map_err(|_| PageError::Malformed)?;
-    let (step, method) = (Step::SecondFactor, AuthenticationMethod::Passkey);
-    let pending: Pending = open(&identity, &call, step, method, form.get("ticket"))?;
-    let user = person(&identity, &call, &pending, method).await?;
-    let shown = passkey::judge(&identity, &call, &form, &pending.challenge).await?;
+    let method = AuthenticationMethod::Passkey;
+    let answer = Answer::read(&identity, &mut call, method).await?;
+    let (pending, user) = (answer.pending, answer.user);
+    let shown = passkey::judge(&identity, &call, &answer.form, &pending.challenge).await?;
     let Some(shown) = shown.ok().filter(|shown| shown.user == user.id) else {
-        return wrong(&identity, &call, pending, method, PASSKEY_PROBLEM).await;
+        return wrong(&identity, &call, pending, method).await;
     };
     let factor = Factor {
         method: shown.method(),
@@ -151,10 +170,21 @@ pub(in super::super) async fn with_passkey(
     };
     match go_on(&identity, &call, &pending, &user, factor).await? {
         Ok(response) => Ok(response),
-        Err(NotBegun::FactorUsed) => {
-            wrong(&identity, &call, pending, method, PASSKEY_PROBLEM).await
-        }
-        Err(NotBegun::Ended(_)) => Err(PageError::InteractionOver.into()),
+        Err(not) => not_begun(&identity, &call, pending, method, not).await,
+    }
+}
+
+/// The factor was right and came to nothing: somebody was first with it, or what it was for has ended.
+async fn not_begun(
+    identity: &Identity,
+    call: &Call,
+    pending: Pending,
+    method: AuthenticationMethod,
+    not: NotBegun,
+) -> Result<Response, Failure> {
+    match not {
+        NotBegun::FactorUsed => wrong(identity, call, pending, method).await,
+        NotBegun::Ended(_) => Err(PageError::InteractionOver.into()),
     }
 }
 
@@ -323,8 +353,16 @@ async fn wrong(
     call: &Call,
     pending: Pending,
     method: AuthenticationMethod,
-    problem: &str,
 ) -> Result<Response, Failure> {
+    let problem = match method {
+        AuthenticationMethod::Passkey | AuthenticationMethod::PasskeyUserVerified => {
+            PASSKEY_PROBLEM
+        }
+        AuthenticationMethod::Federated
+        | AuthenticationMethod::Password
+        | AuthenticationMethod::RecoveryCode
+        | AuthenticationMethod::Totp => PROBLEM,
+    };
     let event = attempt(
         pending.ticket.client.as_ref(),
         method,
