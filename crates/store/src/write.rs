@@ -15,7 +15,7 @@ use crate::tables::users::Held;
 use crate::tables::{
     PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, deliveries, event_details,
     exchanges, grants, identity_providers, one_time, refresh_families, revocations, sessions,
-    signing_keys, tenants, upstream_links, upstream_sessions, user_groups, users,
+    signing_keys, tenants, throttle, upstream_links, upstream_sessions, user_groups, users,
 };
 use crate::{StoreError, Transaction};
 use countersign_audit::Record;
@@ -55,6 +55,8 @@ pub enum Write {
     Authenticator(AuthenticatorChange),
     /// What the authorization server's protocol decided.
     Apply(Box<Change>),
+    /// The failures under this keyed hash are forgotten.
+    ClearFailures(Tag),
     /// Something to be delivered elsewhere, once this is committed.
     Deliver(Box<NewDelivery>),
     /// The client of a metadata document, as the document is now: `created` stays as it was, and one that is disabled stays so and takes the write along.
@@ -128,6 +130,7 @@ pub(crate) async fn apply(
             }
             Write::Authenticator(change) => authenticators::apply(tx, tenant, change, now).await?,
             Write::Apply(change) => self::change(tx, tenant, change).await?,
+            Write::ClearFailures(source) => throttle::clear(tx, tenant, source).await?,
             Write::Deliver(new) => {
                 let _queued: Queued = deliveries::add(tx, tenant, new, now).await?;
             }

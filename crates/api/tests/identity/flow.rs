@@ -443,7 +443,7 @@ pub(crate) fn audit_files(data: &std::path::Path) -> Vec<Vec<u8>> {
     files
 }
 
-fn holds(files: &[Vec<u8>], needle: &str) -> bool {
+pub(crate) fn holds(files: &[Vec<u8>], needle: &str) -> bool {
     files.iter().any(|bytes| {
         bytes
             .windows(needle.len())

@@ -43,7 +43,7 @@ pub struct SignIn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthenticatorChanged {
-    /// What was done (`added`, `removed`, `renamed`).
+    /// What was done (`added`, `changed`, `removed`, `renamed`; `suspended` by too many wrong codes).
     pub change: Code,
     /// Whether it was.
     pub decision: Verdict,

@@ -139,7 +139,11 @@ async fn what_is_declared_is_stored_once_and_followed() {
         stored_user(&fabric).await.password.unwrap().phc(),
         first.password.as_ref().unwrap().phc()
     );
-    let revoked = || fabric.revocations().not_before(RevocationId::User(first.id));
+    let revoked = || {
+        fabric
+            .revocations()
+            .not_before(RevocationId::User(first.id))
+    };
     assert_eq!(revoked(), None, "the twin");
 
     let changed = fabric
@@ -152,7 +156,10 @@ async fn what_is_declared_is_stored_once_and_followed() {
     assert_eq!(changed, 1);
     let second = stored_user(&fabric).await;
     assert_eq!(second.id, first.id, "a person keeps their id");
-    assert!(revoked().is_some(), "whoever knew the first password is out");
+    assert!(
+        revoked().is_some(),
+        "whoever knew the first password is out"
+    );
     assert!(
         matches(&second, "second password").is_ok() && matches(&second, "first password").is_err()
     );

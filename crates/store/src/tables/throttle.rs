@@ -15,6 +15,38 @@ pub struct Failures {
     pub last: UnixTime,
 }
 
+/// What a count with an end says to one guess more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// It may be judged; it is the one of this number since the last success, and counted as a failure until it is forgiven.
+    Left(i64),
+    /// As many failed as may. Nothing was counted, so that the count is forgotten in time whoever goes on.
+    Spent,
+}
+
+/// Counts a guess before it is judged, unless `limit` failed already; the count is forgotten `window` after the last one.
+pub async fn begin(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    source: &Tag,
+    limit: i64,
+    window: Duration,
+    now: UnixTime,
+) -> Result<Allowance, StoreError> {
+    let before = find(tx, tenant, source, now).await?;
+    if before.is_some_and(|before| before.count >= limit) {
+        return Ok(Allowance::Spent);
+    }
+    fail(tx, tenant, source, window, now).await?;
+    // Read again: guesses that are made at once wait for each other at the row, and each finds its own number.
+    let counted = find(tx, tenant, source, now).await?;
+    let number = counted.map_or(1, |counted| counted.count);
+    Ok(match number <= limit {
+        true => Allowance::Left(number),
+        false => Allowance::Spent,
+    })
+}
+
 /// Counts one failure; the count is forgotten `window` after the last one.
 pub async fn fail(
     tx: &mut Transaction,

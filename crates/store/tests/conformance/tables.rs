@@ -6,7 +6,7 @@ use crate::sample::{
     SESSION, USER, client_record, event, event_id, family, grant, group_record, other_tenant,
     populate, portal, session, tag, tenant, tenant_record, user_record,
 };
-use countersign_base::{Bounded, ClientId, Duration, GrantId, Tenant, UserId};
+use countersign_base::{Bounded, ClientId, Duration, GrantId, Tenant, UnixTime, UserId};
 use countersign_crypto::jose::{Algorithm, KeyAlgorithm};
 use countersign_keys::rotation::SigningKeyState;
 use countersign_oauth::{ConsentRecord, StoredPassword};
@@ -16,6 +16,7 @@ use countersign_store::tables::keks::{self, KekRow};
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::tables::signing_keys::{self, SigningKeyRecord};
 use countersign_store::tables::subject_keys::{self, SubjectKey};
+use countersign_store::tables::throttle::Allowance;
 use countersign_store::tables::users::Held;
 use countersign_store::tables::{
     clients, consents, grants, refresh_families, sessions, tenants, throttle, user_groups, users,
@@ -35,6 +36,7 @@ behaviours! {
     an_erased_key_stays_erased,
     details_stay_with_their_event,
     failures_are_counted_within_their_window,
+    a62_guesses_have_an_end_that_is_forgotten_in_time,
     a_change_is_committed_with_its_event_or_not_at_all,
     the_outbox_gives_until_it_is_emptied,
     many_rows_go_in_together_or_not_at_all,
@@ -490,6 +492,44 @@ async fn failures_are_counted_within_their_window(fixture: Fixture) {
             .unwrap(),
         None
     );
+}
+
+async fn a62_guesses_have_an_end_that_is_forgotten_in_time(fixture: Fixture) {
+    let store = &fixture.store;
+    let window = Duration::from_secs(60);
+    let begin = async |at: UnixTime| {
+        let begun = store.write(move |tx| {
+            let guess = async move { throttle::begin(tx, &tenant(), &tag(3), 3, window, at).await };
+            Box::pin(guess)
+        });
+        begun.await.unwrap()
+    };
+    for number in 1..=3 {
+        assert_eq!(begin(NOW).await, Allowance::Left(number));
+    }
+    let last = NOW.plus(Duration::from_secs(59));
+    assert_eq!(begin(last).await, Allowance::Spent);
+    let later = NOW.plus(window);
+    assert_eq!(
+        begin(later).await,
+        Allowance::Left(1),
+        "what is refused keeps nothing alive"
+    );
+    assert_eq!(begin(later).await, Allowance::Left(2));
+    change(store, vec![Write::ClearFailures(tag(3))])
+        .await
+        .unwrap();
+    let at_once: Vec<Allowance> =
+        futures_util::future::join_all((0..9).map(|_| begin(later))).await;
+    let mut numbers: Vec<i64> = at_once
+        .iter()
+        .filter_map(|allowance| match allowance {
+            Allowance::Left(number) => Some(*number),
+            Allowance::Spent => None,
+        })
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3], "{at_once:?}");
 }
 
 async fn a_change_is_committed_with_its_event_or_not_at_all(fixture: Fixture) {

@@ -14,7 +14,7 @@ use super::super::ticket::{self, Browser, Step, Ticket};
 use super::admission::{self, Admission};
 use super::session::{self, Factor, NotBegun, Vouched};
 use super::throttle::{self, Guarded};
-use super::{attempt, open, passkey};
+use super::{attempt, code_limit, open, passkey};
 use crate::pages::{self, SecondFactorPage};
 use axum::response::Response;
 use countersign_audit::event::SignInOutcome;
@@ -28,11 +28,14 @@ use countersign_oauth::totp::{TotpSecret, TypedCode};
 use countersign_oauth::{AuthenticationMethod, OAuthError, StoredPassword, UserRecord};
 use countersign_store::tables::{authenticators, users};
 use countersign_store::{AuthenticatorChange, Durability, Write};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const PROBLEM: &str = "This code is not right, or it was used before. Wait for the next one.";
+const APP_EXHAUSTED: &str = "Too many codes were wrong: codes of the app do not count for now. Use a recovery code or a passkey, or ask whoever runs this service.";
+const RECOVERY_EXHAUSTED: &str = "Too many recovery codes were wrong: they do not count for now. Use your app or a passkey, or ask whoever runs this service.";
 const PASSKEY_PROBLEM: &str = "This passkey did not work. Try again, or use another way.";
 
 /// What was proven so far.
@@ -139,16 +142,29 @@ pub(in super::super) async fn code(
     let client = pending.ticket.client.as_ref();
     let guarded = Guarded::SecondFactor(user.id);
     let guess = throttle::begin(&identity, &call, guarded, Some(user.id), client).await?;
-    let Some(factor) = judge_code(&identity, &call, &answer.form, user.id).await? else {
+    let Some(typed) = answer.form.get("code").and_then(TypedCode::read) else {
         return wrong(&identity, &call, pending, method).await;
     };
-    let method = factor.method;
+    let kind = code_limit::Kind::of(&typed);
+    let Some(counted) = code_limit::begin(&identity, &call, user.id, kind).await? else {
+        guess.abandoned(&identity);
+        return exhausted(&identity, &call, pending, &typed).await;
+    };
+    let method = method_of(&typed);
+    let Some(mut factor) = judge_code(&identity, &call, typed, user.id).await? else {
+        counted.failed(&identity, &call).await?;
+        return wrong(&identity, &call, pending, method).await;
+    };
+    factor.writes.push(counted.forgiven());
     match go_on(&identity, &call, &pending, &user, factor).await? {
         Ok(response) => {
             guess.succeeded(&identity);
             Ok(response)
         }
-        Err(not) => not_begun(&identity, &call, pending, method, not).await,
+        Err(not) => {
+            counted.failed(&identity, &call).await?;
+            not_begun(&identity, &call, pending, method, not).await
+        }
     }
 }
 
@@ -207,7 +223,13 @@ async fn person(
     }
     let (client, method) = (pending.ticket.client.as_ref(), method);
     let reason = Some("first_factor_ended");
-    let event = attempt(client, method, SignInOutcome::Failed, reason, Some(pending.user));
+    let event = attempt(
+        client,
+        method,
+        SignInOutcome::Failed,
+        reason,
+        Some(pending.user),
+    );
     record::refused(identity, call, event)?;
     Err(PageError::InteractionOver.into())
 }
@@ -220,19 +242,25 @@ pub(super) fn password_tag(identity: &Identity, call: &Call, user: &UserRecord) 
     key.tag("password", &[user.id.as_bytes(), password.as_bytes()])
 }
 
+const fn method_of(typed: &TypedCode) -> AuthenticationMethod {
+    match typed {
+        TypedCode::App(_) => AuthenticationMethod::Totp,
+        TypedCode::Recovery(_) => AuthenticationMethod::RecoveryCode,
+    }
+}
+
 /// Compares what was typed with the person's app or recovery codes. What uses it up comes back, to be written with what it allows.
 async fn judge_code(
     identity: &Identity,
     call: &Call,
-    form: &Form,
+    typed: TypedCode,
     user: UserId,
 ) -> Result<Option<Factor>, Failure> {
-    let typed = form.get("code").and_then(TypedCode::read);
+    let method = method_of(&typed);
     let (fabric, tenant) = (&identity.fabric, &call.tenant.name);
     let mut connection = fabric.store().read().await?;
-    let (method, spent) = match typed {
-        None => return Ok(None),
-        Some(TypedCode::App(code)) => {
+    let spent = match typed {
+        TypedCode::App(code) => {
             let Some(kept) = authenticators::totp(&mut connection, tenant, user).await? else {
                 return Ok(None);
             };
@@ -241,17 +269,15 @@ async fn judge_code(
             let Ok(step) = secret.check(&code, Some(kept.last_step), fabric.now()) else {
                 return Ok(None);
             };
-            let spent = AuthenticatorChange::SpendTotpStep(user, step);
-            (AuthenticationMethod::Totp, spent)
+            AuthenticatorChange::SpendTotpStep(user, step)
         }
-        Some(TypedCode::Recovery(code)) => {
+        TypedCode::Recovery(code) => {
             let tag = recovery_tag(identity, call, user, &code);
             let left = authenticators::recovery_codes_of(&mut connection, tenant, user).await?;
             let Some(kept) = left.into_iter().find(|kept| kept.verify_same(&tag).is_ok()) else {
                 return Ok(None);
             };
-            let spent = AuthenticatorChange::SpendRecoveryCode(user, kept);
-            (AuthenticationMethod::RecoveryCode, spent)
+            AuthenticatorChange::SpendRecoveryCode(user, kept)
         }
     };
     Ok(Some(Factor {
@@ -346,6 +372,32 @@ async fn go_on(
             }
         },
     }
+}
+
+/// Codes of this kind are not judged any more: the page says so, and offers what else there is.
+async fn exhausted(
+    identity: &Identity,
+    call: &Call,
+    pending: Pending,
+    typed: &TypedCode,
+) -> Result<Response, Failure> {
+    let (method, problem) = match typed {
+        TypedCode::App(_) => (AuthenticationMethod::Totp, APP_EXHAUSTED),
+        TypedCode::Recovery(_) => (AuthenticationMethod::RecoveryCode, RECOVERY_EXHAUSTED),
+    };
+    let event = attempt(
+        pending.ticket.client.as_ref(),
+        method,
+        SignInOutcome::Throttled,
+        Some("too_many_codes"),
+        Some(pending.user),
+    );
+    record::refused(identity, call, event)?;
+    let mut page = ask(identity, call, pending, Some(problem)).await?;
+    if page.status() == StatusCode::OK {
+        *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    }
+    Ok(page)
 }
 
 async fn wrong(
