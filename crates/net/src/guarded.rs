@@ -95,7 +95,39 @@ pub enum FetchError {
     Url,
 }
 
+/// What a failure says of what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchVerdict {
+    /// Its server was asked and did not give it, or gave something else: what was had before is no more.
+    Refused,
+    /// Nobody authentic was heard: nothing is known that was not known before.
+    Unreachable,
+}
+
 impl FetchError {
+    /// Whether the server itself refused. A name that leads elsewhere is no word of the server: nobody authenticates it before the connection stands.
+    #[must_use]
+    pub fn verdict(&self) -> FetchVerdict {
+        match self {
+            Self::Client(ClientError::BodyTooLarge)
+            | Self::MediaType
+            | Self::Redirect
+            | Self::Url => FetchVerdict::Refused,
+            Self::Status(status) if status.is_server_error() || is_for_now(*status) => {
+                FetchVerdict::Unreachable
+            }
+            Self::Status(_) => FetchVerdict::Refused,
+            Self::Busy
+            | Self::Client(
+                ClientError::Connect(_)
+                | ClientError::Egress(_)
+                | ClientError::Http(_)
+                | ClientError::Timeout
+                | ClientError::Url,
+            ) => FetchVerdict::Unreachable,
+        }
+    }
+
     /// The reason as the log names it.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
@@ -114,6 +146,16 @@ impl FetchError {
             Self::Url => "url",
         }
     }
+}
+
+/// Statuses that ask to come again and say nothing of the document.
+fn is_for_now(status: StatusCode) -> bool {
+    [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ]
+    .contains(&status)
 }
 
 /// The client. Cloning it is cheap; clones share the limits.

@@ -20,7 +20,7 @@ pub use client::{ClientError, ClientOptions, ClientResponse, HttpClient};
 pub use connection::{Connection, Inbound, Peer, Scheme};
 pub use drain::{Drain, DrainTrigger, Drained};
 pub use egress::{EgressPolicy, Network};
-pub use guarded::{FetchError, FetchRules, Fetched, GuardedClient};
+pub use guarded::{FetchError, FetchRules, FetchVerdict, Fetched, GuardedClient};
 pub use limits::Limits;
 pub use listener::{Listener, Listeners};
 pub use runtime::DataRuntime;

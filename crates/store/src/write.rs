@@ -61,6 +61,10 @@ pub enum Write {
     Deliver(Box<NewDelivery>),
     /// The client of a metadata document, as the document is now: `created` stays as it was, and one that is disabled stays so and takes the write along.
     FollowDocument(Box<ClientRecord>),
+    /// The client of a metadata document that had been withdrawn and is there again. One that was disabled otherwise stays so and takes the write along.
+    RestoreDocument(Box<ClientRecord>),
+    /// The document of a client was withdrawn: the client is disabled until it is there again, and every token it has is dead.
+    WithdrawDocument(ClientId),
     /// The sealed query of the event.
     Detail(EventDetail),
     /// The end of a session, with every token that came of it.
@@ -138,6 +142,8 @@ pub(crate) async fn apply(
                 event_details::add_all(tx, &[(tenant.clone(), detail.clone())]).await?;
             }
             Write::FollowDocument(record) => follow_document(tx, tenant, record, now).await?,
+            Write::RestoreDocument(record) => restore_document(tx, tenant, record, now).await?,
+            Write::WithdrawDocument(client) => withdraw_document(tx, tenant, client, now).await?,
             Write::EndSession(session) => end_session(tx, tenant, *session, now).await?,
             Write::HoldUser(user, held) => users::hold_as(tx, tenant, *user, held).await?,
             Write::MoveSigningKey(kid, from, to) => {
@@ -201,17 +207,58 @@ async fn follow_document(
     record: &ClientRecord,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    let Some(found) = clients::lock(tx, tenant, &record.id).await? else {
-        return clients::put(tx, tenant, record, now).await;
-    };
-    if !found.enabled {
-        return Err(StoreError::Superseded("clients"));
+    match clients::lock(tx, tenant, &record.id).await? {
+        None => clients::put(tx, tenant, record, now).await,
+        Some(found) if found.enabled => put_document(tx, tenant, &found, record, now).await,
+        Some(_) => Err(StoreError::Superseded("clients")),
     }
+}
+
+async fn restore_document(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &ClientRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    match clients::lock(tx, tenant, &record.id).await? {
+        Some(found) if found.enabled || found.registration.document_withdrawn.is_some() => {
+            put_document(tx, tenant, &found, record, now).await
+        }
+        Some(_) | None => Err(StoreError::Superseded("clients")),
+    }
+}
+
+async fn put_document(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    found: &ClientRecord,
+    record: &ClientRecord,
+    now: UnixTime,
+) -> Result<(), StoreError> {
     let record = ClientRecord {
         created: found.created,
         ..record.clone()
     };
     clients::put(tx, tenant, &record, now).await
+}
+
+async fn withdraw_document(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    client: &ClientId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let Some(mut found) = clients::lock(tx, tenant, client).await? else {
+        return Err(StoreError::Superseded("clients"));
+    };
+    // Whoever was quicker, another node or an administrator, has ended it already.
+    if !found.enabled {
+        return Err(StoreError::Superseded("clients"));
+    }
+    found.enabled = false;
+    found.registration.document_withdrawn = Some(now);
+    clients::put(tx, tenant, &found, now).await?;
+    revocations::add(tx, tenant, &Revoked::Client(client.clone()), now).await
 }
 
 async fn put_provider(

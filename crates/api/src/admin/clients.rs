@@ -212,6 +212,8 @@ async fn disabled(admin: &Admin, called: Called) -> Result<Disabled, AdminError>
         return Err(AdminError::Declared);
     }
     record.enabled = false;
+    // Nothing brings back whom an administrator disabled: not a document either.
+    record.registration.document_withdrawn = None;
     let tenant = permit.tenant().clone();
     let event = ClientChanged {
         by: Actor::LocalAdministrator,

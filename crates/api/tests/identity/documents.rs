@@ -228,3 +228,143 @@ async fn r42_a_client_that_an_administrator_disabled_stays_so_whatever_is_rememb
     let found = countersign_store::tables::clients::find(&mut connection, &tenant, &id).await;
     assert!(!found.unwrap().unwrap().enabled);
 }
+
+/// A server at which a person allowed the client, and the tokens it got.
+async fn allowed() -> (Server, Reply) {
+    let server = accepting().await;
+    publish(&server, document(&json!({})));
+    let answer = Browser::default()
+        .approve(&server, &request(CLIENT, CALLBACK))
+        .await;
+    let tokens = redeem(&server, &answer).await;
+    assert_eq!(tokens.status, StatusCode::OK, "{tokens:?}");
+    (server, tokens)
+}
+
+async fn refresh(server: &Server, tokens: &Reply) -> Reply {
+    let form = format!(
+        "grant_type=refresh_token&refresh_token={}&client_id={}",
+        tokens.json()["refresh_token"].as_str().unwrap(),
+        escape(CLIENT)
+    );
+    server.post("/token", &[], &form).await
+}
+
+#[tokio::test]
+async fn r42_r56_a_document_that_its_server_refuses_ends_the_clients_use_at_once() {
+    type Answer = fn() -> Said;
+    let refusals: [(&str, Answer); 6] = [
+        ("gone", || Said::status(StatusCode::GONE)),
+        ("not found", || Said::status(StatusCode::NOT_FOUND)),
+        ("moved", || Said::status(StatusCode::FOUND)),
+        ("over size", || {
+            Said::json(&document(&json!({"padding": "x".repeat(6000)})))
+        }),
+        ("invalid", || Said::json(&document(&json!({"client_id": "x"})))),
+        ("a page", || Said::of("text/html", "<p>hello</p>")),
+    ];
+    for (name, refusal) in refusals {
+        let (server, tokens) = allowed().await;
+        let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
+        assert!(server.is_active(&access).await, "{name}: the twin");
+        server
+            .fabric
+            .internet
+            .host("app.test", move |_| refusal());
+        let asked = request(CLIENT, CALLBACK);
+        assert_eq!(
+            server.get(&asked).await.status,
+            StatusCode::OK,
+            "{name}: still fresh"
+        );
+        server.advance(61).await;
+        assert_eq!(
+            server.get(&asked).await.status,
+            StatusCode::BAD_REQUEST,
+            "{name}"
+        );
+        assert!(!server.is_active(&access).await, "{name}: its token");
+        let refreshed = refresh(&server, &tokens).await;
+        assert_eq!(refreshed.error(), "invalid_client", "{name}");
+        // It stays so while its server is away.
+        server
+            .fabric
+            .internet
+            .host("app.test", |_| Said::status(StatusCode::BAD_GATEWAY));
+        server.advance(31).await;
+        assert_eq!(
+            server.get(&asked).await.status,
+            StatusCode::BAD_REQUEST,
+            "{name}: away"
+        );
+        // What is there again is a client again; the tokens from before are dead.
+        publish(&server, document(&json!({})));
+        server.advance(31).await;
+        assert_eq!(
+            server.get(&asked).await.status,
+            StatusCode::OK,
+            "{name}: restored"
+        );
+        assert!(!server.is_active(&access).await, "{name}: restored");
+    }
+}
+
+#[tokio::test]
+async fn r56_while_the_server_of_a_document_is_away_the_last_good_copy_counts_for_a_day() {
+    type Answer = fn() -> Said;
+    let absences: [(&str, Answer); 3] = [
+        ("bad gateway", || Said::status(StatusCode::BAD_GATEWAY)),
+        ("too many", || Said::status(StatusCode::TOO_MANY_REQUESTS)),
+        ("timeout", || Said::status(StatusCode::REQUEST_TIMEOUT)),
+    ];
+    for (name, absence) in absences {
+        let (server, tokens) = allowed().await;
+        let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
+        server
+            .fabric
+            .internet
+            .host("app.test", move |_| absence());
+        let asked = request(CLIENT, CALLBACK);
+        server.advance(61).await;
+        assert_eq!(server.get(&asked).await.status, StatusCode::OK, "{name}");
+        assert!(server.is_active(&access).await, "{name}");
+        assert_eq!(
+            refresh(&server, &tokens).await.status,
+            StatusCode::OK,
+            "{name}"
+        );
+        server.advance(24 * 3600 - 62).await;
+        assert_eq!(server.get(&asked).await.status, StatusCode::OK, "{name}");
+        server.advance(62).await;
+        assert_eq!(
+            server.get(&asked).await.status,
+            StatusCode::BAD_REQUEST,
+            "{name}: a day is over"
+        );
+    }
+    // A name that does not resolve, or leads where nobody may go, is no word of the server either.
+    let (server, _) = allowed().await;
+    server.fabric.internet.resolves("app.test", &[&["127.0.0.1"]]);
+    server.advance(61).await;
+    let asked = request(CLIENT, CALLBACK);
+    assert_eq!(server.get(&asked).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn r42_a_document_that_comes_back_restores_nothing_that_an_administrator_disabled() {
+    let (server, _) = allowed().await;
+    server
+        .fabric
+        .internet
+        .host("app.test", |_| Said::status(StatusCode::GONE));
+    server.advance(61).await;
+    let asked = request(CLIENT, CALLBACK);
+    assert_eq!(server.get(&asked).await.status, StatusCode::BAD_REQUEST);
+    register(&server, CLIENT, |client| {
+        client.registration.document_withdrawn = None;
+    })
+    .await;
+    publish(&server, document(&json!({})));
+    server.advance(61).await;
+    assert_eq!(server.get(&asked).await.status, StatusCode::BAD_REQUEST);
+}

@@ -50,6 +50,9 @@ pub struct DynamicRegistration {
     /// Until when the document that the client is made of counts without being fetched again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_fresh_until: Option<UnixTime>,
+    /// When its server was seen to refuse that document: the client is disabled until the document is there again. Who is disabled without it stays so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_withdrawn: Option<UnixTime>,
 }
 
 impl fmt::Debug for DynamicRegistration {
