@@ -236,6 +236,12 @@ impl KeyRing {
         self.secrets.tenant_mac_key(tenant, "pairwise-subject")
     }
 
+    /// The key of the identifiers of a tenant's logout tokens.
+    #[must_use]
+    pub(crate) fn logout_token_key(&self, tenant: &Tenant) -> MacKey {
+        self.secrets.tenant_mac_key(tenant, "logout-token")
+    }
+
     /// Where what is encrypted to clients gets its randomness.
     pub(crate) fn random(&self) -> &Random {
         self.secrets.random()

@@ -3,11 +3,14 @@
 use super::browser::{Browser, Form, query};
 use super::flow::{redeem, text};
 use super::harness::{ISSUER, Key, Reply, Server, claims, escape};
+use countersign_base::SessionId;
 use countersign_control::deliveries::deliver_due;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, IdToken, SigningKey};
 use countersign_oauth::client::LogoutRules;
+use countersign_oauth::logout::BACKCHANNEL_LOGOUT;
 use countersign_oauth::subject_identifier::SubjectType;
+use countersign_store::DeliveryId;
 use countersign_store::tables::deliveries;
 use countersign_testkit::Said;
 use http::{Method, StatusCode};
@@ -324,6 +327,40 @@ async fn r59_a_pairwise_client_hears_of_its_own_subject_and_of_no_session() {
     let said = claims(body.strip_prefix("logout_token=").unwrap());
     assert_eq!(said["sub"], known["sub"]);
     assert_eq!(said.get("sid"), None, "it is the same for every client");
+}
+
+#[tokio::test]
+async fn lo_8_r59_the_jti_of_a_logout_token_cannot_be_computed_from_what_other_clients_know() {
+    let server = server().await;
+    let internet = &server.fabric.internet;
+    internet.host("portal.test", |_| Said::status(StatusCode::BAD_GATEWAY));
+    let (mut browser, tokens) = signed_in(&server).await;
+    let known = claims(&text(&tokens, "id_token"));
+    let session: SessionId = known["sid"].as_str().unwrap().parse().unwrap();
+    let page = browser.get(&server, "/logout").await;
+    browser.submit(&server, &Form::of(&page), "").await;
+    let tenant = "default".parse().unwrap();
+    let mut connection = server.fabric.fabric.store().read().await.unwrap();
+    let rows = deliveries::list(&mut connection, &tenant, None, 10)
+        .await
+        .unwrap();
+    drop(connection);
+    // Whoever is told `sid` computes the row's id; what the client hears is something else.
+    let computed = DeliveryId::of(
+        BACKCHANNEL_LOGOUT,
+        &[b"default", b"portal", &session.as_u64().to_be_bytes()],
+    );
+    assert_eq!(rows[0].id, computed, "the twin: a digest of known parts");
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    server.advance(10).await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    let heard = internet.wait_for(2).await;
+    let jti = |body: &[u8]| claims(std::str::from_utf8(body).unwrap())["jti"].clone();
+    let said = jti(&heard[0].body);
+    assert_eq!(said, jti(&heard[1].body), "a retry repeats it");
+    let said = said.as_str().unwrap();
+    assert_eq!(said.len(), 43);
+    assert!(!said.contains(&computed.to_string()));
 }
 
 #[tokio::test]
