@@ -183,6 +183,7 @@ catalogue! {
         RAISE = plain "UPDATE sessions SET handle = $3, record = $4 WHERE tenant = $1 AND session_id = $2 AND ended_at IS NULL";
         END = plain "UPDATE sessions SET ended_at = $3 WHERE tenant = $1 AND session_id = $2 AND ended_at IS NULL";
         END_OF_USER = plain "UPDATE sessions SET ended_at = $3 WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL";
+        ENDED_OF_USER = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND user_id = $2 AND ended_at = $3 AND session_id >= $4 ORDER BY session_id LIMIT $5";
         FIND = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
         FIND_BY_HANDLE = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND handle = $2";
         HOLD = share "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
@@ -226,7 +227,7 @@ catalogue! {
     grants: Tenant {
         FIND = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
         LOCK = lock "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND grant_id = $2";
-        OF_SESSION = plain "SELECT DISTINCT client FROM grants WHERE tenant = $1 AND user_id = $2 AND session_id = $3 ORDER BY client LIMIT $4";
+        OF_SESSION = plain "SELECT DISTINCT client FROM grants WHERE tenant = $1 AND user_id = $2 AND session_id = $3 AND client > $4 ORDER BY client LIMIT $5";
         OF_USER = plain "SELECT record, revoked_at FROM grants WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY grant_id LIMIT $4";
         OF_USER_AND_CLIENT = plain "SELECT grant_id FROM grants WHERE tenant = $1 AND user_id = $2 AND client = $3 AND revoked_at IS NULL AND expires_at > $4 ORDER BY grant_id";
         ADD_ALL = many
@@ -394,6 +395,13 @@ catalogue! {
         LIST = plain "SELECT delivery_id, kind, destination, state, attempts, due_at, reason FROM deliveries WHERE tenant = $1 AND delivery_id > $2 ORDER BY delivery_id LIMIT $3";
         SWEEP = sweep "DELETE FROM deliveries WHERE (tenant, delivery_id) IN (SELECT tenant, delivery_id FROM deliveries WHERE kept_until < $1 LIMIT $2)";
         WAITING = plain "SELECT COUNT(*) FROM (SELECT delivery_id FROM deliveries WHERE tenant = $1 AND destination = $2 AND state = 'waiting' LIMIT $3) AS waiting";
+    }
+
+    /// Ended sessions of which clients are still to be told.
+    logout_fanouts: Tenant {
+        NEXT = claim "SELECT tenant, fanout_id, record FROM logout_fanouts ORDER BY begun_at, tenant, fanout_id LIMIT 1";
+        PUT = plain "INSERT INTO logout_fanouts (tenant, fanout_id, record, begun_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, fanout_id) DO UPDATE SET record = excluded.record";
+        REMOVE = plain "DELETE FROM logout_fanouts WHERE tenant = $1 AND fanout_id = $2";
     }
 
     /// Keys of people, under which what is personal about them is sealed.

@@ -26,6 +26,7 @@ pub use deliver::{Lease, Settlement};
 pub use details::{DetailError, Details, Keks};
 pub use engine::{Connection, StoreOptions, StoreUrl, Transaction};
 pub use error::{Constraint, StoreError};
+pub use logout::Told;
 pub use record::{
     About, Durability, Ending, RecordError, Recordable, Recorded, Recorder, commitment,
 };

@@ -17,6 +17,7 @@ pub mod grant_assertions;
 pub mod grants;
 pub mod identity_providers;
 pub mod keks;
+pub(crate) mod logout_fanouts;
 pub mod one_time;
 pub mod refresh_families;
 pub mod revocations;

@@ -284,10 +284,10 @@ async fn end_user(
     user: UserId,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    // Before the sessions end: whoever is told is found by those that live.
-    logout::of_user(tx, tenant, user, now).await?;
     revocations::add(tx, tenant, &Revoked::User(user), now).await?;
     sessions::end_of_user(tx, tenant, user, now).await?;
+    // Whoever is told is found by the sessions that have just ended.
+    logout::of_user(tx, tenant, user, now).await?;
     loop {
         let live = grants::of_user(tx, tenant, user, PAGE_MAX, now).await?;
         if live.is_empty() {

@@ -24,6 +24,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("event_details", "ADD_ALL"),
     ("deliveries", "DUE"),
     ("deliveries", "SWEEP"),
+    ("logout_fanouts", "NEXT"),
     ("event_details", "SWEEP"),
     ("known_browsers", "SWEEP"),
     ("throttle", "SWEEP"),

@@ -65,6 +65,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "used_proofs",
         sql: include_str!("../../migrations/sqlite/0012_used_proofs.sql"),
     },
+    Migration {
+        version: 13,
+        name: "logout_fanouts",
+        sql: include_str!("../../migrations/sqlite/0013_logout_fanouts.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -113,6 +118,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 12,
         name: "used_proofs",
         sql: include_str!("../../migrations/postgres/0012_used_proofs.sql"),
+    },
+    Migration {
+        version: 13,
+        name: "logout_fanouts",
+        sql: include_str!("../../migrations/postgres/0013_logout_fanouts.sql"),
     },
 ];
 

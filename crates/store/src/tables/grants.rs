@@ -156,6 +156,7 @@ pub async fn clients_of_session(
     tenant: &Tenant,
     user: UserId,
     session: SessionId,
+    after: Option<&ClientId>,
     limit: u16,
 ) -> Result<Vec<ClientId>, StoreError> {
     let rows = connection
@@ -165,6 +166,7 @@ pub async fn clients_of_session(
                 tenant.as_str(),
                 user.as_bytes(),
                 session.as_u64().cast_signed(),
+                after.map_or("", ClientId::as_str),
                 page(limit)
             ],
         )

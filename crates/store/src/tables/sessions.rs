@@ -88,6 +88,30 @@ pub(crate) async fn end_of_user(
     .map(drop)
 }
 
+/// Sessions of a person that ended at this instant, in the order of their stored ids, from `from` on.
+pub(crate) async fn ended_of_user(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    ended: UnixTime,
+    from: i64,
+    limit: u16,
+) -> Result<Vec<Session>, StoreError> {
+    let rows = tx
+        .fetch_all(
+            &sql::ENDED_OF_USER,
+            args![
+                tenant.as_str(),
+                user.as_bytes(),
+                ended.0,
+                from,
+                page(limit)
+            ],
+        )
+        .await?;
+    rows.iter().map(record).collect()
+}
+
 /// The session of this id.
 pub async fn find(
     connection: &mut Connection,

@@ -112,7 +112,7 @@ async fn end(
     for row in rows {
         let id: i64 = row.get(0)?;
         let session = SessionId::from_u64(id.cast_unsigned());
-        crate::logout::of_session(tx, tenant, session, now).await?;
+        crate::logout::of_session_later(tx, tenant, session, now).await?;
         sessions::end(tx, tenant, session, now).await?;
         revocations::add(tx, tenant, &revocations::Revoked::Session(session), now).await?;
         tx.execute(&sql::REMOVE, args![tenant.as_str(), id]).await?;

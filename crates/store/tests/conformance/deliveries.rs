@@ -253,7 +253,10 @@ async fn lo_7_the_end_of_a_session_tells_the_clients_that_want_to_hear(fixture: 
     );
     end(SESSION).await;
     let revoke = vec![Write::Revoke(Revoked::User(USER))];
-    store.change(&tenant(), revoke, event(), NOW).await.unwrap();
+    store
+        .change(&tenant(), revoke, event(), later(1))
+        .await
+        .unwrap();
     assert_eq!(listed(store).await.len(), 1, "a session ends once");
 }
 

@@ -16,6 +16,7 @@ mod decoupled;
 mod deliveries;
 mod fixture;
 mod grant_assertions;
+mod logouts;
 mod nodes;
 mod one_time;
 mod refresh;
