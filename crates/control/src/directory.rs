@@ -112,9 +112,7 @@ impl Directory {
             return Ok(kept.record.clone());
         }
         let mut connection = self.store.read().await?;
-        let record = clients::find(&mut connection, tenant, client)
-            .await?
-            .map(Arc::new);
+        let record = clients::find_known(&mut connection, tenant, client).await?;
         drop(connection);
         let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS_MAX {

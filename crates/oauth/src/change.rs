@@ -4,6 +4,7 @@ use crate::exchange::ExchangeRecord;
 use crate::grant::{GrantRecord, RevocationReason};
 use crate::refresh::RefreshFamily;
 use countersign_base::{GrantId, UnixTime};
+use std::sync::Arc;
 
 /// One change of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum Taken<T> {
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
     /// The client that asks.
-    pub client: Option<crate::client::ClientRecord>,
+    pub client: Option<Arc<crate::client::ClientRecord>>,
     /// The person whose grant it is, with the roles of their groups.
     pub user: Option<crate::user::ResolvedUser>,
     /// The grant.
@@ -50,7 +51,7 @@ pub struct Standing {
     /// The session.
     pub session: Option<crate::session::Session>,
     /// The client whose own token is exchanged, as it is registered now.
-    pub subject: Option<crate::client::ClientRecord>,
+    pub subject: Option<Arc<crate::client::ClientRecord>>,
     /// Whether the grant of that token was revoked.
     pub client_grant: ClientGrant,
 }

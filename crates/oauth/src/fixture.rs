@@ -23,6 +23,7 @@ use countersign_crypto::jose::JwkThumbprint;
 use countersign_crypto::mac::MacKey;
 use http::HeaderMap;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
 pub(crate) const ORDERS: &str = "https://orders.example";
@@ -268,13 +269,18 @@ pub(crate) fn family(binding: Binding) -> RefreshFamily {
 
 pub(crate) fn standing(client: &ClientRecord) -> Standing {
     Standing {
-        client: Some(client.clone()),
+        client: Some(Arc::new(client.clone())),
         user: Some(alice()),
         grant: Some(grant()),
         session: Some(session()),
         subject: None,
         client_grant: ClientGrant::Ended,
     }
+}
+
+/// The client of a standing, to be changed.
+pub(crate) fn registered(client: &mut Option<Arc<ClientRecord>>) -> &mut ClientRecord {
+    Arc::make_mut(client.as_mut().unwrap())
 }
 
 pub(crate) const fn fresh() -> Fresh {

@@ -174,7 +174,10 @@ fn registered<'a>(
     requester: &Requester<'_>,
     grant: GrantType,
 ) -> Result<&'a ClientRecord, OAuthError> {
-    let client = standing.client.as_ref().ok_or(OAuthError::ClientDisabled)?;
+    let client = standing
+        .client
+        .as_deref()
+        .ok_or(OAuthError::ClientDisabled)?;
     if !client.enabled
         || &client.id != requester.client.id()
         || client.tenant != requester.tenant.name

@@ -7,6 +7,7 @@ mod connection;
 mod group;
 mod migrate;
 mod open;
+mod sqlite;
 mod transact;
 mod unit;
 
@@ -16,5 +17,6 @@ pub(crate) use group::GroupCommit;
 pub(crate) use migrate::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE, migrate};
 pub use open::{StoreOptions, StoreUrl};
 pub(crate) use open::{open_postgres, open_sqlite};
+pub(crate) use sqlite::Readers;
 pub(crate) use transact::run_postgres;
 pub(crate) use unit::{Once, Unit};

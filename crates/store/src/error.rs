@@ -2,6 +2,7 @@
 //!
 //! A refusal (a spent code, a replayed assertion) is not an error: it is a result that the caller's `judge` decides on.
 
+use crate::audit::AuditUnavailable;
 use std::path::PathBuf;
 
 /// Why the store could not do what was asked. Nothing of the unit that failed is in the database.
@@ -12,10 +13,10 @@ pub enum StoreError {
     Closed,
     /// Another transaction held what this one needed for too long, or the database chose this one as the victim of a deadlock.
     #[error("the database is contended; nothing was changed, try again")]
-    Contended(#[source] sqlx::Error),
+    Contended(#[source] DatabaseError),
     /// A rule of the schema refused the change: a duplicate, or a reference to what does not exist.
     #[error("the change contradicts what is stored ({0})")]
-    Conflict(Constraint, #[source] sqlx::Error),
+    Conflict(Constraint, #[source] DatabaseError),
     /// A stored value does not have the form that this version of the program writes.
     #[error("stored data of table `{table}` is not readable: {reason}")]
     Corrupt {
@@ -26,13 +27,19 @@ pub enum StoreError {
     },
     /// The database failed.
     #[error("the database failed")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] DatabaseError),
     /// The transaction that this unit shared with others could not be committed.
     #[error("the commit failed; nothing of it was kept: {0}")]
     NotCommitted(String),
     /// More work is waiting than the queue may hold.
     #[error("the store is overloaded: {0} units of work are waiting already")]
     Overloaded(usize),
+    /// Every connection that reads was in use for too long.
+    #[error("the database is busy: no connection became free in time")]
+    NoReader,
+    /// The audit log did not take the record of what was decided, so that it does not happen.
+    #[error("the decision could not be recorded")]
+    Unrecorded(#[from] AuditUnavailable),
     /// The code of a unit panicked; its changes were rolled back.
     #[error("a unit of work panicked; its changes were rolled back")]
     Panicked,
@@ -61,7 +68,7 @@ pub enum StoreError {
         at: String,
         /// What the database answered.
         #[source]
-        source: sqlx::Error,
+        source: DatabaseError,
     },
     /// The directory of the database could not be made.
     #[error("cannot prepare the directory `{}`", path.display())]
@@ -75,9 +82,23 @@ pub enum StoreError {
     /// A row is no longer what the change builds on; somebody else was first.
     #[error("table `{0}` changed meanwhile; nothing was changed, look again")]
     Superseded(&'static str),
+    /// The thread of the database could not be started.
+    #[error("the thread of the database cannot be started")]
+    Thread(#[source] std::io::Error),
     /// The address of a store is none.
     #[error("`{0}` is no address of a store: expected `sqlite:PATH` or `postgres://...`")]
     Address(String),
+}
+
+/// What a database said.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// PostgreSQL, or the way to it.
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
 }
 
 /// Which kind of rule refused a change.
@@ -124,9 +145,9 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::error::ErrorKind;
         let sqlx::Error::Database(database) = &error else {
             return if matches!(error, sqlx::Error::PoolTimedOut) {
-                Self::Contended(error)
+                Self::Contended(error.into())
             } else {
-                Self::Database(error)
+                Self::Database(error.into())
             };
         };
         let kind = match database.kind() {
@@ -141,9 +162,26 @@ impl From<sqlx::Error> for StoreError {
             .code()
             .is_some_and(|code| TRANSIENT.contains(&code.as_ref()));
         match kind {
-            Some(kind) => Self::Conflict(kind, error),
-            None if transient => Self::Contended(error),
-            None => Self::Database(error),
+            Some(kind) => Self::Conflict(kind, error.into()),
+            None if transient => Self::Contended(error.into()),
+            None => Self::Database(error.into()),
         }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ffi;
+        let kind = match error.sqlite_error().map(|sqlite| sqlite.extended_code) {
+            Some(ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => {
+                Constraint::Unique
+            }
+            Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Constraint::Reference,
+            Some(ffi::SQLITE_CONSTRAINT_CHECK | ffi::SQLITE_CONSTRAINT_NOTNULL) => {
+                Constraint::Check
+            }
+            _ => return Self::Database(error.into()),
+        };
+        Self::Conflict(kind, error.into())
     }
 }

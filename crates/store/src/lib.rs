@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod logout;
 mod outbox;
+mod parsed;
 mod record;
 mod replay;
 mod revise;

@@ -4,6 +4,7 @@
 //! decides is visible, or answered, before the commit. Of any number of requests that present the same one-time value, one finds it
 //! fresh. What a transaction takes it spends, whatever the judge says: a code that was presented wrongly is not presented again.
 
+use crate::audit::AuditLog;
 use crate::engine::Unit;
 use crate::record::Recorded;
 use crate::tables::assertions::{self, Assertion};
@@ -28,6 +29,7 @@ use countersign_oauth::{
     Change, ClientGrant, ClientRecord, CodeRecord, FamilyId, RefreshFamily, Standing, Taken,
 };
 use futures_util::future::BoxFuture;
+use std::sync::Arc;
 
 /// What a judge decided.
 pub enum Judged<P, E> {
@@ -195,6 +197,67 @@ impl Store {
         let settled = self.run(unit).await?;
         self.outbox_changed();
         Ok(settled)
+    }
+
+    /// The token endpoint for a client that presents nothing and has spent nothing: there is no state that a transaction would have to hold together with the
+    /// event. The client is judged by its record as it is committed now, and the event goes to `log` at once.
+    ///
+    /// What the judge writes all the same, the row of a token without content, is committed with its event as by [`Store::issue`]: should the client be disabled
+    /// meanwhile, its token is older than that and dead.
+    ///
+    /// # Errors
+    /// [`StoreError`] when nothing was recorded.
+    pub async fn issue_to_client<P, E, J>(
+        &self,
+        client: AuthenticatedClient,
+        log: &AuditLog,
+        now: UnixTime,
+        judge: J,
+    ) -> Result<Settled<P, E>, StoreError>
+    where
+        P: Send + 'static,
+        E: Send + 'static,
+        J: FnOnce(AuthenticatedClient, Loaded) -> Judged<P, E> + Send + 'static,
+    {
+        let tenant = client.tenant().clone();
+        let mut connection = self.read().await?;
+        let record = clients::find_known(&mut connection, &tenant, client.id()).await?;
+        drop(connection);
+        let loaded = Loaded {
+            taken: Loot::Nothing,
+            standing: Standing {
+                client: record,
+                ..Standing::default()
+            },
+        };
+        match judge(client, loaded) {
+            Judged::Commit {
+                permit,
+                writes,
+                event,
+            } if writes.is_empty() => {
+                let receipt = log.append_durable(event).await?;
+                Ok(Settled::Permitted(Recorded::new(permit, receipt)))
+            }
+            Judged::CommitRefusal {
+                error,
+                writes,
+                event,
+            } if writes.is_empty() => {
+                let receipt = log.append_durable(event).await?;
+                Ok(Settled::Refused(Recorded::new(error, receipt)))
+            }
+            Judged::Refuse { error } => Ok(Settled::RefusedUnrecorded(error)),
+            judged @ (Judged::Commit { .. } | Judged::CommitRefusal { .. }) => {
+                let settled = self
+                    .write(move |tx| {
+                        Box::pin(async move { settle(tx, &tenant, judged, now).await })
+                    })
+                    .await?;
+                self.outbox_changed();
+                Ok(settled)
+            }
+        }
     }
 
     /// Takes a one-time value of kind `K`, lets `judge` decide, and commits its writes with the event in the outbox.
@@ -493,7 +556,7 @@ impl Request {
     async fn client_grant(
         &self,
         tx: &mut Transaction,
-    ) -> Result<(Option<ClientRecord>, ClientGrant), StoreError> {
+    ) -> Result<(Option<Arc<ClientRecord>>, ClientGrant), StoreError> {
         let Presented::ClientGrant { grant, subject } = &self.presented else {
             return Ok((None, ClientGrant::Ended));
         };

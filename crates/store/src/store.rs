@@ -1,16 +1,18 @@
 //! The handle on the database: opening, reading, and sending units of work.
 
 use crate::StoreError;
+use crate::catalogue::Statement;
 use crate::engine::{
-    Connection, GroupCommit, Once, StoreOptions, StoreUrl, Transaction, Unit, open_postgres,
-    open_sqlite, run_postgres,
+    Connection, GroupCommit, Once, Readers, StoreOptions, StoreUrl, Transaction, Unit,
+    open_postgres, open_sqlite, run_postgres,
 };
+use crate::parsed::ParsedClients;
 use crate::tables::audit_outbox::{self, Waiting};
 use crate::write::{Write, apply, record_event};
 use countersign_audit::Record;
 use countersign_base::{EventId, Tenant, UnixTime};
 use futures_util::future::BoxFuture;
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Executor as _, PgPool, SqlSafeStr as _};
 use std::fmt;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -28,6 +30,7 @@ pub struct Store {
 struct Shared {
     engine: Engine,
     outbox_changed: Notify,
+    parsed_clients: Arc<ParsedClients>,
 }
 
 enum Engine {
@@ -40,7 +43,7 @@ enum Engine {
     },
     Sqlite {
         writer: GroupCommit,
-        readers: SqlitePool,
+        readers: Readers,
     },
 }
 
@@ -52,6 +55,7 @@ impl Store {
     /// # Errors
     /// When it cannot be reached, or its schema is newer than this program ([`StoreError::NewerSchema`]).
     pub async fn open(options: &StoreOptions, now: UnixTime) -> Result<Self, StoreError> {
+        let parsed_clients = Arc::<ParsedClients>::default();
         let engine = match &options.url {
             StoreUrl::Postgres(url) => {
                 let pool = open_postgres(url, options.schema.as_deref(), now).await?;
@@ -63,7 +67,7 @@ impl Store {
                 }
             }
             StoreUrl::Sqlite(path) => {
-                let (writer, readers) = open_sqlite(path, now).await?;
+                let (writer, readers) = open_sqlite(path, now, Arc::clone(&parsed_clients)).await?;
                 Engine::Sqlite { writer, readers }
             }
         };
@@ -71,6 +75,7 @@ impl Store {
             shared: Arc::new(Shared {
                 engine,
                 outbox_changed: Notify::new(),
+                parsed_clients,
             }),
         })
     }
@@ -80,12 +85,15 @@ impl Store {
     /// # Errors
     /// When none becomes free in time.
     pub async fn read(&self) -> Result<Connection, StoreError> {
-        match &self.shared.engine {
-            Engine::Postgres { pool, .. } => Ok(Connection::postgres_reader(pool.acquire().await?)),
-            Engine::Sqlite { readers, .. } => {
-                Ok(Connection::sqlite_reader(readers.acquire().await?))
+        let parsed = Arc::clone(&self.shared.parsed_clients);
+        Ok(match &self.shared.engine {
+            Engine::Postgres { pool, .. } => {
+                Connection::postgres_reader(pool.acquire().await?, parsed)
             }
-        }
+            Engine::Sqlite { readers, .. } => {
+                Connection::sqlite_reader(readers.acquire().await?, parsed)
+            }
+        })
     }
 
     /// Runs `work` as one unit: all of it is durable when this returns, or nothing of it happened.
@@ -140,8 +148,9 @@ impl Store {
                     return Box::pin(async { Err(StoreError::Overloaded(POSTGRES_UNITS_MAX)) });
                 };
                 let pool = pool.clone();
+                let parsed = Arc::clone(&self.shared.parsed_clients);
                 let task = runtime.spawn(async move {
-                    let result = run_postgres(&pool, unit).await;
+                    let result = run_postgres(&pool, &parsed, unit).await;
                     drop(permit);
                     result
                 });
@@ -162,8 +171,9 @@ impl Store {
                 let mut held = match lease.take() {
                     Some(held) => held,
                     None => {
+                        let parsed = Arc::clone(&self.shared.parsed_clients);
                         let mut session =
-                            Connection::postgres_owned(pool.acquire().await?.detach());
+                            Connection::postgres_owned(pool.acquire().await?.detach(), parsed);
                         if !audit_outbox::lease(&mut session).await? {
                             return Ok(Vec::new());
                         }
@@ -212,12 +222,20 @@ impl Store {
         }
     }
 
-    /// The pools, for the test that prepares every statement.
+    /// Asks the database to make `statement` ready and runs nothing: for the test that every statement of the catalogue is one.
     #[doc(hidden)]
-    pub fn pools(&self) -> (Option<SqlitePool>, Option<PgPool>) {
+    pub async fn prepare(&self, statement: &'static Statement) -> Result<(), StoreError> {
         match &self.shared.engine {
-            Engine::Postgres { pool, .. } => (None, Some(pool.clone())),
-            Engine::Sqlite { readers, .. } => (Some(readers.clone()), None),
+            Engine::Postgres { pool, .. } => {
+                let text = statement.postgres.into_sql_str();
+                let mut connection = pool.acquire().await?;
+                (*connection).prepare(text).await?;
+                Ok(())
+            }
+            Engine::Sqlite { readers, .. } => {
+                let mut reader = readers.acquire().await?;
+                Ok(reader.connection()?.prepare(statement.sqlite)?)
+            }
         }
     }
 }

@@ -44,7 +44,10 @@ fn encode<R: Serialize>(table: &'static str, record: &R) -> Result<String, Store
     serde_json::to_string(record).map_err(|error| StoreError::corrupt(table, error))
 }
 
-fn decode<R: DeserializeOwned>(table: &'static str, text: &str) -> Result<R, StoreError> {
+pub(crate) fn decode<R: DeserializeOwned>(
+    table: &'static str,
+    text: &str,
+) -> Result<R, StoreError> {
     // The position is enough to find the fault; serde's own message could repeat a stored value.
     serde_json::from_str(text).map_err(|error| {
         StoreError::corrupt(

@@ -17,7 +17,7 @@ use countersign_authn::access_token::AuthorizationDetails;
 use countersign_authn::assertion::GrantAssertion;
 use countersign_authn::client::AuthenticatedClient;
 use countersign_base::{ClientId, UnixTime};
-use countersign_control::{TokenSet, mint, opaque};
+use countersign_control::{Fabric, TokenSet, mint, opaque};
 use countersign_oauth::token::TokenType;
 use countersign_oauth::{
     Binding, Change, Fresh, Issuance, OAuthError, Redeemed, RefreshHandle, Refused, Requester,
@@ -25,7 +25,8 @@ use countersign_oauth::{
 };
 use countersign_policy::{Permitted, PolicySet, decide};
 use countersign_store::{
-    AuthReqId, AuthorizationCode, DeviceCode, Judged, Loaded, Loot, Presented, Recorder, Settled,
+    AssertionReplayed, AuthReqId, AuthorizationCode, DeviceCode, Judged, Loaded, Loot, Presented,
+    Recorder, Settled, StoreError,
 };
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -85,12 +86,7 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
         fresh: Fresh::draw(fabric.random()),
         now,
     };
-    let settled = fabric
-        .store()
-        .issue(unspent, presented, now, move |client, loaded| {
-            judge.judge(&client, loaded)
-        })
-        .await?;
+    let settled = settle(fabric, unspent, presented, judge).await?;
     match settled {
         Err(_replayed) => replayed(&identity, &call, who),
         Ok(Settled::Permitted(permit)) => {
@@ -111,6 +107,29 @@ pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Res
             refuse(&identity, &call, who, grant_type, error.into())
         }
     }
+}
+
+/// Judges: in a transaction where something is taken or spent, without one where there is nothing to hold together.
+async fn settle(
+    fabric: &Fabric,
+    unspent: Unspent<AuthenticatedClient>,
+    presented: Presented,
+    judge: Judge,
+) -> Result<Result<Settled<Permitted<Issuance>, OAuthError>, AssertionReplayed>, StoreError> {
+    let (store, now) = (fabric.store(), judge.now);
+    let judge = move |client: AuthenticatedClient, loaded| judge.judge(&client, loaded);
+    let unspent = if let Presented::Nothing = presented {
+        match unspent.without_entries() {
+            Ok(client) => {
+                let log = fabric.recorder().log();
+                return store.issue_to_client(client, log, now, judge).await.map(Ok);
+            }
+            Err(unspent) => unspent,
+        }
+    } else {
+        unspent
+    };
+    store.issue(unspent, presented, now, judge).await
 }
 
 /// The client's assertion came a second time.

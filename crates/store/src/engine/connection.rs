@@ -1,26 +1,29 @@
 //! One connection to either engine, the values that go in and the rows that come out.
 
+use super::sqlite::{Column, Reader, SqliteConnection, SqliteRow};
 use crate::StoreError;
 use crate::catalogue::Statement;
+use crate::parsed::ParsedClients;
 use crate::tables::audit_outbox::{self, Added};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection, Type};
+use sqlx::{Decode, PgConnection, Postgres, Row as _, Type};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// A connection that can read. Table functions that only read take one; those that write take a [`Transaction`].
 pub struct Connection {
     link: Link,
     /// Set by the first failed statement: SQLite may have rolled the whole transaction back by itself, so nothing more may run on it.
     failed: bool,
+    parsed_clients: Arc<ParsedClients>,
 }
 
 enum Link {
     PostgresOwned(PgConnection),
     PostgresPooled(PoolConnection<Postgres>),
     PostgresTransaction(sqlx::Transaction<'static, Postgres>),
-    SqlitePooled(PoolConnection<Sqlite>),
+    SqliteReader(Reader),
     SqliteWriter(SqliteConnection),
 }
 
@@ -32,8 +35,8 @@ pub struct Transaction {
     savepoint: Savepoint,
 }
 
-/// Whether the changes of the current unit can be undone alone. On SQLite only a unit that changes something gets a savepoint: each costs a message to
-/// the database's thread. On PostgreSQL a unit has its whole transaction.
+/// Whether the changes of the current unit can be undone alone. On SQLite only a unit that changes something gets a savepoint. On PostgreSQL a unit has its
+/// whole transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Savepoint {
     /// The open one is the current unit's, or none is needed.
@@ -107,20 +110,16 @@ impl Row {
     /// The value of the column at `index`.
     pub(crate) fn get<T>(&self, index: usize) -> Result<T, StoreError>
     where
-        T: for<'r> Decode<'r, Postgres>
-            + Type<Postgres>
-            + for<'r> Decode<'r, Sqlite>
-            + Type<Sqlite>,
+        T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Column,
     {
         match self {
-            Self::Postgres(row) => row.try_get(index),
-            Self::Sqlite(row) => row.try_get(index),
+            Self::Postgres(row) => row.try_get(index).map_err(StoreError::from),
+            Self::Sqlite(row) => row.get(index),
         }
-        .map_err(StoreError::from)
     }
 }
 
-/// Binds the values to the statement in the dialect of the engine.
+/// Binds the values to the statement for PostgreSQL.
 macro_rules! query {
     ($sql:expr, $values:expr) => {{
         let mut query = sqlx::query($sql);
@@ -138,55 +137,66 @@ macro_rules! query {
     }};
 }
 
-/// Runs `method` of the bound query on whichever engine this is, and maps what comes out.
+/// Runs `method` of the statement on whichever engine this is, and maps what comes out.
 macro_rules! run {
     ($link:expr, $statement:expr, $values:expr, $method:ident, $sqlite:expr, $postgres:expr) => {
         match $link {
             Link::PostgresOwned(link) => query!($statement.postgres, $values)
                 .$method(link)
                 .await
-                .map($postgres),
+                .map($postgres)
+                .map_err(StoreError::from),
             Link::PostgresPooled(link) => query!($statement.postgres, $values)
                 .$method(&mut **link)
                 .await
-                .map($postgres),
+                .map($postgres)
+                .map_err(StoreError::from),
             Link::PostgresTransaction(link) => query!($statement.postgres, $values)
                 .$method(&mut **link)
                 .await
-                .map($postgres),
-            Link::SqlitePooled(link) => query!($statement.sqlite, $values)
-                .$method(&mut **link)
-                .await
-                .map($sqlite),
-            Link::SqliteWriter(link) => query!($statement.sqlite, $values)
-                .$method(link)
-                .await
-                .map($sqlite),
+                .map($postgres)
+                .map_err(StoreError::from),
+            Link::SqliteReader(link) => link.connection().and_then(|link| {
+                link.$method($statement.sqlite, &$values)
+                    .map($sqlite)
+                    .map_err(StoreError::from)
+            }),
+            Link::SqliteWriter(link) => link
+                .$method($statement.sqlite, &$values)
+                .map($sqlite)
+                .map_err(StoreError::from),
         }
     };
 }
 
 impl Connection {
-    pub(crate) const fn sqlite_reader(link: PoolConnection<Sqlite>) -> Self {
-        Self {
-            link: Link::SqlitePooled(link),
-            failed: false,
-        }
+    pub(crate) const fn sqlite_reader(link: Reader, parsed: Arc<ParsedClients>) -> Self {
+        Self::of(Link::SqliteReader(link), parsed)
     }
 
     /// A connection of its own: what its session holds ends with it.
-    pub(crate) const fn postgres_owned(link: PgConnection) -> Self {
+    pub(crate) const fn postgres_owned(link: PgConnection, parsed: Arc<ParsedClients>) -> Self {
+        Self::of(Link::PostgresOwned(link), parsed)
+    }
+
+    pub(crate) const fn postgres_reader(
+        link: PoolConnection<Postgres>,
+        parsed: Arc<ParsedClients>,
+    ) -> Self {
+        Self::of(Link::PostgresPooled(link), parsed)
+    }
+
+    const fn of(link: Link, parsed_clients: Arc<ParsedClients>) -> Self {
         Self {
-            link: Link::PostgresOwned(link),
+            link,
             failed: false,
+            parsed_clients,
         }
     }
 
-    pub(crate) const fn postgres_reader(link: PoolConnection<Postgres>) -> Self {
-        Self {
-            link: Link::PostgresPooled(link),
-            failed: false,
-        }
+    /// What client records were parsed before, on any connection of the store.
+    pub(crate) fn parsed_clients(&self) -> &ParsedClients {
+        &self.parsed_clients
     }
 
     /// The row that the statement finds, if it finds one.
@@ -234,27 +244,21 @@ impl Connection {
         Ok(())
     }
 
-    fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        result.map_err(|error| {
-            self.failed = true;
-            StoreError::from(error)
-        })
+    fn noted<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.inspect_err(|_| self.failed = true)
     }
 }
 
 impl Transaction {
-    pub(crate) const fn sqlite(link: SqliteConnection) -> Self {
-        Self::of(Connection {
-            link: Link::SqliteWriter(link),
-            failed: false,
-        })
+    pub(crate) const fn sqlite(link: SqliteConnection, parsed: Arc<ParsedClients>) -> Self {
+        Self::of(Connection::of(Link::SqliteWriter(link), parsed))
     }
 
-    pub(crate) const fn postgres(link: sqlx::Transaction<'static, Postgres>) -> Self {
-        Self::of(Connection {
-            link: Link::PostgresTransaction(link),
-            failed: false,
-        })
+    pub(crate) const fn postgres(
+        link: sqlx::Transaction<'static, Postgres>,
+        parsed: Arc<ParsedClients>,
+    ) -> Self {
+        Self::of(Connection::of(Link::PostgresTransaction(link), parsed))
     }
 
     const fn of(connection: Connection) -> Self {
@@ -300,7 +304,7 @@ impl Transaction {
     }
 
     /// Begins a savepoint for the current unit, and with that ends the one before for good. Fails if SQLite has rolled the transaction back by itself.
-    pub(crate) async fn begin_savepoint(&mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn begin_savepoint(&mut self) -> Result<(), StoreError> {
         self.control("RELEASE unit; SAVEPOINT unit").await?;
         self.savepoint = Savepoint::Own;
         Ok(())
@@ -322,24 +326,26 @@ impl Transaction {
             statement,
             values,
             execute,
-            |done: sqlx::sqlite::SqliteQueryResult| done.rows_affected(),
+            |changed: u64| changed,
             |done: sqlx::postgres::PgQueryResult| done.rows_affected()
         );
         self.connection.noted(changed)
     }
 
-    /// Runs a command that is about the transaction itself (savepoints); works after a failed statement too.
-    pub(crate) async fn control(&mut self, command: &'static str) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(command);
+    /// Runs commands that are about the transaction itself (savepoints), divided by `; `; works after a failed statement too.
+    pub(crate) async fn control(&mut self, commands: &'static str) -> Result<(), StoreError> {
         match &mut self.connection.link {
-            Link::SqliteWriter(link) => query.execute(link).await.map(drop),
-            Link::SqlitePooled(link) => query.execute(&mut **link).await.map(drop),
+            Link::SqliteWriter(link) => link.control(commands)?,
+            Link::SqliteReader(link) => link.connection()?.control(commands)?,
             Link::PostgresTransaction(link) => {
-                sqlx::query(command).execute(&mut **link).await.map(drop)
+                sqlx::query(commands).execute(&mut **link).await.map(drop)?;
             }
-            Link::PostgresOwned(link) => sqlx::query(command).execute(link).await.map(drop),
-            Link::PostgresPooled(link) => sqlx::query(command).execute(&mut **link).await.map(drop),
+            Link::PostgresOwned(link) => sqlx::query(commands).execute(link).await.map(drop)?,
+            Link::PostgresPooled(link) => {
+                sqlx::query(commands).execute(&mut **link).await.map(drop)?;
+            }
         }
+        Ok(())
     }
 
     /// Whether a statement of the current unit failed, whatever the unit made of it.
@@ -358,19 +364,19 @@ impl Transaction {
             Link::PostgresTransaction(link) => link.commit().await,
             Link::PostgresOwned(_)
             | Link::PostgresPooled(_)
-            | Link::SqlitePooled(_)
+            | Link::SqliteReader(_)
             | Link::SqliteWriter(_) => Ok(()),
         }
     }
 
     /// Closes the writer's connection to SQLite, which folds the write-ahead log into the database.
-    pub(crate) async fn close_sqlite(self) -> Result<(), sqlx::Error> {
+    pub(crate) fn close_sqlite(self) -> Result<(), StoreError> {
         match self.connection.link {
-            Link::SqliteWriter(link) => sqlx::Connection::close(link).await,
+            Link::SqliteWriter(link) => link.close().map_err(StoreError::from),
             Link::PostgresOwned(_)
             | Link::PostgresPooled(_)
             | Link::PostgresTransaction(_)
-            | Link::SqlitePooled(_) => Ok(()),
+            | Link::SqliteReader(_) => Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Group commit on SQLite: one task owns the only connection that writes.
+//! Group commit on SQLite: one thread owns the only connection that writes.
 //!
 //! It opens one transaction (`BEGIN IMMEDIATE`), runs every unit that is waiting, each that changes something in a savepoint of its own, writes the
 //! events that they left, commits once, and only then answers. A unit that fails is rolled back to its savepoint alone. If SQLite rolls the transaction
@@ -8,6 +8,7 @@ use super::Transaction;
 use super::connection::Savepoint;
 use super::unit::{Queued, Ran, Unit, Waiting};
 use crate::StoreError;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Units that may wait; one more is refused.
@@ -20,18 +21,25 @@ enum Message {
     Unit(Box<dyn Queued>),
 }
 
-/// The way to the writer task.
+/// The way to the writer.
 #[derive(Clone)]
 pub(crate) struct GroupCommit {
     queue: mpsc::Sender<Message>,
 }
 
 impl GroupCommit {
-    /// Starts the writer on the current runtime. It ends when it is closed or the last handle is gone.
-    pub(crate) fn start(tx: Transaction) -> Self {
+    /// Starts the writer on a thread of its own: it waits for the disk. It ends when it is closed or the last handle is gone.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(crate) fn start(tx: Transaction) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(Writer { tx, waiting }.work());
-        Self { queue }
+        let runtime = Handle::current();
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || runtime.block_on(Writer { tx, waiting }.work()))
+            .map_err(StoreError::Thread)?;
+        Ok(Self { queue })
     }
 
     /// Sends the unit, at once, and waits until it is durable. Dropping the returned future does not undo the unit.
@@ -84,7 +92,7 @@ impl Writer {
             }
         }
         self.waiting.close();
-        if let Err(error) = self.tx.close_sqlite().await {
+        if let Err(error) = self.tx.close_sqlite() {
             tracing::warn!(%error, "closing the database failed; its write-ahead log is folded in at the next start");
         }
         if let Some(done) = closing {
@@ -129,9 +137,7 @@ impl Writer {
 
     /// Runs one unit. The savepoint that was opened with the transaction is the first one's; every other opens its own before it changes something. An error
     /// here means that the transaction itself is gone.
-    ///
-    /// Statements that follow each other go to the database in one message: each costs a change of threads.
-    async fn member(&mut self, member: &mut dyn Queued, before: usize) -> Result<(), sqlx::Error> {
+    async fn member(&mut self, member: &mut dyn Queued, before: usize) -> Result<(), StoreError> {
         self.tx.set_savepoint(if before == 0 {
             Savepoint::Own
         } else {

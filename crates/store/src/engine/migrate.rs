@@ -3,9 +3,11 @@
 //! The table `schema_version` remembers what was applied, with a checksum. A database that is newer than the program, or whose
 //! applied migrations differ from the program's, is refused and left untouched. There is no way down: a backup is.
 
+use super::args;
+use super::sqlite::SqliteConnection;
 use crate::StoreError;
 use countersign_base::UnixTime;
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use sqlx::{Connection as _, PgConnection};
 
 /// One step of the schema, in the dialect of one engine.
 #[derive(Debug, Clone, Copy)]
@@ -158,27 +160,53 @@ pub(crate) async fn migrate(
             }
             tx.commit().await?;
         }
-        Migrating::Sqlite(connection) => loop {
-            let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-            sqlx::query(CREATE).execute(&mut *tx).await?;
-            let applied: Vec<(i64, String)> = sqlx::query_as(APPLIED).fetch_all(&mut *tx).await?;
-            let Some(migration) = pending(migrations, &applied)?.first() else {
-                tx.commit().await?;
-                break;
-            };
-            sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
-            let (version, name, checksum) = noted(migration);
-            sqlx::query(NOTE)
-                .bind(version)
-                .bind(name)
-                .bind(checksum)
-                .bind(now.0)
-                .execute(&mut *tx)
-                .await?;
-            tx.commit().await?;
-        },
+        Migrating::Sqlite(connection) => {
+            while let Step::Applied = sqlite_step(connection, migrations, now)? {}
+        }
     }
     Ok(())
+}
+
+/// Whether a migration was still to be applied.
+enum Step {
+    Applied,
+    Nothing,
+}
+
+/// Applies the next migration in a transaction of its own.
+fn sqlite_step(
+    connection: &mut SqliteConnection,
+    migrations: &[Migration],
+    now: UnixTime,
+) -> Result<Step, StoreError> {
+    connection.control("BEGIN IMMEDIATE")?;
+    let step = next_migration(connection, migrations, now);
+    // Of a migration that failed nothing stays; that SQLite may have rolled back by itself is just as well.
+    match &step {
+        Ok(_) => connection.control("COMMIT")?,
+        Err(_) => drop(connection.control("ROLLBACK")),
+    }
+    step
+}
+
+fn next_migration(
+    connection: &mut SqliteConnection,
+    migrations: &[Migration],
+    now: UnixTime,
+) -> Result<Step, StoreError> {
+    connection.execute_batch(CREATE)?;
+    let applied = connection
+        .fetch_all(APPLIED, &[])?
+        .iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect::<Result<Vec<(i64, String)>, StoreError>>()?;
+    let Some(migration) = pending(migrations, &applied)?.first() else {
+        return Ok(Step::Nothing);
+    };
+    connection.execute_batch(migration.sql)?;
+    let (version, name, checksum) = noted(migration);
+    connection.execute(NOTE, &args![version, name, checksum, now.0])?;
+    Ok(Step::Applied)
 }
 
 /// The connection that is migrated.

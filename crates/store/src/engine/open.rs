@@ -1,23 +1,24 @@
 //! Opening a database: its address, its settings, its migrations.
 
 use super::migrate::Migrating;
+use super::sqlite::{Access, Readers, SqliteConnection};
 use super::{GroupCommit, MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE, Transaction, migrate};
 use crate::StoreError;
+use crate::parsed::ParsedClients;
 use countersign_base::{Duration, UnixTime};
-use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
+use sqlx::{ConnectOptions as _, PgPool};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// How long a statement waits for a lock before it gives up.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a unit waits for a connection of the pool.
 const CONNECTION_WAIT: Duration = Duration::from_secs(10);
 /// Connections that read, on SQLite.
-const SQLITE_READERS: u32 = 4;
+const SQLITE_READERS: u32 = 8;
 /// Connections, on PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -80,36 +81,31 @@ impl StoreOptions {
 pub(crate) async fn open_sqlite(
     path: &Path,
     now: UnixTime,
-) -> Result<(GroupCommit, SqlitePool), StoreError> {
+    parsed: Arc<ParsedClients>,
+) -> Result<(GroupCommit, Readers), StoreError> {
     prepare_file(path)?;
-    let open = |source| StoreError::Open {
-        at: path.display().to_string(),
-        source,
+    let open = |access| {
+        SqliteConnection::open(path, access, LOCK_WAIT).map_err(|source| StoreError::Open {
+            at: path.display().to_string(),
+            source: source.into(),
+        })
     };
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(LOCK_WAIT)
-        .foreign_keys(true)
-        .statement_cache_capacity(256)
-        .disable_statement_logging();
-    let mut writer = options.connect().await.map_err(open)?;
+    let mut writer = open(Access::Write)?;
     migrate(Migrating::Sqlite(&mut writer), MIGRATIONS_SQLITE, now).await?;
-    let readers = without_maintenance(SqlitePoolOptions::new())
-        .max_connections(SQLITE_READERS)
-        .acquire_timeout(CONNECTION_WAIT)
-        .connect_with(options.pragma("query_only", "ON"))
-        .await
-        .map_err(open)?;
-    Ok((GroupCommit::start(Transaction::sqlite(writer)), readers))
+    let readers = (0..SQLITE_READERS)
+        .map(|_| open(Access::Read))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    let readers = Readers::of(readers, CONNECTION_WAIT);
+    Ok((
+        GroupCommit::start(Transaction::sqlite(writer, parsed))?,
+        readers,
+    ))
 }
 
 /// A pool whose connections stay: with a time limit on them, sqlx 0.9 runs a task that counts the idle ones in two steps, can read the
-/// count between them as the largest number there is, and then never gives its thread back. The pools are small, and a connection that
+/// count between them as the largest number there is, and then never gives its thread back. The pool is small, and a connection that
 /// died is noticed before it is handed out.
-fn without_maintenance<DB: sqlx::Database>(options: PoolOptions<DB>) -> PoolOptions<DB> {
+fn without_maintenance(options: PgPoolOptions) -> PgPoolOptions {
     options.idle_timeout(None).max_lifetime(None)
 }
 
@@ -145,10 +141,12 @@ pub(crate) async fn open_postgres(
     schema: Option<&str>,
     now: UnixTime,
 ) -> Result<PgPool, StoreError> {
-    let options: PgConnectOptions = url.parse().map_err(|source| StoreError::Open {
-        at: "the address given".to_owned(),
-        source,
-    })?;
+    let options: PgConnectOptions =
+        url.parse()
+            .map_err(|source: sqlx::Error| StoreError::Open {
+                at: "the address given".to_owned(),
+                source: source.into(),
+            })?;
     let at = format!("{}:{}", options.get_host(), options.get_port());
     let wait = LOCK_WAIT.as_millis().to_string();
     let mut settings = vec![
@@ -169,7 +167,10 @@ pub(crate) async fn open_postgres(
         .acquire_timeout(CONNECTION_WAIT)
         .connect_with(options)
         .await
-        .map_err(|source| StoreError::Open { at, source })?;
+        .map_err(|source| StoreError::Open {
+            at,
+            source: source.into(),
+        })?;
     let mut connection = pool.acquire().await?;
     migrate(
         Migrating::Postgres(&mut connection),

@@ -6,6 +6,7 @@ use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{ClientId, Tenant, UnixTime};
 use countersign_oauth::ClientRecord;
+use std::sync::Arc;
 
 /// Adds a client.
 ///
@@ -91,8 +92,34 @@ pub(crate) async fn hold(
     tx: &mut Transaction,
     tenant: &Tenant,
     client: &ClientId,
-) -> Result<Option<ClientRecord>, StoreError> {
-    read(tx, &sql::HOLD, tenant, client).await
+) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+    read_known(tx, &sql::HOLD, tenant, client).await
+}
+
+/// The client of this id, parsed only if its row has changed since it was last asked for.
+pub async fn find_known(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+    read_known(connection, &sql::FIND, tenant, client).await
+}
+
+async fn read_known(
+    connection: &mut Connection,
+    statement: &'static Statement,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+    let row = connection
+        .fetch_optional(statement, args![tenant.as_str(), client.as_str()])
+        .await?;
+    row.map(|row| {
+        connection
+            .parsed_clients()
+            .read(tenant, client, row.get::<String>(0)?)
+    })
+    .transpose()
 }
 
 /// The client of this id, which nobody else changes until the transaction ends.

@@ -73,16 +73,18 @@ impl Fixture {
     pub(crate) async fn sql(&self, statement: &'static str) {
         match &self.options.url {
             StoreUrl::Sqlite(path) => {
-                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-                let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+                let connection = rusqlite::Connection::open(path).unwrap();
+                connection.execute_batch(statement).unwrap();
+            }
+            StoreUrl::Postgres(server) => {
+                let schema = self.options.schema.as_deref().unwrap();
+                let options: sqlx::postgres::PgConnectOptions = server.parse().unwrap();
+                let options = options.options([("search_path", schema)]);
+                let mut connection = sqlx::PgConnection::connect_with(&options).await.unwrap();
                 sqlx::raw_sql(statement)
                     .execute(&mut connection)
                     .await
                     .unwrap();
-            }
-            StoreUrl::Postgres(_) => {
-                let pool = self.store.pools().1.unwrap();
-                sqlx::raw_sql(statement).execute(&pool).await.unwrap();
             }
         }
     }

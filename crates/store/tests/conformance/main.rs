@@ -11,6 +11,7 @@
 
 mod access_tokens;
 mod assertions;
+mod client_credentials;
 mod crash;
 mod decoupled;
 mod deliveries;

@@ -335,7 +335,7 @@ async fn the_judge_sees_the_state_as_it_is_now(fixture: Fixture) {
     let Settled::RefusedUnrecorded(standing) = look("one").await.unwrap().unwrap() else {
         panic!("the judge refuses")
     };
-    assert_eq!(standing.client, Some(client_record()));
+    assert_eq!(standing.client.as_deref(), Some(&client_record()));
     let user = standing.user.unwrap();
     let roles: Vec<_> = user.roles.iter().map(|role| role.as_str()).collect();
     assert_eq!(

@@ -30,6 +30,7 @@ const FORBIDDEN: &[&str] = &[
     "rayon",
     "redis",
     "reqwest",
+    "rusqlite",
     "rustls-native-certs",
     "rustls-platform-verifier",
     "signal-hook-registry",

@@ -3,6 +3,7 @@ use crate::change::Standing;
 use crate::fixture::{NOW, asking, form, fresh, portal};
 use crate::token::TokenRequest;
 use countersign_policy::{PolicySet, decide, defaults};
+use std::sync::Arc;
 
 fn issuance() -> crate::Issuance {
     let Ok(TokenRequest::ClientCredentials(request)) =
@@ -11,7 +12,7 @@ fn issuance() -> crate::Issuance {
         panic!("parsed")
     };
     let standing = Standing {
-        client: Some(portal()),
+        client: Some(Arc::new(portal())),
         ..Standing::default()
     };
     asking(&portal(), &Binding::Bearer, |requester| {

@@ -2,7 +2,7 @@ use super::*;
 use crate::authorize::{AuthorizationRequest, Beginning, NextStep, next_step};
 use crate::fixture::{
     CALLBACK, CHALLENGE, ISSUER, NOW, ORDERS, VERIFIER, after, app, asking, audience, fresh, key,
-    portal, session, standing, tenant, thumbprint,
+    portal, registered, session, standing, tenant, thumbprint,
 };
 use crate::token::TokenRequest;
 use countersign_base::GrantId;
@@ -284,11 +284,11 @@ fn r42_whoever_lost_their_standing_gets_nothing() {
             OAuthError::ClientDisabled,
         ),
         (
-            |standing| standing.client.as_mut().unwrap().enabled = false,
+            |standing| registered(&mut standing.client).enabled = false,
             OAuthError::ClientDisabled,
         ),
         (
-            |standing| standing.client.as_mut().unwrap().grants.clear(),
+            |standing| registered(&mut standing.client).grants.clear(),
             OAuthError::GrantTypeNotRegistered,
         ),
     ];
@@ -302,7 +302,7 @@ fn r42_whoever_lost_their_standing_gets_nothing() {
 fn r47_dpop_28_a_client_that_must_prove_a_key_does() {
     let required = |binding: Binding| {
         changed(|case| {
-            case.standing.client.as_mut().unwrap().binding = crate::client::BindingRule::Required;
+            registered(&mut case.standing.client).binding = crate::client::BindingRule::Required;
             case.binding = binding;
         })
     };

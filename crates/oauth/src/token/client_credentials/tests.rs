@@ -2,6 +2,7 @@ use super::*;
 use crate::binding::Binding;
 use crate::client::{BindingRule, ClientAuthentication};
 use crate::fixture::{BILLING, NOW, ORDERS, after, asking, audience, form, fresh, key, portal};
+use std::sync::Arc;
 
 fn run(extra: &str, client: &ClientRecord, binding: &Binding) -> Result<Redeemed, Refused> {
     let request =
@@ -10,7 +11,7 @@ fn run(extra: &str, client: &ClientRecord, binding: &Binding) -> Result<Redeemed
             _ => panic!("another grant"),
         };
     let standing = Standing {
-        client: Some(client.clone()),
+        client: Some(Arc::new(client.clone())),
         ..Standing::default()
     };
     asking(client, binding, |requester| {

@@ -4,7 +4,9 @@ use crate::change::Change;
 use crate::client::ClientRecord;
 use crate::decoupled::tests::{allowance, request};
 use crate::decoupled::{Answer, DecoupledRequest};
-use crate::fixture::{NOW, after, app, asking, audience, fresh, key, portal, standing, thumbprint};
+use crate::fixture::{
+    NOW, after, app, asking, audience, fresh, key, portal, registered, standing, thumbprint,
+};
 use crate::grant::RevocationReason;
 use crate::token::Redeemed;
 use countersign_base::{GrantId, UserId};
@@ -173,7 +175,7 @@ fn the_person_and_their_session_must_still_stand() {
         Err(OAuthError::UserDisabled)
     );
     assert_eq!(
-        judge(|standing| standing.client.as_mut().unwrap().enabled = false),
+        judge(|standing| registered(&mut standing.client).enabled = false),
         Err(OAuthError::ClientDisabled)
     );
 }

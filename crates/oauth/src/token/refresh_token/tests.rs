@@ -2,7 +2,8 @@ use super::*;
 use crate::binding::Binding;
 use crate::client::ClientAuthentication;
 use crate::fixture::{
-    ISSUER, NOW, ORDERS, after, asking, audience, family, form, fresh, key, portal, standing,
+    ISSUER, NOW, ORDERS, after, asking, audience, family, form, fresh, key, portal, registered,
+    standing,
 };
 use countersign_base::Secret;
 use countersign_crypto::mac::MacKey;
@@ -256,7 +257,7 @@ fn r39_rt_7_rt_8_scope_and_audience_only_narrow() {
 fn scopes_that_the_client_lost_are_no_longer_issued() {
     let lost = |extra: &'static str| {
         changed(|case| {
-            case.standing.client.as_mut().unwrap().scopes = "orders:read".parse().unwrap();
+            registered(&mut case.standing.client).scopes = "orders:read".parse().unwrap();
             case.extra = extra;
         })
     };
@@ -304,7 +305,7 @@ fn r42_rt_11_rt_12_rt_14_rt_15_a18_a19_what_ended_ends_refreshing_at_once() {
         ),
         (
             "rt_12",
-            |case| case.standing.client.as_mut().unwrap().enabled = false,
+            |case| registered(&mut case.standing.client).enabled = false,
             OAuthError::ClientDisabled,
         ),
         (

@@ -3,11 +3,12 @@ use crate::authentication::AuthenticationMethod;
 use crate::change::ClientGrant;
 use crate::fixture::{
     BILLING, ISSUER, NOW, ORDERS, after, asking, audience, form, fresh, key, pairwise_key, portal,
-    session, standing, tenant,
+    registered, session, standing, tenant,
 };
 use crate::tenant::{ClaimRelease, RoleRelease};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A gateway that serves the audience of the subject token and may ask for tokens for billing.
 pub(super) fn gateway() -> ClientRecord {
@@ -106,7 +107,7 @@ pub(super) fn changed(change: impl FnOnce(&mut Case)) -> Case {
 
 pub(super) fn client(case: &mut Case, change: impl FnOnce(&mut ClientRecord)) {
     change(&mut case.client);
-    case.standing.client = Some(case.client.clone());
+    case.standing.client = Some(Arc::new(case.client.clone()));
 }
 
 #[test]
@@ -597,7 +598,7 @@ fn tx_12_the_result_belongs_to_the_subjects_grant_and_dies_with_it() {
             OAuthError::SessionEnded,
         ),
         (
-            |standing| standing.client.as_mut().unwrap().enabled = false,
+            |standing| registered(&mut standing.client).enabled = false,
             OAuthError::ClientDisabled,
         ),
     ];
@@ -614,7 +615,7 @@ fn tx_12_a27_a_clients_own_token_dies_with_its_client_and_its_grant() {
             case.standing.grant = None;
             case.standing.user = None;
             case.standing.session = None;
-            case.standing.subject = Some(portal());
+            case.standing.subject = Some(Arc::new(portal()));
             case.standing.client_grant = ClientGrant::Live;
             end(&mut case.standing);
         })
@@ -633,7 +634,7 @@ fn tx_12_a27_a_clients_own_token_dies_with_its_client_and_its_grant() {
             OAuthError::ClientDisabled,
         ),
         (
-            |standing| standing.subject.as_mut().unwrap().enabled = false,
+            |standing| registered(&mut standing.subject).enabled = false,
             OAuthError::ClientDisabled,
         ),
     ];

@@ -2,12 +2,12 @@
 
 use super::GroupCommit;
 use crate::catalogue::{Reach, Statement, settings};
-use crate::engine::{Once, Transaction, args, open_sqlite};
+use crate::engine::{Once, Readers, Transaction, args, open_sqlite};
 use crate::tables::audit_outbox::Added;
 use crate::{Constraint, StoreError};
 use countersign_base::{EventId, Tenant, UnixTime};
 use futures_util::future::{BoxFuture, join_all};
-use sqlx::SqlitePool;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -37,15 +37,19 @@ static ORPHAN: Statement = Statement {
 
 struct Fixture {
     writer: GroupCommit,
-    readers: SqlitePool,
+    readers: Readers,
     _directory: tempfile::TempDir,
 }
 
 async fn open() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
-    let (writer, readers) = open_sqlite(&directory.path().join("state.db"), UnixTime(0))
-        .await
-        .unwrap();
+    let (writer, readers) = open_sqlite(
+        &directory.path().join("state.db"),
+        UnixTime(0),
+        Arc::default(),
+    )
+    .await
+    .unwrap();
     Fixture {
         writer,
         readers,
@@ -89,10 +93,13 @@ impl Fixture {
     }
 
     async fn names(&self) -> Vec<String> {
-        sqlx::query_scalar("SELECT name FROM settings ORDER BY name")
-            .fetch_all(&self.readers)
-            .await
+        let mut reader = self.readers.acquire().await.unwrap();
+        let found = reader
+            .connection()
             .unwrap()
+            .fetch_all("SELECT name FROM settings ORDER BY name", &[]);
+        let found = found.unwrap();
+        found.iter().map(|row| row.get(0).unwrap()).collect()
     }
 }
 
@@ -317,14 +324,12 @@ fn event(name: &'static str) -> Added {
 
 impl Fixture {
     async fn events(&self) -> Vec<String> {
-        let records: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT record FROM audit_outbox WHERE tenant = 'default' AND hex(event_id) LIKE hex(record) || '%' ORDER BY sequence")
-                .fetch_all(&self.readers)
-                .await
-                .unwrap();
-        records
-            .into_iter()
-            .map(|record| String::from_utf8(record).unwrap())
+        let sql = "SELECT record FROM audit_outbox WHERE tenant = 'default' AND hex(event_id) LIKE hex(record) || '%' ORDER BY sequence";
+        let mut reader = self.readers.acquire().await.unwrap();
+        let found = reader.connection().unwrap().fetch_all(sql, &[]).unwrap();
+        found
+            .iter()
+            .map(|row| String::from_utf8(row.get(0).unwrap()).unwrap())
             .collect()
     }
 }

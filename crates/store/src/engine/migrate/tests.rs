@@ -2,9 +2,8 @@
 
 use super::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE, Migrating, Migration, migrate};
 use crate::StoreError;
+use crate::engine::sqlite::SqliteConnection;
 use countersign_base::UnixTime;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, SqliteConnection};
 
 const ONE: Migration = Migration {
     version: 1,
@@ -22,12 +21,8 @@ const BROKEN: Migration = Migration {
     sql: "UPDATE a SET n = 0; SELECT * FROM missing",
 };
 
-async fn memory() -> SqliteConnection {
-    SqliteConnectOptions::new()
-        .in_memory(true)
-        .connect()
-        .await
-        .unwrap()
+fn memory() -> SqliteConnection {
+    SqliteConnection::in_memory().unwrap()
 }
 
 async fn run(
@@ -37,29 +32,28 @@ async fn run(
     migrate(Migrating::Sqlite(connection), migrations, UnixTime(0)).await
 }
 
-async fn n(connection: &mut SqliteConnection) -> i64 {
-    sqlx::query_scalar("SELECT n FROM a")
-        .fetch_one(connection)
-        .await
-        .unwrap()
+fn number(connection: &mut SqliteConnection, sql: &str) -> i64 {
+    let row = connection.fetch_optional(sql, &[]).unwrap().unwrap();
+    row.get(0).unwrap()
+}
+
+fn n(connection: &mut SqliteConnection) -> i64 {
+    number(connection, "SELECT n FROM a")
 }
 
 #[tokio::test]
 async fn data_survives_the_next_version() {
-    let mut connection = memory().await;
+    let mut connection = memory();
     run(&mut connection, &[ONE]).await.unwrap();
     run(&mut connection, &[ONE, TWO]).await.unwrap();
     run(&mut connection, &[ONE, TWO]).await.unwrap();
-    let m: i64 = sqlx::query_scalar("SELECT m FROM a")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!((n(&mut connection).await, m), (7, 8));
+    let m = number(&mut connection, "SELECT m FROM a");
+    assert_eq!((n(&mut connection), m), (7, 8));
 }
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_with_what_to_do() {
-    let mut connection = memory().await;
+    let mut connection = memory();
     run(&mut connection, &[ONE, TWO]).await.unwrap();
     let refused = run(&mut connection, &[ONE]).await.unwrap_err();
     assert!(matches!(
@@ -70,12 +64,12 @@ async fn a_newer_schema_is_refused_with_what_to_do() {
         refused.to_string().contains("start the newer version"),
         "{refused}"
     );
-    assert_eq!(n(&mut connection).await, 7);
+    assert_eq!(n(&mut connection), 7);
 }
 
 #[tokio::test]
 async fn a_changed_migration_is_refused() {
-    let mut connection = memory().await;
+    let mut connection = memory();
     run(&mut connection, &[ONE]).await.unwrap();
     let edited = Migration {
         sql: "CREATE TABLE a (n BIGINT); INSERT INTO a VALUES (8)",
@@ -90,10 +84,10 @@ async fn a_changed_migration_is_refused() {
 
 #[tokio::test]
 async fn a_migration_that_fails_leaves_nothing_behind() {
-    let mut connection = memory().await;
+    let mut connection = memory();
     run(&mut connection, &[ONE]).await.unwrap();
     run(&mut connection, &[ONE, BROKEN]).await.unwrap_err();
-    assert_eq!(n(&mut connection).await, 7);
+    assert_eq!(n(&mut connection), 7);
     run(&mut connection, &[ONE, TWO]).await.unwrap();
 }
 
