@@ -2,7 +2,6 @@
 
 use crate::canonical::TargetError;
 use crate::exchange::ExchangeError;
-use crate::limiter::Quota;
 use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
@@ -46,10 +45,10 @@ pub enum Denial {
     /// Policy.
     #[error("{0}")]
     Policy(DenialReason),
-    /// The caller's bucket is empty.
+    /// A limit of the route lets nothing through at the moment.
     #[error("rate_limited")]
     RateLimited {
-        /// Seconds until one request would be allowed.
+        /// Seconds until one request would be let through.
         retry_after_seconds: u64,
     },
     /// The decision could not be recorded: then the doors are closed.
@@ -161,12 +160,12 @@ impl Denial {
 /// The fields that every answer of a route with a limit carries.
 pub(crate) struct LimitFields {
     pub(crate) policy: HeaderValue,
-    pub(crate) quota: Quota,
+    pub(crate) left: HeaderValue,
 }
 
 impl LimitFields {
     pub(crate) fn write(self, headers: &mut HeaderMap) {
-        headers.insert(RATE_LIMIT, self.quota.field());
+        headers.insert(RATE_LIMIT, self.left);
         headers.insert(RATE_LIMIT_POLICY, self.policy);
     }
 }

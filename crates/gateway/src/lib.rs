@@ -5,7 +5,7 @@
 //! route       routes::Routes::find            no route = denied and recorded
 //! who         authn::demand, prove            keys and verdicts fetched in between
 //! once only   store::ReplayMemory             the one-time values of a proof
-//! how often   limiter::Limiter                a bucket a client
+//! how often   limiter::Limiter                every limit of the route, or none is charged
 //! may they    policy::decide                  takes the request itself
 //! record      store::Recorder                 denials too
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream

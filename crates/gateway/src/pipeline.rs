@@ -5,7 +5,7 @@ use crate::answer::{Denial, GatewayBody, LimitFields, write_nonce};
 use crate::canonical::CanonicalTarget;
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
-use crate::limiter::{Caller as Counted, Verdict as Quotas};
+use crate::limiter::{Caller as Counted, Known, Verdict as Quotas};
 use crate::planes::{Planes, Seen};
 use crate::request::{Arrived, Caller, GatewayRequest};
 use crate::routes::{Matched, Route};
@@ -60,7 +60,7 @@ struct Flow<'a, P> {
     route: Option<Arc<Route>>,
     /// Absent while traces are off; it goes with the answer's body once an upstream answered.
     span: Option<Box<Span>>,
-    /// Known once the bucket was asked.
+    /// Known once the limits were asked.
     limit: Option<LimitFields>,
 }
 
@@ -126,7 +126,8 @@ impl<P: Planes> Flow<'_, P> {
         let caller = self
             .authenticate(connection, &head, &target, &matched)
             .await?;
-        self.take_from_bucket(connection, &caller, &matched.route)?;
+        self.within_limits(connection, &caller, &matched.route)
+            .await?;
         let arrived = Arrived {
             id: self.id,
             connection: Arc::clone(connection),
@@ -227,48 +228,59 @@ impl<P: Planes> Flow<'_, P> {
         }
     }
 
-    /// How often: the bucket of the client, or of the address if nobody is known.
-    fn take_from_bucket(
+    /// How often: every limit of the route, or none is charged. A leaky bucket may make a request wait its turn here.
+    async fn within_limits(
         &mut self,
         connection: &Connection,
         caller: &Caller,
         route: &Route,
     ) -> Step<()> {
-        let Some(limit) = &route.rate_limit else {
+        let Some(limits) = &route.limits else {
             return Ok(());
         };
-        let counted = match caller.subject() {
-            Some(subject) => Counted::Client {
-                tenant: subject.tenant().as_str(),
+        let subject = caller.subject();
+        let principal = subject.map(|subject| subject.principal().to_string());
+        let known = subject.zip(principal.as_deref());
+        let counted = Counted {
+            route: route.id.as_str(),
+            tenant: subject.map_or(&route.tenant, Subject::tenant).as_str(),
+            known: known.map(|(subject, principal)| Known {
                 client: subject.client().as_str(),
+                issuer: subject.issuer().as_str(),
+                subject: principal,
+            }),
+            certificate: match &connection.peer {
+                Conditional::Absent(_) => None,
+                Conditional::Present(certificate) => Some(*certificate.thumbprint().as_bytes()),
             },
-            None => Counted::Anonymous(connection.remote.ip()),
+            address: connection.remote.ip(),
         };
-        let quota = match self
-            .core
-            .limiter()
-            .take(route.number, counted, limit, self.core.nanos())
-        {
-            Quotas::Allowed(quota) => quota,
-            Quotas::Exceeded {
-                quota,
-                retry_after_seconds,
-            } => {
-                self.limit = Some(LimitFields {
-                    policy: limit.policy_field(),
-                    quota,
-                });
-                return Err(Denial::RateLimited {
+        let (quotas, admitted) =
+            match self
+                .core
+                .limiter()
+                .take(limits, &counted, self.core.moment(self.now))
+            {
+                Quotas::Admitted { quotas, delay } => (quotas, Ok(delay)),
+                Quotas::Exceeded {
+                    quotas,
                     retry_after_seconds,
-                }
-                .into());
-            }
-            Quotas::Full => return Err(Denial::LimiterFull.into()),
-        };
+                } => (
+                    quotas,
+                    Err(Denial::RateLimited {
+                        retry_after_seconds,
+                    }),
+                ),
+                Quotas::Full => return Err(Denial::LimiterFull.into()),
+            };
         self.limit = Some(LimitFields {
-            policy: limit.policy_field(),
-            quota,
+            policy: limits.policy_field(),
+            left: limits.field(&quotas),
         });
+        let delay = admitted.map_err(Box::<Ended>::from)?;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         Ok(())
     }
 

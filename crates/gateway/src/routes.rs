@@ -7,11 +7,11 @@ mod spec;
 mod tree;
 
 pub use spec::{
-    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
-    ResourceSpec, RouteSpec,
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
 };
 
 use crate::canonical::CanonicalTarget;
+use crate::limiter::{LimitError, RouteLimits};
 use crate::upstream::UpstreamSpec;
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, RouteId, Scopes, Tenant};
@@ -51,6 +51,16 @@ pub enum RouteError {
         /// What it says.
         host: String,
     },
+    /// A limit.
+    #[error("route `{route}`, limit `{limit}`: {error}")]
+    Limit {
+        /// The route.
+        route: RouteId,
+        /// The limit.
+        limit: String,
+        /// What is wrong with it.
+        error: LimitError,
+    },
     /// A method is not an HTTP method, or is `CONNECT`, or there is none.
     #[error(
         "route `{route}`: expected at least one action, each under an HTTP method other than CONNECT"
@@ -77,12 +87,6 @@ pub enum RouteError {
         /// What it says.
         path: String,
     },
-    /// A limit of nothing, or of no time.
-    #[error("route `{route}`: a rate limit needs at least one request and one second")]
-    RateLimit {
-        /// The route.
-        route: RouteId,
-    },
     /// The upstream is not among the upstreams.
     #[error("route `{route}`: no upstream `{upstream}`")]
     Upstream {
@@ -99,7 +103,7 @@ pub struct Route {
     pub id: RouteId,
     /// Whose route it is.
     pub tenant: Tenant,
-    /// Its position among the routes: the key of its limiter.
+    /// Its position among the routes.
     pub(crate) number: u32,
     /// What a token must be.
     pub rules: ResourceRules,
@@ -113,8 +117,8 @@ pub struct Route {
     pub exchange: Option<ExchangeSpec>,
     /// What happens to the caller's own token.
     pub callers_token: CallersToken,
-    /// Its limit a caller.
-    pub rate_limit: Option<crate::limiter::Limit>,
+    /// How often it may be called.
+    pub(crate) limits: Option<RouteLimits>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.

@@ -1,14 +1,14 @@
 //! The gateway as a running thing: what is one a process, what is one a core, and what changes when routes are reloaded.
 
 use crate::exchange::Exchanges;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, Moment};
 use crate::pipeline::answer;
 use crate::planes::Planes;
 use crate::routes::Routes;
 use crate::upstream::Upstreams;
 use crate::verdicts::Verdicts;
 use arc_swap::ArcSwap;
-use countersign_base::RequestId;
+use countersign_base::{RequestId, UnixTime};
 use countersign_net::{
     DataRuntime, Drain, DrainTrigger, Drained, Limits, Listener, Listeners, ServerTls, Transport,
 };
@@ -217,9 +217,12 @@ impl<P: Planes> Core<P> {
         self.body_idle_timeout
     }
 
-    /// A steady time for limiters: nanoseconds since the gateway was made.
-    pub(crate) fn nanos(&self) -> u64 {
-        u64::try_from(self.gateway.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    /// Both times for limiters: nanoseconds since the gateway was made, and the calendar's.
+    pub(crate) fn moment(&self, now: UnixTime) -> Moment {
+        Moment {
+            steady: u64::try_from(self.gateway.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            wall: now,
+        }
     }
 }
 

@@ -109,8 +109,8 @@ fn of_route(route: &RouteSection) -> Vec<Advice> {
             "it takes bearer tokens: write `proof = \"bound\"`, and a stolen token is worth nothing",
         );
     }
-    if route.rate.is_none() {
-        look_at("it has no `rate`: one client may take it all");
+    if route.limits.is_empty() {
+        look_at("it has no `rate` and no `limits`: one client may take it all");
     }
     found
 }

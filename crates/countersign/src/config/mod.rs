@@ -12,6 +12,7 @@ pub mod error;
 pub mod groups;
 pub mod identity_providers;
 pub mod keys;
+pub mod limits;
 pub mod listeners;
 pub mod passwords;
 pub mod policies;
@@ -48,6 +49,7 @@ struct Raw {
     users: Vec<users::RawUser>,
     groups: Vec<groups::RawGroup>,
     identity_providers: Vec<identity_providers::RawProvider>,
+    limits: Vec<limits::RawLimit>,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
     policies: policies::PoliciesSection,
@@ -80,6 +82,8 @@ pub struct Config {
     pub groups: Vec<groups::GroupSection>,
     /// `[[identity_providers]]`
     pub identity_providers: Vec<identity_providers::ProviderSection>,
+    /// `[[limits]]`
+    pub limits: Vec<limits::LimitSection>,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
     /// `[[upstreams]]`
@@ -187,7 +191,8 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let trusted_issuers = trusted_issuers::check(raw.trusted_issuers, &known, mistakes);
     let clients = clients::check(raw.clients, &known, &trusted_issuers, mistakes);
     let upstreams = upstreams::check(raw.upstreams, mistakes);
-    let routes = routes::check(raw.routes, &known, &upstreams, &clients, mistakes);
+    let limits = limits::check(raw.limits, mistakes);
+    let routes = routes::check(raw.routes, &known, &upstreams, &clients, &limits, mistakes);
     Config {
         dir: dir.to_owned(),
         listeners: listeners::check(raw.listeners, mistakes),
@@ -199,6 +204,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         users,
         groups,
         identity_providers,
+        limits,
         routes,
         upstreams,
         policies: raw.policies,

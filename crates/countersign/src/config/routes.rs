@@ -2,10 +2,10 @@
 
 use super::clients::ClientSection;
 use super::error::Mistakes;
-use super::span::Span;
+use super::limits::{self, LimitSection, RawRate};
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
-use countersign_base::{Audience, ClientId, Duration, RouteId, Scope, Tenant};
+use countersign_base::{Audience, ClientId, RouteId, Scope, Tenant};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -35,7 +35,11 @@ pub struct RawRoute {
     proof: Proof,
     #[serde(default)]
     record: Recording,
+    /// Requests of each client, in short.
     rate: Option<RawRate>,
+    /// Names of `[[limits]]`.
+    #[serde(default)]
+    limits: Vec<Spanned<String>>,
     exchange: Option<RawExchange>,
 }
 
@@ -63,13 +67,6 @@ struct RawResource {
     /// Attributes that are the same for every request.
     #[serde(default, rename = "static")]
     fixed: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRate {
-    requests: Spanned<u32>,
-    per: Span,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -163,8 +160,8 @@ pub struct RouteSection {
     pub proof: Proof,
     /// When the decision is on disk.
     pub record: Recording,
-    /// Requests per client and span.
-    pub rate: Option<(u32, Duration)>,
+    /// How often it may be called; all of them must let a request through.
+    pub limits: Vec<LimitSection>,
     /// The token that the upstream gets instead of the caller's.
     pub exchange: Option<ExchangeSection>,
 }
@@ -185,6 +182,7 @@ pub(crate) fn check(
     tenants: &Tenants<'_>,
     upstreams: &[UpstreamSection],
     clients: &[ClientSection],
+    limits: &[LimitSection],
     mistakes: &mut Mistakes<'_>,
 ) -> Vec<RouteSection> {
     let mut routes: Vec<RouteSection> = Vec::new();
@@ -204,7 +202,7 @@ pub(crate) fn check(
             continue;
         }
         check_references(&route, &tenant, upstreams, clients, mistakes);
-        routes.push(section(route, tenant, mistakes));
+        routes.push(section(route, tenant, limits, mistakes));
     }
     routes
 }
@@ -250,18 +248,22 @@ fn check_references(
             );
         }
     }
-    if let Some(rate) = &route.rate
-        && *rate.requests.get_ref() == 0
-    {
-        mistakes.at(
-            &rate.requests.span(),
-            "a rate of no requests closes the route",
-            "remove the route, or allow at least one",
-        );
-    }
 }
 
-fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> RouteSection {
+fn section(
+    route: RawRoute,
+    tenant: Tenant,
+    limits: &[LimitSection],
+    mistakes: &mut Mistakes<'_>,
+) -> RouteSection {
+    let limits = limits::of_route(
+        route.name.get_ref(),
+        route.anonymous,
+        route.rate,
+        route.limits,
+        limits,
+        mistakes,
+    );
     if route.actions.is_empty() {
         mistakes.at(
             &route.name.span(),
@@ -299,9 +301,7 @@ fn section(route: RawRoute, tenant: Tenant, mistakes: &mut Mistakes<'_>) -> Rout
         anonymous: route.anonymous,
         proof: route.proof,
         record: route.record,
-        rate: route
-            .rate
-            .map(|rate| (rate.requests.into_inner(), rate.per.0)),
+        limits,
         exchange: route.exchange.map(|exchange| ExchangeSection {
             client: exchange.client.into_inner(),
             audience: exchange.audience,

@@ -19,7 +19,7 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-fn parse_span(text: &str) -> Option<Duration> {
+pub(super) fn parse_span(text: &str) -> Option<Duration> {
     let unit = text.chars().next_back()?;
     let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
     let seconds = match unit {

@@ -1,6 +1,7 @@
 //! From the configuration's routes and upstreams to the gateway's.
 
 use crate::config::error::ConfigError;
+use crate::config::limits::{AnonymousCount, By, Counting, LimitSection};
 use crate::config::routes::{
     self, ExchangeSection, Proof, Recording, ResourceSection, RouteSection,
 };
@@ -15,9 +16,11 @@ use countersign_crypto::x509::{
     CertificateAuthority, CertificateRequest, CertificateThumbprint, CertificateUsage,
     IssuedCertificate, PeerCertificate,
 };
+use countersign_gateway::limiter::{
+    Algorithm as Counts, CalendarWindow, Dimension, LimitSpec, Strangers,
+};
 use countersign_gateway::routes::{
-    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
-    ResourceSpec,
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec,
 };
 use countersign_gateway::{RouteSpec, Routes, UpstreamSpec, UpstreamTls};
 use countersign_net::tls::Alpn;
@@ -217,15 +220,43 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         resource: resource(section.resource.as_ref()),
         exchange: section.exchange.as_ref().map(exchange),
         callers_token: CallersToken::Remove,
-        rate_limit: section
-            .rate
-            .map(|(requests, per)| RateLimitSpec { requests, per }),
+        limits: section.limits.iter().map(limit).collect(),
         durability: match section.record {
             Recording::Durable => Durability::Durable,
             Recording::Queued => Durability::Queued,
         },
         body_bytes_max: BODY_BYTES_MAX,
     })
+}
+
+fn limit(section: &LimitSection) -> LimitSpec {
+    let algorithm = match section.counting {
+        Counting::CalendarDay => Counts::Calendar(CalendarWindow::Day),
+        Counting::CalendarMonth => Counts::Calendar(CalendarWindow::Month),
+        Counting::FixedWindow => Counts::FixedWindow,
+        Counting::LeakyBucket { queue } => Counts::LeakyBucket { queue },
+        Counting::SlidingWindow => Counts::SlidingWindow,
+        Counting::TokenBucket { burst } => Counts::TokenBucket { burst },
+    };
+    let by = section.by.iter().map(|by| match by {
+        By::Certificate => Dimension::Certificate,
+        By::Client => Dimension::Client,
+        By::Network => Dimension::Network,
+        By::Route => Dimension::Route,
+        By::Subject => Dimension::Subject,
+        By::Tenant => Dimension::Tenant,
+    });
+    LimitSpec {
+        name: section.name.clone(),
+        algorithm,
+        requests: section.requests,
+        per: section.per,
+        by: by.collect(),
+        strangers: match section.anonymous {
+            AnonymousCount::Network => Strangers::ByNetwork,
+            AnonymousCount::Together => Strangers::Together,
+        },
+    }
 }
 
 fn exchange(section: &ExchangeSection) -> ExchangeSpec {

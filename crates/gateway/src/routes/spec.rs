@@ -1,13 +1,12 @@
 //! A route as configuration says it.
 
 use super::{Operation, Route, RouteError};
-use crate::limiter::Limit;
+use crate::limiter::{LimitSpec, RouteLimits};
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, ClientId, RouteId, Scopes, Tenant};
 use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// A route as configuration says it. No field has an open default.
 #[derive(Clone)]
@@ -33,8 +32,8 @@ pub struct RouteSpec {
     pub exchange: Option<ExchangeSpec>,
     /// What happens to the caller's own token.
     pub callers_token: CallersToken,
-    /// Its limit a caller.
-    pub rate_limit: Option<RateLimitSpec>,
+    /// How often it may be called; all of them must let a request through.
+    pub limits: Vec<LimitSpec>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
@@ -131,15 +130,6 @@ pub struct ExchangeSpec {
     pub scopes: Scopes,
 }
 
-/// A limit of requests a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimitSpec {
-    /// Requests allowed in each window; also how many may come at once.
-    pub requests: u32,
-    /// The window.
-    pub per: Duration,
-}
-
 impl RouteSpec {
     pub(super) fn checked(
         self,
@@ -158,12 +148,11 @@ impl RouteSpec {
                 parameter: missing.clone(),
             });
         }
-        let rate_limit = match self.rate_limit {
-            Some(limit) => Some(Limit::new(limit).ok_or_else(|| RouteError::RateLimit {
-                route: self.id.clone(),
-            })?),
-            None => None,
-        };
+        let limits = RouteLimits::new(self.limits).map_err(|(limit, error)| RouteError::Limit {
+            route: self.id.clone(),
+            limit,
+            error,
+        })?;
         let operations = operations(&self.id, self.actions)?;
         Ok(Route {
             id: self.id,
@@ -175,7 +164,7 @@ impl RouteSpec {
             upstream,
             exchange: self.exchange,
             callers_token: self.callers_token,
-            rate_limit,
+            limits,
             durability: self.durability,
             body_bytes_max: self.body_bytes_max,
             parameters,

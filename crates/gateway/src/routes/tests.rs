@@ -1,4 +1,5 @@
 use super::*;
+use crate::limiter::{LimitSpec, Strangers};
 use crate::upstream::{UpstreamSpec, UpstreamTransport};
 use countersign_authn::{Anonymous, Binding};
 use http::{HeaderMap, HeaderValue, header};
@@ -28,7 +29,7 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         resource: ResourceSpec::Route,
         exchange: None,
         callers_token: CallersToken::Remove,
-        rate_limit: None,
+        limits: Vec::new(),
         durability: Durability::Durable,
         body_bytes_max: 1024,
     }
@@ -193,12 +194,10 @@ fn mistakes_are_found_when_routes_are_built() {
         RouteError::Upstream { .. }
     ));
     let limit = |route: &mut RouteSpec| {
-        route.rate_limit = Some(RateLimitSpec {
-            requests: 0,
-            per: Duration::from_secs(1),
-        })
+        let nothing = LimitSpec::per_client(0, Duration::from_secs(1), Strangers::Together);
+        route.limits = vec![nothing];
     };
-    assert!(matches!(wrong(limit), RouteError::RateLimit { .. }));
+    assert!(matches!(wrong(limit), RouteError::Limit { .. }));
     let resource = |route: &mut RouteSpec| {
         let attributes = [(
             "owner".to_owned(),

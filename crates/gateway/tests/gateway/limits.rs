@@ -1,6 +1,6 @@
 //! How often, how much, and what happens when the log takes no more.
 
-use crate::world::{Setup, World};
+use crate::world::{ALICE, BOB, Setup, World};
 use countersign_store::audit::AuditOptions;
 use http::{Method, StatusCode, header};
 
@@ -147,6 +147,133 @@ async fn g55_when_the_log_takes_no_more_the_doors_close() {
             .await
             .status,
         StatusCode::OK
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn frm_16_every_limit_acts_before_the_request_is_passed_on_and_none_on_its_answer() {
+    let world = World::start();
+    let of = |subject: &str| world.bearer(|claims| claims["sub"] = subject.into());
+    let (alice, bob) = (of(ALICE), of(BOB));
+    let ask = async |bearer: &str, path: &str| {
+        let answer = world.get(path, &[("authorization", bearer)]).await;
+        let left = answer.headers.get_all("ratelimit");
+        let left: Vec<String> = left
+            .iter()
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(left.len(), 1, "one field, written once: {left:?}");
+        let counts = left[0]
+            .split(", ")
+            .map(|item| item.split(';').nth(1).unwrap().to_owned())
+            .collect::<Vec<_>>();
+        (answer.status.as_u16(), counts.join(" "))
+    };
+    let told = |status: u16, left: &str| (status, left.to_owned());
+    assert_eq!(ask(&alice, "/composed/a").await, told(200, "r=1 r=2"));
+    // An answer that is an error of the upstream counts like any other, once.
+    assert_eq!(
+        ask(&alice, "/composed/unauthorized").await,
+        told(401, "r=0 r=1")
+    );
+    // The first limit refuses: the second is not charged for it, however often.
+    for _ in 0..5 {
+        assert_eq!(ask(&alice, "/composed/a").await, told(429, "r=0 r=1"));
+    }
+    assert_eq!(ask(&bob, "/composed/a").await, told(200, "r=1 r=0"));
+    // The second refuses: the first is not charged for it.
+    assert_eq!(ask(&bob, "/composed/a").await, told(429, "r=1 r=0"));
+    assert_eq!(ask(&bob, "/composed/a").await, told(429, "r=1 r=0"));
+    assert_eq!(world.upstream.take().len(), 3);
+    let answer = world.get("/composed/a", &[("authorization", &bob)]).await;
+    assert_eq!(
+        answer.headers.get("ratelimit-policy").unwrap(),
+        "\"person\";q=2;w=3600, \"tenant\";q=3;w=3600"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn frm_16_a_refused_request_leaves_nothing_of_its_body_on_the_connection() {
+    let world = World::start();
+    let bearer = world.bearer(|_| {});
+    let smuggled = "GET /things/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let post = format!(
+        "POST /limited/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nContent-Length: {}\r\n\r\n{smuggled}",
+        world.port(),
+        smuggled.len()
+    );
+    let last = format!(
+        "GET /things/last HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nConnection: close\r\n\r\n",
+        world.port()
+    );
+    // Three pass, the fourth is refused before its body is read, and what follows is read as what it is or not at all.
+    let answer = world.raw([post.repeat(4), last].concat().as_bytes()).await;
+    let statuses: Vec<u16> = answer
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .filter_map(|part| part.get(..3)?.parse().ok())
+        .collect();
+    assert_eq!(statuses[..4], [200, 200, 200, 429], "{answer}");
+    assert!(matches!(statuses[4..], [] | [200]), "{statuses:?}");
+    let seen = world.upstream.take();
+    assert!(seen.iter().all(|seen| !seen.target.contains("smuggled")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_paced_route_makes_wait_its_turn() {
+    let world = World::start();
+    let bearer = world.bearer(|_| {});
+    let ask = || async {
+        let answer = world.get("/paced/a", &[("authorization", &bearer)]).await;
+        answer.status.as_u16()
+    };
+    let before = std::time::Instant::now();
+    let statuses = futures_util::join!(ask(), ask(), ask());
+    let statuses = [statuses.0, statuses.1, statuses.2];
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert!(passed >= 2 && statuses.iter().all(|status| matches!(status, 200 | 429)));
+    // One a second, however they came.
+    let least = std::time::Duration::from_secs(passed as u64 - 1);
+    assert!(
+        before.elapsed() >= least,
+        "{:?} {statuses:?}",
+        before.elapsed()
+    );
+    assert_eq!(world.upstream.take().len(), passed);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_is_counted_in_the_log_and_not_written_one_by_one() {
+    let audit = AuditOptions {
+        refusals_per_second: 2,
+        ..AuditOptions::default()
+    };
+    let world = World::with(Setup {
+        audit,
+        ..Setup::default()
+    });
+    let bearer = world.bearer(|_| {});
+    let client = world.client(None);
+    let mut refused = 0;
+    let before = std::time::Instant::now();
+    for _ in 0..40 {
+        let fields = [("authorization", bearer.as_str())];
+        let answer = world
+            .send(&client, Method::GET, "/limited/a", &fields, "".into())
+            .await;
+        refused += u64::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
+    }
+    let seconds = before.elapsed().as_secs() + 1;
+    assert_eq!(refused, 37);
+    let text = world.log_text().await;
+    let single = text.matches("\"rate_limited\"").count() as u64;
+    assert!(
+        (1..=2 * (seconds + 1)).contains(&single),
+        "{single} in {seconds} s"
     );
     world.stop().await;
 }

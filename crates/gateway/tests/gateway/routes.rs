@@ -5,9 +5,10 @@ use crate::world::{AUDIENCE, FOREIGN_ISSUER, ISSUER, OTHER_AUDIENCE, roots};
 use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
 use countersign_base::{RouteId, Tenant};
 use countersign_crypto::jose::Algorithm;
+use countersign_gateway::limiter::{Algorithm as Counts, Dimension, LimitSpec, Strangers};
 use countersign_gateway::routes::{
-    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, RateLimitSpec, ResourceId,
-    ResourceSpec, RouteSpec, Routes,
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
+    Routes,
 };
 use countersign_gateway::{UpstreamSpec, UpstreamTls};
 use countersign_net::tls::Alpn;
@@ -75,7 +76,7 @@ fn spec(id: &str, path: &str) -> RouteSpec {
         resource: ResourceSpec::Route,
         exchange: None,
         callers_token: CallersToken::Remove,
-        rate_limit: None,
+        limits: Vec::new(),
         durability: Durability::Queued,
         body_bytes_max: 1_000,
     }
@@ -121,13 +122,26 @@ pub fn specs() -> Vec<RouteSpec> {
     specs.extend(about_callers());
     specs.extend([
         RouteSpec {
-            rate_limit: limit(3),
+            limits: limit(3),
             ..spec("limited", "/limited/{*rest}")
         },
         RouteSpec {
             rules: rules(AUDIENCE, Binding::Any, Anonymous::Allowed),
-            rate_limit: limit(2),
+            limits: limit(2),
             ..spec("open-limited", "/open-limited/{*rest}")
+        },
+        RouteSpec {
+            limits: composed(),
+            ..spec("composed", "/composed/{*rest}")
+        },
+        RouteSpec {
+            limits: vec![LimitSpec {
+                name: "paced".to_owned(),
+                algorithm: Counts::LeakyBucket { queue: 1 },
+                per: Duration::from_secs(60),
+                ..per_tenant(60)
+            }],
+            ..spec("paced", "/paced/{*rest}")
         },
         order(
             "read_order",
@@ -138,11 +152,33 @@ pub fn specs() -> Vec<RouteSpec> {
     specs
 }
 
-fn limit(requests: u32) -> Option<RateLimitSpec> {
-    Some(RateLimitSpec {
+fn limit(requests: u32) -> Vec<LimitSpec> {
+    vec![LimitSpec::per_client(
         requests,
-        per: Duration::from_secs(60),
-    })
+        Duration::from_secs(60),
+        Strangers::ByNetwork,
+    )]
+}
+
+/// What each person may have, and what all of a tenant.
+fn composed() -> Vec<LimitSpec> {
+    let person = LimitSpec {
+        name: "person".to_owned(),
+        by: [Dimension::Subject].into(),
+        ..per_tenant(2)
+    };
+    vec![person, per_tenant(3)]
+}
+
+fn per_tenant(requests: u32) -> LimitSpec {
+    LimitSpec {
+        name: "tenant".to_owned(),
+        algorithm: Counts::FixedWindow,
+        requests,
+        per: Duration::from_secs(3_600),
+        by: [Dimension::Tenant].into(),
+        strangers: Strangers::Together,
+    }
 }
 
 fn about_upstreams() -> Vec<RouteSpec> {
