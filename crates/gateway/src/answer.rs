@@ -2,6 +2,7 @@
 
 use crate::canonical::TargetError;
 use crate::exchange::ExchangeError;
+use crate::headers::FieldError;
 use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
@@ -33,6 +34,9 @@ pub enum Denial {
     /// The upstream's token.
     #[error("exchange: {0}")]
     Exchange(ExchangeError),
+    /// The header fields could be read in two ways.
+    #[error("{0}")]
+    Fields(FieldError),
     /// Too many requests at this moment from callers of this kind.
     #[error("limiter_full")]
     LimiterFull,
@@ -68,6 +72,8 @@ impl Denial {
             Self::Credential(refusal) => refusal.reason().as_str(),
             Self::Exchange(ExchangeError::Denied) => "exchange_denied",
             Self::Exchange(ExchangeError::Unavailable) => "exchange_unavailable",
+            Self::Fields(FieldError::Repeated) => "field_repeated",
+            Self::Fields(FieldError::Spelling) => "field_spelling",
             Self::LimiterFull => "limiter_full",
             Self::NoRoute(NoRoute::Host) => "no_route_host",
             Self::NoRoute(NoRoute::Method) => "no_route_method",
@@ -88,6 +94,7 @@ impl Denial {
             Self::Target(TargetError::EmptySegment) => "target_empty_segment",
             Self::Target(TargetError::Escape) => "target_escape",
             Self::Target(TargetError::Form) => "target_form",
+            Self::Target(TargetError::Scheme) => "target_scheme",
             Self::Target(TargetError::Separator) => "target_separator",
             Self::Target(TargetError::TooLong) => "target_too_long",
             Self::Target(TargetError::TrailingDotOrSpace) => "target_trailing_dot_or_space",
@@ -102,6 +109,7 @@ impl Denial {
             Self::Exchange(_) | Self::Pass(_) => Seen::Permitted,
             Self::BodyTooLarge
             | Self::Credential(_)
+            | Self::Fields(_)
             | Self::LimiterFull
             | Self::NoRoute(_)
             | Self::RateLimited { .. }
@@ -124,7 +132,9 @@ impl Denial {
             | Self::Pass(PassError::Busy)
             | Self::Record => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute(_) => StatusCode::NOT_FOUND,
-            Self::Pass(PassError::Body) | Self::Target(_) => StatusCode::BAD_REQUEST,
+            Self::Fields(_) | Self::Pass(PassError::Body) | Self::Target(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Pass(PassError::Connect(_) | PassError::Handshake(_) | PassError::Http(_)) => {
                 StatusCode::BAD_GATEWAY
             }

@@ -1,13 +1,13 @@
 //! One form of a request's target. Routing, policy, audit and the upstream all read this and nothing else (PATH-1 to PATH-17).
 //!
 //! Every segment of the path is decoded once, judged, and encoded once. What two readers could read differently is refused, not repaired:
-//! dot segments, empty segments, encoded or literal separators (`/`, `\`, `;`, `?`, `#`), control characters, escapes that would
-//! survive a second decoding, segments that end in a dot or a space, bytes that are not UTF-8. Letters keep their case: paths are
-//! compared exactly.
+//! dot segments, dots written as escapes, empty segments, encoded or literal separators (`/`, `\`, `;`, `?`, `#`), control characters,
+//! escapes that would survive a second decoding, escapes in both cases, segments that end in a dot or a space, bytes that are not UTF-8.
+//! Letters keep their case: paths are compared exactly.
 //!
 //! RFC 3986 §6.2.2 (escapes, case of the host), RFC 9110 §7.2 and RFC 9112 §3.2 (`Host` and the forms of the target), RFC 9113 §8.3.1.
 
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, header};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -28,18 +28,21 @@ pub enum TargetError {
     /// A control character or NUL, literal or escaped.
     #[error("the target has a control character")]
     Control,
-    /// `.` or `..`, literal or escaped.
-    #[error("the path has a dot segment")]
+    /// `.` or `..`, literal or escaped, or any dot that is written as an escape.
+    #[error("the path has a dot segment or an escaped dot")]
     DotSegment,
     /// Two slashes in a row.
     #[error("the path has an empty segment")]
     EmptySegment,
-    /// `%` that is not followed by two hexadecimal digits, or an escape hidden in an escape.
-    #[error("the target has a broken or doubled escape")]
+    /// `%` that is not followed by two hexadecimal digits, an escape hidden in an escape, or escapes in upper and in lower case.
+    #[error("the target has a broken or doubled escape, or escapes in both cases")]
     Escape,
     /// Neither a path nor an absolute URI: `*`, or an authority alone.
     #[error("the target is not a path")]
     Form,
+    /// The target is absolute and names another scheme than the connection has.
+    #[error("the target's scheme is not `https`")]
+    Scheme,
     /// `;`, `\`, or an escaped `/`, `?` or `#`.
     #[error("the path has a separator that others may read differently")]
     Separator,
@@ -71,6 +74,9 @@ impl CanonicalTarget {
     pub fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, TargetError> {
         if *method == Method::CONNECT {
             return Err(TargetError::Form);
+        }
+        if uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTPS) {
+            return Err(TargetError::Scheme);
         }
         let (host, port) = authority(uri, headers)?;
         let given = uri.path_and_query().ok_or(TargetError::Form)?;
@@ -218,6 +224,7 @@ fn canonical_path_and_query(given: &PathAndQuery) -> Result<PathAndQuery, Target
     if is_plainly_canonical(path) && query.is_none_or(is_plain_query) {
         return Ok(given.clone());
     }
+    one_case_of_escapes(given.as_str())?;
     let mut text = canonical_path(path)?;
     if let Some(query) = query {
         text.push('?');
@@ -260,6 +267,7 @@ pub fn canonical_path(path: &str) -> Result<String, TargetError> {
     if path.len() > TARGET_BYTES_MAX {
         return Err(TargetError::TooLong);
     }
+    one_case_of_escapes(path)?;
     let rest = path.strip_prefix('/').ok_or(TargetError::Form)?;
     let mut text = String::with_capacity(path.len());
     let mut segments = rest.split('/').peekable();
@@ -297,6 +305,9 @@ fn push_canonical_segment(text: &mut String, segment: &str) -> Result<(), Target
     }
     if decoded.ends_with(['.', ' ']) {
         return Err(TargetError::TrailingDotOrSpace);
+    }
+    if segment.contains("%2e") || segment.contains("%2E") {
+        return Err(TargetError::DotSegment);
     }
     let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte);
     for byte in decoded.bytes() {
@@ -372,6 +383,22 @@ fn judged(text: &str) -> Result<String, TargetError> {
         return Err(TargetError::Escape);
     }
     Ok(decoded)
+}
+
+/// `%c3%A9` was put together from two spellings: readers that compare paths as text disagree about which is meant. One case throughout is
+/// fine, and becomes upper case (RFC 3986 §6.2.2.1).
+fn one_case_of_escapes(text: &str) -> Result<(), TargetError> {
+    let digits = || {
+        text.split('%')
+            .skip(1)
+            .flat_map(|after| after.bytes().take(2))
+    };
+    let lower = digits().any(|digit| matches!(digit, b'a'..=b'f'));
+    let upper = digits().any(|digit| matches!(digit, b'A'..=b'F'));
+    if lower && upper {
+        return Err(TargetError::Escape);
+    }
+    Ok(())
 }
 
 fn is_escape(window: &[u8]) -> bool {

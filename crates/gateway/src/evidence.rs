@@ -11,6 +11,7 @@ macro_rules! compiled {
 }
 
 compiled! {
+    caller_of_unverified_claims: "compile_fail,E0308" "compile_fail/caller_of_unverified_claims.rs";
     caller_passes: "no_run" "compile_pass/caller.rs";
     caller_with_unspent_subject: "compile_fail,E0308" "compile_fail/caller_with_unspent_subject.rs";
     caller_without_scopes: "compile_fail,E0308" "compile_fail/caller_without_scopes.rs";
@@ -20,5 +21,6 @@ compiled! {
     forward_with_anothers_permit: "compile_fail,E0594" "compile_fail/forward_with_anothers_permit.rs";
     forward_without_permit: "compile_fail,E0308" "compile_fail/forward_without_permit.rs";
     forward_without_record: "compile_fail,E0308" "compile_fail/forward_without_record.rs";
+    principal_of_unverified_claims: "compile_fail,E0308" "compile_fail/principal_of_unverified_claims.rs";
     permit_for_another_target: "compile_fail,E0308" "compile_fail/permit_for_another_target.rs";
 }

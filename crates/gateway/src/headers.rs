@@ -1,7 +1,8 @@
 //! What stays of a caller's header fields on the way to the upstream, and what the gateway says there itself (HDR-1 to HDR-8).
 //!
-//! Fields that the gateway sets, and fields that upstreams commonly trust, are removed in every spelling: upper and lower case (hyper has
-//! folded that already), dashes, underscores and dots. Fields of one hop end here (RFC 9110 §7.6.1). Nothing that `Connection` names can
+//! Fields that the gateway sets, and fields that upstreams commonly trust, are removed in upper and lower case (hyper has folded that
+//! already), however often they stand there. With underscores or dots for dashes they can only be meant to get past somebody: such a request
+//! is refused, as is one that repeats a field of which upstreams read the first or the last. Fields of one hop end here (RFC 9110 §7.6.1). Nothing that `Connection` names can
 //! remove what the gateway sets, because it sets its own fields afterwards.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -62,6 +63,48 @@ const TRUSTED_NAMES: [&str; 18] = [
     "x-user",
     "x-user-id",
 ];
+
+/// Names that frame or type a message: in another spelling some servers read them as these (CGI knows underscores alone).
+const FRAMING_NAMES: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
+
+/// Why fields could be read in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// A field that may stand there once stands there twice.
+    #[error("a field that has one value is repeated")]
+    Repeated,
+    /// A name that only differs from a trusted one by underscores or dots.
+    #[error("a trusted field is written with underscores or dots")]
+    Spelling,
+}
+
+/// Refuses fields that two readers could read differently.
+///
+/// # Errors
+/// See [`FieldError`].
+pub fn unambiguous(headers: &HeaderMap) -> Result<(), FieldError> {
+    let respelled = headers.keys().any(|name| {
+        let name = name.as_str();
+        name.contains(['_', '.']) && {
+            let dashed = name.replace(['_', '.'], "-");
+            is_trusted_dashed(&dashed) || FRAMING_NAMES.contains(&dashed.as_str())
+        }
+    });
+    if respelled {
+        return Err(FieldError::Spelling);
+    }
+    let repeated = [
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::ORIGIN,
+    ]
+    .iter()
+    .any(|name| headers.get_all(name).iter().nth(1).is_some());
+    if repeated {
+        return Err(FieldError::Repeated);
+    }
+    Ok(())
+}
 
 /// Removes what no caller may send on, and what belongs to this hop alone.
 pub fn remove_untrusted(headers: &mut HeaderMap) {

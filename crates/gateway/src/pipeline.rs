@@ -5,6 +5,7 @@ use crate::answer::{Denial, GatewayBody, LimitFields, write_nonce};
 use crate::canonical::CanonicalTarget;
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
+use crate::headers::unambiguous;
 use crate::limiter::{Caller as Counted, Known, Verdict as Quotas};
 use crate::planes::{Planes, Seen};
 use crate::request::{Arrived, Caller, GatewayRequest};
@@ -20,13 +21,14 @@ use countersign_authn::{
 };
 use countersign_base::{Conditional, EventId, RequestId, Tenant, UnixTime};
 use countersign_control::traces::{Span, SpanRoute, Surface};
-use countersign_net::{Connection, InboundBody};
+use countersign_net::{Connection, FramingFault, InboundBody};
 use countersign_policy::{Permitted, decide};
 use countersign_store::{Ending, Recorded, Recorder};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The door that records name.
 pub(crate) const SURFACE: Code = Code::of("gateway");
@@ -96,6 +98,21 @@ pub(crate) async fn answer<P: Planes>(
     response
 }
 
+/// Records that a connection's bytes could not be framed. Its peer is answered by the HTTP layer, or not at all.
+pub(crate) fn unframed<P: Planes>(core: &Core<P>, from: IpAddr, fault: FramingFault) {
+    let planes = core.planes();
+    let decision = event::Decision::new(SURFACE, Verdict::Denied, Code::of(fault.code()));
+    let (tenant, id) = (Tenant::default_tenant(), core.next_request_id());
+    if planes
+        .recorder()
+        .refused(from, &tenant, Some(id), decision)
+        .is_err()
+    {
+        tracing::error!("a refusal could not be recorded");
+    }
+    planes.observe(Seen::Refused, StatusCode::BAD_REQUEST, Duration::ZERO);
+}
+
 impl<P: Planes> Flow<'_, P> {
     async fn run(
         &mut self,
@@ -105,6 +122,7 @@ impl<P: Planes> Flow<'_, P> {
         let (head, body) = request.into_parts();
         let target =
             CanonicalTarget::of(&head.method, &head.uri, &head.headers).map_err(Denial::Target)?;
+        unambiguous(&head.headers).map_err(Denial::Fields)?;
         let matched = self
             .generation
             .routes()

@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchanges;
 use crate::limiter::{Limiter, Moment};
-use crate::pipeline::answer;
+use crate::pipeline::{answer, unframed};
 use crate::planes::Planes;
 use crate::routes::Routes;
 use crate::upstream::Upstreams;
@@ -71,6 +71,10 @@ impl<P: Planes> Gateway<P> {
     ) -> io::Result<()> {
         let core = Arc::new(Core::new(self, options.limits.body_idle_timeout));
         let make = move |connection: &Arc<countersign_net::Connection>| {
+            let (told, from) = (Arc::clone(&core), connection.remote.ip());
+            connection
+                .framing
+                .tell(move |fault| unframed(&told, from, fault));
             let (core, connection) = (Arc::clone(&core), Arc::clone(connection));
             service_fn(move |request| {
                 let (core, connection) = (Arc::clone(&core), Arc::clone(&connection));

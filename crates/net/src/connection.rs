@@ -1,5 +1,6 @@
 //! Who is at the other end of a connection. A request never travels without it.
 
+use crate::framing::FramingWatch;
 use countersign_base::{Conditional, NoTls};
 use countersign_crypto::x509::PeerCertificate;
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ pub struct Connection {
     pub remote: SocketAddr,
     /// Plain text or TLS.
     pub scheme: Scheme,
+    /// Who is told when its bytes cannot be framed.
+    pub framing: FramingWatch,
 }
 
 /// A request together with the connection it came on.

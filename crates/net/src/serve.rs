@@ -3,6 +3,7 @@
 //! Plain text speaks HTTP/1.1 alone: a connection never changes protocol after its first byte.
 
 use crate::connection::{Connection, Peer, Scheme};
+use crate::framing::{Framed, FramingWatch};
 use crate::limits::{self, Limits};
 use crate::{Drain, InboundBody, Listener, ServerTls, tls};
 use countersign_base::{Conditional, NoTls};
@@ -174,12 +175,14 @@ impl Task {
                 peer,
                 remote,
                 scheme,
+                framing: FramingWatch::default(),
             })
         };
         match &self.transport {
             Transport::Plaintext => {
                 let connection = described(Conditional::Absent(NoTls::Plaintext), Scheme::Http);
-                self.http1(stream, make(&connection)).await;
+                let service = make(&connection);
+                self.http1(Framed::new(stream, connection), service).await;
             }
             Transport::Tls(tls) => {
                 let handshake = tokio::time::timeout(
@@ -197,11 +200,11 @@ impl Task {
                 };
                 let connection = described(peer, Scheme::Https);
                 let service = make(&connection);
-                drop(connection);
                 if session.alpn_protocol() == Some(b"h2") {
+                    drop(connection);
                     self.http2(stream, service).await;
                 } else {
-                    self.http1(stream, service).await;
+                    self.http1(Framed::new(stream, connection), service).await;
                 }
             }
         }

@@ -353,7 +353,7 @@ fn the_description_is_that_of_the_endpoints() {
 }
 
 #[tokio::test]
-async fn authz_matrix_the_description_is_public_and_nothing_else_is() {
+async fn authz_matrix_g47_the_description_is_public_and_nothing_else_is() {
     let setting = setting().await;
     let get = |path| setting.send(Method::GET, path, HeaderMap::new(), &Value::Null);
     let described = get(super::OPENAPI_PATH).await;
@@ -693,6 +693,52 @@ async fn a_broken_body_is_refused_without_being_repeated() {
             "{answered:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn g46_what_looks_like_sql_is_a_name_or_a_mistake() {
+    let setting = setting().await;
+    for text in [
+        "erin' OR '1'='1",
+        "erin'; DROP TABLE users; --",
+        "erin\" OR 1=1 /*",
+        "%",
+        "_",
+        "erin\\",
+        "erin\0",
+    ] {
+        for (path, body) in [
+            ("users/disable", json!({ "username": text })),
+            ("clients/disable", json!({ "id": text })),
+            ("users/sessions", json!({ "username": text })),
+        ] {
+            let answered = setting
+                .administer(&format!("/admin/v1/tenants/default/{path}"), &body)
+                .await;
+            assert!(
+                answered.status.is_client_error(),
+                "{path} {text} {answered:?}"
+            );
+            let percent = text
+                .replace('%', "%25")
+                .replace(' ', "%20")
+                .replace(['"', '\\', '\0'], "%27");
+            let other = format!("/admin/v1/tenants/default{percent}/{path}");
+            if other.parse::<http::Uri>().is_ok() {
+                assert!(
+                    setting
+                        .administer(&other, &body)
+                        .await
+                        .status
+                        .is_client_error()
+                );
+            }
+        }
+    }
+    // Nothing was dropped and nobody else was touched.
+    let erin = json!({ "username": "erin" });
+    let path = "/admin/v1/tenants/default/users/disable";
+    assert_eq!(setting.administer(path, &erin).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -105,3 +105,6 @@ pub(super) fn check(
         Err(ClientReason::CertificateSubjectMismatch)
     }
 }
+
+#[cfg(test)]
+mod tests;

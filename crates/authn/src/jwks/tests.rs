@@ -43,7 +43,7 @@ fn ready(key: &Key) -> IssuerKeys {
 }
 
 #[test]
-fn any_number_of_callers_cause_one_fetch() {
+fn g49_any_number_of_callers_cause_one_fetch() {
     let key = named_key(Algorithm::EdDsa, "a");
     let mut keys = IssuerKeys::new(JwksLimits::default());
     let first = ticket(look(&mut keys, "a", NOW));
@@ -59,7 +59,7 @@ fn any_number_of_callers_cause_one_fetch() {
 }
 
 #[test]
-fn unknown_kids_cause_one_fetch_in_a_cooldown_and_known_ones_pay_nothing() {
+fn g49_g50_unknown_kids_cause_one_fetch_in_a_cooldown_and_known_ones_pay_nothing() {
     let key = named_key(Algorithm::EdDsa, "a");
     let mut keys = ready(&key);
     let again = ticket(look(&mut keys, "bogus-0", later(1)));
@@ -143,7 +143,7 @@ fn a_key_that_was_taken_out_of_the_set_is_gone() {
 }
 
 #[test]
-fn a_set_is_refreshed_ahead_of_its_expiry_and_serves_while_that_fails() {
+fn g51_a_set_is_refreshed_ahead_of_its_expiry_and_serves_while_that_fails() {
     let key = named_key(Algorithm::EdDsa, "a");
     let mut keys = ready(&key);
     assert_eq!(keys.refresh_due(later(479)), None);

@@ -183,24 +183,24 @@ macro_rules! refusals {
 
 refusals! {
     #[test]
-    fn jwt_1_r48_alg_none() = bearer, |request| request.header["alg"] = json!("none") => Reason::TokenMalformed;
+    fn tok_1_g40_jwt_1_r48_alg_none() = bearer, |request| request.header["alg"] = json!("none") => Reason::TokenMalformed;
     #[test]
-    fn jwt_2_hmac_with_the_public_key() = bearer, |request| request.header["alg"] = json!("HS256") => Reason::TokenMalformed;
+    fn tok_2_g40_jwt_2_hmac_with_the_public_key() = bearer, |request| request.header["alg"] = json!("HS256") => Reason::TokenMalformed;
     #[test]
     fn r48_an_algorithm_that_the_issuer_may_not_use() = bearer, |request| {
         request.signing = key(Algorithm::Ps256);
         request.header["alg"] = json!("PS256");
     } => Reason::AlgorithmNotAllowed;
     #[test]
-    fn jwt_3_kid_with_path_or_quotes() = bearer, |request| request.header["kid"] = json!("../../etc/passwd' OR 1=1") => Reason::TokenMalformed;
+    fn tok_3_jwt_3_kid_with_path_or_quotes() = bearer, |request| request.header["kid"] = json!("../../etc/passwd' OR 1=1") => Reason::TokenMalformed;
     #[test]
-    fn jwt_5_embedded_jwk_is_no_key() = bearer, |request| {
+    fn tok_4_jwt_5_embedded_jwk_is_no_key() = bearer, |request| {
         let attacker = named_key(Algorithm::EdDsa, "attacker");
         request.header["jwk"] = attacker.public_jwk().to_json();
         request.header["kid"] = json!("attacker");
     } => Reason::KeyUnknown;
     #[test]
-    fn jwt_6_r50_a76_an_id_token() = bearer, |request| request.header["typ"] = json!("JWT") => Reason::TypMismatch;
+    fn tok_11_jwt_6_r50_a76_an_id_token() = bearer, |request| request.header["typ"] = json!("JWT") => Reason::TypMismatch;
     #[test]
     fn jwt_6_r50_a_logout_token() = bearer, |request| request.header["typ"] = json!("logout+jwt") => Reason::TypMismatch;
     #[test]
@@ -210,13 +210,13 @@ refusals! {
     #[test]
     fn jwt_6_r50_a_token_without_typ() = bearer, |request| without(&mut request.header, "typ") => Reason::TypMismatch;
     #[test]
-    fn jwt_7_r51_a65_exp_as_text() = bearer, |request| request.claims["exp"] = json!((NOW.0 + 300).to_string()) => Reason::ClaimBroken;
+    fn tok_10_jwt_7_r51_a65_exp_as_text() = bearer, |request| request.claims["exp"] = json!((NOW.0 + 300).to_string()) => Reason::ClaimBroken;
     #[test]
     fn jwt_7_r51_a65_exp_as_list() = bearer, |request| request.claims["exp"] = json!([NOW.0 + 300]) => Reason::ClaimBroken;
     #[test]
     fn jwt_7_r51_a65_exp_null() = bearer, |request| request.claims["exp"] = Value::Null => Reason::ClaimBroken;
     #[test]
-    fn jwt_7_r51_a65_exp_huge() = bearer, |request| request.claims["exp"] = json!(1e300) => Reason::ClaimBroken;
+    fn tok_10_jwt_7_r51_a65_exp_huge() = bearer, |request| request.claims["exp"] = json!(1e300) => Reason::ClaimBroken;
     #[test]
     fn jwt_7_r51_nbf_as_text() = bearer, |request| request.claims["nbf"] = json!("0") => Reason::ClaimBroken;
     #[test]
@@ -228,7 +228,7 @@ refusals! {
     #[test]
     fn an_expired_token() = bearer, |request| request.claims["exp"] = json!(NOW.0 - 31) => Reason::TokenExpired;
     #[test]
-    fn a_token_of_the_future() = bearer, |request| request.claims["nbf"] = json!(NOW.0 + 31) => Reason::NotYetValid;
+    fn tok_10_a_token_of_the_future() = bearer, |request| request.claims["nbf"] = json!(NOW.0 + 31) => Reason::NotYetValid;
     #[test]
     fn a_token_issued_in_the_future() = bearer, |request| request.claims["iat"] = json!(NOW.0 + 31) => Reason::IssuedAhead;
     #[test]
@@ -239,17 +239,17 @@ refusals! {
         request.header["kid"] = json!("key-2");
     } => Reason::KeyUnknown;
     #[test]
-    fn an_unknown_issuer() = bearer, |request| request.claims["iss"] = json!("https://evil.example") => Reason::IssuerUnknown;
+    fn tok_5_an_unknown_issuer() = bearer, |request| request.claims["iss"] = json!("https://evil.example") => Reason::IssuerUnknown;
     #[test]
     fn an_issuer_with_a_slash_more() = bearer, |request| request.claims["iss"] = json!("https://id.example/") => Reason::IssuerUnknown;
     #[test]
     fn an_issuer_in_capitals() = bearer, |request| request.claims["iss"] = json!("HTTPS://ID.EXAMPLE") => Reason::IssuerUnknown;
     #[test]
-    fn int_6_r46_another_audience() = bearer, |request| request.claims["aud"] = json!("https://billing.example") => Reason::AudienceMismatch;
+    fn tok_9_int_6_r46_another_audience() = bearer, |request| request.claims["aud"] = json!("https://billing.example") => Reason::AudienceMismatch;
     #[test]
     fn int_6_r46_no_audience() = bearer, |request| without(&mut request.claims, "aud") => Reason::ClaimMissing;
     #[test]
-    fn int_6_r46_ours_among_others() = bearer, |request| request.claims["aud"] = json!([AUDIENCE, "https://billing.example"]) => Reason::AudienceMismatch;
+    fn tok_9_int_6_r46_ours_among_others() = bearer, |request| request.claims["aud"] = json!([AUDIENCE, "https://billing.example"]) => Reason::AudienceMismatch;
     #[test]
     fn int_6_r46_our_audience_with_a_slash() = bearer, |request| request.claims["aud"] = json!("https://orders.example/") => Reason::AudienceMismatch;
     #[test]
@@ -261,9 +261,9 @@ refusals! {
     #[test]
     fn dpop_22_another_key_than_the_tokens() = dpop, |request| request.proof = Some(key(Algorithm::EdDsa)) => Reason::ProofKeyMismatch;
     #[test]
-    fn dpop_23_int_5_no_proof() = dpop, |request| request.proof = None => Reason::ProofMissing;
+    fn tok_12_g54_dpop_23_int_5_no_proof() = dpop, |request| request.proof = None => Reason::ProofMissing;
     #[test]
-    fn dpop_24_r44_proof_removed_and_scheme_changed() = dpop, |request| {
+    fn tok_12_g54_dpop_24_r44_proof_removed_and_scheme_changed() = dpop, |request| {
         request.proof = None;
         request.scheme = "Bearer";
     } => Reason::BoundTokenAsBearer;
@@ -370,7 +370,7 @@ fn a_client_of_its_own_accord_is_its_own_subject() {
 }
 
 #[test]
-fn an_audience_may_be_a_list_of_one() {
+fn tok_9_an_audience_may_be_a_list_of_one() {
     let mut request = Request::bearer();
     request.claims["aud"] = json!([AUDIENCE]);
     assert_eq!(request.reason(), None);
@@ -402,7 +402,7 @@ fn dpop_34_scheme_in_any_case() {
 }
 
 #[test]
-fn jwt_4_r49_addresses_in_the_header_are_ignored() {
+fn tok_4_jwt_4_r49_addresses_in_the_header_are_ignored() {
     let mut request = Request::bearer();
     request.header["jku"] = json!("https://attacker.example/keys");
     request.header["x5u"] = json!("https://attacker.example/chain");
@@ -741,7 +741,7 @@ impl Request {
 }
 
 #[test]
-fn int_3_a41_a_verdict_of_other_rules_is_not_taken() {
+fn tok_6_g44_g45_int_3_a41_a_verdict_of_other_rules_is_not_taken() {
     let mut request = Request::bearer();
     let stricter = rules_with(AUDIENCE, Binding::Required, Anonymous::Refused);
     let (verdict, token) = warm(&mut request, stricter);

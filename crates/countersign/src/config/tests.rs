@@ -17,6 +17,77 @@ fn an_empty_configuration_is_one() {
     assert_eq!(config.listeners.identity.port(), 8443);
 }
 
+#[test]
+fn g47_every_listener_stays_on_loopback_unless_it_is_told_otherwise() {
+    let listeners = parsed("").unwrap().listeners;
+    for address in [
+        listeners.identity,
+        listeners.identity_mtls,
+        listeners.gateway,
+        listeners.control,
+        listeners.telemetry,
+    ] {
+        assert!(address.ip().is_loopback(), "{address}");
+    }
+    let told = parsed("[listeners]\ngateway = \"0.0.0.0:8444\"\n").unwrap();
+    assert!(!told.listeners.gateway.ip().is_loopback());
+    assert!(told.listeners.control.ip().is_loopback());
+}
+
+#[test]
+fn g56_no_section_of_a_route_opens_it() {
+    let base = "[[upstreams]]\nname = \"orders\"\nurl = \"https://orders.example\"\n";
+    let route = "[[routes]]\nname = \"orders\"\npath = \"/orders/{order}\"\nupstream = \"orders\"\naudience = \"https://api.example\"\n\
+        actions.GET = { action = \"request\", scopes = [\"orders.read\"] }\n";
+    let plain = parsed(&format!("{base}{route}")).unwrap().routes.remove(0);
+    assert_eq!(
+        (plain.anonymous, plain.proof, plain.record),
+        (
+            routes::Anonymous::Refused,
+            routes::Proof::Bound,
+            routes::Recording::Durable
+        )
+    );
+    for section in [
+        "rate = { requests = 10, per = \"1m\" }\n",
+        "record = \"queued\"\n",
+        "hosts = [\"api.example\"]\n",
+        "resource = { type = \"Order\", id = \"order\" }\n",
+        "anonymous = \"refused\"\n",
+        "proof = \"bound\"\n",
+    ] {
+        let with = parsed(&format!("{base}{route}{section}"))
+            .unwrap()
+            .routes
+            .remove(0);
+        assert_eq!(
+            (with.anonymous, with.proof, &with.audience, &with.actions),
+            (
+                plain.anonymous,
+                plain.proof,
+                &plain.audience,
+                &plain.actions
+            ),
+            "{section}"
+        );
+    }
+    // It takes the word itself.
+    for (section, opened) in [
+        ("anonymous = \"allowed\"\n", "anonymous"),
+        ("proof = \"any\"\n", "proof"),
+    ] {
+        let with = parsed(&format!("{base}{route}{section}"))
+            .unwrap()
+            .routes
+            .remove(0);
+        assert_eq!(
+            with.anonymous == routes::Anonymous::Allowed,
+            opened == "anonymous"
+        );
+        assert_eq!(with.proof == routes::Proof::Any, opened == "proof");
+    }
+}
+
 /// Each mistake with what its message must say.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]

@@ -293,7 +293,7 @@ fn r48_a67_the_algorithm_is_the_keys() {
 
 /// JWT-3: a `kid` that would be a path or a statement. It is only ever compared; what is not a name of a key is refused.
 #[test]
-fn jwt_3_a73_kid_is_a_name_and_nothing_else() {
+fn tok_3_jwt_3_a73_kid_is_a_name_and_nothing_else() {
     let key = pair(Algorithm::Es256);
     for kid in [
         "'; DROP TABLE keys; --",
@@ -465,7 +465,7 @@ fn jwt_11_a71_the_work_for_one_token_is_bounded() {
 }
 
 #[test]
-fn critical_extensions_are_refused() {
+fn tok_7_critical_extensions_are_refused() {
     let key = pair(Algorithm::Es256);
     for (name, header) in [
         ("crit", json!({ "alg": "ES256", "crit": ["exp"], "exp": 1 })),
@@ -492,7 +492,7 @@ fn critical_extensions_are_refused() {
 }
 
 #[test]
-fn members_that_stand_twice_are_refused() {
+fn tok_8_members_that_stand_twice_are_refused() {
     let key = pair(Algorithm::Es256);
     let signed = |header: &[u8], claims: &[u8]| {
         let signed = format!(

@@ -30,13 +30,15 @@ fn path_1_dot_segments_are_refused() {
 fn path_2_encoded_dot_segments_are_refused() {
     for path in [
         "/a/%2e%2e/b",
-        "/a/%2E%2e/b",
+        "/a/%2E%2E/b",
         "/a/.%2e/b",
         "/a/%2e./b",
         "/a/%2e/b",
         "/%2e%2e",
+        "/a/%2eb/c",
+        "/a/b%2Etxt",
     ] {
-        refused(path, DotSegment, "/a/%2eb/c");
+        refused(path, DotSegment, "/a/.b/c.txt");
     }
 }
 
@@ -116,6 +118,15 @@ fn path_11_case_is_kept_and_escapes_have_one_case() {
     becomes("/%7euser", "/~user");
     becomes("/a%20b", "/a%20b");
     becomes("/a%3Ab%40c", "/a:b@c");
+    for path in ["/caf%c3%A9", "/caf%C3%a9", "/%aB", "/%3a/%3A"] {
+        refused(path, Escape, "/caf%C3%A9/%3A");
+    }
+    assert_eq!(
+        target("/a%3ab?c=%3A", &["a.example"]),
+        Err(Escape),
+        "over path and query"
+    );
+    assert!(target("/a%3ab?c=%3a", &["a.example"]).is_ok());
 }
 
 #[test]
@@ -168,6 +179,10 @@ fn path_13_absolute_form_is_the_same_target() {
     assert_eq!(
         target("https://api.example/a", &[]).unwrap().host(),
         "api.example"
+    );
+    assert_eq!(
+        target("http://api.example/a", &["api.example"]),
+        Err(TargetError::Scheme)
     );
 }
 
@@ -227,7 +242,7 @@ fn a_query_has_one_form() {
 }
 
 #[test]
-fn other_forms_are_refused() {
+fn g30_connect_and_other_forms_are_refused() {
     let mut headers = HeaderMap::new();
     headers.insert(header::HOST, HeaderValue::from_static("a.example"));
     assert_eq!(

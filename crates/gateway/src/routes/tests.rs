@@ -261,3 +261,35 @@ fn ten_thousand_routes_are_one_walk() {
         Err(NoRoute::Path)
     );
 }
+
+#[test]
+fn g12_hosts_have_one_case_however_many_there_are() {
+    for count in [1, 100, 101] {
+        let hosts: Vec<String> = (0..count)
+            .map(|number| format!("h{number}.example"))
+            .collect();
+        let specs = hosts.iter().map(|host| RouteSpec {
+            hosts: [host.clone()].into(),
+            ..spec(&host.replace('.', "-"), "/orders/{order}", &["GET"])
+        });
+        let routes = Routes::build(
+            specs.collect(),
+            vec![upstream()],
+            hosts.iter().cloned().collect(),
+        )
+        .unwrap();
+        for host in [&hosts[0], &hosts[count - 1]] {
+            for spelled in [
+                host.clone(),
+                host.to_ascii_uppercase(),
+                host.replace('h', "H"),
+            ] {
+                let found = routes.find(&target(&Method::GET, &spelled, "/orders/7"));
+                let route = found.unwrap().route.id.to_string();
+                assert_eq!(route, host.replace('.', "-"), "{spelled} of {count}");
+            }
+        }
+        let nobody = routes.find(&target(&Method::GET, "h999.example", "/orders/7"));
+        assert_eq!(nobody.err(), Some(NoRoute::Host));
+    }
+}

@@ -76,7 +76,7 @@ async fn tok_5_tok_9_tok_10_claims_that_do_not_fit_are_refused() {
 }
 
 #[tokio::test]
-async fn tok_1_tok_11_signatures_and_types_that_do_not_fit_are_refused() {
+async fn tok_1_tok_11_g38_signatures_and_types_that_do_not_fit_are_refused() {
     let world = World::start();
     let claims = world.claims();
     let good = world.token(&claims);
@@ -108,7 +108,7 @@ async fn tok_1_tok_11_signatures_and_types_that_do_not_fit_are_refused() {
 }
 
 #[tokio::test]
-async fn tok_6_a_warm_cache_gives_no_verdict_under_other_rules() {
+async fn tok_6_g44_g45_a_warm_cache_gives_no_verdict_under_other_rules() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
     let fields = [("authorization", bearer.as_str())];

@@ -122,7 +122,7 @@ const PROTOCOL_ERROR: u32 = 1;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 #[tokio::test]
-async fn fld_1_fld_5_rapid_resets_end_the_connection() {
+async fn fld_1_fld_5_g31_g35_rapid_resets_end_the_connection() {
     let world = World::start();
     let mut raw = Raw::connect(&world).await;
     let head = request("GET", "/things/a", world.port(), &[]);
@@ -144,7 +144,7 @@ async fn fld_1_fld_5_rapid_resets_end_the_connection() {
 }
 
 #[tokio::test]
-async fn fld_3_endless_continuations_end_the_connection() {
+async fn fld_3_g33_endless_continuations_end_the_connection() {
     let world = World::start();
     let mut raw = Raw::connect(&world).await;
     raw.write(&frame(
@@ -171,8 +171,145 @@ async fn fld_3_endless_continuations_end_the_connection() {
     world.stop().await;
 }
 
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const ACK: u8 = 1;
+
+impl Raw {
+    /// Waits until the peer has read everything before this, by its answer to a ping.
+    async fn settled(&mut self) {
+        self.write(&frame(PING, 0, 0, &[7; 8])).await;
+        while let Some((kind, _, payload)) = self.next().await {
+            if kind == PING && payload == [7; 8] {
+                return;
+            }
+        }
+        panic!("the connection ended");
+    }
+
+    /// Sends a request for `path` on `stream` and waits for the head of its answer.
+    async fn answered(&mut self, world: &World, stream: u32, path: &str) -> u8 {
+        let head = request("GET", path, world.port(), &[]);
+        self.write(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &head))
+            .await;
+        while let Some((kind, of, payload)) = self.next().await {
+            if (kind, of) == (HEADERS, stream) {
+                return payload[0];
+            }
+        }
+        panic!("no answer");
+    }
+}
+
 #[tokio::test]
-async fn frm_12_frm_13_values_that_http1_cannot_carry_are_refused() {
+async fn fld_2_g32_many_open_streams_that_are_reset_at_once_cost_little() {
+    let world = World::start();
+    let mut raw = Raw::connect(&world).await;
+    let head = request("POST", "/open/a", world.port(), &[]);
+    let mut stream = 1;
+    // Ten times as many streams in all as may be open at once: none of them is left over.
+    for _ in 0..10 {
+        let streams: Vec<u32> = (0..100).map(|number| stream + 2 * number).collect();
+        for open in &streams {
+            raw.write(&frame(HEADERS, END_HEADERS, *open, &head)).await;
+        }
+        raw.settled().await;
+        for open in streams.iter().rev() {
+            raw.write(&frame(RST_STREAM, 0, *open, &8_u32.to_be_bytes()))
+                .await;
+        }
+        raw.settled().await;
+        stream += 200;
+    }
+    assert_eq!(
+        raw.answered(&world, stream, "/open/after").await,
+        0x88,
+        "200"
+    );
+    lives(&world).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn fld_4_g34_resets_that_the_server_is_brought_to_end_the_connection() {
+    let world = World::start();
+    let mut raw = Raw::connect(&world).await;
+    let head = request("POST", "/open/a", world.port(), &[]);
+    let mut bytes = Vec::new();
+    for number in 0..2_000_u32 {
+        let stream = 2 * number + 1;
+        bytes.extend(frame(HEADERS, END_HEADERS, stream, &head));
+        // A window that overflows is this side's fault, and the other side has to reset the stream.
+        bytes.extend(frame(
+            WINDOW_UPDATE,
+            0,
+            stream,
+            &0x7fff_ffff_u32.to_be_bytes(),
+        ));
+    }
+    raw.write(&bytes).await;
+    let mut resets = 0;
+    let goaway = loop {
+        match raw.next().await {
+            Some((GOAWAY, _, payload)) => break Some(payload),
+            Some((RST_STREAM, _, _)) => resets += 1,
+            Some(_) => {}
+            None => break None,
+        }
+    };
+    let code = goaway.and_then(|payload| payload.get(4..8).map(<[u8]>::to_vec));
+    assert_eq!(
+        code.as_deref(),
+        Some(ENHANCE_YOUR_CALM.to_be_bytes().as_slice()),
+        "after {resets} resets"
+    );
+    assert!(resets <= 300, "{resets}");
+    lives(&world).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn frm_15_g36_data_after_a_reset_belongs_to_nothing() {
+    let world = World::start();
+    let mut raw = Raw::connect(&world).await;
+    let head = request("POST", "/open/a", world.port(), &[]);
+    raw.write(&frame(HEADERS, END_HEADERS, 1, &head)).await;
+    raw.write(&frame(DATA, 0, 1, b"abc")).await;
+    raw.settled().await;
+    raw.write(&frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes()))
+        .await;
+    raw.write(&frame(DATA, 0, 1, b"def")).await;
+    raw.write(&frame(DATA, END_STREAM, 1, b"ghi")).await;
+    raw.write(&frame(PING, ACK, 0, &[0; 8])).await;
+    // Whether the connection goes on or ends, no whole request came of it.
+    raw.write(&frame(
+        HEADERS,
+        END_STREAM | END_HEADERS,
+        3,
+        &request("GET", "/open/after", world.port(), &[]),
+    ))
+    .await;
+    let mut after = None;
+    while after.is_none() {
+        match raw.next().await {
+            Some((HEADERS, 3, payload)) => after = Some(payload[0]),
+            Some((GOAWAY, _, _)) | None => break,
+            Some(_) => {}
+        }
+    }
+    assert!(matches!(after, None | Some(0x88)), "{after:?}");
+    lives(&world).await;
+    for seen in world.upstream.take() {
+        assert!(
+            seen.target != "/open/a" || seen.body.is_err(),
+            "half a request became whole: {seen:?}"
+        );
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn frm_12_frm_13_g28_values_that_http1_cannot_carry_are_refused() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
     let (scheme, token) = bearer.split_at(7);

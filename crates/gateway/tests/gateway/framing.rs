@@ -33,37 +33,47 @@ async fn exchange(
 const SMUGGLED: &str = "GET /things/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
-async fn frm_1_frm_2_both_lengths_are_one_request_and_the_end() {
+async fn frm_1_frm_2_g25_g27_g29_a_length_and_a_coding_are_refused() {
     let world = World::start();
-    let post = |length| (Method::POST, "/things/a".to_owned(), length);
-    let chunked = format!("0\r\n\r\n{SMUGGLED}");
-    let both = format!(
-        "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n",
-        chunked.len()
-    );
-    let (statuses, seen) = exchange(&world, &both, &chunked).await;
-    assert_eq!((statuses, seen), (vec![200], vec![post(0)]));
+    let chunked = format!("3\r\nabc\r\n0\r\n\r\n{SMUGGLED}");
+    for both in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+        "content-length: 0\r\nX-A: 1\r\nTRANSFER-ENCODING: CHUNKED\r\n",
+    ] {
+        let (statuses, seen) = exchange(&world, both, &chunked).await;
+        assert_eq!((statuses, seen), (vec![400], vec![]), "{both}");
+    }
+    World::assert_logged(&world.log_text().await, "framing_length_and_coding");
     let (statuses, seen) = exchange(
         &world,
-        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
-        &format!("3\r\nabc\r\n0\r\n\r\n{SMUGGLED}"),
+        "Transfer-Encoding: chunked\r\nConnection: close\r\n",
+        &chunked,
     )
     .await;
-    assert_eq!((statuses, seen), (vec![200], vec![post(3)]));
+    assert_eq!(
+        (statuses, seen),
+        (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)])
+    );
     world.stop().await;
 }
 
 #[tokio::test]
-async fn frm_3_to_frm_5_and_frm_8_lengths_that_are_no_lengths_are_refused() {
+async fn frm_3_frm_5_frm_8_g25_g27_g30_lengths_that_are_no_lengths_are_refused() {
     let world = World::start();
     for fields in [
         "Transfer-Encoding: xchunked\r\n",
         "Transfer-Encoding: chunked, identity\r\n",
         "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding : chunked\r\n",
         "Content-Length: 3\r\nContent-Length: 4\r\n",
         "Content-Length: 3, 4\r\n",
         "Content-Length: +3\r\n",
+        "Content-Length: 03\r\n",
+        "Content-Length : 3\r\n",
+        "Content_Length: 3\r\nConnection: close\r\n",
         "Content-Length: -1\r\n",
         "Content-Length: 0x3\r\n",
         "Content-Length: 3 3\r\n",
@@ -82,18 +92,95 @@ async fn frm_3_to_frm_5_and_frm_8_lengths_that_are_no_lengths_are_refused() {
 }
 
 #[tokio::test]
-async fn frm_4_equal_lengths_are_one_length() {
+async fn frm_4_g27_g29_a_repeated_length_is_refused() {
     let world = World::start();
-    let (statuses, seen) = exchange(
-        &world,
-        "Content-Length: 3\r\nContent-Length: 3\r\nConnection: close\r\n",
-        "abc",
-    )
-    .await;
+    for fields in [
+        "Content-Length: 3\r\nContent-Length: 3\r\n",
+        "Content-Length: 3\r\nContent-Length: 4\r\n",
+        "Content-Length: 3, 3\r\n",
+    ] {
+        let (statuses, seen) = exchange(&world, fields, &format!("abc{SMUGGLED}")).await;
+        assert_eq!((statuses, seen), (vec![400], vec![]), "{fields}");
+    }
+    let (statuses, seen) =
+        exchange(&world, "Content-Length: 3\r\nConnection: close\r\n", "abc").await;
     assert_eq!(
         (statuses, seen),
         (vec![200], vec![(Method::POST, "/things/a".to_owned(), 3)])
     );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn frm_7_g29_lines_that_do_not_end_in_both_characters_are_refused() {
+    let world = World::start();
+    let bearer = world.bearer(|_| {});
+    let good = format!(
+        "GET /things/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nX-A: 1\r\nConnection: close\r\n\r\n",
+        world.port()
+    );
+    for bad in [
+        good.replacen("\r\n", "\n", 1),
+        good.replace("X-A: 1\r\n", "X-A: 1\n"),
+        good.replace("X-A: 1\r\n", "X-A: 1\rX-B: 2\r\n"),
+        good.replace("\r\n\r\n", "\r\n\n"),
+        good.replace("\r\n\r\n", "\n\n"),
+        good.replace("X-A: 1", "X-A: \0"),
+        good.replace("X-A: 1", "X-A: \x0b"),
+        good.replace("GET /things/a ", "GET\t/things/a "),
+        good.replace("GET /things/a ", "GET /things/a  "),
+        format!("\n{good}"),
+        format!("\r\n\r\n{good}"),
+    ] {
+        let answer = world.raw(bad.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{bad:?} {answer}");
+    }
+    assert!(world.upstream.take().is_empty());
+    let text = world.log_text().await;
+    for reason in [
+        "framing_bare_lf",
+        "framing_bare_cr",
+        "framing_control",
+        "framing_empty_line",
+        "framing_request_line",
+    ] {
+        World::assert_logged(&text, reason);
+    }
+    assert!(world.raw(good.as_bytes()).await.contains(" 200 "));
+    let observed = world.planes.observed.lock().unwrap().clone();
+    assert_eq!(
+        (observed.len(), observed[0], observed[11]),
+        (12, ("refused", 400), ("permitted", 200)),
+        "refusals of the wire are counted as others are"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn frm_6_a_broken_chunk_is_half_a_request_and_the_end() {
+    let world = World::start();
+    for rest in [
+        "3\nabc\r\n0\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        "+3\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "3\r\nabc\r\n0\r\nCountersign-Subject : evil\r\n\r\n",
+    ] {
+        let bytes = format!("{rest}{SMUGGLED}");
+        let (statuses, seen) = exchange(&world, "Transfer-Encoding: chunked\r\n", &bytes).await;
+        assert!(
+            statuses.iter().all(|status| *status == 400),
+            "{rest:?} {statuses:?}"
+        );
+        assert!(
+            !seen
+                .iter()
+                .any(|(_, target, _)| target.contains("smuggled")),
+            "{rest:?} {seen:?}"
+        );
+    }
+    assert!(world.upstream.take().iter().all(|seen| seen.body.is_err()));
+    World::assert_logged(&world.log_text().await, "framing_chunk");
     world.stop().await;
 }
 
@@ -114,7 +201,7 @@ async fn frm_6_chunk_extensions_do_not_pass() {
 }
 
 #[tokio::test]
-async fn frm_9_http_1_0_has_no_transfer_encoding() {
+async fn frm_9_g25_g27_http_1_0_has_no_transfer_encoding() {
     let world = World::start();
     let bearer = world.bearer(|_| {});
     let head = format!(
@@ -124,10 +211,8 @@ async fn frm_9_http_1_0_has_no_transfer_encoding() {
     let bad = format!(
         "POST /things/a HTTP/1.0\r\n{head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     );
-    assert!(
-        world.raw(bad.as_bytes()).await.starts_with("HTTP/1.0 400")
-            || world.upstream.take().is_empty()
-    );
+    assert!(world.raw(bad.as_bytes()).await.contains(" 400 "));
+    assert!(world.upstream.take().is_empty());
     let good = format!("POST /things/a HTTP/1.0\r\n{head}Content-Length: 3\r\n\r\nabc");
     assert!(world.raw(good.as_bytes()).await.contains(" 200 "));
     assert_eq!(world.upstream.take_one().body.unwrap().as_ref(), b"abc");
@@ -135,7 +220,35 @@ async fn frm_9_http_1_0_has_no_transfer_encoding() {
 }
 
 #[tokio::test]
-async fn frm_10_an_upgrade_is_not_passed_on() {
+async fn g30_a_request_without_length_has_no_body_and_connect_is_refused() {
+    let world = World::start();
+    let next = format!(
+        "GET /things/next HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\nConnection: close\r\n\r\n",
+        world.bearer(|_| {})
+    );
+    let (statuses, seen) = exchange(&world, "", &next).await;
+    let seen: Vec<_> = seen
+        .into_iter()
+        .map(|(_, target, body)| (target, body))
+        .collect();
+    assert_eq!(statuses, [200, 200]);
+    assert_eq!(
+        seen,
+        [("/things/a".to_owned(), 0), ("/things/next".to_owned(), 0)]
+    );
+    for target in ["localhost:443", "upstream.example:80", "/things/a"] {
+        let connect = format!(
+            "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n{SMUGGLED}"
+        );
+        let answer = world.raw(connect.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{target} {answer}");
+    }
+    assert!(world.upstream.take().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn frm_10_g24_an_upgrade_is_not_passed_on() {
     let world = World::start();
     let (statuses, seen) = exchange(
         &world,

@@ -9,6 +9,7 @@
     reason = "helpers of tests fail a test by panicking"
 )]
 
+mod attacks;
 mod credentials;
 mod exchange;
 mod floods;

@@ -46,7 +46,12 @@ pub fn built(authority: &TestAuthority, upstream: &FakeUpstream, specs: Vec<Rout
         over("nameless", None, Alpn::Http1),
         UpstreamSpec::new("gone".parse().unwrap(), &gone, "localhost", gone_tls).unwrap(),
     ];
-    Routes::build(specs, upstreams, ["localhost".to_owned()].into()).unwrap()
+    Routes::build(
+        specs,
+        upstreams,
+        ["localhost", "second.example"].map(str::to_owned).into(),
+    )
+    .unwrap()
 }
 
 fn rules(audience: &str, binding: Binding, anonymous: Anonymous) -> ResourceRules {

@@ -37,7 +37,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,6 +62,9 @@ permit (principal is User, action == Action::"read_order", resource is Order)
 when { resource.owner == principal && principal.hasTag("region") && principal.getTag("region") == resource.region };
 @id("everyone-may")
 permit (principal, action == Action::"broken", resource is Order);
+@id("nobody-in-private")
+forbid (principal, action == Action::"request", resource is Route)
+when { context.path like "/things/private" || context.path like "/things/private/*" };
 @id("fails-to-evaluate")
 forbid (principal, action == Action::"broken", resource is Order)
 when { context.time + 9223372036854775807 > 0 };
@@ -79,6 +82,8 @@ pub struct TestPlanes {
     keys: Vec<(String, SigningKey<AccessToken>)>,
     pub generation: AtomicU64,
     pub fetches: AtomicUsize,
+    /// Set while neither keys nor the store can be had.
+    pub away: AtomicBool,
     /// Opaque tokens and their claims.
     pub opaque: Mutex<BTreeMap<String, Value>>,
     pub lookups: AtomicUsize,
@@ -153,6 +158,9 @@ impl Planes for TestPlanes {
 
     async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {
         self.fetches.fetch_add(1, Ordering::SeqCst);
+        if self.away.load(Ordering::SeqCst) {
+            return KeyAnswer::Unavailable;
+        }
         let found = self.keys.iter().find(|(issuer, key)| {
             issuer == needed.issuer().as_str() && needed.kid() == Some(key.kid())
         });
@@ -164,6 +172,9 @@ impl Planes for TestPlanes {
 
     async fn stored(&self, token: &str, issuers: &[TrustedIssuer]) -> StoredAnswer {
         self.lookups.fetch_add(1, Ordering::SeqCst);
+        if self.away.load(Ordering::SeqCst) {
+            return StoredAnswer::Unavailable;
+        }
         let rows = self.opaque.lock().unwrap();
         let (Some(row), Some(issuer)) = (rows.get(token), issuers.first()) else {
             return StoredAnswer::Unknown;
@@ -275,6 +286,7 @@ impl World {
             ],
             generation: AtomicU64::new(0),
             fetches: AtomicUsize::new(0),
+            away: AtomicBool::new(false),
             opaque: Mutex::default(),
             lookups: AtomicUsize::new(0),
             exchanges: AtomicUsize::new(0),

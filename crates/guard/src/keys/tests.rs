@@ -107,7 +107,7 @@ async fn a_thousand_requests_cause_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_thousand_bogus_kids_cause_one_fetch_more() {
+async fn g49_a_thousand_bogus_kids_cause_one_fetch_more() {
     let bench = bench(Ok(set("a")));
     bench.gate.notify_one();
     assert!(matches!(bench.find("a").await, KeyAnswer::Key(_)));

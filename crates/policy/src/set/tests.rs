@@ -85,6 +85,19 @@ fn ids_are_distinct_and_default_to_their_place() {
 }
 
 #[test]
+fn g58_sets_have_a_limit_that_costs_nothing_to_reach() {
+    // Refused by its length, before anything is read: the text would not even parse.
+    let filler = "permit".repeat(super::SOURCE_BYTES_MAX / 6 + 1);
+    let large = [("own.cedar", VALID), ("large.cedar", &filler)];
+    assert!(matches!(
+        PolicySet::load(defaults::SCHEMA, &large),
+        Err(PolicyError::TooMany)
+    ));
+    let comment = format!("// {}\n{VALID}", "x".repeat(100_000));
+    assert!(load(&comment).is_ok());
+}
+
+#[test]
 fn templates_and_namespaces_are_refused() {
     assert!(matches!(
         load("permit (principal == ?principal, action, resource);"),

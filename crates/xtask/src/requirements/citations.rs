@@ -93,7 +93,7 @@ fn starts_with_id(name: &str) -> bool {
             && parts.next().is_some_and(is_number))
 }
 
-/// Every id that a name holds: `r23`, `a35`, or a series followed by one or more numbers (`code_1_2_parallel` names two).
+/// Every id that a name holds: `r23`, `a35`, `g12`, or a series followed by one or more numbers (`code_1_2_parallel` names two).
 pub(crate) fn ids(name: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut series: Option<String> = None;
@@ -112,9 +112,9 @@ pub(crate) fn ids(name: &str) -> BTreeSet<String> {
     found
 }
 
-/// `r23` and `a35`.
+/// `r23`, `a35` and `g12`.
 fn short_id(part: &str) -> Option<String> {
-    let number = part.strip_prefix(['r', 'a'])?;
+    let number = part.strip_prefix(['r', 'a', 'g'])?;
     is_number(number).then(|| part.to_ascii_uppercase())
 }
 

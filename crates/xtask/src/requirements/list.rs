@@ -31,7 +31,15 @@ const IDENTITY: &[(&str, u32)] = &[
 ];
 
 /// The same of the gateway and the decision point.
-const GATEWAY: &[(&str, u32)] = &[("PDP", 13)];
+const GATEWAY: &[(&str, u32)] = &[
+    ("PATH", 17),
+    ("HDR", 8),
+    ("FRM", 16),
+    ("FLD", 5),
+    ("TOK", 12),
+    ("G", 59),
+    ("PDP", 13),
+];
 
 /// Every area whose list has to be complete.
 const AREAS: &[(&str, &[(&str, u32)])] = &[("gateway", GATEWAY), ("identity", IDENTITY)];
@@ -149,9 +157,9 @@ fn unfounded(reason: &str) -> Option<String> {
     }
 }
 
-/// `R23` and `A35` are written together, the others with a dash.
+/// `R23`, `A35` and `G12` are written together, the others with a dash.
 fn id(series: &str, number: u32) -> String {
-    if matches!(series, "A" | "R") {
+    if matches!(series, "A" | "G" | "R") {
         format!("{series}{number}")
     } else {
         format!("{series}-{number}")
@@ -164,5 +172,5 @@ pub(crate) fn dashed_series() -> impl Iterator<Item = &'static str> {
         .iter()
         .flat_map(|(_, series)| series.iter())
         .map(|(series, _)| *series)
-        .filter(|series| !matches!(*series, "A" | "R"))
+        .filter(|series| !matches!(*series, "A" | "G" | "R"))
 }

@@ -13,6 +13,7 @@ fn found(name: &str) -> Vec<String> {
 fn names_give_their_ids() {
     assert_eq!(found("r23_code_is_single_use"), ["R23"]);
     assert_eq!(found("code_10_parallel_redemptions"), ["CODE-10"]);
+    assert_eq!(found("g12_path_11_case_of_hosts"), ["G12", "PATH-11"]);
     assert_eq!(found("code_1_2_reuse"), ["CODE-1", "CODE-2"]);
     assert_eq!(found("a35_dpop_31_flood"), ["A35", "DPOP-31"]);
     assert_eq!(found("parses_a_code_and_a_token"), Vec::<String>::new());

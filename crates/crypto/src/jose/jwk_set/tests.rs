@@ -45,7 +45,7 @@ fn keys_are_found_by_name_and_algorithm() {
 }
 
 #[test]
-fn a_bad_key_does_not_take_the_others_along() {
+fn g52_a_bad_key_does_not_take_the_others_along() {
     let good = published(Algorithm::Es256, "a");
     let mut private = published(Algorithm::Es256, "c");
     private["d"] = json!("AAAA");
