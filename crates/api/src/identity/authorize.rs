@@ -13,7 +13,7 @@ use super::par::requested;
 use super::record;
 use super::response::deliver;
 use super::sign_in;
-use super::sign_in::admission::{self, Admission, Remedied};
+use super::sign_in::admission::{self, Admission, Admitted, Remedied};
 use super::ticket::{self, Browser, Known, Source, Step, Ticket};
 use crate::pages::{self, ConsentPage};
 use axum::response::Response;
@@ -302,26 +302,36 @@ async fn proceed(
         ticket.beginning,
         identity.fabric.now(),
     );
-    let step = match (session.as_ref(), step) {
+    let (step, admitted) = match (session.as_ref(), step) {
         // Whoever signs in is judged then; nobody is told anything of a session before that.
-        (None, step) | (Some(_), step @ (NextStep::SignIn(_) | NextStep::Refuse(_))) => step,
+        (None, step) | (Some(_), step @ (NextStep::SignIn(_) | NextStep::Refuse(_))) => {
+            (step, None)
+        }
         (Some(session), step) => {
             let silent = request.prompt.contains(&Prompt::None);
             match admission::of_session(identity, call, session, Some(&client.id)).await? {
-                Admission::Admitted(_admitted) => step,
-                Admission::Needs(_) if silent => NextStep::Refuse(OAuthError::LoginRequired),
+                Admission::Admitted(admitted) => (step, Some(admitted)),
+                Admission::Needs(_) if silent => {
+                    (NextStep::Refuse(OAuthError::LoginRequired), None)
+                }
                 Admission::Needs(Remedied::Class(wanted)) => {
                     let demanded = request.acr_demanded();
-                    NextStep::StepUp(demanded.map_or(wanted, |demanded| demanded.max(wanted)))
+                    let wanted = demanded.map_or(wanted, |demanded| demanded.max(wanted));
+                    (NextStep::StepUp(wanted), None)
                 }
-                Admission::Needs(Remedied::Again) => NextStep::SignIn(SignInReason::MaxAge),
-                Admission::Refused => NextStep::Refuse(OAuthError::PolicyDenied),
+                Admission::Needs(Remedied::Again) => (NextStep::SignIn(SignInReason::MaxAge), None),
+                Admission::Refused => (NextStep::Refuse(OAuthError::PolicyDenied), None),
             }
         }
     };
     match step {
         NextStep::Approved(approved) => {
-            issue(identity, call, client, &request, &ticket, approved, None).await
+            let cleared = Cleared {
+                approved,
+                admitted: admitted.ok_or(PageError::InteractionOver)?,
+                consent: None,
+            };
+            issue(identity, call, client, &request, &ticket, cleared).await
         }
         NextStep::AskConsent(question) => {
             let ticket = Ticket {
@@ -472,6 +482,14 @@ pub(super) async fn remembered(
     Ok(consents::find(&mut connection, &call.tenant.name, session.user, &client.id).await?)
 }
 
+/// What a code is made of: what the person approved, and that policy lets them go on to this client.
+pub(super) struct Cleared {
+    pub(super) approved: Approved,
+    pub(super) admitted: Admitted,
+    /// What they said just now, to be remembered.
+    pub(super) consent: Option<ConsentRecord>,
+}
+
 /// Makes the code, spends the pushed request and remembers the consent in one transaction, then sends the browser back.
 pub(super) async fn issue(
     identity: &Identity,
@@ -479,12 +497,14 @@ pub(super) async fn issue(
     client: &ClientRecord,
     request: &AuthorizationRequest,
     ticket: &Ticket,
-    approved: Approved,
-    consent: Option<ConsentRecord>,
+    cleared: Cleared,
 ) -> Result<Response, Failure> {
     let fabric = &identity.fabric;
     let (now, code) = (fabric.now(), fabric.random().token());
-    let record = approved.code(fabric.random().grant_id(), now);
+    let record = cleared.approved.code(fabric.random().grant_id(), now);
+    if !cleared.admitted.is_of(record.user, &record.client) {
+        return Err(PageError::InteractionOver.into());
+    }
     let event = CodeIssued {
         aud: record
             .audiences
@@ -510,7 +530,11 @@ pub(super) async fn issue(
     let row = documents::row(identity, call, &request.client).await?;
     let known = row.is_some();
     writes.extend(row);
-    writes.extend(consent.map(|consent| Write::PutConsent(Box::new(consent))));
+    writes.extend(
+        cleared
+            .consent
+            .map(|consent| Write::PutConsent(Box::new(consent))),
+    );
     commit(identity, call, ticket, writes, event).await?;
     if known {
         fabric

@@ -2,13 +2,13 @@
 
 use super::Identity;
 use super::answer::Failure;
-use super::authorize::{self, Purpose};
+use super::authorize::{self, Cleared, Purpose};
 use super::body;
 use super::call::Call;
 use super::cookies;
 use super::record;
 use super::response::deliver;
-use super::sign_in::admission::{self, Admission};
+use super::sign_in::admission::{self, Admission, Admitted};
 use super::ticket::{self, Step, Ticket};
 use axum::response::Response;
 use countersign_audit::Text;
@@ -61,9 +61,9 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
         }
         Some(_) | None => return Err(PageError::Malformed.into()),
     }
-    still_admitted(&identity, &call, &session, &client.id).await?;
+    let admitted = still_admitted(&identity, &call, &session, &client.id).await?;
     let remembered = authorize::remembered(&identity, &call, &session, &client).await?;
-    match next_step(
+    let (approved, consent) = match next_step(
         &request,
         &client,
         Some(&session),
@@ -74,19 +74,19 @@ pub(super) async fn answer(identity: Arc<Identity>, mut call: Call) -> Result<Re
         NextStep::AskConsent(question) => {
             record::happened(&identity, &call, event(ConsentAnswer::Granted)).await?;
             let (approved, consent) = question.allow(now);
-            let consent = Some(consent);
-            authorize::issue(
-                &identity, &call, &client, &request, &ticket, approved, consent,
-            )
-            .await
+            (approved, Some(consent))
         }
-        NextStep::Approved(approved) => {
-            authorize::issue(&identity, &call, &client, &request, &ticket, approved, None).await
-        }
+        NextStep::Approved(approved) => (approved, None),
         NextStep::SignIn(_) | NextStep::Refuse(_) | NextStep::StepUp(_) => {
-            Err(PageError::InteractionOver.into())
+            return Err(PageError::InteractionOver.into());
         }
-    }
+    };
+    let cleared = Cleared {
+        approved,
+        admitted,
+        consent,
+    };
+    authorize::issue(&identity, &call, &client, &request, &ticket, cleared).await
 }
 
 /// Policy may say otherwise by now than when the page was shown.
@@ -95,9 +95,9 @@ async fn still_admitted(
     call: &Call,
     session: &Session,
     client: &ClientId,
-) -> Result<(), Failure> {
+) -> Result<Admitted, Failure> {
     match admission::of_session(identity, call, session, Some(client)).await? {
-        Admission::Admitted(_admitted) => Ok(()),
+        Admission::Admitted(admitted) => Ok(admitted),
         Admission::Needs(_) | Admission::Refused => Err(PageError::InteractionOver.into()),
     }
 }

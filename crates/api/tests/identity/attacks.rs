@@ -243,6 +243,35 @@ async fn consent_counts_only_for_the_person_who_read_it() {
 }
 
 #[tokio::test]
+async fn policy_is_asked_again_when_consent_is_given() {
+    let policy = r#"
+        @id("not-there") forbid (principal, action == Action::"sign_in", resource is Client)
+        when { context.source.isInRange(ip("198.51.100.0/24")) };
+    "#;
+    let server = Server::with_policy(policy).await;
+    let mut browser = Browser {
+        from: Some([192, 0, 2, 7].into()),
+        ..Browser::default()
+    };
+    let page = browser
+        .get(&server, &format!("/authorize?{}", query("")))
+        .await;
+    let form = Form::of(&browser.sign_in(&server, &page, "alice").await);
+    let mut moved = Browser {
+        from: Some([198, 51, 100, 4].into()),
+        ..browser.clone()
+    };
+    let refused = moved.submit(&server, &form, "answer=allow").await;
+    assert_eq!(
+        (refused.status, refused.location()),
+        (StatusCode::BAD_REQUEST, ""),
+        "{refused:?}"
+    );
+    let twin = browser.submit(&server, &form, "answer=allow").await;
+    assert!(twin.redirected("code").is_some(), "the twin: {twin:?}");
+}
+
+#[tokio::test]
 async fn an_interaction_ends_after_ten_minutes() {
     let server = Server::start().await;
     let mut browser = Browser::default();

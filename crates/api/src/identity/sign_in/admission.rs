@@ -61,6 +61,11 @@ impl Admitted {
         self.permit.decision().target()
     }
 
+    /// Whether it is about this person on their way to this client.
+    pub(in super::super) fn is_of(&self, user: UserId, client: &ClientId) -> bool {
+        self.user() == user && self.attempt().client() == Some(client)
+    }
+
     /// Who.
     pub(super) fn user(&self) -> UserId {
         self.attempt().user()
