@@ -66,10 +66,11 @@ pub(super) async fn sign_in(identity: Arc<Identity>, mut call: Call) -> Result<R
     let method = AuthenticationMethod::Password;
     let ticket: Ticket = open(&identity, &call, Step::SignIn, method, form.get("ticket"))?;
     let purpose = authorize::reopen(&identity, &call, &ticket).await?;
-    if let Some(address) = form.get("username")
-        && let Some(page) = upstream::send_by_address(&identity, &call, &ticket, address).await?
-    {
-        return Ok(page);
+    if let Some(address) = form.get("username") {
+        let sent = upstream::send_by_address(&identity, &call, &purpose, &ticket, address);
+        if let Some(page) = sent.await? {
+            return Ok(page);
+        }
     }
     match check(&identity, &call, &form, purpose.client_id()).await? {
         Checked::Wrong => page(&identity, &call, &purpose, &ticket, Some(PROBLEM)),

@@ -9,10 +9,11 @@ mod arrival;
 
 use super::Identity;
 use super::answer::{Failure, see_other};
-use super::authorize;
+use super::authorize::{self, Purpose};
 use super::body;
 use super::call::Call;
 use super::cookies;
+use super::own_page::OwnPage;
 use super::record;
 use super::ticket::{self, Step, Ticket};
 use crate::pages::{self, OnwardPage, ProviderLink};
@@ -33,6 +34,7 @@ use countersign_federation::{
     PendingLogin, ProviderName, ProviderRecord, ResponseRefusal, UpstreamIdentity,
 };
 use countersign_oauth::Taken;
+use countersign_oauth::authorization_request::Prompt;
 use countersign_oauth::authorize::PageError;
 use countersign_store::tables::one_time;
 use countersign_store::{Judged, NewOneTime, Settled, UpstreamState};
@@ -119,12 +121,12 @@ impl From<Failure> for Refused {
 pub(super) async fn begin(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     let form = body::query(&call).map_err(|_| PageError::Malformed)?;
     let ticket: Ticket = ticket::open(&identity, &call, Step::SignIn, form.get("ticket"))?;
-    let _stands = authorize::reopen(&identity, &call, &ticket).await?;
+    let purpose = authorize::reopen(&identity, &call, &ticket).await?;
     let upstream = form
         .get("provider")
         .and_then(|name| find(&identity, &call, name))
         .ok_or(PageError::Malformed)?;
-    let url = depart_to_sign_in(&identity, &call, &upstream, &ticket, None).await?;
+    let url = depart_to_sign_in(&identity, &call, &upstream, &purpose, &ticket, None).await?;
     see_other(url.as_str())
 }
 
@@ -159,6 +161,7 @@ pub(super) fn find(identity: &Identity, call: &Call, name: &str) -> Option<Arc<U
 pub(super) async fn send_by_address(
     identity: &Identity,
     call: &Call,
+    purpose: &Purpose,
     ticket: &Ticket,
     address: &str,
 ) -> Result<Option<Response>, Failure> {
@@ -166,7 +169,8 @@ pub(super) async fn send_by_address(
     let Some(upstream) = upstreams.by_address(&call.tenant.name, address) else {
         return Ok(None);
     };
-    let url = depart_to_sign_in(identity, call, &upstream, ticket, Some(address)).await?;
+    let hint = Some(address);
+    let url = depart_to_sign_in(identity, call, &upstream, purpose, ticket, hint).await?;
     Ok(Some(onward(call, upstream.record(), &url)))
 }
 
@@ -183,18 +187,31 @@ async fn depart_to_sign_in(
     identity: &Identity,
     call: &Call,
     upstream: &Upstream,
+    purpose: &Purpose,
     ticket: &Ticket,
     hint: Option<&str>,
 ) -> Result<Url, Failure> {
     let browser = cookies::browser(call).ok_or(PageError::ForeignForm)?;
     let sealed = ticket::seal(identity, call, &browser, Step::Resume, ticket)?;
-    // Who was signed in already and is asked again is asked again there, too.
-    let freshness = match ticket.beginning.session {
-        Some(_) => Freshness::Now,
-        None => Freshness::Any,
+    let login = LoginPurpose::SignIn { ticket: sealed };
+    let freshness = freshness(purpose, ticket);
+    depart(identity, call, upstream, login, freshness, hint).await
+}
+
+/// Whether the provider has to ask the person anew, whomever it remembers: where we would ask anew ourselves, and where they change their account.
+fn freshness(purpose: &Purpose, ticket: &Ticket) -> Freshness {
+    let anew = match purpose {
+        Purpose::Client(_, request) => {
+            request.prompt.contains(&Prompt::Login) || request.max_age.is_some()
+        }
+        Purpose::Page(OwnPage::Account(_)) => true,
+        Purpose::Page(OwnPage::Device(_) | OwnPage::Requests) => false,
     };
-    let purpose = LoginPurpose::SignIn { ticket: sealed };
-    depart(identity, call, upstream, purpose, freshness, hint).await
+    // Who was signed in already and is asked again is asked again there, too.
+    match anew || ticket.beginning.session.is_some() {
+        true => Freshness::Now,
+        false => Freshness::Any,
+    }
 }
 
 /// Remembers a sign-in at a provider and gives the address that the browser goes to.

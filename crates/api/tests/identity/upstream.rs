@@ -190,6 +190,72 @@ async fn a53_a_providers_word_is_half_a_sign_in_of_somebody_with_a_second_factor
     );
 }
 
+/// Whether somebody who follows the button of this page is asked anew at the provider.
+async fn asks_anew(world: &World, browser: &mut Browser, page: &Reply) -> bool {
+    let sent = browser.get(&world.server, &button(page)).await;
+    let address = Url::parse(sent.location()).unwrap();
+    let value = |name: &str| {
+        let mut pairs = address.query_pairs();
+        pairs
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    };
+    let (prompt, max_age) = (value("prompt"), value("max_age"));
+    match (prompt.as_deref(), max_age.as_deref()) {
+        (Some("login"), Some("0")) => true,
+        (None, None) => false,
+        (prompt, max_age) => panic!("{prompt:?} {max_age:?}"),
+    }
+}
+
+#[tokio::test]
+async fn r15_a53_a_sign_in_that_has_to_be_new_is_new_at_the_provider() {
+    let world = World::start(create).await;
+    let request = |extra: &str| format!("/authorize?{}", query(extra));
+    for (path, anew) in [
+        (request(""), false),
+        (request("prompt=login"), true),
+        (request("max_age=3600"), true),
+        ("/account/security".to_owned(), true),
+        ("/requests".to_owned(), false),
+    ] {
+        let mut browser = Browser::default();
+        let page = browser.get(&world.server, &path).await;
+        let asked = asks_anew(&world, &mut browser, &page).await;
+        assert_eq!(asked, anew, "{path}");
+    }
+    let mut browser = Browser::default();
+    let _in = world.sign_in(&mut browser, "7").await;
+    world.server.advance(10).await;
+    let page = browser.get(&world.server, &request("max_age=1")).await;
+    assert!(
+        asks_anew(&world, &mut browser, &page).await,
+        "signed in before"
+    );
+}
+
+#[tokio::test]
+async fn r15_a53_a_provider_that_did_not_ask_anew_opens_no_account_page() {
+    let world = World::start(create).await;
+    let mut browser = Browser::default();
+    for (asked_before, opens) in [(3_600, false), (0, true)] {
+        let page = browser.get(&world.server, "/account/security").await;
+        let sent = browser.get(&world.server, &button(&page)).await;
+        let address = Url::parse(sent.location()).unwrap();
+        world.provider.claims(move |claims| {
+            let at = claims["auth_time"].as_i64().unwrap();
+            claims["auth_time"] = (at - asked_before).into();
+        });
+        let answer = world.approve(&address, "7");
+        let back = world.arrive(&mut browser, &answer).await;
+        assert_eq!(
+            (is_in(&back), is_refused(&back)),
+            (opens, !opens),
+            "{back:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn rp_1_rp_2_state_is_of_this_browser_and_works_once() {
     let world = World::start(create).await;
