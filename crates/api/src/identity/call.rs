@@ -133,3 +133,6 @@ pub(super) fn subscriber(address: IpAddr) -> IpAddr {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,6 +221,54 @@ async fn a56_a62_guessing_is_throttled_and_unknown_names_look_the_same() {
     );
 }
 
+/// Wrong guesses at names that differ, from these addresses in turn: how many were judged before one had to wait.
+async fn guesses_from(server: &Server, addresses: &[String]) -> usize {
+    let mut browser = Browser::default();
+    let form = sign_in_form(server, &mut browser).await;
+    for (number, address) in addresses.iter().enumerate() {
+        browser.from = Some(address.parse().unwrap());
+        let fields = format!("username=nobody{number}&password=wrong");
+        let reply = browser.submit(server, &form, &fields).await;
+        if reply.status == StatusCode::TOO_MANY_REQUESTS {
+            return number;
+        }
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    }
+    addresses.len()
+}
+
+#[tokio::test]
+async fn a56_a62_a_source_is_counted_by_what_its_subscriber_has() {
+    let server = Server::start().await;
+    let one_network: Vec<String> = (0..60)
+        .map(|number| format!("2001:db8:7:7:{number:x}::{number:x}"))
+        .collect();
+    assert_eq!(
+        guesses_from(&server, &one_network).await,
+        50,
+        "64 bits of IPv6"
+    );
+    let many: Vec<String> = (0..60)
+        .map(|number| format!("2001:db8:{number:x}00:8::1"))
+        .collect();
+    assert_eq!(guesses_from(&server, &many).await, 60, "the twin: of many");
+    let both_forms: Vec<String> = (0..60)
+        .map(|number| match number % 2 {
+            0 => "192.0.2.7".to_owned(),
+            _ => "::ffff:192.0.2.7".to_owned(),
+        })
+        .collect();
+    assert_eq!(guesses_from(&server, &both_forms).await, 50, "IPv4 in IPv6");
+    let neighbours: Vec<String> = (0..60)
+        .map(|number| format!("198.51.100.{number}"))
+        .collect();
+    assert_eq!(
+        guesses_from(&server, &neighbours).await,
+        60,
+        "the twin: of many"
+    );
+}
+
 #[tokio::test]
 async fn consent_counts_only_for_the_person_who_read_it() {
     let server = Server::start().await;

@@ -1,5 +1,6 @@
 //! Signing in by another identity provider: everything that has to be right before somebody is signed in, and what ends it.
 
+use super::authenticator::{Passkey, PasskeyForm};
 use super::browser::{Browser, Form, query};
 use super::flow::{redeem, text};
 use super::harness::{ISSUER, Reply, Server, claims, escape};
@@ -451,6 +452,43 @@ async fn a53_links_are_made_with_the_primary_factor_alone() {
     assert!(page.text.contains("sign in with your password"), "{page:?}");
     let refused = stranger.submit(&world.server, &Form::of(&page), "").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a53_a_providers_word_adds_no_factor_to_an_account_that_has_its_own() {
+    let world = World::start(|_| {}).await;
+    let mut alice = Browser::default();
+    let _linked = world.link(&mut alice, "7").await;
+    let mut guest = Browser::default();
+    let page = guest.get(&world.server, "/account/security").await;
+    let sent = guest.get(&world.server, &button(&page)).await;
+    let answer = world.approve(&Url::parse(sent.location()).unwrap(), "7");
+    let back = world.arrive(&mut guest, &answer).await;
+    assert!(is_in(&back), "{back:?}");
+    let asked = |reply: &Reply| reply.text.contains("say once more who you are");
+    let page = guest.get(&world.server, "/account/security").await;
+    let adding = PasskeyForm::of(&page, "create");
+    let (_, fields) = Passkey::create(&adding, 3);
+    let refused = guest.submit(&world.server, &adding.form, &fields).await;
+    assert!(asked(&refused), "a passkey: {refused:?}");
+    let codes = labelled(&page, "Make new codes");
+    let refused = guest.submit(&world.server, &codes, "").await;
+    assert!(asked(&refused), "recovery codes: {refused:?}");
+    let page = guest.get(&world.server, "/account/security/app").await;
+    let app = App::read(&page);
+    let set_up = labelled(&page, "Set up the app");
+    let code = app.code(&world.server);
+    let refused = guest.submit(&world.server, &set_up, &code).await;
+    assert!(asked(&refused), "an app: {refused:?}");
+    let page = alice.get(&world.server, "/account/security").await;
+    assert!(page.text.contains("You have no passkey."), "{page:?}");
+    let adding = PasskeyForm::of(&page, "create");
+    let (_, fields) = Passkey::create(&adding, 4);
+    let twin = alice.submit(&world.server, &adding.form, &fields).await;
+    assert!(
+        twin.text.contains("The passkey is added."),
+        "the twin: {twin:?}"
+    );
 }
 
 #[tokio::test]
