@@ -105,7 +105,8 @@ async function walk(browser, server, look) {
   await page.waitForURL(/^https:\/\/portal\.example\//)
 
   const account = [['account', '/account'], ['account-applications', '/account/applications'],
-    ['account-security', '/account/security'], ['account-app', '/account/security/app'], ['account-providers', '/account/providers']]
+    ['account-security', '/account/security'], ['account-app', '/account/security/app'], ['account-password-declared', '/account/security/password'],
+    ['account-providers', '/account/providers']]
   for (const [name, path] of account) {
     await page.goto(`${server.issuer}${path}`)
     await look_at(name)
@@ -121,6 +122,29 @@ async function walk(browser, server, look) {
   await look_at('sign-out')
   await press('Sign out')
   await look_at('signed-out')
+
+  // Somebody whose password is their own to change.
+  await page.goto(`${server.issuer}/account/security/password`)
+  await sign_in('dora')
+  await page.getByLabel('Current password').waitFor()
+  await look_at('account-password')
+  await page.getByLabel('Current password').fill('wrong')
+  await page.getByLabel('New password', { exact: true }).fill('a quite different battery')
+  await page.getByLabel('New password, once more').fill('a quite different battery')
+  await press('Change the password')
+  await page.getByText('This is not your password.').waitFor()
+  await look_at('account-password-problem')
+  await page.getByLabel('Current password').fill(PASSWORD)
+  await page.getByLabel('New password', { exact: true }).fill('another one altogether')
+  await page.getByLabel('New password, once more').fill('something else')
+  await press('Change the password')
+  await page.getByText('The two do not agree.').waitFor()
+  await look_at('account-password-mistyped')
+  await page.goto(`${server.issuer}/account/security`)
+  await page.getByRole('link', { name: 'Change the password' }).waitFor()
+  await look_at('account-security-own-password')
+  await page.goto(`${server.issuer}/logout`)
+  await press('Sign out')
 
   // By the other tenant, which has a look of its own.
   await page.goto(authorize(server.issuer))

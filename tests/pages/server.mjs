@@ -1,6 +1,6 @@
 // Starts `countersign up` on free ports in a fresh directory: a default tenant, and a tenant with a look of its own, by which people of the
 // first may sign in. The second tenant is the first one's identity provider, so the server is run twice: the first start makes its authority.
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -57,6 +57,8 @@ export async function start() {
   await (await up(config, data)).stop()
   write(true)
   const server = await up(config, data)
+  // Somebody whose password is their own to change: alice's stands in the configuration.
+  execFileSync(program, ['user', 'add', 'dora', '--password-stdin', '--data', data], { input: PASSWORD })
   return {
     issuer: `https://localhost:${port}`,
     data,

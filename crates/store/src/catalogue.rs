@@ -147,6 +147,7 @@ catalogue! {
         FIND = plain "SELECT record FROM users WHERE tenant = $1 AND user_id = $2";
         FIND_BY_NAME = plain "SELECT record FROM users WHERE tenant = $1 AND username = $2";
         HOLD = share "SELECT record FROM users WHERE tenant = $1 AND user_id = $2";
+        LOCK = lock "SELECT record FROM users WHERE tenant = $1 AND user_id = $2";
         LIST = plain "SELECT record FROM users WHERE tenant = $1 AND username > $2 ORDER BY username LIMIT $3";
         PUT = plain "INSERT INTO users (tenant, user_id, username, record, changed_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, user_id) DO UPDATE SET username = excluded.username, record = excluded.record, changed_at = excluded.changed_at";
         ADD = plain "INSERT INTO users (tenant, user_id, username, record, changed_at) VALUES ($1, $2, $3, $4, $5)";
@@ -188,6 +189,7 @@ catalogue! {
         FIND_BY_HANDLE = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND handle = $2";
         HOLD = share "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND session_id = $2";
         OF_USER = plain "SELECT record, ended_at FROM sessions WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > $3 ORDER BY session_id LIMIT $4";
+        OTHERS_OF_USER = plain "SELECT session_id FROM sessions WHERE tenant = $1 AND user_id = $2 AND session_id <> $3 AND ended_at IS NULL ORDER BY session_id LIMIT $4";
         SWEEP = sweep "DELETE FROM sessions WHERE (tenant, session_id) IN (SELECT tenant, session_id FROM sessions WHERE expires_at < $1 LIMIT $2)";
     }
 

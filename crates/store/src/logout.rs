@@ -165,10 +165,7 @@ impl Fanout {
         tenant: &Tenant,
     ) -> Result<Vec<(SessionId, Option<UnixTime>)>, StoreError> {
         match self.sessions {
-            Which::One => Ok(vec![(
-                SessionId::from_u64(self.from.cast_unsigned()),
-                None,
-            )]),
+            Which::One => Ok(vec![(SessionId::from_u64(self.from.cast_unsigned()), None)]),
             Which::All => {
                 let (user, ended) = (self.user, self.ended);
                 let found =

@@ -11,7 +11,7 @@ use crate::tables::one_time::NewOneTime;
 use crate::tables::revocations::Revoked;
 use crate::tables::signing_keys::SigningKeyRecord;
 use crate::tables::upstream_sessions::UpstreamSession;
-use crate::tables::users::Held;
+use crate::tables::users::{Held, NewPassword};
 use crate::tables::{
     PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, deliveries, event_details,
     exchanges, grants, identity_providers, one_time, refresh_families, revocations, sessions,
@@ -99,6 +99,8 @@ pub enum Write {
     RemoveSigningKey(Kid),
     /// The end of a person's record, with every token about them.
     RemoveUser(UserId),
+    /// A password that its owner chose, and the end of every session of theirs but the one in which they did.
+    SetPassword(Box<NewPassword>),
     /// Every token of something, issued until now, is dead. Of a person: their sessions and grants end too.
     Revoke(Revoked),
 }
@@ -182,6 +184,7 @@ pub(crate) async fn apply(
                 let _met: Removed = users::remove(tx, tenant, *user).await?;
                 end_user(tx, tenant, *user, now).await?;
             }
+            Write::SetPassword(new) => set_password(tx, tenant, new, now).await?,
             Write::Revoke(Revoked::User(user)) => end_user(tx, tenant, *user, now).await?,
             Write::Revoke(revoked) => revocations::add(tx, tenant, revoked, now).await?,
         }
@@ -199,6 +202,27 @@ async fn end_session(
     logout::of_session(tx, tenant, session, now).await?;
     sessions::end(tx, tenant, session, now).await?;
     revocations::add(tx, tenant, &Revoked::Session(session), now).await
+}
+
+async fn set_password(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    new: &NewPassword,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    users::set_password(tx, tenant, new, now).await?;
+    loop {
+        let others = sessions::others_of_user(tx, tenant, new.user, new.session, PAGE_MAX).await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        for session in others {
+            // Their clients are told in transactions of their own: there may be many.
+            logout::of_session_later(tx, tenant, session, now).await?;
+            sessions::end(tx, tenant, session, now).await?;
+            revocations::add(tx, tenant, &Revoked::Session(session), now).await?;
+        }
+    }
 }
 
 async fn follow_document(

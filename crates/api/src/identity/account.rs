@@ -2,11 +2,12 @@
 //!
 //! Every visit is a policy decision (`manage_account`; the default policy lets owners see and change what is theirs), and every change an event. What a button does
 //! stands in its sealed ticket: made for this person, this session and this browser, so that no other page can press it. A change needs a sign-in that is a few
-//! minutes old at most; to make or end a link, one by the account's own primary factor (A53).
+//! minutes old at most, for factors and passwords as few as the tenant says; to make or end a link, one by the account's own primary factor (A53).
 
 mod change;
 mod factors;
 mod overview;
+mod password;
 
 pub(super) use change::change;
 
@@ -53,6 +54,10 @@ pub(super) async fn app(identity: Arc<Identity>, call: Call) -> Result<Response,
     page(&identity, &call, AccountPage::App).await
 }
 
+pub(super) async fn password(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
+    page(&identity, &call, AccountPage::Password).await
+}
+
 pub(super) async fn providers(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     page(&identity, &call, AccountPage::Providers).await
 }
@@ -63,22 +68,46 @@ async fn page(identity: &Identity, call: &Call, page: AccountPage) -> Result<Res
     own_page::show(identity, call, OwnPage::Account(page), session).await
 }
 
-/// The page of somebody who is signed in. The key of an app is shown to who signed in a moment ago.
+/// The page of somebody who is signed in. Where a factor is made, the sign-in is fresh.
 pub(super) async fn show(
     identity: &Identity,
     call: &Call,
     session: &Session,
     page: AccountPage,
 ) -> Result<Response, Failure> {
-    if page == AccountPage::App && is_stale(session, identity.fabric.now()) {
+    let needed = match page {
+        AccountPage::App | AccountPage::Password => Freshness::Fresh,
+        AccountPage::Applications
+        | AccountPage::Providers
+        | AccountPage::Security
+        | AccountPage::Sessions => Freshness::Any,
+    };
+    if needed.is_missing(call, session, identity.fabric.now()) {
         return ask_again(identity, call, session, page);
     }
     show_after(identity, call, session, page, None).await
 }
 
-/// Whether the sign-in is too long ago for changes.
-fn is_stale(session: &Session, now: UnixTime) -> bool {
-    now.since(session.auth_time) > PRIMARY_FACTOR_AGE_MAX
+/// How old a sign-in may be for what somebody wants.
+#[derive(Clone, Copy)]
+enum Freshness {
+    /// As old as a session gets.
+    Any,
+    /// As the tenant says, who may change how they sign in.
+    Fresh,
+    /// Some minutes.
+    Recent,
+}
+
+impl Freshness {
+    fn is_missing(self, call: &Call, session: &Session, now: UnixTime) -> bool {
+        let age = now.since(session.auth_time);
+        match self {
+            Self::Any => false,
+            Self::Fresh => age > call.tenant.authentication.fresh_for(),
+            Self::Recent => age > PRIMARY_FACTOR_AGE_MAX,
+        }
+    }
 }
 
 /// The same, after something was done.
@@ -294,6 +323,8 @@ pub(super) enum Change {
     RemovePasskey(CredentialId),
     /// Another name for this passkey; the form brings it.
     RenamePasskey(CredentialId),
+    /// Another password; the form brings it, and the one before.
+    SetPassword,
     /// The end of the links to this provider.
     Unlink(ProviderName),
 }
@@ -302,7 +333,10 @@ impl Change {
     /// Whether it gives a factor that signs in, or stands beside one that does.
     const fn adds_a_factor(&self) -> bool {
         match self {
-            Self::AddPasskey(_) | Self::ConfirmApp(_) | Self::NewRecoveryCodes => true,
+            Self::AddPasskey(_)
+            | Self::ConfirmApp(_)
+            | Self::NewRecoveryCodes
+            | Self::SetPassword => true,
             Self::EndEverySession
             | Self::EndSession(_)
             | Self::Link(_)
@@ -311,6 +345,24 @@ impl Change {
             | Self::RemovePasskey(_)
             | Self::RenamePasskey(_)
             | Self::Unlink(_) => false,
+        }
+    }
+
+    /// How old the sign-in may be.
+    const fn freshness(&self) -> Freshness {
+        match self {
+            Self::AddPasskey(_)
+            | Self::ConfirmApp(_)
+            | Self::NewRecoveryCodes
+            | Self::RemoveApp
+            | Self::RemovePasskey(_)
+            | Self::RenamePasskey(_)
+            | Self::SetPassword => Freshness::Fresh,
+            Self::EndEverySession
+            | Self::EndSession(_)
+            | Self::Link(_)
+            | Self::RemoveAccess(_)
+            | Self::Unlink(_) => Freshness::Recent,
         }
     }
 
@@ -327,6 +379,7 @@ impl Change {
             Self::RemoveApp => "remove_app",
             Self::RemovePasskey(_) => "remove_passkey",
             Self::RenamePasskey(_) => "rename_passkey",
+            Self::SetPassword => "set_password",
             Self::Unlink(_) => "unlink",
         }
     }
@@ -338,6 +391,7 @@ impl Change {
             Self::Link(_) | Self::Unlink(_) => AccountPage::Providers,
             Self::RemoveAccess(_) => AccountPage::Applications,
             Self::ConfirmApp(_) => AccountPage::App,
+            Self::SetPassword => AccountPage::Password,
             Self::AddPasskey(_)
             | Self::NewRecoveryCodes
             | Self::RemoveApp

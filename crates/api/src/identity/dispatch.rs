@@ -125,6 +125,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: |i, c| Box::pin(account::app(i, c)),
     },
     Endpoint {
+        path: "/account/security/password",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::password(i, c)),
+    },
+    Endpoint {
         path: "/assets/brand.css",
         methods: &[Method::GET],
         credential: Credential::Nothing,

@@ -137,8 +137,7 @@ async fn of_document(
         ),
         // What was read of it before counts for a day; what was withdrawn stays so.
         Looked::Unreachable => (
-            stored
-                .filter(|stored| !stored.enabled || fresh_until(stored).plus(FRESH_MAX) > now),
+            stored.filter(|stored| !stored.enabled || fresh_until(stored).plus(FRESH_MAX) > now),
             now.plus(FAILED_FOR),
         ),
     };

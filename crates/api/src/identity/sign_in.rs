@@ -260,6 +260,31 @@ async fn check(
     Ok(Checked::Wrong)
 }
 
+/// Compares what somebody who is signed in typed with their password, guessed at as on the sign-in page.
+pub(super) async fn current_password(
+    identity: &Identity,
+    call: &Call,
+    user: &UserRecord,
+    typed: &str,
+) -> Result<Result<PasswordMatched, PasswordDiffers>, Failure> {
+    if typed.len() > PASSWORD_BYTES_MAX {
+        return Ok(Err(PasswordDiffers));
+    }
+    let guarded = Guarded::Password(user.username.as_str());
+    let guess = throttle::begin(identity, call, guarded, Some(user.id), None).await?;
+    match compare(identity, Some(user), Secret::new(typed.to_owned())).await {
+        Ok(Ok(matched)) => {
+            guess.succeeded(identity);
+            Ok(Ok(matched))
+        }
+        Ok(Err(differs)) => Ok(Err(differs)),
+        Err(busy) => {
+            guess.abandoned(identity);
+            Err(busy)
+        }
+    }
+}
+
 async fn find(
     identity: &Identity,
     call: &Call,

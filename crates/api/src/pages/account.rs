@@ -15,6 +15,8 @@ pub(crate) enum AccountPage {
     Security,
     /// Where an authenticator app is set up.
     App,
+    /// Where a password is chosen.
+    Password,
     /// Which other providers they sign in by.
     Providers,
 }
@@ -35,6 +37,7 @@ impl AccountPage {
             Self::Applications => "/account/applications",
             Self::Security => "/account/security",
             Self::App => "/account/security/app",
+            Self::Password => "/account/security/password",
             Self::Providers => "/account/providers",
         }
     }
@@ -42,7 +45,7 @@ impl AccountPage {
     /// The page of the menu that it belongs to.
     const fn entry(self) -> Self {
         match self {
-            Self::App => Self::Security,
+            Self::App | Self::Password => Self::Security,
             Self::Sessions | Self::Applications | Self::Security | Self::Providers => self,
         }
     }
@@ -51,7 +54,7 @@ impl AccountPage {
         match self {
             Self::Sessions => "Devices",
             Self::Applications => "Applications",
-            Self::Security | Self::App => "Signing in",
+            Self::Security | Self::App | Self::Password => "Signing in",
             Self::Providers => "Linked accounts",
         }
     }
@@ -204,6 +207,8 @@ pub(crate) struct SecurityPage {
     pub(crate) frame: Frame,
     /// Whether there is a password.
     pub(crate) password: bool,
+    /// Where the person chooses one, if it is theirs to choose.
+    pub(crate) password_path: Option<String>,
     pub(crate) passkeys: Vec<PasskeyRow>,
     /// How one more is added, if one may be.
     pub(crate) add: Option<AddPasskey>,
@@ -270,6 +275,53 @@ impl AppPage {
     /// The picture of an address that an app opens.
     pub(crate) fn picture_of(address: &str) -> Option<String> {
         super::qr::picture(address)
+    }
+}
+
+/// Chooses a password.
+#[derive(Template)]
+#[template(path = "account/password.html")]
+pub(crate) struct PasswordPage {
+    pub(crate) frame: Frame,
+    /// The form; none where the configuration has the password.
+    pub(crate) form: Option<PasswordForm>,
+    pub(crate) back: String,
+}
+
+/// How a password is chosen.
+pub(crate) struct PasswordForm {
+    pub(crate) ticket: String,
+    /// Whether there is one before.
+    pub(crate) replaces: bool,
+    /// Whether the one before is asked for.
+    pub(crate) asks_current: bool,
+    /// Characters, at least.
+    pub(crate) length_min: u16,
+    /// What was wrong with what was typed.
+    pub(crate) problem: Option<PasswordProblem>,
+}
+
+/// What was wrong with one of the fields.
+pub(crate) enum PasswordProblem {
+    /// The one before.
+    Current(&'static str),
+    /// The new one.
+    New(String),
+}
+
+impl PasswordForm {
+    fn current_problem(&self) -> Option<&str> {
+        match &self.problem {
+            Some(PasswordProblem::Current(text)) => Some(text),
+            Some(PasswordProblem::New(_)) | None => None,
+        }
+    }
+
+    fn new_problem(&self) -> Option<&str> {
+        match &self.problem {
+            Some(PasswordProblem::New(text)) => Some(text),
+            Some(PasswordProblem::Current(_)) | None => None,
+        }
     }
 }
 

@@ -2,9 +2,12 @@
 
 use super::authenticator::PasskeyForm;
 use super::browser::{Browser, Form};
-use super::flow::{audit_files, holds};
-use super::harness::{Reply, Server};
-use super::second_factors::{SESSION, asked, button, credentials, enrol_app, enrol_passkey};
+use super::flow::{audit_files, holds, redeem, text};
+use super::harness::{PASSWORD, Reply, Server, escape};
+use super::second_factors::{SESSION, asked, button, credentials, enrol_app, enrol_passkey, enter};
+use countersign_oauth::UserRecord;
+use countersign_oauth::authentication::BreachedPasswords;
+use countersign_oauth::client::Origin;
 use http::StatusCode;
 
 const NEW_PASSWORD: &str = "a quite different battery";
@@ -179,4 +182,257 @@ async fn a62_a_right_code_forgives_those_that_were_wrong_before() {
         let right = browser.submit(&server, &form, &app.code(&server)).await;
         assert_eq!(right.status, StatusCode::SEE_OTHER, "{right:?}");
     }
+}
+
+/// Alice, whose password is her own to change, on the page where she does.
+async fn at_her_password(server: &Server, browser: &mut Browser) -> Reply {
+    let script = |alice: &mut UserRecord| alice.origin = Origin::Script;
+    server.change_user("alice", script).await;
+    let page = enter(server, browser, "/account/security/password").await;
+    assert!(page.text.contains("Current password"), "{page:?}");
+    page
+}
+
+fn choice(current: &str, new: &str, again: &str) -> String {
+    let [current, new, again] = [current, new, again].map(escape);
+    format!("current={current}&new={new}&again={again}")
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_who_knows_it_and_everything_it_opened_ends() {
+    let server = Server::start().await;
+    let mut elsewhere = Browser::default();
+    let code = elsewhere.code(&server, "").await;
+    let tokens = server.token(&redeem(&code), None).await;
+    let (access, refresh) = (
+        text(&tokens, "access_token"),
+        text(&tokens, "refresh_token"),
+    );
+    let app = enrol_app(&server, &mut Browser::default()).await;
+    server.advance(30).await;
+    let mut half_in = Browser::default();
+    let pending = Form::of(&half(&server, &mut half_in).await);
+    let mut alice = Browser::default();
+    let page = asked(&server, &mut alice, "").await;
+    let page = alice
+        .submit(&server, &Form::of(&page), &credentials("alice"))
+        .await;
+    let entered = alice
+        .submit(&server, &Form::of(&page), &app.code(&server))
+        .await;
+    assert_eq!(entered.status, StatusCode::SEE_OTHER);
+    let page = at_her_password_again(&server, &mut alice).await;
+    let form = Form::of(&page);
+    let before = alice.clone();
+    assert!(server.is_active(&access).await, "the twin");
+    let fields = choice(PASSWORD, NEW_PASSWORD, NEW_PASSWORD);
+    let done = alice.submit(&server, &form, &fields).await;
+    assert!(done.text.contains("Your password is changed."), "{done:?}");
+    assert!(!server.is_active(&access).await, "tokens of other sessions");
+    let refused = format!("grant_type=refresh_token&refresh_token={refresh}");
+    assert_eq!(server.token(&refused, None).await.error(), "invalid_grant");
+    let nobody = |reply: &Reply| reply.text.contains("name=\"username\" type=\"text\"");
+    for mut other in [elsewhere, before] {
+        let page = other.get(&server, "/account").await;
+        assert!(nobody(&page), "{page:?}");
+    }
+    server.advance(30).await;
+    let refused = half_in.submit(&server, &pending, &app.code(&server)).await;
+    assert!(is_over(&refused, &half_in), "{refused:?}");
+    let here = alice.get(&server, "/account").await;
+    assert!(here.text.contains("this device"), "her own stays: {here:?}");
+    let mut later = Browser::default();
+    let page = asked(&server, &mut later, "").await;
+    let old = later
+        .submit(&server, &Form::of(&page), &credentials("alice"))
+        .await;
+    assert!(old.text.contains("not right"), "{old:?}");
+    let new = format!("username=alice&password={}", escape(NEW_PASSWORD));
+    let twin = later.submit(&server, &Form::of(&page), &new).await;
+    assert!(twin.text.contains("One more step"), "the twin: {twin:?}");
+    let data = server.fabric.stop().await;
+    let event = "\"change\":\"changed\",\"decision\":\"allowed\",\"kind\":\"password\"";
+    assert!(holds(&audit_files(data.path()), event));
+}
+
+/// The same page for who is signed in.
+async fn at_her_password_again(server: &Server, browser: &mut Browser) -> Reply {
+    let script = |alice: &mut UserRecord| alice.origin = Origin::Script;
+    server.change_user("alice", script).await;
+    browser.get(server, "/account/security/password").await
+}
+
+#[tokio::test]
+async fn a_password_that_may_not_be_chosen_changes_nothing_and_the_page_says_why() {
+    let server = Server::start().await;
+    let leaked = BreachedPasswords::read("a password that leaked\n");
+    let passwords = server.fabric.fabric.passwords();
+    passwords.ask_about_leaks(std::sync::Arc::new(leaked));
+    let mut alice = Browser::default();
+    let mut page = at_her_password(&server, &mut alice).await;
+    let same = |new: &str| choice(PASSWORD, new, new);
+    for (fields, says) in [
+        (
+            choice("wrong", NEW_PASSWORD, NEW_PASSWORD),
+            "not your password",
+        ),
+        (choice("", NEW_PASSWORD, NEW_PASSWORD), "not your password"),
+        (choice(PASSWORD, NEW_PASSWORD, "another"), "do not agree"),
+        (same("short"), "at least 8 characters"),
+        (same("alice123"), "too much like the username"),
+        (same("a password that leaked"), "known ones"),
+        (same(PASSWORD), "the password that you have"),
+    ] {
+        page = alice.submit(&server, &Form::of(&page), &fields).await;
+        assert!(page.text.contains(says), "{says}: {page:?}");
+        assert!(page.text.contains("aria-invalid=\"true\""), "{says}");
+    }
+    let mut other = Browser::default();
+    let entered = enter(&server, &mut other, "/account").await;
+    assert!(entered.text.contains("this device"), "the old one holds");
+    let twin = alice
+        .submit(&server, &Form::of(&page), &same(NEW_PASSWORD))
+        .await;
+    assert!(
+        twin.text.contains("Your password is changed."),
+        "the twin: {twin:?}"
+    );
+    let data = server.fabric.stop().await;
+    for reason in ["password_differs", "password_mistyped", "password_known"] {
+        assert!(holds(&audit_files(data.path()), reason), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a64_a_password_is_changed_by_the_form_of_its_own_session_alone() {
+    let server = Server::start().await;
+    let (mut alice, mut bob) = (Browser::default(), Browser::default());
+    let form = Form::of(&at_her_password(&server, &mut alice).await);
+    let _bobs = bob.get(&server, "/account").await;
+    let fields = choice(PASSWORD, NEW_PASSWORD, NEW_PASSWORD);
+    let foreign = bob.submit(&server, &form, &fields).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN, "another browser");
+    let forged = Form {
+        ticket: format!("{}A", form.ticket),
+        ..form.clone()
+    };
+    let forged = alice.submit(&server, &forged, &fields).await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+    let mut mixed = alice.clone();
+    mixed.cookies.remove(SESSION);
+    let nobody = mixed.submit(&server, &form, &fields).await;
+    assert_eq!(nobody.status, StatusCode::BAD_REQUEST, "no session");
+    let twin = alice.submit(&server, &form, &fields).await;
+    assert!(
+        twin.text.contains("Your password is changed."),
+        "the twin: {twin:?}"
+    );
+}
+
+#[tokio::test]
+async fn a53_factors_and_passwords_are_changed_by_who_signed_in_a_moment_ago() {
+    let server = Server::with_declared(|declared| {
+        for tenant in &mut declared.tenants {
+            tenant.authentication.fresh_for = 60;
+        }
+    })
+    .await;
+    let asks = |reply: &Reply| reply.text.contains("say once more who you are");
+    let mut alice = Browser::default();
+    let page = at_her_password(&server, &mut alice).await;
+    server.advance(60).await;
+    let again = alice.get(&server, "/account/security/password").await;
+    assert!(
+        again.text.contains("Current password"),
+        "the twin: {again:?}"
+    );
+    server.advance(1).await;
+    let fields = choice(PASSWORD, NEW_PASSWORD, NEW_PASSWORD);
+    let refused = alice.submit(&server, &Form::of(&page), &fields).await;
+    assert!(asks(&refused), "{refused:?}");
+    for path in ["/account/security/password", "/account/security/app"] {
+        let shown = alice.get(&server, path).await;
+        assert!(asks(&shown), "{path}: {shown:?}");
+    }
+    let page = alice.get(&server, "/account/security").await;
+    let codes = alice
+        .submit(&server, &button(&page, "Make new codes"), "")
+        .await;
+    assert!(asks(&codes), "{codes:?}");
+    let page = alice.get(&server, "/account").await;
+    assert!(page.text.contains("this device"), "seeing is not changing");
+    let asked = alice.get(&server, "/account/security/password").await;
+    let page = alice.sign_in(&server, &asked, "alice").await;
+    let twin = alice.submit(&server, &Form::of(&page), &fields).await;
+    assert!(
+        twin.text.contains("Your password is changed."),
+        "the twin: {twin:?}"
+    );
+}
+
+#[tokio::test]
+async fn a56_guessing_the_password_before_is_slowed_like_any_other() {
+    let server = Server::start().await;
+    let mut alice = Browser::default();
+    let page = at_her_password(&server, &mut alice).await;
+    let form = Form::of(&page);
+    let wrong = choice("wrong", NEW_PASSWORD, NEW_PASSWORD);
+    for _ in 0..5 {
+        let refused = alice.submit(&server, &form, &wrong).await;
+        assert!(refused.text.contains("not your password"), "{refused:?}");
+    }
+    let mut last = alice.submit(&server, &form, &wrong).await;
+    for _ in 0..5 {
+        last = alice.submit(&server, &form, &wrong).await;
+    }
+    assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS, "{last:?}");
+    let fields = choice(PASSWORD, NEW_PASSWORD, NEW_PASSWORD);
+    let waits = alice.submit(&server, &form, &fields).await;
+    assert_eq!(waits.status, StatusCode::TOO_MANY_REQUESTS);
+    server.advance(200).await;
+    let twin = alice.submit(&server, &form, &fields).await;
+    assert!(
+        twin.text.contains("Your password is changed."),
+        "the twin: {twin:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_declared_password_is_changed_where_it_is_declared() {
+    let server = Server::start().await;
+    let mut alice = Browser::default();
+    let page = at_her_password(&server, &mut alice).await;
+    let declared = |alice: &mut UserRecord| alice.origin = Origin::Configuration;
+    server.change_user("alice", declared).await;
+    let fields = choice(PASSWORD, NEW_PASSWORD, NEW_PASSWORD);
+    let refused = alice.submit(&server, &Form::of(&page), &fields).await;
+    assert!(
+        refused.text.contains("Whoever runs this service sets it"),
+        "{refused:?}"
+    );
+    assert!(
+        !refused.text.contains("New password"),
+        "no form: {refused:?}"
+    );
+    let _still = enter(&server, &mut Browser::default(), "/account").await;
+    let twin = at_her_password_again(&server, &mut alice).await;
+    assert!(twin.text.contains("New password"), "the twin: {twin:?}");
+}
+
+#[tokio::test]
+async fn who_signed_in_by_a_passkey_need_not_know_the_password_before() {
+    let server = Server::start().await;
+    let mut passkey = enrol_passkey(&server, &mut Browser::default(), 7).await;
+    let mut alice = Browser::default();
+    let page = asked(&server, &mut alice, "").await;
+    let form = PasskeyForm::of(&page, "get");
+    let entered = alice
+        .submit(&server, &form.form, &passkey.sign(&form))
+        .await;
+    assert_eq!(entered.status, StatusCode::SEE_OTHER);
+    let page = at_her_password_again(&server, &mut alice).await;
+    assert!(!page.text.contains("Current password"), "{page:?}");
+    let fields = choice("", NEW_PASSWORD, NEW_PASSWORD);
+    let done = alice.submit(&server, &Form::of(&page), &fields).await;
+    assert!(done.text.contains("Your password is changed."), "{done:?}");
 }

@@ -260,17 +260,16 @@ async fn r42_r56_a_document_that_its_server_refuses_ends_the_clients_use_at_once
         ("over size", || {
             Said::json(&document(&json!({"padding": "x".repeat(6000)})))
         }),
-        ("invalid", || Said::json(&document(&json!({"client_id": "x"})))),
+        ("invalid", || {
+            Said::json(&document(&json!({"client_id": "x"})))
+        }),
         ("a page", || Said::of("text/html", "<p>hello</p>")),
     ];
     for (name, refusal) in refusals {
         let (server, tokens) = allowed().await;
         let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
         assert!(server.is_active(&access).await, "{name}: the twin");
-        server
-            .fabric
-            .internet
-            .host("app.test", move |_| refusal());
+        server.fabric.internet.host("app.test", move |_| refusal());
         let asked = request(CLIENT, CALLBACK);
         assert_eq!(
             server.get(&asked).await.status,
@@ -320,10 +319,7 @@ async fn r56_while_the_server_of_a_document_is_away_the_last_good_copy_counts_fo
     for (name, absence) in absences {
         let (server, tokens) = allowed().await;
         let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
-        server
-            .fabric
-            .internet
-            .host("app.test", move |_| absence());
+        server.fabric.internet.host("app.test", move |_| absence());
         let asked = request(CLIENT, CALLBACK);
         server.advance(61).await;
         assert_eq!(server.get(&asked).await.status, StatusCode::OK, "{name}");
@@ -344,7 +340,10 @@ async fn r56_while_the_server_of_a_document_is_away_the_last_good_copy_counts_fo
     }
     // A name that does not resolve, or leads where nobody may go, is no word of the server either.
     let (server, _) = allowed().await;
-    server.fabric.internet.resolves("app.test", &[&["127.0.0.1"]]);
+    server
+        .fabric
+        .internet
+        .resolves("app.test", &[&["127.0.0.1"]]);
     server.advance(61).await;
     let asked = request(CLIENT, CALLBACK);
     assert_eq!(server.get(&asked).await.status, StatusCode::OK);

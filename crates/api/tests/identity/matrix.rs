@@ -62,6 +62,7 @@ const MATRIX: &[Row] = &[
     public("/account/providers", 200),
     public("/account/security", 200),
     public("/account/security/app", 200),
+    public("/account/security/password", 200),
     // This tenant has neither colours nor a logo.
     public("/assets/brand.css", 404),
     public("/assets/logo", 404),

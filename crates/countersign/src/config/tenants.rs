@@ -8,7 +8,8 @@ use countersign_authn::trust::SecretInBody;
 use countersign_base::{Audience, Bounded, Issuer, Role, Tenant};
 use countersign_oauth::Claim;
 use countersign_oauth::SecurityProfile;
-use countersign_oauth::authentication::PasswordRules;
+use countersign_oauth::authentication::rules::FRESH_SECONDS_MAX;
+use countersign_oauth::authentication::{AuthenticationRules, PasswordRules};
 use countersign_oauth::tenant::{ClaimRelease, RoleRelease};
 use countersign_oauth::user::AttributeName;
 use serde::Deserialize;
@@ -18,6 +19,8 @@ use toml::Spanned;
 
 /// No tenant may demand more characters than people can type.
 const LENGTH_MIN_MAX: u16 = 64;
+/// Nobody fills in a form in less.
+const FRESH_SECONDS_MIN: u32 = 60;
 
 /// One of `[[tenants]]` as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,6 +49,8 @@ pub struct RawTenant {
     client_secret_post: SecretInBody,
     /// Characters of a password, at least; 8 without it, and never fewer.
     password_length_min: Option<Spanned<u16>>,
+    /// Seconds after a sign-in in which people may change how they sign in; 300 without it.
+    fresh_for: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -94,6 +99,8 @@ pub struct TenantSection {
     pub client_secret_post: SecretInBody,
     /// Characters of a password, at least.
     pub password_length_min: u16,
+    /// Seconds after a sign-in in which people may change how they sign in.
+    pub fresh_for: u32,
 }
 
 /// One type of authorization details.
@@ -149,6 +156,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             client_ca: tenant.client_ca,
             client_secret_post: tenant.client_secret_post,
             password_length_min: password_length_min(tenant.password_length_min, mistakes),
+            fresh_for: fresh_for(tenant.fresh_for, mistakes),
             registration: registration::check(tenant.registration, mistakes),
         });
     }
@@ -165,6 +173,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
                 client_ca: None,
                 client_secret_post: SecretInBody::Refused,
                 password_length_min: PasswordRules::LENGTH_MIN,
+                fresh_for: AuthenticationRules::default().fresh_for,
                 registration: RegistrationSection::default(),
             },
         );
@@ -188,6 +197,20 @@ fn password_length_min(raw: Option<Spanned<u16>>, mistakes: &mut Mistakes<'_>) -
         );
     }
     length.into_inner()
+}
+
+fn fresh_for(raw: Option<Spanned<u32>>, mistakes: &mut Mistakes<'_>) -> u32 {
+    let Some(seconds) = raw else {
+        return AuthenticationRules::default().fresh_for;
+    };
+    if !(FRESH_SECONDS_MIN..=FRESH_SECONDS_MAX).contains(seconds.get_ref()) {
+        mistakes.at(
+            &seconds.span(),
+            "not a time for which a sign-in is fresh",
+            format!("a number of seconds from {FRESH_SECONDS_MIN} to {FRESH_SECONDS_MAX}"),
+        );
+    }
+    seconds.into_inner()
 }
 
 fn releases(raw: Vec<RawRelease>, mistakes: &mut Mistakes<'_>) -> BTreeMap<Audience, ClaimRelease> {

@@ -148,6 +148,12 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "8 to 64",
         ),
         (
+            "[[tenants]]\nname = \"default\"\nfresh_for = 3601\n",
+            3,
+            "for which a sign-in is fresh",
+            "60 to 3600",
+        ),
+        (
             "[keys]\nretire_after = \"1m\"\n",
             2,
             "shorter than tokens live",

@@ -60,6 +60,7 @@ pub(super) fn declared(
                 record.detail_types = detail_types(config, tenant, &file, &mut errors);
                 record.profile = tenant.profile;
                 record.authentication.password_length_min = tenant.password_length_min;
+                record.authentication.fresh_for = tenant.fresh_for;
                 match foreign::trust(config, tenant) {
                     Ok(trust) => record.trust = trust,
                     Err(error) => errors.push(error),

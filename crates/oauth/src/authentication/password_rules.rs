@@ -81,6 +81,12 @@ impl PasswordRules {
         }
     }
 
+    /// Characters, at least.
+    #[must_use]
+    pub const fn length_min(self) -> u16 {
+        self.length_min
+    }
+
     /// Judges a choice.
     ///
     /// # Errors

@@ -100,16 +100,29 @@ pub(crate) async fn ended_of_user(
     let rows = tx
         .fetch_all(
             &sql::ENDED_OF_USER,
-            args![
-                tenant.as_str(),
-                user.as_bytes(),
-                ended.0,
-                from,
-                page(limit)
-            ],
+            args![tenant.as_str(), user.as_bytes(), ended.0, from, page(limit)],
         )
         .await?;
     rows.iter().map(record).collect()
+}
+
+/// A page of the sessions of a person beside one of them, expired ones too: refresh tokens may outlive them.
+pub(crate) async fn others_of_user(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    beside: SessionId,
+    limit: u16,
+) -> Result<Vec<SessionId>, StoreError> {
+    let beside = beside.as_u64().cast_signed();
+    let rows = tx
+        .fetch_all(
+            &sql::OTHERS_OF_USER,
+            args![tenant.as_str(), user.as_bytes(), beside, page(limit)],
+        )
+        .await?;
+    let id = |row: &Row| Ok(SessionId::from_u64(row.get::<i64>(0)?.cast_unsigned()));
+    rows.iter().map(id).collect()
 }
 
 /// The session of this id.

@@ -7,7 +7,8 @@ use super::{decode, encode, page};
 use crate::catalogue::{Statement, memberships, users as sql};
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
-use countersign_base::{GroupName, Tenant, UnixTime, UserId, Username};
+use countersign_base::{GroupName, SessionId, Tenant, UnixTime, UserId, Username};
+use countersign_oauth::client::Origin;
 use countersign_oauth::{StoredPassword, UserRecord};
 
 /// What has to stand of a person for a unit to happen.
@@ -17,6 +18,40 @@ pub enum Held {
     Enabled,
     /// And their password is this one.
     Password(StoredPassword),
+}
+
+/// A password that its owner chose.
+#[derive(Clone)]
+pub struct NewPassword {
+    /// Whose.
+    pub user: UserId,
+    /// The one that they had when they were asked who they are.
+    pub before: Option<StoredPassword>,
+    /// The one that they have from now on.
+    pub after: StoredPassword,
+    /// The session in which they chose it. Every other one ends.
+    pub session: SessionId,
+}
+
+/// Puts a password in the place of the one before.
+///
+/// # Errors
+/// [`StoreError::Superseded`] when the person is disabled or gone, is declared in the configuration, or has another password than before.
+pub(crate) async fn set_password(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    new: &NewPassword,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let found = read(tx, &sql::LOCK, tenant, new.user).await?;
+    let theirs = found.filter(|user| {
+        user.enabled && user.origin != Origin::Configuration && user.password == new.before
+    });
+    let Some(mut record) = theirs else {
+        return Err(StoreError::Superseded("users"));
+    };
+    record.password = Some(new.after.clone());
+    put(tx, tenant, &record, now).await
 }
 
 /// Adds a person.

@@ -55,10 +55,7 @@ fn signed_in(number: u64, expires_after: u64) -> Write {
 }
 
 async fn change(store: &Store, writes: Vec<Write>) {
-    store
-        .change(&tenant(), writes, event(), NOW)
-        .await
-        .unwrap();
+    store.change(&tenant(), writes, event(), NOW).await.unwrap();
 }
 
 async fn waiting(store: &Store) -> BTreeSet<(DeliveryId, String)> {
@@ -93,7 +90,11 @@ async fn lo_7_two_hundred_clients_of_a_session_are_all_told_whatever_crashes(fix
     populate(store).await;
     for number in 0..200 {
         let add = Write::AddClient(Box::new(hearing(number)));
-        change(store, vec![add, granted(number, client_of(number), SESSION)]).await;
+        change(
+            store,
+            vec![add, granted(number, client_of(number), SESSION)],
+        )
+        .await;
     }
     change(store, vec![Write::EndSession(SESSION)]).await;
     assert_bounded(&tell_all(&fixture).await);

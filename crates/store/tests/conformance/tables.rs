@@ -6,10 +6,11 @@ use crate::sample::{
     SESSION, USER, client_record, event, event_id, family, grant, group_record, other_tenant,
     populate, portal, session, tag, tenant, tenant_record, user_record,
 };
-use countersign_base::{Bounded, ClientId, Duration, GrantId, Tenant, UnixTime, UserId};
+use countersign_base::{Bounded, ClientId, Duration, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_crypto::jose::{Algorithm, KeyAlgorithm};
 use countersign_keys::rotation::SigningKeyState;
-use countersign_oauth::{ConsentRecord, StoredPassword};
+use countersign_oauth::client::Origin;
+use countersign_oauth::{ConsentRecord, StoredPassword, UserRecord};
 use countersign_store::audit::Outbox;
 use countersign_store::tables::event_details::{self, EventDetail};
 use countersign_store::tables::keks::{self, KekRow};
@@ -17,11 +18,11 @@ use countersign_store::tables::settings::{self, Setting};
 use countersign_store::tables::signing_keys::{self, SigningKeyRecord};
 use countersign_store::tables::subject_keys::{self, SubjectKey};
 use countersign_store::tables::throttle::Allowance;
-use countersign_store::tables::users::Held;
+use countersign_store::tables::users::{Held, NewPassword};
 use countersign_store::tables::{
     clients, consents, grants, refresh_families, sessions, tenants, throttle, user_groups, users,
 };
-use countersign_store::{Constraint, Store, StoreError, Write};
+use countersign_store::{Connection, Constraint, Store, StoreError, Write};
 use std::collections::BTreeSet;
 
 behaviours! {
@@ -29,6 +30,7 @@ behaviours! {
     people_come_with_their_groups,
     a_username_is_taken_once_in_a_tenant,
     a_person_is_held_as_they_were_judged,
+    a_new_password_ends_every_other_session,
     sessions_are_found_by_cookie_and_end_for_good,
     consents_follow_their_client,
     signing_keys_move_from_the_state_they_are_in,
@@ -205,6 +207,52 @@ async fn a_person_is_held_as_they_were_judged(fixture: Fixture) {
         let disabled = hold(held).await;
         assert!(matches!(disabled, Err(StoreError::Superseded("users"))));
     }
+}
+
+async fn a_new_password_ends_every_other_session(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let mut record = user_record();
+    record.origin = Origin::Script;
+    record.password = Some(StoredPassword::new("one".to_owned()));
+    let put = |record: &UserRecord| vec![Write::PutUser(Box::new(record.clone()))];
+    change(store, put(&record)).await.unwrap();
+    for number in 0..3 {
+        let mut other = session();
+        other.id = SessionId::from_u64(1_000 + u64::from(number));
+        // One of them expired long ago; its refresh tokens may live.
+        other.expires = NOW.plus(Duration::from_secs(u64::from(number)));
+        let added = Write::AddSession(tag(50 + number), Box::new(other));
+        change(store, vec![added]).await.unwrap();
+    }
+    let set = async |before: &str| {
+        let new = NewPassword {
+            user: USER,
+            before: Some(StoredPassword::new(before.to_owned())),
+            after: StoredPassword::new("two".to_owned()),
+            session: SESSION,
+        };
+        change(store, vec![Write::SetPassword(Box::new(new))]).await
+    };
+    let superseded = |done| matches!(done, Err(StoreError::Superseded("users")));
+    assert!(superseded(set("another").await));
+    let mut declared = record.clone();
+    declared.origin = Origin::Configuration;
+    change(store, put(&declared)).await.unwrap();
+    assert!(superseded(set("one").await), "the configuration has it");
+    change(store, put(&record)).await.unwrap();
+    let mut connection = store.read().await.unwrap();
+    let ended = async |connection: &mut Connection, id: SessionId| {
+        let found = sessions::find(connection, &tenant(), id).await;
+        found.unwrap().unwrap().ended.is_some()
+    };
+    assert!(!ended(&mut connection, SessionId::from_u64(1_000)).await);
+    set("one").await.unwrap();
+    for number in 0..3 {
+        assert!(ended(&mut connection, SessionId::from_u64(1_000 + number)).await);
+    }
+    assert!(!ended(&mut connection, SESSION).await, "the twin");
+    assert!(superseded(set("one").await), "somebody was first");
 }
 
 async fn sessions_are_found_by_cookie_and_end_for_good(fixture: Fixture) {

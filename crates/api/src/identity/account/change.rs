@@ -1,8 +1,8 @@
 //! `/account/change`: what a button on the account pages does. The whole change stands in its sealed ticket.
 
 use super::{
-    Change, Sealed, ask_again, factors, has_primary_factor, is_stale, owner, permit,
-    primary_factor, show_after,
+    Change, Sealed, ask_again, factors, has_primary_factor, owner, password, permit,
+    primary_factor, proof, show_after,
 };
 use crate::identity::Identity;
 use crate::identity::answer::{Failure, see_other};
@@ -19,7 +19,7 @@ use countersign_audit::event::{
 };
 use countersign_audit::{Code, Event, Text};
 use countersign_base::{ClientId, GrantId, SessionId};
-use countersign_federation::linking::LinkRefusal;
+use countersign_federation::linking::{LinkRefusal, SessionProof};
 use countersign_federation::login::{Freshness, LoginPurpose};
 use countersign_federation::{LinkingRule, ProviderName};
 use countersign_oauth::authorize::PageError;
@@ -51,7 +51,8 @@ pub(in crate::identity) async fn change(
         .filter(|session| session.id == sealed.session)
         .ok_or(PageError::InteractionOver)?;
     let change = sealed.change;
-    if is_stale(&session, identity.fabric.now()) {
+    let freshness = change.freshness();
+    if freshness.is_missing(&call, &session, identity.fabric.now()) {
         return ask_again(&identity, &call, &session, change.page());
     }
     let page = OwnPage::Account(change.page());
@@ -61,7 +62,7 @@ pub(in crate::identity) async fn change(
     let owner = owner(&identity, &call, &session).await?;
     if change.adds_a_factor()
         && has_primary_factor(&identity, &call, &owner).await?
-        && primary_factor(&session, identity.fabric.now()).is_err()
+        && proof(&session) != SessionProof::Primary
     {
         return ask_again(&identity, &call, &session, change.page());
     }
@@ -94,6 +95,9 @@ pub(in crate::identity) async fn change(
         }
         Change::RenamePasskey(id) => {
             factors::rename_passkey(&identity, &call, &session, id, &form).await?
+        }
+        Change::SetPassword => {
+            return password::set(&identity, &call, &session, &owner, &form).await;
         }
         Change::Unlink(provider) => unlink(&identity, &call, &session, provider).await?,
     };

@@ -5,7 +5,7 @@
 
 use super::change::write;
 use super::overview::View;
-use super::{Change, show_after, view};
+use super::{Change, password, show_after, view};
 use crate::identity::Identity;
 use crate::identity::answer::Failure;
 use crate::identity::authorize::shown;
@@ -98,6 +98,8 @@ impl View<'_> {
         });
         let page = SecurityPage {
             password: self.owner.user.password.is_some(),
+            password_path: password::is_theirs(&self.owner)
+                .then(|| self.call.path_of(AccountPage::Password.path())),
             passkeys: rows.collect::<Result<_, Failure>>()?,
             add: self.add(&passkeys)?,
             app: app.transpose()?,
@@ -343,7 +345,11 @@ fn name(form: &Form) -> Option<Bounded<64>> {
     Bounded::parse(name).ok().filter(|_| !name.is_empty())
 }
 
-fn changed(session: &Session, change: &'static str, kind: &'static str) -> AuthenticatorChanged {
+pub(super) fn changed(
+    session: &Session,
+    change: &'static str,
+    kind: &'static str,
+) -> AuthenticatorChanged {
     AuthenticatorChanged {
         change: Code::of(change),
         decision: Verdict::Allowed,

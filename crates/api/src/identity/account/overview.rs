@@ -46,6 +46,7 @@ impl View<'_> {
             AccountPage::Applications => self.applications().await,
             AccountPage::Security => self.security().await,
             AccountPage::App => self.app(None),
+            AccountPage::Password => self.password(None),
             AccountPage::Providers => self.providers().await,
         }
     }

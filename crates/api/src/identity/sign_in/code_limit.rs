@@ -1,7 +1,7 @@
 //! How many codes may be wrong at all (A62, V6.3): a count in the store that outlives restarts and waiting, beside the counters that make guesses slow.
 //!
 //! Six digits can be guessed by whoever has the password and the patience: at the pace that waiting leaves, within months. After a hundred wrong codes of one
-//! kind no other of that kind is judged, until a week has passed. Their other factors work as before, and so does a browser
+//! kind no other of that kind is judged, until a week passed or the person chose another password. Their other factors work as before, and so does a browser
 //! that they signed in with before: it has a count of its own.
 
 use super::super::Identity;
@@ -109,6 +109,14 @@ pub(super) async fn begin(
         }),
         Allowance::Spent => None,
     })
+}
+
+/// What is forgotten with a password: nobody who guessed with the old one gets this far with it again.
+pub(in super::super) fn forgotten(identity: &Identity, call: &Call, user: UserId) -> Vec<Write> {
+    let kinds = [Kind::App, Kind::Recovery].into_iter();
+    kinds
+        .map(|kind| Write::ClearFailures(place(identity, call, user, kind, b"")))
+        .collect()
 }
 
 fn place(identity: &Identity, call: &Call, user: UserId, kind: Kind, browser: &[u8]) -> Tag {
