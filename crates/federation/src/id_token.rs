@@ -80,6 +80,7 @@ pub struct UpstreamIdentity {
     issuer: IssuerUrl,
     subject: UpstreamSubject,
     email: Option<Bounded<254>>,
+    auth_time: Option<UnixTime>,
 }
 
 impl UpstreamIdentity {
@@ -99,6 +100,12 @@ impl UpstreamIdentity {
     #[must_use]
     pub const fn subject(&self) -> &UpstreamSubject {
         &self.subject
+    }
+
+    /// When they proved who they are: now if they had to be asked anew, else when the provider says, if it does.
+    #[must_use]
+    pub const fn auth_time(&self) -> Option<UnixTime> {
+        self.auth_time
     }
 
     /// Their e-mail address, if the provider says that it verified it. It names nobody here: no account is found by it (A53).
@@ -227,7 +234,7 @@ impl IdToken {
             .map_err(|_| IdTokenRefusal::Signature)?
             .into_inner();
         whose(&claims, expected.provider)?;
-        times(&claims, expected, now)?;
+        let auth_time = times(&claims, expected, now)?;
         let nonce = text(&claims, "nonce")?.ok_or(IdTokenRefusal::Nonce)?;
         if !bool::from(nonce.as_bytes().ct_eq(expected.nonce.as_bytes())) {
             return Err(IdTokenRefusal::Nonce);
@@ -241,6 +248,7 @@ impl IdToken {
                 .try_into()
                 .map_err(|_| IdTokenRefusal::Subject)?,
             email: email(&claims),
+            auth_time,
         })
     }
 }
@@ -269,8 +277,12 @@ fn whose(claims: &Claims, provider: &ProviderRecord) -> Result<(), IdTokenRefusa
     }
 }
 
-/// `exp`, `iat`, `nbf`, `auth_time`.
-fn times(claims: &Claims, expected: &Expected<'_>, now: UnixTime) -> Result<(), IdTokenRefusal> {
+/// `exp`, `iat`, `nbf`, `auth_time`; when the person proved who they are comes back.
+fn times(
+    claims: &Claims,
+    expected: &Expected<'_>,
+    now: UnixTime,
+) -> Result<Option<UnixTime>, IdTokenRefusal> {
     let time = |name, refusal| claims.time(name).map_err(|_| refusal);
     let expires = time("exp", IdTokenRefusal::Expiry)?.ok_or(IdTokenRefusal::Expiry)?;
     if now >= expires.plus(LEEWAY) {
@@ -285,8 +297,10 @@ fn times(claims: &Claims, expected: &Expected<'_>, now: UnixTime) -> Result<(), 
     }
     let asked = time("auth_time", IdTokenRefusal::AuthTime)?;
     match expected.freshness {
-        Freshness::Any => Ok(()),
-        Freshness::Now if asked.is_some_and(|at| at.plus(LEEWAY) >= expected.begun) => Ok(()),
+        Freshness::Any => Ok(asked.map(|at| at.min(now))),
+        Freshness::Now if asked.is_some_and(|at| at.plus(LEEWAY) >= expected.begun) => {
+            Ok(Some(now))
+        }
         Freshness::Now => Err(IdTokenRefusal::AuthTime),
     }
 }

@@ -67,6 +67,12 @@ impl Session {
         Self { device, ..self }
     }
 
+    /// The same session of somebody who proved who they are at another time before.
+    #[must_use]
+    pub fn proven_at(self, auth_time: UnixTime) -> Self {
+        Self { auth_time, ..self }
+    }
+
     /// The class that its methods come to.
     #[must_use]
     pub fn acr(&self) -> Option<Acr> {
@@ -131,8 +137,6 @@ impl Session {
     /// Until when the store keeps the row: longer than any refresh token that hangs on it, so that an ended session is never mistaken for a swept one.
     #[must_use]
     pub fn kept_until(&self) -> UnixTime {
-        self.auth_time
-            .plus(crate::client::REFRESH_TOKEN_LIFETIME_MAX)
-            .plus(SESSION_LIFETIME)
+        self.expires.plus(crate::client::REFRESH_TOKEN_LIFETIME_MAX)
     }
 }

@@ -33,9 +33,9 @@ use countersign_federation::{
     AuthorizationResponse, CheckedCode, IdToken, IdTokenRefusal, LoginPurpose, LoginSecrets,
     PendingLogin, ProviderName, ProviderRecord, ResponseRefusal, UpstreamIdentity,
 };
-use countersign_oauth::Taken;
 use countersign_oauth::authorization_request::Prompt;
 use countersign_oauth::authorize::PageError;
+use countersign_oauth::{Session, Taken};
 use countersign_store::tables::one_time;
 use countersign_store::{Judged, NewOneTime, Settled, UpstreamState};
 use std::sync::Arc;
@@ -194,12 +194,13 @@ async fn depart_to_sign_in(
     let browser = cookies::browser(call).ok_or(PageError::ForeignForm)?;
     let sealed = ticket::seal(identity, call, &browser, Step::Resume, ticket)?;
     let login = LoginPurpose::SignIn { ticket: sealed };
-    let freshness = freshness(purpose, ticket);
+    let session = cookies::session(identity, call).await?;
+    let freshness = freshness(purpose, ticket, session.as_ref());
     depart(identity, call, upstream, login, freshness, hint).await
 }
 
 /// Whether the provider has to ask the person anew, whomever it remembers: where we would ask anew ourselves, and where they change their account.
-fn freshness(purpose: &Purpose, ticket: &Ticket) -> Freshness {
+fn freshness(purpose: &Purpose, ticket: &Ticket, session: Option<&Session>) -> Freshness {
     let anew = match purpose {
         Purpose::Client(_, request) => {
             request.prompt.contains(&Prompt::Login) || request.max_age.is_some()
@@ -207,8 +208,8 @@ fn freshness(purpose: &Purpose, ticket: &Ticket) -> Freshness {
         Purpose::Page(OwnPage::Account(_)) => true,
         Purpose::Page(OwnPage::Device(_) | OwnPage::Requests) => false,
     };
-    // Who was signed in already and is asked again is asked again there, too.
-    match anew || ticket.beginning.session.is_some() {
+    // Who was or is signed in and is asked again is asked again there, too.
+    match anew || ticket.beginning.session.is_some() || session.is_some() {
         true => Freshness::Now,
         false => Freshness::Any,
     }

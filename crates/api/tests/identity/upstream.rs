@@ -258,6 +258,26 @@ async fn r15_a53_a_provider_that_did_not_ask_anew_opens_no_account_page() {
 }
 
 #[tokio::test]
+async fn r15_a53_a_session_is_as_old_as_the_sign_in_at_its_provider() {
+    let world = World::start(create).await;
+    for (said, fresh) in [(Some(3_600), false), (None, false), (Some(0), true)] {
+        world.provider.claims(move |claims| match said {
+            Some(ago) => {
+                let at = claims["auth_time"].as_i64().unwrap();
+                claims["auth_time"] = (at - ago).into();
+            }
+            None => drop(claims.as_object_mut().unwrap().remove("auth_time")),
+        });
+        let mut browser = Browser::default();
+        let back = world.sign_in(&mut browser, "7").await;
+        assert!(is_in(&back), "{back:?}");
+        let page = browser.get(&world.server, "/account/security/app").await;
+        let asked = page.text.contains("say once more who you are");
+        assert_eq!(asked, !fresh, "{said:?}: {page:?}");
+    }
+}
+
+#[tokio::test]
 async fn rp_1_rp_2_state_is_of_this_browser_and_works_once() {
     let world = World::start(create).await;
     let mut browser = Browser::default();

@@ -204,3 +204,23 @@ fn a53_an_address_counts_only_if_the_provider_verified_it() {
     }
     assert_eq!(accepted(without("email_verified")).verified_email(), None);
 }
+
+#[test]
+fn a53_r15_a_provider_says_when_it_asked() {
+    let at = |change: fn(&mut Value)| accepted(change).auth_time();
+    assert_eq!(at(|_| {}), None);
+    assert_eq!(
+        at(|c| c["auth_time"] = (NOW.0 - 3_600).into()),
+        Some(UnixTime(NOW.0 - 3_600))
+    );
+    assert_eq!(
+        at(|c| c["auth_time"] = (NOW.0 + 3_600).into()),
+        Some(NOW),
+        "never later than now"
+    );
+    let key = signing_key(Algorithm::Es256, "corp-1");
+    let anew = judged(&key, Freshness::Now, |c| {
+        c["auth_time"] = (NOW.0 - 5).into()
+    });
+    assert_eq!(anew.unwrap().auth_time(), Some(NOW));
+}

@@ -10,9 +10,10 @@ use super::attempt;
 use axum::response::Response;
 use countersign_audit::event::{SignInOutcome, UpstreamSignIn, Verdict};
 use countersign_audit::{Event, Text};
-use countersign_base::{ClientId, Secret};
+use countersign_base::{ClientId, Secret, UnixTime};
 use countersign_federation::id_token::UpstreamSubject;
 use countersign_federation::{IssuerUrl, ProviderName, UpstreamIdentity};
+use countersign_oauth::authentication::rules::FRESH_SECONDS_MAX;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::{AuthenticationMethod, Session};
 use countersign_store::tables::upstream_sessions::UpstreamSession;
@@ -40,11 +41,17 @@ pub(in super::super) struct Vouched {
     provider: ProviderName,
     issuer: IssuerUrl,
     subject: UpstreamSubject,
+    /// When the person proved who they are there.
+    auth_time: UnixTime,
 }
 
-impl From<&UpstreamIdentity> for Vouched {
-    fn from(identity: &UpstreamIdentity) -> Self {
+impl Vouched {
+    /// What it says of somebody who comes back now.
+    pub(in super::super) fn new(identity: &UpstreamIdentity, now: UnixTime) -> Self {
+        // Where it does not say when it asked, longer ago than any sign-in is fresh.
+        let untold = UnixTime(now.0.saturating_sub(i64::from(FRESH_SECONDS_MAX) + 1));
         Self {
+            auth_time: identity.auth_time().unwrap_or(untold),
             provider: identity.provider().clone(),
             issuer: identity.issuer().clone(),
             subject: identity.subject().clone(),
@@ -69,6 +76,10 @@ pub(super) async fn begin(
         fabric.now(),
     )
     .on(call.device());
+    let session = match &factor.vouched {
+        Some(vouched) => session.proven_at(vouched.auth_time),
+        None => session,
+    };
     let cookie = fabric.random().token();
     let handle = cookies::session_handle(identity, &call.tenant.name, &cookie);
     let event = signed_in(ticket.client.as_ref(), &session, &factor);

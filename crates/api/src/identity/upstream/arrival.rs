@@ -106,7 +106,7 @@ async fn begin_session(
         failures: 0,
         guess: None,
         writes: Vec::new(),
-        vouched: Some(Vouched::from(vouched)),
+        vouched: Some(Vouched::new(vouched, identity.fabric.now())),
     };
     match sign_in::go_on(identity, call, ticket, proven).await {
         Ok(Ok(response)) => Ok(response),
