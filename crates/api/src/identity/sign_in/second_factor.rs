@@ -35,7 +35,8 @@ use std::sync::Arc;
 
 const PROBLEM: &str = "This code is not right, or it was used before. Wait for the next one.";
 const APP_EXHAUSTED: &str = "Too many codes were wrong: codes of the app do not count for a week. Use a recovery code or a passkey.";
-const RECOVERY_EXHAUSTED: &str = "Too many recovery codes were wrong: they do not count for a week. Use your app or a passkey.";
+const RECOVERY_EXHAUSTED: &str =
+    "Too many recovery codes were wrong: they do not count for a week. Use your app or a passkey.";
 const PASSKEY_PROBLEM: &str = "This passkey did not work. Try again, or use another way.";
 
 /// What was proven so far.
