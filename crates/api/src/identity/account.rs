@@ -12,7 +12,7 @@ mod password;
 pub(super) use change::change;
 
 use super::Identity;
-use super::answer::Failure;
+use super::answer::{Failure, see_other};
 use super::authorize::{Purpose, shown};
 use super::call::Call;
 use super::cookies;
@@ -56,6 +56,14 @@ pub(super) async fn app(identity: Arc<Identity>, call: Call) -> Result<Response,
 
 pub(super) async fn password(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {
     page(&identity, &call, AccountPage::Password).await
+}
+
+/// Where password managers look for the page (W3C, "A Well-Known URL for Changing Passwords").
+pub(super) async fn change_password(
+    _identity: Arc<Identity>,
+    call: Call,
+) -> Result<Response, Failure> {
+    see_other(&call.path_of(AccountPage::Password.path()))
 }
 
 pub(super) async fn providers(identity: Arc<Identity>, call: Call) -> Result<Response, Failure> {

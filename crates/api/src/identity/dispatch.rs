@@ -62,6 +62,13 @@ pub enum Credential {
 /// Every endpoint. A new one needs a row in the authorization matrix.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
+        path: "/.well-known/change-password",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(account::change_password(i, c)),
+    },
+    Endpoint {
         path: "/.well-known/openid-configuration",
         methods: &[Method::GET],
         credential: Credential::Nothing,

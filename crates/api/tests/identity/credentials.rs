@@ -263,6 +263,23 @@ async fn at_her_password_again(server: &Server, browser: &mut Browser) -> Reply 
 }
 
 #[tokio::test]
+async fn password_managers_find_the_page_of_each_tenant() {
+    let server = Server::start().await;
+    for tenant in ["", "/t/acme"] {
+        let reply = server
+            .get(&format!("{tenant}/.well-known/change-password"))
+            .await;
+        let page = format!("{tenant}/account/security/password");
+        assert_eq!(
+            (reply.status, reply.location()),
+            (StatusCode::SEE_OTHER, page.as_str())
+        );
+        let page = server.get(reply.location()).await;
+        assert!(page.text.contains("your account"), "{page:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_password_that_may_not_be_chosen_changes_nothing_and_the_page_says_why() {
     let server = Server::start().await;
     let leaked = BreachedPasswords::read("a password that leaked\n");

@@ -52,6 +52,8 @@ const fn form(path: &'static str) -> Row {
 
 /// One row an endpoint. Scopes and audiences mean nothing where no access token is taken.
 const MATRIX: &[Row] = &[
+    // It leads to the page, which asks who one is.
+    public("/.well-known/change-password", 303),
     public("/.well-known/jwks.json", 200),
     public("/.well-known/oauth-authorization-server", 200),
     public("/.well-known/openid-configuration", 200),
