@@ -1,26 +1,27 @@
 //! Empties the durable outbox: workers take what is due with a lease, deliver it through the egress guard, and settle it.
 //!
+//! Destinations have their turns: of one there is one small batch under way, tried in order and given back at the first failure, and of one tenant a share of what is
+//! under way at all. So whoever does not answer keeps nobody else waiting. What was not tried for want of a turn does not count as an attempt.
 //! What fails is tried again after a pause that grows, with jitter, until its deadline or the last attempt; then it is dead, which the log says. One file a kind.
 //! A crash between delivering and settling delivers again: receivers tell by the id.
 
 pub mod backchannel_logout;
 mod ciba_ping;
+mod round;
 
 use crate::fabric::Fabric;
 use countersign_audit::event::DeliveryEnded;
 use countersign_audit::{Code, Count, Record, Text};
 use countersign_base::{Duration, UnixTime};
 use countersign_crypto::random::Random;
-use countersign_store::{Delivery, Lease, Settlement, StoreError};
+use countersign_net::FetchError;
+use countersign_store::{Delivery, Destination, Settlement, StoreError, Told};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use round::{Batch, Ended, Round};
 
-/// Rows that one round takes.
-const BATCH: u16 = 64;
-/// Deliveries of one round that are under way at once: all of them, so that a destination that does not answer holds up nobody else's for longer than one answer may
-/// take.
-const AT_ONCE: usize = 64;
-/// How long a lease holds: longer than the slowest round can take.
+/// How long a lease holds: longer than the slowest batch can take.
 const LEASE: Duration = Duration::from_secs(120);
 /// Attempts of one delivery.
 const ATTEMPTS_MAX: u32 = 10;
@@ -29,15 +30,34 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
+/// Steps in which one round tells clients of sessions that ended.
+const LOGOUT_STEPS_MAX: u32 = 1000;
+
 /// How one attempt went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempted {
+    /// It was not tried: there was no turn for it.
+    Busy,
     /// It arrived.
     Delivered,
     /// It did not arrive; it may the next time.
     Failed(&'static str),
     /// It can never arrive.
     Hopeless(&'static str),
+}
+
+impl Attempted {
+    /// How an attempt went that got no answer.
+    fn unanswered(error: &FetchError) -> Self {
+        match error {
+            FetchError::Busy => Self::Busy,
+            FetchError::Client(_)
+            | FetchError::MediaType
+            | FetchError::Redirect
+            | FetchError::Status(_)
+            | FetchError::Url => Self::Failed(error.reason()),
+        }
+    }
 }
 
 type Attempt = for<'a> fn(&'a Fabric, &'a Delivery) -> BoxFuture<'a, Attempted>;
@@ -59,42 +79,71 @@ const KINDS: &[(&str, Attempt)] = &[
 /// # Errors
 /// When the store failed. What was taken and not settled is due again when its lease ends.
 pub async fn deliver_due(fabric: &Fabric) -> Result<usize, StoreError> {
-    let now = fabric.now();
-    let lease = Lease {
-        token: fabric.random().bytes(),
-        until: now.plus(LEASE),
-    };
-    let taken = fabric.store().claim_deliveries(lease, BATCH, now).await?;
-    let count = taken.len();
-    let mut settling = futures_util::stream::iter(taken)
-        .map(|delivery| one(fabric, delivery, lease))
-        .buffer_unordered(AT_ONCE);
+    for _ in 0..LOGOUT_STEPS_MAX {
+        if fabric.store().tell_logouts().await? == Told::All {
+            break;
+        }
+    }
+    let mut round = Round::new(fabric);
+    let mut under_way = FuturesUnordered::new();
     let mut failed = None;
-    while let Some(settled) = settling.next().await {
+    loop {
+        if failed.is_none() {
+            match round.take().await {
+                Ok(batches) => under_way.extend(batches.into_iter().map(|b| batch(fabric, b))),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let Some((destination, ended, settled)) = under_way.next().await else {
+            return failed.map_or(Ok(round.taken()), Err);
+        };
+        round.ended(destination, ended);
         failed = settled.err().or(failed);
     }
-    failed.map_or(Ok(count), Err)
 }
 
-async fn one(fabric: &Fabric, delivery: Delivery, lease: Lease) -> Result<(), StoreError> {
+/// Tries what was taken for one destination in its order, and gives the rest back after a failure.
+async fn batch(fabric: &Fabric, batch: Batch) -> (Destination, Ended, Result<(), StoreError>) {
+    let mut outcome = Ok(());
+    let mut given_back = None;
+    for delivery in batch.deliveries {
+        let settlement = match given_back {
+            Some(due) => Settlement::Released(due),
+            None => {
+                let settlement = one(fabric, &delivery).await;
+                given_back = match &settlement {
+                    Settlement::Dead(..) | Settlement::Delivered(_) => None,
+                    Settlement::Later(..) => Some(fabric.now().plus(pause(1, fabric.random()))),
+                    Settlement::Released(due) => Some(*due),
+                };
+                settlement
+            }
+        };
+        let settled = fabric
+            .store()
+            .settle_delivery(delivery, batch.lease, settlement);
+        outcome = settled.await.and(outcome);
+    }
+    let ended = given_back.map_or(Ended::Answering, |_| Ended::Failing);
+    (batch.destination, ended, outcome)
+}
+
+async fn one(fabric: &Fabric, delivery: &Delivery) -> Settlement {
     let attempted = if fabric.now() >= delivery.deadline {
         Attempted::Hopeless("too_late")
     } else {
         match KINDS.iter().find(|(kind, _)| *kind == delivery.kind) {
-            Some((_, attempt)) => attempt(fabric, &delivery).await,
+            Some((_, attempt)) => attempt(fabric, delivery).await,
             None => Attempted::Hopeless("kind_unknown"),
         }
     };
-    let settlement = settlement(fabric, &delivery, attempted);
-    fabric
-        .store()
-        .settle_delivery(delivery, lease, settlement)
-        .await
+    settlement(fabric, delivery, attempted)
 }
 
 fn settlement(fabric: &Fabric, delivery: &Delivery, attempted: Attempted) -> Settlement {
     let now = fabric.now();
     match attempted {
+        Attempted::Busy => Settlement::Released(now.plus(pause(1, fabric.random()))),
         Attempted::Delivered => Settlement::Delivered(ended(fabric, delivery, "delivered", None)),
         Attempted::Hopeless(reason) => {
             Settlement::Dead(reason, ended(fabric, delivery, "dead", Some(reason)))

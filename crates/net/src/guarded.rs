@@ -2,7 +2,7 @@
 //!
 //! `https` alone; the name is resolved once, every address is judged, and the connection goes to the judged address; no redirect is followed; the body is cut off at
 //! a limit, the whole exchange at another; the answer has to be of a media type that was asked for; one host gets few connections at once, and all hosts together
-//! not many. No cookie, no credential, no proxy and no kept connection takes part.
+//! not many. What is fetched and what is delivered have a lane each: whoever does not take what is delivered to them keeps no request waiting for a document. No cookie, no credential, no proxy and no kept connection takes part.
 //!
 //! Not here: caching, and what a document means.
 
@@ -23,7 +23,7 @@ use url::{Host, Url};
 
 /// Exchanges with one host at once; one more waits, within its time.
 const PER_HOST_MAX: usize = 2;
-/// Exchanges with all hosts at once; one more is refused.
+/// Exchanges of one lane with all hosts at once; one more is refused.
 const EXCHANGES_MAX: usize = 64;
 /// Bytes of a URL that is looked at.
 const URL_BYTES_MAX: usize = 2048;
@@ -165,6 +165,12 @@ pub struct GuardedClient(Arc<Inner>);
 struct Inner {
     tls: TlsClient,
     egress: EgressPolicy,
+    fetches: Lane,
+    deliveries: Lane,
+}
+
+/// The turns of one kind of exchange.
+struct Lane {
     all: Arc<Semaphore>,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
@@ -182,8 +188,8 @@ impl GuardedClient {
         Self(Arc::new(Inner {
             tls,
             egress,
-            all: Arc::new(Semaphore::new(EXCHANGES_MAX)),
-            hosts: Mutex::default(),
+            fetches: Lane::new(),
+            deliveries: Lane::new(),
         }))
     }
 
@@ -196,9 +202,11 @@ impl GuardedClient {
         if let Some(wanted) = rules.media_types.first() {
             headers.insert(header::ACCEPT, HeaderValue::from_static(wanted));
         }
-        let exchange = self.exchange(Method::GET, url, headers, Bytes::new());
         let read = async {
-            let (response, _turn) = exchange.await?;
+            let (host, port) = destination(url)?;
+            let _turn = self.0.fetches.turn(&host).await?;
+            let request = request(Method::GET, url, headers, Bytes::new())?;
+            let response = self.send(&host, port, request).await?;
             check(&response, rules)?;
             let max_age = max_age(response.headers());
             let body = Limited::new(response.into_body(), rules.body_bytes_max)
@@ -217,7 +225,7 @@ impl GuardedClient {
     /// Sends a body there, and gives the status of the answer; what else the answer says is not read.
     ///
     /// # Errors
-    /// When the address may not be reached or does not answer in time. A status is no error.
+    /// When the address may not be reached or does not answer in time. A status is no error. [`FetchError::Busy`] when no turn came in that time: nothing was sent.
     pub async fn deliver(
         &self,
         url: &Url,
@@ -225,9 +233,15 @@ impl GuardedClient {
         body: Bytes,
         timeout: Duration,
     ) -> Result<StatusCode, FetchError> {
-        let exchange = self.exchange(Method::POST, url, headers, body);
+        let (host, port) = destination(url)?;
+        let turn = self.0.deliveries.turn(&host);
+        let Ok(turn) = tokio::time::timeout(timeout, turn).await else {
+            return Err(FetchError::Busy);
+        };
+        let _turn = turn?;
+        let request = request(Method::POST, url, headers, body)?;
         let read = async {
-            let (response, _turn) = exchange.await?;
+            let response = self.send(&host, port, request).await?;
             let status = response.status();
             // Read to its end, so that the other side is not cut off in the middle of its answer; how that goes has no meaning.
             let _rest = Limited::new(response.into_body(), RECEIPT_BYTES_MAX)
@@ -239,27 +253,6 @@ impl GuardedClient {
             Ok(result) => result,
             Err(_elapsed) => Err(ClientError::Timeout.into()),
         }
-    }
-
-    async fn exchange(
-        &self,
-        method: Method,
-        url: &Url,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<(Response<Incoming>, Turn), FetchError> {
-        let (host, port) = destination(url)?;
-        // The host's turn first: whoever waits for a host that does not answer takes nothing from others.
-        let one = self.turn(&host).await?;
-        let all = Arc::clone(&self.0.all)
-            .try_acquire_owned()
-            .map_err(|_| FetchError::Busy)?;
-        let turn = Turn {
-            _all: all,
-            _one: one,
-        };
-        let request = request(method, url, headers, body)?;
-        Ok((self.send(&host, port, request).await?, turn))
     }
 
     async fn send(
@@ -293,11 +286,32 @@ impl GuardedClient {
             .await
             .map_err(ClientError::Http)
     }
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(EXCHANGES_MAX)),
+            hosts: Mutex::default(),
+        }
+    }
+
+    /// The host's turn first: whoever waits for a host that does not answer takes nothing from others.
+    async fn turn(&self, host: &str) -> Result<Turn, FetchError> {
+        let one = self.turn_of_host(host).await?;
+        let all = Arc::clone(&self.all)
+            .try_acquire_owned()
+            .map_err(|_| FetchError::Busy)?;
+        Ok(Turn {
+            _all: all,
+            _one: one,
+        })
+    }
 
     /// Waits for this host's turn. A host that nobody waits for is forgotten.
-    async fn turn(&self, host: &str) -> Result<OwnedSemaphorePermit, FetchError> {
+    async fn turn_of_host(&self, host: &str) -> Result<OwnedSemaphorePermit, FetchError> {
         let turns = {
-            let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             hosts.retain(|_, turns| {
                 Arc::strong_count(turns) > 1 || turns.available_permits() < PER_HOST_MAX
             });

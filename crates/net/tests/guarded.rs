@@ -331,3 +331,46 @@ async fn a_delivery_reports_the_status_and_follows_nothing() {
     );
     assert_eq!(internet.looked_up("elsewhere.test"), 0);
 }
+
+#[tokio::test]
+async fn who_does_not_take_what_is_delivered_keeps_no_document_waiting() {
+    let internet = FakeInternet::new();
+    internet.host("slow.test", |_| document());
+    let held = internet.hold("slow.test", Method::POST);
+    let client = internet.client();
+    let patient = |client: GuardedClient| async move {
+        let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"news"));
+        let url = url("https://slow.test/");
+        client
+            .deliver(&url, headers, body, Duration::from_secs(60))
+            .await
+    };
+    let first = tokio::spawn(patient(client.clone()));
+    let second = tokio::spawn(patient(client.clone()));
+    internet.wait_for(2).await;
+    // Both turns of the host are taken: what has none in its time was not tried.
+    let address = url("https://slow.test/");
+    let third = client.deliver(
+        &address,
+        HeaderMap::new(),
+        Bytes::new(),
+        Duration::from_millis(50),
+    );
+    assert_eq!(reason(third.await), "fetch_busy");
+    assert_eq!(internet.heard().len(), 2);
+    let fetched = client.fetch(&address, &FetchRules::json(1024)).await;
+    assert_eq!(
+        reason(fetched),
+        "fetched",
+        "documents have turns of their own"
+    );
+    drop(held);
+    for delivered in [first, second] {
+        assert_eq!(delivered.await.unwrap().unwrap(), StatusCode::OK);
+    }
+    assert_eq!(
+        patient(client).await.unwrap(),
+        StatusCode::OK,
+        "the twin: nobody holds the turns"
+    );
+}

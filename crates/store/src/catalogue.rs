@@ -391,12 +391,15 @@ catalogue! {
         ADD = plain "INSERT INTO deliveries (tenant, delivery_id, kind, destination, record, state, attempts, due_at, created_at, deadline_at, kept_until) VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $8, $9) ON CONFLICT (tenant, delivery_id) DO NOTHING";
         DEAD = plain "UPDATE deliveries SET state = 'dead', reason = $3, lease = NULL WHERE tenant = $1 AND delivery_id = $2 AND lease = $4";
         DONE = plain "DELETE FROM deliveries WHERE tenant = $1 AND delivery_id = $2 AND lease = $3";
-        DUE = claim "SELECT tenant, delivery_id, kind, destination, record, attempts, deadline_at, kept_until FROM deliveries WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at LIMIT $2";
+        DUE = claim "SELECT tenant, delivery_id, kind, destination, record, attempts, deadline_at, kept_until FROM deliveries WHERE state = 'waiting' AND tenant = $1 AND destination = $2 AND due_at <= $3 ORDER BY due_at LIMIT $4";
         LATER = plain "UPDATE deliveries SET due_at = $3, reason = $4, lease = NULL WHERE tenant = $1 AND delivery_id = $2 AND lease = $5";
         LEASE = plain "UPDATE deliveries SET due_at = $3, attempts = attempts + 1, lease = $4 WHERE tenant = $1 AND delivery_id = $2";
         LIST = plain "SELECT delivery_id, kind, destination, state, attempts, due_at, reason FROM deliveries WHERE tenant = $1 AND delivery_id > $2 ORDER BY delivery_id LIMIT $3";
+        NEXT_DESTINATION = across "SELECT tenant, destination, due_at FROM deliveries WHERE state = 'waiting' AND (tenant, destination) > ($1, $2) ORDER BY tenant, destination, due_at LIMIT 1";
+        RELEASE = plain "UPDATE deliveries SET due_at = $3, attempts = attempts - 1, lease = NULL WHERE tenant = $1 AND delivery_id = $2 AND lease = $4";
         SWEEP = sweep "DELETE FROM deliveries WHERE (tenant, delivery_id) IN (SELECT tenant, delivery_id FROM deliveries WHERE kept_until < $1 LIMIT $2)";
         WAITING = plain "SELECT COUNT(*) FROM (SELECT delivery_id FROM deliveries WHERE tenant = $1 AND destination = $2 AND state = 'waiting' LIMIT $3) AS waiting";
+        WAITING_OF_TENANT = plain "SELECT COUNT(*) FROM (SELECT delivery_id FROM deliveries WHERE tenant = $1 AND state = 'waiting' LIMIT $2) AS waiting";
     }
 
     /// Ended sessions of which clients are still to be told.

@@ -37,7 +37,7 @@ pub use store::Store;
 pub use sweep::{Sweep, Swept};
 pub use tables::authenticators::AuthenticatorChange;
 pub use tables::decoupled_requests::NewDecoupled;
-pub use tables::deliveries::{Delivery, DeliveryId, NewDelivery};
+pub use tables::deliveries::{Delivery, DeliveryId, Destination, NewDelivery};
 pub use tables::one_time::{
     AuthReqId, AuthorizationCode, DeviceCode, HandleHash, InitialAccessToken, Kind, NewOneTime,
     OneTime, PasskeyChallenge, RequestUri, UpstreamState, UserCode,

@@ -96,9 +96,14 @@ struct Memory {
     dialled: Vec<SocketAddr>,
     heard: Vec<Heard>,
     answers: BTreeMap<String, Arc<Answer>>,
+    held: BTreeMap<(String, Method), watch::Receiver<()>>,
     listeners: BTreeMap<IpAddr, SocketAddr>,
     running: Vec<DrainTrigger>,
 }
+
+/// A host does not answer while this lives.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "its drop is what counts")] watch::Sender<()>);
 
 /// The internet. Its hosts end with it.
 pub struct FakeInternet {
@@ -224,6 +229,14 @@ impl FakeInternet {
         ));
     }
 
+    /// A host hears requests of this method and does not answer them, for as long as what is returned lives.
+    #[must_use]
+    pub fn hold(&self, name: &str, method: Method) -> Held {
+        let (sender, receiver) = watch::channel(());
+        self.lock().held.insert((name.to_owned(), method), receiver);
+        Held(sender)
+    }
+
     /// The public address of a host.
     ///
     /// # Panics
@@ -332,8 +345,14 @@ impl FakeInternet {
             || Said::status(StatusCode::NOT_FOUND),
             |answer| answer(&heard),
         );
+        let place = (heard.host.clone(), heard.method.clone());
+        let held = self.lock().held.get(&place).cloned();
         self.lock().heard.push(heard);
         self.heard.send_modify(|count| *count += 1);
+        if let Some(mut held) = held {
+            // Ends in an error once nobody holds it any more.
+            while held.changed().await.is_ok() {}
+        }
         let mut response = Response::new(Full::new(said.body));
         *response.status_mut() = said.status;
         *response.headers_mut() = said.headers;

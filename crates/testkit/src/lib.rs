@@ -15,5 +15,5 @@ pub use clock::{FakeClock, system_clock};
 pub use collector::{FakeCollector, ReceivedSpan};
 pub use fabric::{TestFabric, tenant};
 pub use identity_provider::FakeIdentityProvider;
-pub use internet::{FakeInternet, Heard, Said};
+pub use internet::{FakeInternet, Heard, Held, Said};
 pub use random::seeded;

@@ -3,19 +3,20 @@
 use super::browser::{Browser, Form, query};
 use super::flow::{redeem, text};
 use super::harness::{ISSUER, Key, Reply, Server, claims, escape};
-use countersign_base::SessionId;
+use countersign_base::{Bounded, Duration, SessionId};
 use countersign_control::deliveries::deliver_due;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
 use countersign_crypto::signing::{self, IdToken, SigningKey};
 use countersign_oauth::client::LogoutRules;
-use countersign_oauth::logout::BACKCHANNEL_LOGOUT;
+use countersign_oauth::logout::{BACKCHANNEL_LOGOUT, LogoutDelivery};
 use countersign_oauth::subject_identifier::SubjectType;
-use countersign_store::DeliveryId;
 use countersign_store::tables::deliveries;
+use countersign_store::{DeliveryId, NewDelivery, Write};
 use countersign_testkit::Said;
 use http::{Method, StatusCode};
 use serde_json::json;
 
+const HOUR: Duration = Duration::from_secs(3600);
 const BYE: &str = "https://portal.test/bye";
 
 async fn server() -> Server {
@@ -361,6 +362,91 @@ async fn lo_8_r59_the_jti_of_a_logout_token_cannot_be_computed_from_what_other_c
     let said = said.as_str().unwrap();
     assert_eq!(said.len(), 43);
     assert!(!said.contains(&computed.to_string()));
+}
+
+/// Logout tokens of as many sessions that wait for a client.
+async fn queue(server: &Server, client: &str, sessions: std::ops::Range<u64>) {
+    let (fabric, tenant) = (&server.fabric.fabric, "default".parse().unwrap());
+    let user = server.user("alice").await.id;
+    let waiting = |session: u64| {
+        let what = LogoutDelivery {
+            client: client.parse().unwrap(),
+            user,
+            session: Some(SessionId::from_u64(session)),
+        };
+        let id = DeliveryId::of("test", &[client.as_bytes(), &session.to_be_bytes()]);
+        let (to, until) = (Bounded::parse(client).unwrap(), fabric.now().plus(HOUR));
+        let new = NewDelivery::new(id, BACKCHANNEL_LOGOUT, to, &what, until);
+        Write::Deliver(Box::new(new.unwrap()))
+    };
+    let event = countersign_audit::event::ClientChanged {
+        by: countersign_audit::event::Actor::System,
+        change: "test".into(),
+        client: client.parse().unwrap(),
+    };
+    let event = fabric.recorder().about_event(&tenant, None, event);
+    let writes = sessions.map(waiting).collect();
+    let changed = fabric.store().change(&tenant, writes, event, fabric.now());
+    let _receipt = changed.await.unwrap();
+}
+
+/// A server with a client at `slow.test` and one at `quick.test`.
+async fn slow_and_quick() -> Server {
+    let server = Server::with_declared(|declared| {
+        for (client, host) in [(0, "slow"), (2, "quick")] {
+            let uri = format!("https://{host}.test/backchannel").parse().unwrap();
+            declared.clients[client].record.logout.backchannel_uri = Some(uri);
+        }
+    })
+    .await;
+    let internet = &server.fabric.internet;
+    internet.host("quick.test", |_| Said::status(StatusCode::OK));
+    internet.host("slow.test", |_| Said::status(StatusCode::OK));
+    server
+}
+
+fn heard_at(server: &Server, host: &str) -> usize {
+    let heard = server.fabric.internet.heard();
+    heard.iter().filter(|heard| heard.host == host).count()
+}
+
+#[tokio::test]
+async fn lo_7_a_client_that_does_not_answer_keeps_nobody_else_waiting() {
+    let server = slow_and_quick().await;
+    let held = server.fabric.internet.hold("slow.test", Method::POST);
+    queue(&server, "portal", 0..70).await;
+    queue(&server, "orders", 0..6).await;
+    let fabric = std::sync::Arc::clone(&server.fabric.fabric);
+    let round = tokio::spawn(async move { deliver_due(&fabric).await.unwrap() });
+    // One attempt is under way at the one; the other hears all of its own meanwhile.
+    server.fabric.internet.wait_for(7).await;
+    assert_eq!(
+        (
+            heard_at(&server, "slow.test"),
+            heard_at(&server, "quick.test")
+        ),
+        (1, 6)
+    );
+    drop(held);
+    assert_eq!(round.await.unwrap(), 76, "and in the end everybody");
+    assert_eq!(heard_at(&server, "slow.test"), 70);
+}
+
+#[tokio::test]
+async fn lo_7_a_client_that_fails_is_tried_once_and_the_rest_of_its_tokens_count_no_attempt() {
+    let server = slow_and_quick().await;
+    server.fabric.internet.host("slow.test", |_| {
+        Said::status(StatusCode::SERVICE_UNAVAILABLE)
+    });
+    queue(&server, "portal", 0..20).await;
+    deliver_due(&server.fabric.fabric).await.unwrap();
+    assert_eq!(heard_at(&server, "slow.test"), 1);
+    let mut connection = server.fabric.fabric.store().read().await.unwrap();
+    let rows = deliveries::list(&mut connection, &"default".parse().unwrap(), None, 100)
+        .await
+        .unwrap();
+    let attempts: u32 = rows.iter().map(|row| row.attempts).sum();
+    assert_eq!((rows.len(), attempts), (20, 1));
 }
 
 #[tokio::test]

@@ -54,6 +54,6 @@ pub(super) async fn attempt(fabric: &Fabric, delivery: &Delivery) -> Attempted {
     match fabric.outside().deliver(&url, headers, body, TIMEOUT).await {
         Ok(StatusCode::OK | StatusCode::NO_CONTENT) => Attempted::Delivered,
         Ok(_) => Attempted::Failed("status"),
-        Err(error) => Attempted::Failed(error.reason()),
+        Err(error) => Attempted::unanswered(&error),
     }
 }

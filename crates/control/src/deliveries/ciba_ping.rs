@@ -61,6 +61,6 @@ pub(super) async fn attempt(fabric: &Fabric, delivery: &Delivery) -> Attempted {
             Attempted::Failed("status")
         }
         Ok(_) => Attempted::Hopeless("refused"),
-        Err(error) => Attempted::Failed(error.reason()),
+        Err(error) => Attempted::unanswered(&error),
     }
 }

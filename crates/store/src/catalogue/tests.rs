@@ -23,6 +23,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("audit_outbox", "WAITING"),
     ("event_details", "ADD_ALL"),
     ("deliveries", "DUE"),
+    ("deliveries", "NEXT_DESTINATION"),
     ("deliveries", "SWEEP"),
     ("logout_fanouts", "NEXT"),
     ("event_details", "SWEEP"),

@@ -13,6 +13,10 @@ use serde::Serialize;
 
 /// Rows that may wait for one destination of a tenant; one more is refused.
 pub const WAITING_MAX: u32 = 10_000;
+/// Rows that may wait for all destinations of a tenant together; then one more is refused, unless few wait for its own destination.
+pub const WAITING_OF_TENANT_MAX: u32 = 100_000;
+/// So few: destinations that are away never keep the tenant's others from being told.
+pub const WAITING_RESERVED: u32 = 100;
 
 /// How long a row that could not be delivered is kept.
 pub const DEAD_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -102,8 +106,28 @@ impl NewDelivery {
 pub enum Queued {
     /// It waits, now or since the same cause put it there before.
     Waits,
-    /// Too many wait for its destination: it is dropped.
+    /// Too many wait for its destination, or for its tenant's destinations together: it is dropped.
     Full,
+}
+
+/// Where deliveries of a tenant go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destination {
+    /// Of which tenant.
+    pub tenant: Tenant,
+    /// Which of its destinations.
+    pub name: String,
+}
+
+impl Delivery {
+    /// Where it goes.
+    #[must_use]
+    pub fn place(&self) -> Destination {
+        Destination {
+            tenant: self.tenant.clone(),
+            name: self.destination.clone(),
+        }
+    }
 }
 
 /// A row that was taken.
@@ -151,18 +175,7 @@ pub async fn add(
     new: &NewDelivery,
     now: UnixTime,
 ) -> Result<Queued, StoreError> {
-    let waiting = tx
-        .fetch_optional(
-            &sql::WAITING,
-            args![
-                tenant.as_str(),
-                new.destination.as_str(),
-                i64::from(WAITING_MAX)
-            ],
-        )
-        .await?;
-    let waiting: i64 = waiting.map_or(Ok(0), |row| row.get(0))?;
-    if waiting >= i64::from(WAITING_MAX) {
+    if room(tx, tenant, new.destination.as_str()).await? == Room::None {
         tracing::warn!(event = "outbox_full", kind = new.kind);
         return Ok(Queued::Full);
     }
@@ -184,16 +197,77 @@ pub async fn add(
     Ok(Queued::Waits)
 }
 
-/// Takes up to `limit` rows that are due, for as long as `leased_until`; rows that another worker is taking are passed over.
+/// Whether one more may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    None,
+    One,
+}
+
+async fn room(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    destination: &str,
+) -> Result<Room, StoreError> {
+    let of_destination = args![tenant.as_str(), destination, i64::from(WAITING_MAX)];
+    let waiting = tx.fetch_optional(&sql::WAITING, of_destination).await?;
+    let waiting: i64 = waiting.map_or(Ok(0), |row| row.get(0))?;
+    if waiting < i64::from(WAITING_RESERVED) {
+        return Ok(Room::One);
+    }
+    if waiting >= i64::from(WAITING_MAX) {
+        return Ok(Room::None);
+    }
+    let of_tenant = args![tenant.as_str(), i64::from(WAITING_OF_TENANT_MAX)];
+    let waiting = tx
+        .fetch_optional(&sql::WAITING_OF_TENANT, of_tenant)
+        .await?;
+    let waiting: i64 = waiting.map_or(Ok(0), |row| row.get(0))?;
+    Ok(if waiting < i64::from(WAITING_OF_TENANT_MAX) {
+        Room::One
+    } else {
+        Room::None
+    })
+}
+
+/// The first destination after `after` that something waits for, and since or until when. Whatever waits for one destination costs one look.
+pub async fn next_destination(
+    connection: &mut Connection,
+    after: Option<&Destination>,
+) -> Result<Option<(Destination, UnixTime)>, StoreError> {
+    let (tenant, name) = after.map_or(("", ""), |after| {
+        (after.tenant.as_str(), after.name.as_str())
+    });
+    let row = connection
+        .fetch_optional(&sql::NEXT_DESTINATION, args![tenant, name])
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let destination = Destination {
+        tenant: parsed("deliveries", &row.get::<String>(0)?)?,
+        name: row.get(1)?,
+    };
+    Ok(Some((destination, UnixTime(row.get(2)?))))
+}
+
+/// Takes up to `limit` rows of a destination that are due, for as long as `leased_until`; rows that another worker is taking are passed over.
 pub(crate) async fn claim(
     tx: &mut Transaction,
+    destination: &Destination,
     lease: &[u8; 16],
     limit: u16,
     leased_until: UnixTime,
     now: UnixTime,
 ) -> Result<Vec<Delivery>, StoreError> {
     let rows = tx
-        .fetch_all(&sql::DUE, args![now.0, i64::from(limit)])
+        .fetch_all(
+            &sql::DUE,
+            args![
+                destination.tenant.as_str(),
+                destination.name.as_str(),
+                now.0,
+                i64::from(limit)
+            ],
+        )
         .await?;
     let mut taken = Vec::new();
     for row in &rows {
@@ -246,6 +320,25 @@ pub(crate) async fn later(
             delivery.id.as_bytes(),
             due.0,
             reason,
+            lease
+        ],
+    )
+    .await
+}
+
+/// Gives a row back until it is due again, as if it had not been taken.
+pub(crate) async fn release(
+    tx: &mut Transaction,
+    delivery: &Delivery,
+    lease: &[u8; 16],
+    due: UnixTime,
+) -> Result<u64, StoreError> {
+    tx.execute(
+        &sql::RELEASE,
+        args![
+            delivery.tenant.as_str(),
+            delivery.id.as_bytes(),
+            due.0,
             lease
         ],
     )

@@ -8,11 +8,13 @@ use crate::sample::{
 use countersign_base::{Bounded, Duration, GrantId, SessionId, UnixTime};
 use countersign_oauth::{Change, GrantRecord, Session};
 use countersign_store::tables::audit_outbox;
-use countersign_store::tables::deliveries::{self, DEAD_KEPT_FOR, Listed};
+use countersign_store::tables::deliveries::{
+    self, DEAD_KEPT_FOR, Listed, Queued, WAITING_OF_TENANT_MAX,
+};
 use countersign_store::tables::revocations::Revoked;
 use countersign_store::{
-    Delivery, DeliveryId, Judged, Lease, NewDelivery, Settled, Settlement, Store, StoreError,
-    Sweep, Write,
+    Delivery, DeliveryId, Destination, Judged, Lease, NewDelivery, Settled, Settlement, Store,
+    StoreError, Sweep, Write,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -22,6 +24,9 @@ behaviours! {
     one_of_many_workers_takes_a_delivery,
     a_lease_that_ended_settles_nothing,
     what_failed_is_due_later_and_what_is_dead_is_kept_for_a_while,
+    what_was_not_tried_is_given_back_as_if_it_had_not_been_taken,
+    each_destination_has_its_turn_and_of_each_a_few_are_taken,
+    as_many_wait_as_may_and_a_crowd_keeps_no_other_destination_out,
     one_cause_makes_one_delivery,
     lo_7_the_end_of_a_session_tells_the_clients_that_want_to_hear,
     one_of_many_revisions_of_a_client_sees_its_state,
@@ -59,7 +64,8 @@ fn later(seconds: u64) -> UnixTime {
 
 async fn claim(store: &Store, number: u8, now: UnixTime) -> Vec<Delivery> {
     let lease = lease(number, now.plus(Duration::from_secs(60)));
-    store.claim_deliveries(lease, 10, now).await.unwrap()
+    let (due, _) = store.due_destinations(None, 10, now).await.unwrap();
+    store.claim_deliveries(due, lease, 10, now).await.unwrap()
 }
 
 async fn listed(store: &Store) -> Vec<Listed> {
@@ -201,6 +207,136 @@ async fn what_failed_is_due_later_and_what_is_dead_is_kept_for_a_while(fixture: 
         .await
         .unwrap();
     assert_eq!(listed(store).await, []);
+}
+
+async fn what_was_not_tried_is_given_back_as_if_it_had_not_been_taken(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    queue(store, 1).await.unwrap();
+    for turn in 1..30 {
+        let taken = claim(store, turn, later(u64::from(turn) * 100))
+            .await
+            .remove(0);
+        assert_eq!(taken.attempt, 1, "nothing counts");
+        let due = later((u64::from(turn) + 1) * 100);
+        store
+            .settle_delivery(taken, lease(turn, NOW), Settlement::Released(due))
+            .await
+            .unwrap();
+        assert_eq!(listed(store).await[0].attempts, 0);
+        let early = later((u64::from(turn) + 1) * 100 - 1);
+        assert_eq!(claim(store, 99, early).await, [], "until it is due");
+    }
+    // Whoever lost the lease gives nothing back.
+    let first = claim(store, 1, later(10_000)).await.remove(0);
+    let second = claim(store, 2, later(10_061)).await.remove(0);
+    assert_eq!((first.attempt, second.attempt), (1, 2));
+    store
+        .settle_delivery(first, lease(1, NOW), Settlement::Released(NOW))
+        .await
+        .unwrap();
+    assert_eq!(listed(store).await[0].attempts, 2);
+}
+
+fn to(destination: &str, number: u8) -> Write {
+    let new = NewDelivery::new(
+        DeliveryId::of("to", &[destination.as_bytes(), &[number]]),
+        "test",
+        Bounded::parse(destination).unwrap(),
+        &json!({}),
+        later(3600),
+    );
+    Write::Deliver(Box::new(new.unwrap()))
+}
+
+async fn each_destination_has_its_turn_and_of_each_a_few_are_taken(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    // What waits for one destination has waited longest, and is much.
+    let mut writes: Vec<Write> = (0..150).map(|number| to("crowded", number)).collect();
+    store.change(&tenant(), writes, event(), NOW).await.unwrap();
+    writes = vec![to("a", 0), to("z", 0)];
+    store
+        .change(&tenant(), writes, event(), later(1))
+        .await
+        .unwrap();
+    let names = |due: &[Destination]| -> Vec<String> {
+        due.iter()
+            .map(|destination| destination.name.clone())
+            .collect()
+    };
+    let (due, next) = store.due_destinations(None, 2, later(1)).await.unwrap();
+    assert_eq!(names(&due), ["a", "crowded"]);
+    let (rest, none) = store.due_destinations(next, 2, later(1)).await.unwrap();
+    assert_eq!((names(&rest), none), (vec!["z".to_owned()], None));
+    let (due_before, _) = store.due_destinations(None, 10, NOW).await.unwrap();
+    assert_eq!(names(&due_before), ["crowded"], "only what is due");
+    let all = [due, rest].concat();
+    let taken = store
+        .claim_deliveries(all, lease(1, later(60)), 4, later(1))
+        .await
+        .unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for delivery in taken {
+        *counts.entry(delivery.destination).or_insert(0) += 1;
+    }
+    let expected = [("a", 1), ("crowded", 4), ("z", 1)].map(|(name, n)| (name.to_owned(), n));
+    assert_eq!(counts, expected.into());
+}
+
+/// Fills the outbox of the tenant: `full-0` to `full-19` with 5,000 rows each.
+async fn fill(fixture: &Fixture) {
+    let statement = |id: &str| -> &'static str {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {WAITING_OF_TENANT_MAX}) \
+             INSERT INTO deliveries (tenant, delivery_id, kind, destination, record, state, attempts, due_at, created_at, deadline_at, kept_until) \
+             SELECT 'demo', {id}, 'test', 'full-' || (i % 20), '{{}}', 'waiting', 0, 1800000000, 1800000000, 1800003600, 1900000000 FROM n"
+        )
+        .leak()
+    };
+    let sqlite = statement("CAST(substr('0000000000000000' || i, -16) AS BLOB)");
+    let postgres = statement("decode(lpad(i::TEXT, 32, '0'), 'hex')");
+    fixture.sql_of(sqlite, postgres).await;
+}
+
+async fn add(store: &Store, destination: &str) -> Queued {
+    let new = NewDelivery::new(
+        DeliveryId::of("one more", &[destination.as_bytes()]),
+        "test",
+        Bounded::parse(destination).unwrap(),
+        &json!({}),
+        later(3600),
+    )
+    .unwrap();
+    store
+        .write(move |tx| Box::pin(async move { deliveries::add(tx, &tenant(), &new, NOW).await }))
+        .await
+        .unwrap()
+}
+
+async fn as_many_wait_as_may_and_a_crowd_keeps_no_other_destination_out(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    fill(&fixture).await;
+    assert_eq!(add(store, "full-0").await, Queued::Full, "of the tenant");
+    assert_eq!(
+        add(store, "elsewhere").await,
+        Queued::Waits,
+        "few wait there"
+    );
+    fixture
+        .sql("DELETE FROM deliveries WHERE destination IN ('full-1', 'full-2')")
+        .await;
+    assert_eq!(add(store, "full-0").await, Queued::Waits, "the twin");
+    fixture
+        .sql("UPDATE deliveries SET destination = 'full-4' WHERE destination = 'full-3'")
+        .await;
+    assert_eq!(
+        add(store, "full-4").await,
+        Queued::Full,
+        "of the destination"
+    );
+    assert_eq!(add(store, "full-5").await, Queued::Waits, "the twin");
 }
 
 async fn one_cause_makes_one_delivery(fixture: Fixture) {

@@ -69,6 +69,14 @@ impl Fixture {
         sqlx::query(drop).execute(&mut connection).await.unwrap();
     }
 
+    /// Runs the statement that is written for this engine.
+    pub(crate) async fn sql_of(&self, sqlite: &'static str, postgres: &'static str) {
+        match &self.options.url {
+            StoreUrl::Sqlite(_) => self.sql(sqlite).await,
+            StoreUrl::Postgres(_) => self.sql(postgres).await,
+        }
+    }
+
     /// Runs a statement of the test itself.
     pub(crate) async fn sql(&self, statement: &'static str) {
         match &self.options.url {
