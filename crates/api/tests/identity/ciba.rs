@@ -708,3 +708,51 @@ async fn a10_dev_5_an_auth_req_id_is_no_other_handle_and_no_other_is_one() {
     );
     assert_eq!(poll(&server, &id).await.status, StatusCode::OK, "the twin");
 }
+
+#[tokio::test]
+async fn a33_policy_about_a_client_is_asked_of_whoever_allows_its_back_channel_request() {
+    let policy = r#"
+        @id("teller") forbid (principal, action == Action::"sign_in", resource == Client::"teller")
+        when { !context.source.isInRange(ip("192.0.2.0/24")) };
+    "#;
+    let server = Server::with_policy(policy).await;
+    let id = asked(&server, GOOD).await;
+    let mut browser = Browser {
+        from: Some("192.0.2.7".parse().unwrap()),
+        ..Browser::default()
+    };
+    // Shown where it is permitted, and answered from elsewhere.
+    let page = requests_of(&mut browser, &server, "alice").await;
+    browser.from = Some("203.0.113.9".parse().unwrap());
+    let form = Form::of(&page);
+    let refused = browser.submit(&server, &form, "answer=allow").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+    assert_eq!(poll(&server, &id).await.error(), "authorization_pending");
+    browser.from = Some("192.0.2.7".parse().unwrap());
+    let allowed = browser.submit(&server, &form, "answer=allow").await;
+    assert_eq!(allowed.status, StatusCode::OK, "the twin: {allowed:?}");
+    assert_eq!(poll(&server, &id).await.status, StatusCode::OK, "the twin");
+}
+
+#[tokio::test]
+async fn a33_a_client_at_which_nobody_may_sign_in_never_gets_tokens_of_a_back_channel_request() {
+    let policy = r#"
+        @id("teller") forbid (principal, action == Action::"sign_in", resource == Client::"teller");
+    "#;
+    let server = Server::with_policy(policy).await;
+    let id = asked(&server, GOOD).await;
+    let mut browser = Browser::default();
+    let page = requests_of(&mut browser, &server, "alice").await;
+    let refused = browser
+        .submit(&server, &Form::of(&page), "answer=allow")
+        .await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+    assert_eq!(poll(&server, &id).await.error(), "authorization_pending");
+    server.advance(301).await;
+    assert_eq!(poll(&server, &id).await.error(), "expired_token");
+    // The twin: without the policy the same steps end in tokens.
+    let server = Server::start().await;
+    let id = asked(&server, GOOD).await;
+    answer(&server, "allow").await;
+    assert_eq!(poll(&server, &id).await.status, StatusCode::OK);
+}

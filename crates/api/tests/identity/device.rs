@@ -649,3 +649,33 @@ async fn policy_about_a_client_is_asked_of_whoever_answers_its_device() {
         .await;
     assert_eq!(reply.status, StatusCode::OK, "the twin: {reply:?}");
 }
+
+#[tokio::test]
+async fn a33_a_client_at_which_nobody_may_sign_in_never_gets_tokens_of_its_device() {
+    let policy = r#"
+        @id("tv") forbid (principal, action == Action::"sign_in", resource == Client::"tv")
+        when { !context.source.isInRange(ip("192.0.2.0/24")) };
+    "#;
+    let server = Server::with_policy(policy).await;
+    let device = begin(&server).await;
+    let mut browser = Browser {
+        from: Some("192.0.2.7".parse().unwrap()),
+        ..Browser::default()
+    };
+    let shown = enter(&mut browser, &server, &device.user_code, "alice").await;
+    browser.from = Some("203.0.113.9".parse().unwrap());
+    let form = Form::of(&shown);
+    let refused = browser.submit(&server, &form, "answer=allow").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+    server.advance(601).await;
+    assert_eq!(poll(&server, &device.code).await.error(), "expired_token");
+    // The twin: answered from where it is permitted, it ends in tokens.
+    let device = begin(&server).await;
+    browser.from = Some("192.0.2.7".parse().unwrap());
+    let shown = enter(&mut browser, &server, &device.user_code, "alice").await;
+    let allowed = browser
+        .submit(&server, &Form::of(&shown), "answer=allow")
+        .await;
+    assert_eq!(allowed.status, StatusCode::OK, "{allowed:?}");
+    assert_eq!(poll(&server, &device.code).await.status, StatusCode::OK);
+}

@@ -1,6 +1,7 @@
 //! Signing out: begun by a client, told to clients.
 
 use super::browser::{Browser, Form, query};
+use super::delegation::register;
 use super::flow::{redeem, text};
 use super::harness::{ISSUER, Key, Reply, Server, claims, escape};
 use countersign_base::{Bounded, Duration, SessionId};
@@ -483,6 +484,34 @@ async fn lo_7_a_client_that_is_away_is_told_when_it_is_back() {
         "told once it was heard"
     );
     assert_eq!(waiting().await, []);
+}
+
+#[tokio::test]
+async fn lo_7_r42_a_disabled_client_hears_of_no_logout() {
+    for enabled in [false, true] {
+        let server = server().await;
+        let internet = &server.fabric.internet;
+        internet.host("portal.test", |_| Said::status(StatusCode::OK));
+        let (mut browser, _) = signed_in(&server).await;
+        register(&server, "portal", |client| client.enabled = enabled).await;
+        let page = browser.get(&server, "/logout").await;
+        browser.submit(&server, &Form::of(&page), "").await;
+        deliver_due(&server.fabric.fabric).await.unwrap();
+        let mut connection = server.fabric.fabric.store().read().await.unwrap();
+        let left = deliveries::list(&mut connection, &"default".parse().unwrap(), None, 10)
+            .await
+            .unwrap();
+        let left: Vec<_> = left
+            .iter()
+            .map(|row| (row.state.as_str(), row.reason.as_deref()))
+            .collect();
+        if enabled {
+            assert_eq!((internet.heard().len(), left), (1, vec![]), "the twin");
+        } else {
+            assert_eq!(internet.dialled(), [], "no connection");
+            assert_eq!(left, [("dead", Some("client_disabled"))]);
+        }
+    }
 }
 
 #[tokio::test]
