@@ -125,6 +125,7 @@ catalogue! {
     tenants: Tenant {
         ALL = across "SELECT record FROM tenants ORDER BY tenant LIMIT 10000";
         FIND = plain "SELECT record FROM tenants WHERE tenant = $1";
+        LOCK = lock "SELECT record FROM tenants WHERE tenant = $1";
         PUT = plain "INSERT INTO tenants (tenant, record, changed_at) VALUES ($1, $2, $3) ON CONFLICT (tenant) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at";
     }
 
@@ -140,6 +141,12 @@ catalogue! {
             "INSERT INTO clients (tenant, client, record, changed_at) SELECT $1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), $3 FROM json_each($2)",
             "INSERT INTO clients (tenant, client, record, changed_at) SELECT $1::TEXT, value ->> 0, value ->> 1, $3::BIGINT FROM json_array_elements($2::JSON) AS listed (value)";
         REMOVE = plain "DELETE FROM clients WHERE tenant = $1 AND client = $2";
+    }
+
+    /// Which clients registered themselves.
+    registered_clients: Tenant {
+        ADD = plain "INSERT INTO registered_clients (tenant, client) VALUES ($1, $2)";
+        COUNT = plain "SELECT COUNT(*) FROM (SELECT client FROM registered_clients WHERE tenant = $1 LIMIT $2) AS registered";
     }
 
     /// People.

@@ -28,6 +28,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[source] DatabaseError),
+    /// There are as many rows of a kind as a tenant may have.
+    #[error("table `{0}` has as many rows of this tenant as are allowed; nothing was changed")]
+    Full(&'static str),
     /// The transaction that this unit shared with others could not be committed.
     #[error("the commit failed; nothing of it was kept: {0}")]
     NotCommitted(String),

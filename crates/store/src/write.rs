@@ -35,6 +35,8 @@ pub enum Write {
     AddAccessToken(Box<NewAccessToken>),
     /// A new client; there must be none of its id.
     AddClient(Box<ClientRecord>),
+    /// A new client that registers itself; there must be none of its id, and fewer than so many of its kind.
+    AddRegistered(Box<ClientRecord>, u32),
     /// A new request that waits for a person.
     AddDecoupled(NewDecoupled),
     /// A new one-time value.
@@ -122,6 +124,9 @@ pub(crate) async fn apply(
         match write {
             Write::AddAccessToken(new) => access_tokens::add(tx, tenant, new).await?,
             Write::AddClient(record) => clients::add(tx, tenant, record, now).await?,
+            Write::AddRegistered(record, max) => {
+                clients::add_registered(tx, tenant, record, *max, now).await?;
+            }
             Write::AddDecoupled(new) => decoupled_requests::add(tx, tenant, new).await?,
             Write::AddOneTime(new) => one_time::add(tx, tenant, new).await?,
             Write::AddLink(link) => upstream_links::add(tx, tenant, link).await?,

@@ -369,6 +369,7 @@ fn retry_after(response: &mut Response, after: Duration) {
 fn registration(id: RequestId, refusal: RegistrationRefusal) -> Response {
     let status = match refusal {
         RegistrationRefusal::Credential => StatusCode::UNAUTHORIZED,
+        RegistrationRefusal::Full => StatusCode::FORBIDDEN,
         RegistrationRefusal::Document(_)
         | RegistrationRefusal::Host
         | RegistrationRefusal::Metadata(_)

@@ -23,7 +23,7 @@ use countersign_oauth::registration::{
 use countersign_oauth::tenant::registration::RegistrationMode;
 use countersign_oauth::{ClientAuthentication, ClientRecord, Taken};
 use countersign_policy::Permitted;
-use countersign_store::{InitialAccessToken, Judged, Recorded, Settled, Write};
+use countersign_store::{InitialAccessToken, Judged, Recorded, Settled, StoreError, Write};
 use credential::{Shown, initial_access};
 use http::{Method, StatusCode};
 use proposal::{Registering, Sent, read_body};
@@ -142,10 +142,12 @@ async fn commit_new(
 ) -> Result<(), Failure> {
     let (store, now) = (identity.fabric.store(), identity.fabric.now());
     let id = record.id.clone();
-    let writes = vec![Write::AddClient(Box::new(record))];
+    let clients_max = call.tenant.registration.clients_max;
+    let writes = vec![Write::AddRegistered(Box::new(record), clients_max)];
     match shown {
         Shown::Nothing => {
-            let _receipt = store.change(&call.tenant.name, writes, event, now).await?;
+            let changed = store.change(&call.tenant.name, writes, event, now);
+            let _receipt = changed.await.map_err(full)?;
         }
         Shown::InitialAccessToken(handle) => {
             let judge = move |taken| match taken {
@@ -165,7 +167,8 @@ async fn commit_new(
                     now,
                     judge,
                 )
-                .await?;
+                .await
+                .map_err(full)?;
             settled_or_refused(settled)?;
         }
     }
@@ -174,6 +177,14 @@ async fn commit_new(
         .directory()
         .client_changed(&call.tenant.name, &id);
     Ok(())
+}
+
+/// A tenant that has its share is a refusal, and no fault of the store. An initial access token is unspent after it.
+fn full(error: StoreError) -> Failure {
+    match error {
+        StoreError::Full(_) => RegistrationRefusal::Full.into(),
+        other => other.into(),
+    }
 }
 
 fn settled_or_refused<P>(settled: Settled<P, RegistrationRefusal>) -> Result<(), Failure> {

@@ -724,3 +724,50 @@ async fn one_source_registers_only_so_often() {
     );
     assert!(slowed.headers.contains_key("retry-after"));
 }
+
+#[tokio::test]
+async fn r56_a_tenant_has_as_many_clients_that_registered_themselves_as_it_lets() {
+    let server = Server::with_declared(|declared| {
+        let registration = &mut declared.tenants[0].registration;
+        registration.mode = RegistrationMode::Open;
+        registration.clients_max = 3;
+    })
+    .await;
+    let first = register(&server, None, &metadata()).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
+    let body = metadata();
+    let together = join_all((0..8).map(|_| register(&server, None, &body))).await;
+    let created = |replies: &[super::harness::Reply]| {
+        replies
+            .iter()
+            .filter(|reply| reply.status == StatusCode::CREATED)
+            .count()
+    };
+    assert_eq!(
+        created(&together),
+        2,
+        "three in all, however many ask at once"
+    );
+    let refused = register(&server, None, &metadata()).await;
+    assert_eq!(
+        (refused.status, refused.error().as_str()),
+        (StatusCode::FORBIDDEN, "access_denied"),
+        "{refused:?}"
+    );
+    // One that leaves makes room for one.
+    let address = format!("/register/{}", member(&first, "client_id"));
+    let token = member(&first, "registration_access_token");
+    let gone = server
+        .json(Method::DELETE, &address, Some(&token), &Value::Null)
+        .await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{gone:?}");
+    assert_eq!(
+        register(&server, None, &metadata()).await.status,
+        StatusCode::CREATED,
+        "the twin"
+    );
+    assert_eq!(
+        register(&server, None, &metadata()).await.status,
+        StatusCode::FORBIDDEN
+    );
+}

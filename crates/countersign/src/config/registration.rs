@@ -3,11 +3,16 @@
 use super::egress::is_host;
 use super::error::Mistakes;
 use countersign_base::{Audience, Bounded, Scope};
-use countersign_oauth::tenant::registration::{MetadataDocuments, RegistrationMode};
+use countersign_oauth::tenant::registration::{
+    CLIENTS_MAX_DEFAULT, MetadataDocuments, RegistrationMode,
+};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use toml::Spanned;
+
+/// The most that `clients_max` may be.
+const CLIENTS_MAX: u32 = 100_000;
 
 /// `[tenants.registration]` as written.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -15,6 +20,8 @@ use toml::Spanned;
 pub struct RawRegistration {
     /// `closed`, `initial_access_token`, `software_statement` or `open`.
     mode: RegistrationMode,
+    /// How many clients may have registered themselves at once.
+    clients_max: Option<Spanned<u32>>,
     /// Whether a client id may be the address of a metadata document.
     metadata_documents: bool,
     /// The scopes that such clients may have.
@@ -35,11 +42,23 @@ struct RawSoftwareIssuer {
     jwks: PathBuf,
 }
 
+/// How many clients that registered themselves a tenant has at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientsMax(pub u32);
+
+impl Default for ClientsMax {
+    fn default() -> Self {
+        Self(CLIENTS_MAX_DEFAULT)
+    }
+}
+
 /// `[tenants.registration]` as used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RegistrationSection {
     /// Who may register.
     pub mode: RegistrationMode,
+    /// How many clients may have registered themselves at once.
+    pub clients_max: ClientsMax,
     /// Whether client ids may be addresses of documents.
     pub documents: MetadataDocuments,
     /// The scopes that such clients may have.
@@ -79,8 +98,21 @@ pub(crate) fn check(
             ),
         }
     }
+    let clients_max = match raw.clients_max {
+        None => ClientsMax::default(),
+        Some(max) if (1..=CLIENTS_MAX).contains(max.get_ref()) => ClientsMax(max.into_inner()),
+        Some(max) => {
+            mistakes.at(
+                &max.span(),
+                "not a number of clients that a tenant can have",
+                "write a number from 1 to 100000, or `mode = \"closed\"`",
+            );
+            ClientsMax::default()
+        }
+    };
     RegistrationSection {
         mode: raw.mode,
+        clients_max,
         documents: if raw.metadata_documents {
             MetadataDocuments::Accepted
         } else {

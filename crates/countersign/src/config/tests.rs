@@ -320,6 +320,13 @@ fn nobody_registers_and_nothing_private_is_reached_until_a_configuration_says_so
         )
     );
     assert_eq!(registration.hosts.len(), 1);
+    assert_eq!(registration.clients_max.0, 1000, "the default");
+    for (max, taken) in [("1", true), ("0", false), ("100001", false)] {
+        let text = format!(
+            "[[tenants]]\nname = \"default\"\n[tenants.registration]\nmode = \"open\"\nclients_max = {max}\n"
+        );
+        assert_eq!(parsed(&text).is_ok(), taken, "{max}");
+    }
     assert!(config.egress.allow.contains("keys.internal"));
 }
 

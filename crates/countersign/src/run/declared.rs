@@ -190,6 +190,7 @@ fn registration(
         documents: section.documents,
         scopes: section.scopes.iter().cloned().collect(),
         audiences: section.audiences.clone(),
+        clients_max: section.clients_max.0,
         hosts: section.hosts.clone(),
         software_issuers,
     })

@@ -11,6 +11,9 @@ pub enum RegistrationRefusal {
     /// A document that the metadata name cannot be had, or contradicts them (REG-2).
     #[error("document {0} refused")]
     Document(&'static str),
+    /// As many clients have registered themselves as the tenant lets.
+    #[error("too many clients registered themselves")]
+    Full,
     /// An address on a host that the tenant does not list (REG-8).
     #[error("host not permitted")]
     Host,
@@ -38,6 +41,8 @@ impl RegistrationRefusal {
         match self {
             Self::Credential => "invalid_token",
             Self::Document(_) | Self::Metadata(_) | Self::Policy => "invalid_client_metadata",
+            // RFC 7591 has no code for it; this is RFC 6749's for a server that does not want to.
+            Self::Full => "access_denied",
             Self::Host | Self::RedirectUri(_) => "invalid_redirect_uri",
             Self::Statement => "invalid_software_statement",
             Self::StatementUnapproved => "unapproved_software_statement",
@@ -50,6 +55,7 @@ impl RegistrationRefusal {
         match self {
             Self::Credential => "the token is not valid here",
             Self::Document(name) | Self::Metadata(name) => name,
+            Self::Full => "as many clients have registered themselves as are allowed here",
             Self::Host => "an address is on a host that is not permitted",
             Self::Policy => "a policy denies this registration",
             Self::RedirectUri(_) => {
@@ -66,6 +72,7 @@ impl RegistrationRefusal {
         match self {
             Self::Credential => "registration_credential",
             Self::Document(_) => "registration_document",
+            Self::Full => "registration_full",
             Self::Host => "registration_host",
             Self::Metadata(_) => "registration_metadata",
             Self::Policy => "policy_denied",

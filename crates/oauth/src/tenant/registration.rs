@@ -6,12 +6,17 @@ use countersign_base::{Audience, Bounded, Scopes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// How many clients may have registered themselves with a tenant that says nothing else.
+pub const CLIENTS_MAX_DEFAULT: u32 = 1000;
+
 /// A tenant's rules of registration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RegistrationRules {
     /// Who may register.
     pub mode: RegistrationMode,
+    /// How many clients that registered themselves there may be at once (RFC 7591 §5: whoever may register could otherwise fill the store).
+    pub clients_max: u32,
     /// Whether a client may be the address of its own metadata document.
     pub documents: MetadataDocuments,
     /// The scopes that a self-registered client may have.
@@ -22,6 +27,20 @@ pub struct RegistrationRules {
     pub hosts: BTreeSet<Bounded<253>>,
     /// Who may vouch for software.
     pub software_issuers: Vec<SoftwareIssuer>,
+}
+
+impl Default for RegistrationRules {
+    fn default() -> Self {
+        Self {
+            mode: RegistrationMode::default(),
+            clients_max: CLIENTS_MAX_DEFAULT,
+            documents: MetadataDocuments::default(),
+            scopes: Scopes::default(),
+            audiences: BTreeSet::new(),
+            hosts: BTreeSet::new(),
+            software_issuers: Vec::new(),
+        }
+    }
 }
 
 /// Who may register a client.

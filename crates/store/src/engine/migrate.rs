@@ -72,6 +72,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "logout_fanouts",
         sql: include_str!("../../migrations/sqlite/0013_logout_fanouts.sql"),
     },
+    Migration {
+        version: 14,
+        name: "registered_clients",
+        sql: include_str!("../../migrations/sqlite/0014_registered_clients.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -125,6 +130,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 13,
         name: "logout_fanouts",
         sql: include_str!("../../migrations/postgres/0013_logout_fanouts.sql"),
+    },
+    Migration {
+        version: 14,
+        name: "registered_clients",
+        sql: include_str!("../../migrations/postgres/0014_registered_clients.sql"),
     },
 ];
 

@@ -1,7 +1,7 @@
 //! Registered clients.
 
 use super::{decode, encode, page};
-use crate::catalogue::{Statement, clients as sql};
+use crate::catalogue::{Statement, clients as sql, registered_clients};
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{ClientId, Tenant, UnixTime};
@@ -158,6 +158,38 @@ pub async fn list(
     rows.iter()
         .map(|row| decode("clients", &row.get::<String>(0)?))
         .collect()
+}
+
+/// Adds a client that registered itself, unless the tenant has `max` of those already. Registrations of a tenant wait for each other, so that none of them slips past.
+///
+/// # Errors
+/// [`StoreError::Full`] when there are so many; nothing was added.
+pub(crate) async fn add_registered(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    record: &ClientRecord,
+    max: u32,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    tx.fetch_optional(&crate::catalogue::tenants::LOCK, args![tenant.as_str()])
+        .await?;
+    let counted = tx
+        .fetch_optional(
+            &registered_clients::COUNT,
+            args![tenant.as_str(), i64::from(max)],
+        )
+        .await?;
+    let registered: i64 = counted.map_or(Ok(0), |row| row.get(0))?;
+    if registered >= i64::from(max) {
+        return Err(StoreError::Full("registered_clients"));
+    }
+    add(tx, tenant, record, now).await?;
+    tx.execute(
+        &registered_clients::ADD,
+        args![tenant.as_str(), record.id.as_str()],
+    )
+    .await
+    .map(drop)
 }
 
 /// Whether a removal or a change met a row.
