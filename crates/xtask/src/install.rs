@@ -146,13 +146,14 @@ pub(crate) fn npm(project: &str) -> Result<PathBuf, Problem> {
         return Err(Problem::new("there is no node with npm"));
     }
     let from = tree::root().join(project);
-    let copy = tree::scratch().join("npm").join(project.replace('/', "-"));
+    let all = tree::scratch().join("npm");
+    let copy = all.join(project.replace('/', "-"));
     std::fs::create_dir_all(&copy)?;
-    for entry in std::fs::read_dir(&from)? {
-        let path = entry?.path();
-        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
-            std::fs::copy(&path, copy.join(name))?;
-        }
+    copy_files(&from, &copy, |_| true)?;
+    // What projects share stands beside them, here as there.
+    if let Some(shared) = from.parent() {
+        let is_module = |path: &Path| path.extension().is_some_and(|kind| kind == "mjs");
+        copy_files(shared, &all, is_module)?;
     }
     let lock = std::fs::read_to_string(copy.join("package-lock.json"))?;
     let stamp = copy.join("node_modules").join(".installed-lock");
@@ -166,6 +167,17 @@ pub(crate) fn npm(project: &str) -> Result<PathBuf, Problem> {
     process::must(&mut install, LIMIT)?;
     std::fs::write(&stamp, lock)?;
     Ok(copy)
+}
+
+/// Copies the files of a directory, not of those below it, that `wanted` takes.
+fn copy_files(from: &Path, to: &Path, wanted: impl Fn(&Path) -> bool) -> Result<(), Problem> {
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file() && wanted(&path)) {
+            std::fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Headless Chromium from the system's packages.

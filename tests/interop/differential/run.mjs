@@ -9,7 +9,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { requests } from './requests.mjs'
-import { start } from './server.mjs'
+import { start } from '../server.mjs'
 
 const REDIRECT = 'https://portal.example/callback'
 const AUDIENCE = 'https://orders.example'

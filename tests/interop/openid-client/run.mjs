@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { start } from './server.mjs'
+import { start } from '../server.mjs'
 
 const REDIRECT = 'https://portal.example/callback'
 const AUDIENCE = 'https://orders.example'
