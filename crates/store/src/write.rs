@@ -154,10 +154,7 @@ pub(crate) async fn apply(
             Write::EndSession(session) => end_session(tx, tenant, *session, now).await?,
             Write::HoldUser(user, held) => users::hold_as(tx, tenant, *user, held).await?,
             Write::MoveSigningKey(kid, from, to) => {
-                if signing_keys::advance(tx, tenant, kid, *from, *to, now).await? == Removed::Absent
-                {
-                    return Err(StoreError::Superseded("signing_keys"));
-                }
+                move_signing_key(tx, tenant, kid, (*from, *to), now).await?;
             }
             Write::PutClient(record) => clients::put(tx, tenant, record, now).await?,
             Write::PutConsent(record) => consents::put(tx, tenant, record).await?,
@@ -168,10 +165,7 @@ pub(crate) async fn apply(
             Write::RaiseSession(handle, session) => {
                 sessions::raise(tx, tenant, handle, session).await?
             }
-            Write::RemoveClient(client) => {
-                let _met: Removed = clients::remove(tx, tenant, client).await?;
-                revocations::add(tx, tenant, &Revoked::Client(client.clone()), now).await?;
-            }
+            Write::RemoveClient(client) => remove_client(tx, tenant, client, now).await?,
             Write::RemoveConsent(user, client) => {
                 remove_consent(tx, tenant, *user, client, now).await?;
             }
@@ -179,16 +173,12 @@ pub(crate) async fn apply(
                 let _met: Removed = user_groups::remove(tx, tenant, group).await?;
             }
             Write::RemoveLinks(provider, user) => {
-                let _met: Removed = upstream_links::remove(tx, tenant, provider, *user).await?;
-                upstream_sessions::end_of_user(tx, tenant, provider, *user, now).await?;
+                remove_links(tx, tenant, provider, *user, now).await?;
             }
             Write::RemoveSigningKey(kid) => {
                 let _met: Removed = signing_keys::remove(tx, tenant, kid).await?;
             }
-            Write::RemoveUser(user) => {
-                let _met: Removed = users::remove(tx, tenant, *user).await?;
-                end_user(tx, tenant, *user, now).await?;
-            }
+            Write::RemoveUser(user) => remove_user(tx, tenant, *user, now).await?,
             Write::SetPassword(new) => set_password(tx, tenant, new, now).await?,
             Write::Revoke(Revoked::User(user)) => end_user(tx, tenant, *user, now).await?,
             Write::Revoke(revoked) => revocations::add(tx, tenant, revoked, now).await?,
@@ -303,6 +293,50 @@ async fn put_provider(
         upstream_sessions::end_of_provider(tx, tenant, &record.name, now).await?;
     }
     Ok(())
+}
+
+async fn move_signing_key(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    kid: &Kid,
+    (from, to): (SigningKeyState, SigningKeyState),
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    match signing_keys::advance(tx, tenant, kid, from, to, now).await? {
+        Removed::Absent => Err(StoreError::Superseded("signing_keys")),
+        Removed::Done => Ok(()),
+    }
+}
+
+async fn remove_user(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let _met: Removed = users::remove(tx, tenant, user).await?;
+    end_user(tx, tenant, user, now).await
+}
+
+async fn remove_client(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    client: &ClientId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let _met: Removed = clients::remove(tx, tenant, client).await?;
+    revocations::add(tx, tenant, &Revoked::Client(client.clone()), now).await
+}
+
+async fn remove_links(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    provider: &ProviderName,
+    user: UserId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let _met: Removed = upstream_links::remove(tx, tenant, provider, user).await?;
+    upstream_sessions::end_of_user(tx, tenant, provider, user, now).await
 }
 
 /// Ends everything a person has: sessions, grants with their refresh tokens, and every token about them. Each grant is revoked by its own id, so that a token
