@@ -1,8 +1,10 @@
 //! The command line: what can be typed, with an example for every verb. What a verb does stands in [`crate::verb`].
 
 mod client;
+mod policy;
 
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
+pub use policy::{PolicyTest, PolicyVerb};
 
 use clap::{Args, Parser, Subcommand};
 use countersign_base::{ClientId, EventId, GrantId, Role, SessionId, Tenant, Username};
@@ -72,6 +74,9 @@ pub enum Verb {
     /// Print the manual page
     #[command(after_help = "Example:\n  countersign man | man -l -")]
     Man,
+    /// Test policies and look for mistakes in them
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// Administer sign-ins
     #[command(subcommand)]
     Session(SessionVerb),

@@ -11,6 +11,7 @@ mod routes;
 mod telemetry;
 mod traces;
 
+pub use declared::{PolicyTexts, policy_texts};
 pub use planes::LocalPlanes;
 
 use crate::config::error::ConfigError;
@@ -18,8 +19,8 @@ use crate::config::listeners::Listeners as Addresses;
 use crate::config::{Config, FILE};
 use arc_swap::ArcSwap;
 use axum::Router;
-use countersign_api::admin;
 use countersign_api::identity::{self, Door, IdentityOptions};
+use countersign_api::{access, admin};
 use countersign_audit::Code;
 use countersign_base::{Clock, Duration, UnixMillis};
 use countersign_control::administrator::{AdministratorError, LocalAdministrator};
@@ -206,7 +207,9 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         let mtls_origin = mtls_origin.clone();
         identity::router(Arc::clone(&fabric), IdentityOptions { door, mtls_origin })
     };
-    let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator));
+    let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
+    let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator))
+        .merge(access::router(Arc::clone(&fabric), &control));
     spawn(
         sockets.identity,
         Transport::Tls(tls.identity.clone()),

@@ -8,6 +8,7 @@ mod demo;
 mod grant;
 mod init;
 mod key;
+mod policy;
 mod session;
 mod shell;
 mod up;
@@ -62,6 +63,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Init { dir } => init::init(&dir, output),
         Verb::Key(verb) => key::key(&verb, output),
         Verb::Man => shell::man(),
+        Verb::Policy(verb) => policy::policy(&verb, output),
         Verb::Session(verb) => session::session(&verb, output),
         Verb::Up(args) => up::up(&args, output),
         Verb::User(verb) => user::user(&verb, output),

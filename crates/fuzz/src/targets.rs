@@ -1,5 +1,6 @@
 //! The registry: every parser that meets bytes from outside, one entry each.
 
+mod access;
 mod audit;
 mod authn;
 mod base;
@@ -288,6 +289,12 @@ pub const TARGETS: &[Target] = &[
         about: "the gateway's canonical path",
         run: gateway::path,
         words: gateway::PATH_WORDS,
+    },
+    Target {
+        name: "access-request",
+        about: "a question to the decision point: AuthZEN, OPA",
+        run: access::request,
+        words: access::WORDS,
     },
     Target {
         name: "policy",

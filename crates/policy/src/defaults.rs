@@ -4,7 +4,8 @@
 pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
 
 /// The policies, by file name.
-pub const POLICIES: [(&str, &str); 8] = [
+pub const POLICIES: [(&str, &str); 9] = [
+    ("access.cedar", include_str!("../policies/access.cedar")),
     ("account.cedar", include_str!("../policies/account.cedar")),
     (
         "administration.cedar",

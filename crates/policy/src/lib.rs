@@ -11,13 +11,17 @@
 //! Not here: where attributes come from, and the recording of decisions.
 
 mod address;
+pub mod analysis;
+pub mod authzen;
 pub mod danger;
 mod decide;
 pub mod defaults;
+mod described;
 mod index;
 #[cfg(doctest)]
 mod misuse;
 mod query;
+pub mod recorded;
 mod schema;
 mod set;
 pub mod vocabulary;

@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 16;
 
 /// What a value must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Shape {
+pub(crate) enum Shape {
     Address,
     Bool,
     Entity(String),
@@ -32,28 +32,28 @@ enum Shape {
 
 /// The members of a record; `true` stands with those that are required.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Members(BTreeMap<String, (Shape, bool)>);
+pub(crate) struct Members(BTreeMap<String, (Shape, bool)>);
 
 #[derive(Debug)]
-struct EntityShape {
+pub(crate) struct EntityShape {
     name: EntityTypeName,
-    attributes: Members,
-    tags: Option<Shape>,
-    parents: BTreeSet<String>,
+    pub(crate) attributes: Members,
+    pub(crate) tags: Option<Shape>,
+    pub(crate) parents: BTreeSet<String>,
 }
 
 #[derive(Debug)]
-struct ActionShape {
-    principals: BTreeSet<String>,
-    resources: BTreeSet<String>,
-    context: Members,
+pub(crate) struct ActionShape {
+    pub(crate) principals: BTreeSet<String>,
+    pub(crate) resources: BTreeSet<String>,
+    pub(crate) context: Members,
 }
 
 /// The shapes of a schema.
 #[derive(Debug)]
 pub(crate) struct Shapes {
-    entities: HashMap<String, EntityShape>,
-    actions: HashMap<String, ActionShape>,
+    pub(crate) entities: HashMap<String, EntityShape>,
+    pub(crate) actions: HashMap<String, ActionShape>,
     addresses: Addresses,
 }
 
@@ -208,6 +208,21 @@ impl Shapes {
 }
 
 impl Members {
+    /// Whether there is a member of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// What the member of this name must be.
+    pub(crate) fn shape(&self, name: &str) -> Option<&Shape> {
+        self.0.get(name).map(|(shape, _)| shape)
+    }
+
+    /// Every member and what it must be.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Shape)> {
+        self.0.iter().map(|(name, (shape, _))| (name, shape))
+    }
+
     fn check(&self, values: &BTreeMap<String, Value>) -> Result<(), String> {
         for (name, value) in values {
             match self.0.get(name) {

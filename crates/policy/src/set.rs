@@ -1,13 +1,16 @@
 //! A set of policies: parsed, strictly validated and indexed once, then only read.
 
+use crate::authzen::Described;
 use crate::decide::{DenialReason, Verdict};
 use crate::index::{Index, Outcome};
-use crate::query::Query;
+use crate::query::{Entity, Query, Value};
 use crate::schema::Shapes;
 use cedar_policy::{Policy, Schema, ValidationMode, Validator};
+use countersign_base::Tenant;
 use countersign_crypto::digest::sha256_parts;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr as _;
 
@@ -116,24 +119,9 @@ impl PolicySet {
         schema: &str,
         sources: &[(impl AsRef<str>, impl AsRef<str>)],
     ) -> Result<Self, PolicyError> {
-        let bytes = sources.iter().fold(schema.len(), |sum, (_, text)| {
-            sum.saturating_add(text.as_ref().len())
-        });
-        if bytes > SOURCE_BYTES_MAX {
-            return Err(PolicyError::TooMany);
-        }
-        let (cedar_schema, _) = Schema::from_cedarschema_str(schema)
-            .map_err(|error| PolicyError::Schema(error.to_string()))?;
+        let (cedar_schema, policies) = parsed(schema, sources)?;
         let shapes = Shapes::read(schema, &cedar_schema).map_err(PolicyError::Schema)?;
-        let mut policies = Vec::new();
-        for (file, text) in sources {
-            policies.extend(parse(file.as_ref(), text.as_ref())?);
-        }
-        if policies.len() > POLICIES_MAX {
-            return Err(PolicyError::TooMany);
-        }
-        let ids = distinct(&policies)?;
-        validate(&policies, &cedar_schema)?;
+        let ids = policies.iter().map(named).collect();
         let index = Index::new(policies, &cedar_schema).map_err(PolicyError::Schema)?;
         Ok(Self {
             shapes,
@@ -164,6 +152,42 @@ impl PolicySet {
     #[must_use]
     pub fn has_entity_type(&self, kind: &str) -> bool {
         self.shapes.type_name(kind).is_some()
+    }
+
+    /// The schema's spelling of an entity type that somebody writes so: itself, or `sales_order` for `SalesOrder`.
+    #[must_use]
+    pub fn kind(&self, written: &str) -> Option<&str> {
+        self.shapes.kind(written)
+    }
+
+    /// An entity as somebody describes it, in a tenant: attributes that the schema declares, in their types; `roles` and `groups` as memberships and other
+    /// properties as tags, where the type has them. Everything else is left out.
+    ///
+    /// # Errors
+    /// When there is no such type or a value has another type; in words without any of the values.
+    pub fn describe(&self, described: &Described, tenant: &Tenant) -> Result<Entity, String> {
+        let kind = self.shapes.kind(&described.kind);
+        let kind = kind.ok_or("unknown entity type")?;
+        self.shapes.describe(kind, described, tenant)
+    }
+
+    /// The context of a question: what the action declares, of `own` if it is there, else of what somebody gives.
+    ///
+    /// # Errors
+    /// When a value has another type; in words without any of the values.
+    pub fn context(
+        &self,
+        action: &str,
+        given: &Map<String, Json>,
+        own: &BTreeMap<String, Value>,
+    ) -> Result<BTreeMap<String, Value>, String> {
+        self.shapes.context(action, given, own)
+    }
+
+    /// The actions that apply to a principal and a resource of these types, in the order of their names.
+    #[must_use]
+    pub fn actions_between(&self, principal: &str, resource: &str) -> Vec<String> {
+        self.shapes.actions_between(principal, resource)
     }
 
     pub(crate) fn evaluate(&self, query: &Query) -> Verdict {
@@ -248,6 +272,31 @@ fn digest(schema: &str, sources: &[(impl AsRef<str>, impl AsRef<str>)]) -> Diges
     Digest(sha256_parts(&parts))
 }
 
+/// The schema and the policies of a set that fit it.
+pub(crate) fn parsed(
+    schema: &str,
+    sources: &[(impl AsRef<str>, impl AsRef<str>)],
+) -> Result<(Schema, Vec<Policy>), PolicyError> {
+    let bytes = sources.iter().fold(schema.len(), |sum, (_, text)| {
+        sum.saturating_add(text.as_ref().len())
+    });
+    if bytes > SOURCE_BYTES_MAX {
+        return Err(PolicyError::TooMany);
+    }
+    let (schema, _) = Schema::from_cedarschema_str(schema)
+        .map_err(|error| PolicyError::Schema(error.to_string()))?;
+    let mut policies = Vec::new();
+    for (file, text) in sources {
+        policies.extend(parse(file.as_ref(), text.as_ref())?);
+    }
+    if policies.len() > POLICIES_MAX {
+        return Err(PolicyError::TooMany);
+    }
+    distinct(&policies)?;
+    validate(&policies, &schema)?;
+    Ok((schema, policies))
+}
+
 /// The policies of one file, renamed.
 fn parse(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
     let set = cedar_policy::PolicySet::from_str(text)
@@ -296,15 +345,18 @@ fn syntax_error(file: &str, text: &str, errors: &cedar_policy::ParseErrors) -> P
     }
 }
 
-fn distinct(policies: &[Policy]) -> Result<BTreeSet<PolicyId>, PolicyError> {
+fn named(policy: &Policy) -> PolicyId {
+    PolicyId::new(AsRef::<str>::as_ref(policy.id()))
+}
+
+fn distinct(policies: &[Policy]) -> Result<(), PolicyError> {
     let mut ids = BTreeSet::new();
     for policy in policies {
-        let id = PolicyId::new(AsRef::<str>::as_ref(policy.id()));
-        if !ids.insert(id.clone()) {
-            return Err(PolicyError::IdRepeated(id));
+        if !ids.insert(policy.id()) {
+            return Err(PolicyError::IdRepeated(named(policy)));
         }
     }
-    Ok(ids)
+    Ok(())
 }
 
 fn validate(policies: &[Policy], schema: &Schema) -> Result<(), PolicyError> {

@@ -122,6 +122,12 @@ pub fn administration(tenant: &Tenant) -> Entity {
     of_tenant(EntityId::new("Administration", tenant.as_str()), tenant)
 }
 
+/// The decision point of a tenant.
+#[must_use]
+pub fn decision_point(tenant: &Tenant) -> Entity {
+    of_tenant(EntityId::new("DecisionPoint", tenant.as_str()), tenant)
+}
+
 /// The hour (UTC, 0 to 23) and the day of the week (0 for Monday) of a moment, as contexts name them.
 #[must_use]
 pub fn calendar(now: UnixTime) -> [(String, Value); 2] {

@@ -353,16 +353,66 @@ fn read_jwks(path: &Path) -> Result<serde_json::Value, String> {
 /// # Errors
 /// When a file cannot be read, or a policy does not fit the schema.
 pub(super) fn policies(config: &Config) -> Result<PolicySet, ConfigError> {
+    policy_texts(config)?
+        .load()
+        .map_err(|error| ConfigError::in_file(&policies_place(config), error.to_string()))
+}
+
+/// Where a mistake in the policies of a configuration is looked for.
+fn policies_place(config: &Config) -> PathBuf {
+    config
+        .policies
+        .directory
+        .as_deref()
+        .map_or_else(|| config.dir.join(FILE), |dir| config.dir.join(dir))
+}
+
+/// A schema and the policies beside it, as they are written.
+pub struct PolicyTexts {
+    /// The schema.
+    pub schema: String,
+    /// Each policy file by its name.
+    pub sources: Vec<(String, String)>,
+}
+
+impl PolicyTexts {
+    /// What the program brings along.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self {
+            schema: defaults::SCHEMA.to_owned(),
+            sources: built_in(),
+        }
+    }
+
+    /// The set that they are.
+    ///
+    /// # Errors
+    /// When a policy cannot be read or does not fit the schema.
+    pub fn load(&self) -> Result<PolicySet, countersign_policy::PolicyError> {
+        PolicySet::load(&self.schema, &self.sources)
+    }
+}
+
+fn built_in() -> Vec<(String, String)> {
+    defaults::POLICIES
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect()
+}
+
+/// The texts of the policies and of the schema that the configuration names.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn policy_texts(config: &Config) -> Result<PolicyTexts, ConfigError> {
     let section = &config.policies;
     let mut schema = defaults::SCHEMA.to_owned();
     for (path, text) in files(config, section.schemas.as_deref(), "cedarschema")? {
         schema.push_str(&format!("\n// {}\n{text}", path.display()));
     }
-    let mut sources: Vec<(String, String)> = match section.built_in {
-        BuiltIn::Keep => defaults::POLICIES
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-            .collect(),
+    let mut sources = match section.built_in {
+        BuiltIn::Keep => built_in(),
         BuiltIn::Replace => Vec::new(),
     };
     for (path, text) in files(config, section.directory.as_deref(), "cedar")? {
@@ -374,13 +424,7 @@ pub(super) fn policies(config: &Config) -> Result<PolicySet, ConfigError> {
         sources.retain(|(known, _)| *known != name);
         sources.push((name, text));
     }
-    PolicySet::load(&schema, &sources).map_err(|error| {
-        let place = section
-            .directory
-            .as_deref()
-            .map_or_else(|| config.dir.join(FILE), |dir| config.dir.join(dir));
-        ConfigError::in_file(&place, error.to_string())
-    })
+    Ok(PolicyTexts { schema, sources })
 }
 
 fn files(

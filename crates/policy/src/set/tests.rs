@@ -21,6 +21,8 @@ fn the_defaults_load() {
     assert_eq!(
         ids,
         [
+            "access.cedar#evaluate",
+            "access.cedar#search",
             "account.cedar#own-account",
             "administration.cedar#administrators",
             "administration.cedar#operator",

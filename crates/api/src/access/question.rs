@@ -1,0 +1,248 @@
+//! One question of a caller: prepared from what it says and what the directory knows, decided, recorded, and only then an answer.
+
+use super::Access;
+use super::answer::Failure;
+use super::caller::{Asker, SURFACE};
+use super::directory::{Directory, Found, NoEntity};
+use countersign_audit::event::{self, Verdict};
+use countersign_audit::{Code, Text};
+use countersign_base::{ClientId, EventId, RequestId, Tenant, UserId};
+use countersign_policy::authzen::{Described, Evaluation, RequestError};
+use countersign_policy::{Denied, Permitted, PolicySet, Query, Target, decide, vocabulary};
+use countersign_store::{About, Durability, Recordable};
+use futures_util::future::try_join_all;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What somebody else wants decided.
+pub(super) struct Question {
+    query: Query,
+    tenant: Tenant,
+    client: ClientId,
+    user: Option<UserId>,
+    request: RequestId,
+}
+
+impl Target for Question {
+    fn query(&self) -> Query {
+        self.query.clone()
+    }
+}
+
+impl Recordable for Question {
+    fn about(&self) -> About {
+        About {
+            request: Some(self.request),
+            client: Some(self.client.clone()),
+            user: self.user,
+            action: Text::of(&self.query.action),
+            resource: Text::of(self.query.resource.id().kind()),
+            ..About::new(self.tenant.clone(), SURFACE)
+        }
+    }
+}
+
+/// A question as far as it could be made one.
+pub(super) enum Prepared {
+    Question(Box<Question>),
+    /// It cannot be asked of these policies or of this directory: denied, for this reason.
+    Unanswerable(&'static str),
+    /// One of a batch that has not the form of a question.
+    Unreadable(RequestError),
+}
+
+/// What was decided, not recorded yet and so not to be told.
+pub(super) enum Judged {
+    Permitted(Permitted<Question>),
+    Denied(Denied<Question>),
+    Unanswerable(&'static str),
+    Unreadable(RequestError),
+}
+
+impl Judged {
+    pub(super) const fn decision(&self) -> bool {
+        match self {
+            Self::Permitted(_) => true,
+            Self::Denied(_) | Self::Unanswerable(_) | Self::Unreadable(_) => false,
+        }
+    }
+}
+
+/// An answer that may be told: it is in the log.
+pub(super) struct Answered {
+    pub(super) decision: bool,
+    pub(super) reason: &'static str,
+    event: EventId,
+    policies: String,
+    error: Option<RequestError>,
+}
+
+impl Answered {
+    /// As AuthZEN tells it; the members of `context` beside `error` are ours.
+    pub(super) fn to_json(&self) -> Value {
+        let mut context = self.explanation();
+        if let Some(error) = self.error {
+            let error = json!({ "status": 400, "message": error.to_string() });
+            context.insert("error".to_owned(), error);
+        }
+        json!({ "decision": self.decision, "context": context })
+    }
+
+    /// The audit event of the decision.
+    pub(super) const fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// Where to look it up, and in one word why.
+    pub(super) fn explanation(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("decision_id".to_owned(), self.event.to_string().into()),
+            ("policy_version".to_owned(), self.policies.as_str().into()),
+            ("reason".to_owned(), self.reason.into()),
+        ])
+    }
+}
+
+/// One call's questions: all of them meet the same policies.
+pub(super) struct Asking<'a> {
+    access: &'a Access,
+    asker: &'a Asker,
+    policies: Arc<PolicySet>,
+    directory: Directory<'a>,
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn new(access: &'a Access, asker: &'a Asker) -> Self {
+        Self {
+            access,
+            asker,
+            policies: access.fabric.policies(),
+            directory: Directory::new(access, asker.tenant()),
+        }
+    }
+
+    pub(super) fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
+    /// Asks one question.
+    pub(super) async fn ask(&mut self, evaluation: &Evaluation) -> Result<Answered, Failure> {
+        let prepared = self.prepare(evaluation).await?;
+        self.record(self.judge(prepared)).await
+    }
+
+    /// The entity that is described.
+    pub(super) async fn find(
+        &mut self,
+        described: &Described,
+    ) -> Result<Result<Found, NoEntity>, Failure> {
+        Ok(self.directory.find(&self.policies, described).await?)
+    }
+
+    pub(super) async fn prepare(&mut self, evaluation: &Evaluation) -> Result<Prepared, Failure> {
+        let subject = self.find(&evaluation.subject).await?;
+        let resource = self.find(&evaluation.resource).await?;
+        Ok(self.question(subject, &evaluation.action, resource, &evaluation.context))
+    }
+
+    /// Puts a question together.
+    pub(super) fn question(
+        &self,
+        subject: Result<Found, NoEntity>,
+        action: &str,
+        resource: Result<Found, NoEntity>,
+        context: &Map<String, Value>,
+    ) -> Prepared {
+        let (subject, resource) = match (subject, resource) {
+            (Ok(subject), Ok(resource)) => (subject, resource),
+            (Err(NoEntity::Unknown), _) => return Prepared::Unanswerable("subject_unknown"),
+            (_, Err(NoEntity::Unknown)) => return Prepared::Unanswerable("resource_unknown"),
+            (Err(NoEntity::Unfit), _) | (_, Err(NoEntity::Unfit)) => {
+                return Prepared::Unanswerable("query_invalid");
+            }
+        };
+        let Ok(context) = self.policies.context(action, context, &self.own_context()) else {
+            return Prepared::Unanswerable("query_invalid");
+        };
+        Prepared::Question(Box::new(Question {
+            query: Query {
+                principal: subject.entity,
+                action: action.to_owned(),
+                resource: resource.entity,
+                context,
+                others: Vec::new(),
+            },
+            tenant: self.asker.tenant().clone(),
+            client: self.asker.client().clone(),
+            user: subject.user,
+            request: self.asker.request(),
+        }))
+    }
+
+    /// What nobody else is asked for: the time.
+    fn own_context(&self) -> BTreeMap<String, countersign_policy::Value> {
+        let now = self.asker.now();
+        let mut own = BTreeMap::from(vocabulary::calendar(now));
+        own.insert("time".to_owned(), now.0.into());
+        own
+    }
+
+    pub(super) fn judge(&self, prepared: Prepared) -> Judged {
+        match prepared {
+            Prepared::Question(question) => match decide(&self.policies, *question) {
+                Ok(permitted) => Judged::Permitted(permitted),
+                Err(denied) => Judged::Denied(denied),
+            },
+            Prepared::Unanswerable(reason) => Judged::Unanswerable(reason),
+            Prepared::Unreadable(error) => Judged::Unreadable(error),
+        }
+    }
+
+    /// Records what was decided: a permit is on disk when this returns.
+    pub(super) async fn record(&self, judged: Judged) -> Result<Answered, Failure> {
+        let recorder = self.access.fabric.recorder();
+        let decision = judged.decision();
+        let outcome = if decision { "permitted" } else { "denied" };
+        self.access.fabric.metrics().decided("access", outcome);
+        let (event, reason, error) = match judged {
+            Judged::Permitted(permitted) => {
+                let recorded = recorder.record(permitted, Durability::Durable).await?;
+                (recorded.receipt(), "permitted", None)
+            }
+            Judged::Denied(denied) => {
+                let reason = denied.reason().as_str();
+                (recorder.record_denied(denied)?.receipt(), reason, None)
+            }
+            Judged::Unanswerable(reason) => (self.record_unasked(reason).await?, reason, None),
+            Judged::Unreadable(error) => {
+                let reason = "invalid_request";
+                (self.record_unasked(reason).await?, reason, Some(error))
+            }
+        };
+        Ok(Answered {
+            decision,
+            reason,
+            event,
+            policies: self.policies.digest().to_string(),
+            error,
+        })
+    }
+
+    /// Records all of it at once, in its order: one wait for the disk.
+    pub(super) async fn record_all(&self, judged: Vec<Judged>) -> Result<Vec<Answered>, Failure> {
+        try_join_all(judged.into_iter().map(|judged| self.record(judged))).await
+    }
+
+    /// A denial that no policy was asked about. The caller's own texts are not recorded.
+    async fn record_unasked(&self, reason: &'static str) -> Result<EventId, Failure> {
+        let mut decision = event::Decision::new(SURFACE, Verdict::Denied, Code::of(reason));
+        decision.client = Some(self.asker.client().clone());
+        decision.resource = Text::of("DecisionPoint");
+        let recorder = self.access.fabric.recorder();
+        let (tenant, request) = (self.asker.tenant(), Some(self.asker.request()));
+        Ok(recorder
+            .event(tenant, request, decision, Durability::Queued)
+            .await?)
+    }
+}
