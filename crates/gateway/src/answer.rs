@@ -3,6 +3,7 @@
 use crate::canonical::TargetError;
 use crate::exchange::ExchangeError;
 use crate::headers::FieldError;
+use crate::forward_auth::ForwardError;
 use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
@@ -37,6 +38,9 @@ pub enum Denial {
     /// The header fields could be read in two ways.
     #[error("{0}")]
     Fields(FieldError),
+    /// What a proxy says of the request that it holds.
+    #[error("{0}")]
+    Forwarded(ForwardError),
     /// Too many requests at this moment from callers of this kind.
     #[error("limiter_full")]
     LimiterFull,
@@ -74,6 +78,9 @@ impl Denial {
             Self::Exchange(ExchangeError::Unavailable) => "exchange_unavailable",
             Self::Fields(FieldError::Repeated) => "field_repeated",
             Self::Fields(FieldError::Spelling) => "field_spelling",
+            Self::Forwarded(ForwardError::Description) => "forward_description",
+            Self::Forwarded(ForwardError::Plaintext) => "forward_plaintext",
+            Self::Forwarded(ForwardError::Untrusted) => "proxy_untrusted",
             Self::LimiterFull => "limiter_full",
             Self::NoRoute(NoRoute::Host) => "no_route_host",
             Self::NoRoute(NoRoute::Method) => "no_route_method",
@@ -110,6 +117,7 @@ impl Denial {
             Self::BodyTooLarge
             | Self::Credential(_)
             | Self::Fields(_)
+            | Self::Forwarded(_)
             | Self::LimiterFull
             | Self::NoRoute(_)
             | Self::RateLimited { .. }
@@ -126,7 +134,12 @@ impl Denial {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::Credential(refusal) => refusal.status(),
-            Self::Exchange(ExchangeError::Denied) | Self::Policy(_) => StatusCode::FORBIDDEN,
+            Self::Exchange(ExchangeError::Denied)
+            | Self::Forwarded(ForwardError::Untrusted)
+            | Self::Policy(_) => StatusCode::FORBIDDEN,
+            Self::Forwarded(ForwardError::Description | ForwardError::Plaintext) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Exchange(ExchangeError::Unavailable)
             | Self::LimiterFull
             | Self::Pass(PassError::Busy)
@@ -197,7 +210,7 @@ enum Content {
 }
 
 impl GatewayBody {
-    fn whole(bytes: Bytes) -> Self {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
         Self {
             content: Content::Whole(Some(bytes)),
             tail: None,

@@ -76,7 +76,7 @@ fn outbound(request: GatewayRequest, token: UpstreamToken) -> Request<OutboundBo
 }
 
 /// Who the caller is. The fields were removed before, so an anonymous request has none of them.
-fn set_identity(headers: &mut HeaderMap, caller: &Caller) {
+pub(crate) fn set_identity(headers: &mut HeaderMap, caller: &Caller) {
     let Some(subject) = caller.subject() else {
         return;
     };

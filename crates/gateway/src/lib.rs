@@ -20,6 +20,7 @@ pub mod canonical;
 mod evidence;
 pub mod exchange;
 mod forward;
+pub mod forward_auth;
 pub mod headers;
 pub mod limiter;
 mod pipeline;

@@ -6,6 +6,7 @@ use crate::canonical::CanonicalTarget;
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
 use crate::headers::unambiguous;
+use crate::forward_auth::{self, Described};
 use crate::limiter::{Caller as Counted, Known, Verdict as Quotas};
 use crate::planes::{Planes, Seen};
 use crate::request::{Arrived, Caller, GatewayRequest};
@@ -13,6 +14,7 @@ use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
 use crate::upstream::PassError;
 use crate::verdicts::Key;
+use bytes::Bytes;
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
 use countersign_authn::{
@@ -86,9 +88,13 @@ pub(crate) async fn answer<P: Planes>(
             .begin(Surface::Gateway, request.method(), request.headers()),
         limit: None,
     };
-    let (mut response, seen) = match flow.run(connection, request).await {
-        Ok(response) => (response, Seen::Permitted),
-        Err(ended) => (flow.refuse(connection, &ended), ended.denial.seen()),
+    let (mut response, seen) = if generation.routes().forward_auth().is_asked(request.uri()) {
+        flow.judge(connection, request).await
+    } else {
+        match flow.run(connection, request).await {
+            Ok(response) => (response, Seen::Permitted),
+            Err(ended) => (flow.refuse(connection, &ended), ended.denial.seen()),
+        }
     };
     core.planes()
         .observe(seen, response.status(), flow.started.elapsed());
@@ -120,6 +126,52 @@ impl<P: Planes> Flow<'_, P> {
         request: Request<Incoming>,
     ) -> Step<Response<GatewayBody>> {
         let (head, body) = request.into_parts();
+        let recorded = self.permitted(connection, head, body).await?;
+        self.pass_on(recorded).await
+    }
+
+    /// Answers a proxy that holds a request and asks about it.
+    async fn judge(
+        &mut self,
+        connection: &Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> (Response<GatewayBody>, Seen) {
+        let (head, body) = request.into_parts();
+        let routes = self.generation.routes();
+        let (answers, described) = routes.forward_auth().described(connection, head);
+        let (connection, outcome) = match described {
+            Ok(Described { connection, head }) => {
+                let outcome = self.permitted(&connection, head, body).await;
+                (connection, outcome)
+            }
+            Err(error) => (Arc::clone(connection), Err(Denial::Forwarded(error).into())),
+        };
+        match outcome {
+            Ok(recorded) => {
+                // The outcome is that of the question: what the proxy then does, nobody here sees.
+                let mut tail = self.tail(&recorded);
+                tail.status = StatusCode::OK.as_u16();
+                tail.span = self.span.take();
+                drop(tail);
+                let mut response = Response::new(GatewayBody::whole(Bytes::new()));
+                *response.headers_mut() = forward_auth::identity(&recorded);
+                (response, Seen::Permitted)
+            }
+            Err(ended) => {
+                let mut response = self.refuse(&connection, &ended);
+                *response.status_mut() = answers.status(response.status());
+                (response, ended.denial.seen())
+            }
+        }
+    }
+
+    /// Every step before the upstream.
+    async fn permitted(
+        &mut self,
+        connection: &Arc<Connection>,
+        head: http::request::Parts,
+        body: Incoming,
+    ) -> Step<Recorded<Permitted<GatewayRequest>>> {
         let target =
             CanonicalTarget::of(&head.method, &head.uri, &head.headers).map_err(Denial::Target)?;
         unambiguous(&head.headers).map_err(Denial::Fields)?;
@@ -160,7 +212,7 @@ impl<P: Planes> Flow<'_, P> {
             span.decision = Some(Verdict::Allowed);
             span.event = Some(recorded.receipt());
         }
-        self.pass_on(recorded).await
+        Ok(recorded)
     }
 
     /// Who sent it: the credential, what it demands, the proof, and its one-time values.

@@ -11,6 +11,7 @@ pub use spec::{
 };
 
 use crate::canonical::CanonicalTarget;
+use crate::forward_auth::ForwardAuth;
 use crate::limiter::{LimitError, RouteLimits};
 use crate::upstream::UpstreamSpec;
 use countersign_authn::ResourceRules;
@@ -189,6 +190,7 @@ pub struct Routes {
     any_host: Node,
     routes: Vec<Arc<Route>>,
     upstreams: Vec<UpstreamSpec>,
+    forward_auth: ForwardAuth,
 }
 
 impl Routes {
@@ -219,6 +221,7 @@ impl Routes {
             any_host: Node::default(),
             routes: Vec::with_capacity(specs.len()),
             upstreams,
+            forward_auth: ForwardAuth::default(),
         };
         let mut ids = BTreeSet::new();
         for spec in specs {
@@ -292,6 +295,18 @@ impl Routes {
             }
         }
         Err(missing)
+    }
+
+    /// The same routes, about which these proxies may ask.
+    #[must_use]
+    pub fn asked_by(mut self, proxies: ForwardAuth) -> Self {
+        self.forward_auth = proxies;
+        self
+    }
+
+    /// Who may ask about requests that it holds itself.
+    pub(crate) const fn forward_auth(&self) -> &ForwardAuth {
+        &self.forward_auth
     }
 
     /// The upstreams, in the order that routes refer to.

@@ -9,6 +9,7 @@ pub mod ciba;
 pub mod clients;
 pub mod egress;
 pub mod error;
+pub mod forward_auth;
 pub mod groups;
 pub mod identity_providers;
 pub mod keys;
@@ -50,6 +51,7 @@ struct Raw {
     groups: Vec<groups::RawGroup>,
     identity_providers: Vec<identity_providers::RawProvider>,
     limits: Vec<limits::RawLimit>,
+    forward_auth: Vec<forward_auth::RawProxy>,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
     policies: policies::PoliciesSection,
@@ -84,6 +86,8 @@ pub struct Config {
     pub identity_providers: Vec<identity_providers::ProviderSection>,
     /// `[[limits]]`
     pub limits: Vec<limits::LimitSection>,
+    /// `[[forward_auth]]`
+    pub forward_auth: Vec<forward_auth::ProxySection>,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
     /// `[[upstreams]]`
@@ -205,6 +209,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         groups,
         identity_providers,
         limits,
+        forward_auth: forward_auth::check(raw.forward_auth, mistakes),
         routes,
         upstreams,
         policies: raw.policies,

@@ -1,6 +1,7 @@
 //! From the configuration's routes and upstreams to the gateway's.
 
 use crate::config::error::ConfigError;
+use crate::config::forward_auth::{ProxyAnswers, ProxySection};
 use crate::config::limits::{AnonymousCount, By, Counting, LimitSection};
 use crate::config::routes::{
     self, ExchangeSection, Proof, Recording, ResourceSection, RouteSection,
@@ -16,6 +17,7 @@ use countersign_crypto::x509::{
     CertificateAuthority, CertificateRequest, CertificateThumbprint, CertificateUsage,
     IssuedCertificate, PeerCertificate,
 };
+use countersign_gateway::forward_auth::{Answers, ForwardAuth, TrustedProxy};
 use countersign_gateway::limiter::{
     Algorithm as Counts, CalendarWindow, Dimension, LimitSpec, Strangers,
 };
@@ -28,6 +30,7 @@ use countersign_net::{TlsClient, TlsIdentity, TrustRoots};
 use countersign_store::Durability;
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 /// Bytes of a request's body through the gateway.
 const BODY_BYTES_MAX: u64 = 1024 * 1024;
@@ -94,7 +97,49 @@ fn assemble(
             .iter()
             .map(|name| name.to_ascii_lowercase()),
     );
-    Routes::build(specs, upstreams, hosts).map_err(|error| failed(error.to_string()))
+    let routes =
+        Routes::build(specs, upstreams, hosts).map_err(|error| failed(error.to_string()))?;
+    let proxies = config
+        .forward_auth
+        .iter()
+        .map(|section| proxy(config, section));
+    let proxies = proxies
+        .collect::<Result<Vec<_>, String>>()
+        .map_err(failed)?;
+    Ok(routes.asked_by(ForwardAuth::new(proxies)))
+}
+
+/// A proxy that may ask about requests that it holds.
+fn proxy(config: &Config, section: &ProxySection) -> Result<TrustedProxy, String> {
+    let named = |message: String| format!("proxy `{}`: {message}", section.name);
+    let secret = section
+        .secret
+        .as_ref()
+        .map(|reference| reference.read(&config.dir).map_err(named))
+        .transpose()?;
+    let certificate = section
+        .certificate
+        .as_ref()
+        .map(|path| {
+            let path = config.dir.join(path);
+            thumbprint(&path).map_err(|message| named(format!("`{}`: {message}", path.display())))
+        })
+        .transpose()?;
+    let answers = match section.answers {
+        ProxyAnswers::Exact => Answers::Exact,
+        ProxyAnswers::Subrequest => Answers::Subrequest,
+    };
+    TrustedProxy::new(secret.as_ref(), certificate, answers)
+        .ok_or_else(|| named("its secret has less than 32 bytes".to_owned()))
+}
+
+fn thumbprint(path: &Path) -> Result<CertificateThumbprint, String> {
+    let pem = fs::read(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let chain = PeerCertificate::from_pem(&pem).map_err(|error| error.to_string())?;
+    chain
+        .first()
+        .map(|certificate| certificate.thumbprint())
+        .ok_or_else(|| "there is no certificate".to_owned())
 }
 
 struct OwnIdentity {

@@ -13,6 +13,7 @@ mod attacks;
 mod credentials;
 mod exchange;
 mod floods;
+mod forward_auth;
 mod forwarding;
 mod framing;
 mod headers;

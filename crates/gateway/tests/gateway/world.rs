@@ -18,6 +18,8 @@ use countersign_crypto::random::Random;
 use countersign_crypto::signing::{
     AccessToken, DpopProof, LogCheckpoint, SigningKey, generate_pkcs8,
 };
+use countersign_crypto::x509::{CertificateThumbprint, PeerCertificate};
+use countersign_gateway::forward_auth::{ForwardAuth, TrustedProxy};
 use countersign_gateway::routes::RouteSpec;
 use countersign_gateway::{
     ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
@@ -337,6 +339,23 @@ impl World {
         change(&mut specs);
         self.gateway
             .replace_routes(built(&self.authority, &self.upstream, specs));
+    }
+
+    /// Lets these proxies ask about requests that they hold.
+    pub fn trust(&self, proxies: Vec<TrustedProxy>) {
+        let routes = built(&self.authority, &self.upstream, specs());
+        self.gateway
+            .replace_routes(routes.asked_by(ForwardAuth::new(proxies)));
+    }
+
+    /// A certificate for a proxy, and what it is pinned by.
+    pub fn proxy_certificate(&self) -> (TlsIdentity, CertificateThumbprint) {
+        let issued = self.authority.client("urn:example:proxy");
+        let leaf = PeerCertificate::from_der(issued.chain_der[0].clone()).unwrap();
+        (
+            TlsIdentity::from_issued(&issued).unwrap(),
+            leaf.thumbprint(),
+        )
     }
 
     pub fn port(&self) -> u16 {
