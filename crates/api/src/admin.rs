@@ -9,6 +9,7 @@
 
 mod answer;
 mod clients;
+mod decisions;
 mod grants;
 mod keys;
 mod registration_tokens;
@@ -64,6 +65,12 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     ("/admin/v1/tenants/{tenant}/registration-tokens", || {
         post(registration_tokens::make)
+    }),
+    ("/admin/v1/tenants/{tenant}/decisions/{event}", || {
+        get(decisions::show)
+    }),
+    ("/admin/v1/tenants/{tenant}/decisions/replay", || {
+        post(decisions::replay)
     }),
 ];
 

@@ -4,7 +4,7 @@ mod client;
 mod policy;
 
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
-pub use policy::{PolicyTest, PolicyVerb};
+pub use policy::{PolicyReplay, PolicyTest, PolicyVerb};
 
 use clap::{Args, Parser, Subcommand};
 use countersign_base::{ClientId, EventId, GrantId, Role, SessionId, Tenant, Username};

@@ -139,6 +139,15 @@ impl Unread {
         Self::parsed(&self.bytes().await?)
     }
 
+    /// Reads it as `T`, which may be larger than others.
+    pub(crate) async fn json_up_to<T: serde::de::DeserializeOwned>(
+        self,
+        bytes_max: usize,
+    ) -> Result<T, AdminError> {
+        let bytes = axum::body::to_bytes(self.0, bytes_max).await;
+        Self::parsed(&bytes.map_err(|_| AdminError::Invalid("the body is too large".to_owned()))?)
+    }
+
     /// Reads it as `T`, if it says anything.
     pub(crate) async fn json_or_nothing<T: serde::de::DeserializeOwned>(
         self,

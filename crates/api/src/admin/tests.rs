@@ -4,7 +4,7 @@ use super::{ENDPOINTS, router};
 use axum::Router;
 use axum::body::Body;
 use countersign_authn::trust::{ForeignIssuer, ForeignUse, IssuerState, Profile, SecretInBody};
-use countersign_base::{Bounded, Duration, GrantId, Secret, SessionId, Tenant, UserId};
+use countersign_base::{Bounded, Duration, EventId, GrantId, Secret, SessionId, Tenant, UserId};
 use countersign_control::administrator::{AdministratorKey, LIFETIME, LocalAdministrator};
 use countersign_control::traces::{ExportOptions, Incoming, SampleRatio};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
@@ -18,6 +18,7 @@ use countersign_oauth::{
     AuthenticationMethod, Change, ClientAuthentication, ClientRecord, GrantRecord, Session,
     TenantRecord, UserRecord,
 };
+use countersign_policy::{Query, vocabulary};
 use countersign_store::InitialAccessToken;
 use countersign_store::tables::{clients, grants, one_time, users};
 use countersign_testkit::{FakeCollector, TestFabric, tenant};
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 const GRANT: GrantId = GrantId::from_u64(0x00c0_ffee);
+const EVENT: EventId = EventId::from_bytes([3; 16]);
 const SESSION: SessionId = SessionId::from_u64(0x0005_e551);
 
 type Case = (&'static str, fn(&str) -> (String, Value));
@@ -90,12 +92,22 @@ const CASES: &[Case] = &[
         let path = format!("/admin/v1/tenants/{tenant}/registration-tokens");
         (path, json!({ "expires_in": 600 }))
     }),
+    ("/admin/v1/tenants/{tenant}/decisions/{event}", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/decisions/{EVENT}");
+        (path, Value::Null)
+    }),
+    ("/admin/v1/tenants/{tenant}/decisions/replay", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/decisions/replay");
+        (path, json!({ "events": [EVENT] }))
+    }),
 ];
 
 /// What a grant is asked is shown; everything else changes something.
 fn method_of(path: &str) -> Method {
-    match path.rsplit('/').nth(1) {
-        Some("grants") => Method::GET,
+    let mut last = path.rsplit('/');
+    match (last.next(), last.next()) {
+        (Some("replay"), Some("decisions")) => Method::POST,
+        (_, Some("decisions" | "grants")) => Method::GET,
         _ => Method::POST,
     }
 }
@@ -208,6 +220,22 @@ fn person(name: &str, origin: Origin) -> UserRecord {
     }
 }
 
+/// A question that policies were asked once.
+fn erin_looks() -> Query {
+    let (tenant, erin) = (tenant("default"), UserId::from_bytes([9; 16]));
+    Query {
+        principal: vocabulary::user(erin, &tenant, [], [], &Default::default()),
+        action: "manage_account".to_owned(),
+        resource: vocabulary::account(erin, &tenant),
+        context: [
+            ("operation".to_owned(), "view".into()),
+            ("time".to_owned(), 7_i64.into()),
+        ]
+        .into(),
+        others: Vec::new(),
+    }
+}
+
 impl Setting {
     /// A grant and a person made by script, in the default tenant alone.
     async fn prepare(&self) {
@@ -254,6 +282,12 @@ impl Setting {
             .change(&tenant("default"), writes, record, now)
             .await
             .unwrap();
+        let query = erin_looks();
+        let kept = fabric
+            .recorder()
+            .keep_query(&tenant("default"), None, EVENT, &query);
+        assert!(kept.is_some());
+        fabric.details().settled().await;
     }
 
     fn proven(&self, path: &str) -> HeaderMap {
@@ -1040,4 +1074,47 @@ async fn sessions_are_listed_and_ended() {
         .administer(list, &json!({ "username": "nobody" }))
         .await;
     nobody.refused(StatusCode::NOT_FOUND, "unknown");
+}
+
+#[tokio::test]
+async fn a_decision_is_shown_with_its_question_and_asked_of_other_policies() {
+    let setting = setting().await;
+    let path = |rest: &str| format!("/admin/v1/tenants/default/decisions/{rest}");
+    let show = path(&EVENT.to_string());
+    let shown = setting.administer(&show, &Value::Null).await;
+    assert_eq!(shown.status, StatusCode::OK, "{shown:?}");
+    assert_eq!(shown.body["question"]["action"], "manage_account");
+    assert_eq!(
+        shown.body["now"]["policies"],
+        json!(["account.cedar#own-account"])
+    );
+    let unknown = path("00000000000000000000000000000000");
+    let answered = setting.administer(&unknown, &Value::Null).await;
+    answered.refused(StatusCode::NOT_FOUND, "unknown");
+    let elsewhere = format!("/admin/v1/tenants/other/decisions/{EVENT}");
+    let answered = setting.administer(&elsewhere, &Value::Null).await;
+    answered.refused(StatusCode::NOT_FOUND, "unknown");
+
+    let replay = async |policies: Option<&str>| {
+        let nobody = "00000000000000000000000000000000";
+        let mut body = json!({ "events": [EVENT, nobody] });
+        if let Some(text) = policies {
+            body["policies"] = json!({ "schema": countersign_policy::defaults::SCHEMA, "sources": [["x.cedar", text]] });
+        }
+        setting.administer(&path("replay"), &body).await
+    };
+    let now = replay(None).await;
+    assert_eq!(now.body["decisions"][0]["said"]["decision"], "allowed");
+    assert_eq!(now.body["decisions"][1]["unread"], "not_kept");
+    let stricter = replay(Some("@id(\"no\") forbid (principal, action, resource);")).await;
+    assert_eq!(stricter.body["decisions"][0]["said"]["reason"], "forbidden");
+    assert_eq!(
+        stricter.body["decisions"][0]["said"]["policies"],
+        json!(["x.cedar#no"])
+    );
+    let broken = replay(Some("permit (")).await;
+    broken.refused(StatusCode::BAD_REQUEST, "invalid");
+    let many = json!({ "events": vec![EVENT; 501] });
+    let many = setting.administer(&path("replay"), &many).await;
+    many.refused(StatusCode::BAD_REQUEST, "invalid");
 }

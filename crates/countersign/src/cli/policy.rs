@@ -1,6 +1,8 @@
 //! `policy`: what can be done with policies before they decide, and with decisions after they were made.
 
+use super::Target;
 use clap::{Args, Subcommand};
+use countersign_base::EventId;
 use std::path::PathBuf;
 
 const TEST_EXAMPLES: &str = r#"Examples:
@@ -39,9 +41,39 @@ pub enum PolicyVerb {
         /// The configuration directory.
         dir: Option<PathBuf>,
     },
+    /// Say why a recorded decision came out as it did: what was asked, which policies decided, and what those of now say
+    #[command(
+        after_help = "Example:\n  countersign policy explain 6f1c0c0de1f0b3a7a2c1d4e5f6a7b8c9 --tenant demo\n\nThe event is the `decision_id` of an answer, the field Countersign-Decision at an upstream, or the id that `audit tail` shows. Questions are kept for thirty days unless the configuration says otherwise."
+    )]
+    Explain {
+        /// The audit event of the decision.
+        event: EventId,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Ask other policies what was decided before, and show what they would decide otherwise
+    #[command(
+        after_help = "Examples:\n  countersign policy replay --config my-config-next --tenant demo\n  countersign policy replay --config my-config-next --last 10000 --json\n\nExits 1 if a decision would differ. The questions stay in the running process; only answers come back."
+    )]
+    Replay(PolicyReplay),
     /// Ask policies the cases of a file, and say which policies no case was decided by
     #[command(after_help = TEST_EXAMPLES)]
     Test(PolicyTest),
+}
+
+/// `policy replay`
+#[derive(Debug, Args)]
+pub struct PolicyReplay {
+    /// The configuration directory whose policies are asked; without it, those that the process runs.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// How many of the last decisions are asked again.
+    #[arg(long, default_value_t = 1000)]
+    pub last: usize,
+    /// The process to talk to.
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// `policy test`

@@ -1,7 +1,8 @@
-//! `policy`: the analysis and the tests of policies. Nothing runs and nothing is changed.
+//! `policy`: the analysis and the tests of policies, and recorded decisions looked at again. Nothing is changed.
 
 mod analyse;
 mod cases;
+mod decided;
 mod test;
 
 use super::{Ended, Output, say_config_errors};
@@ -13,6 +14,8 @@ use std::path::Path;
 pub(super) fn policy(verb: &PolicyVerb, output: Output) -> Ended {
     match verb {
         PolicyVerb::Analyse { dir } => analyse::analyse(dir.as_deref(), output),
+        PolicyVerb::Explain { event, target } => decided::explain(*event, target, output),
+        PolicyVerb::Replay(args) => decided::replay(args, output),
         PolicyVerb::Test(args) => test::test(args, output),
     }
 }

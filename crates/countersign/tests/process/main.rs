@@ -11,4 +11,5 @@
 
 mod canary;
 mod command_line;
+mod policies;
 mod server;

@@ -1,0 +1,163 @@
+//! `countersign policy`: what it says of policies, cases and decisions, and how it ends.
+
+use crate::server::{Server, countersign, eventually};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+fn exercise() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/exercise")
+}
+
+fn said(output: &Output) -> (i32, String) {
+    let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    (output.status.code().unwrap(), stdout)
+}
+
+fn json_of(output: &Output) -> (i32, Value) {
+    let (code, stdout) = said(output);
+    let json = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"));
+    (code, json)
+}
+
+fn test(file: &Path, more: &[&str]) -> Output {
+    let (file, config) = (file.to_str().unwrap(), exercise());
+    let begin = ["policy", "test", file, "--config", config.to_str().unwrap()];
+    countersign(&[&begin[..], more].concat(), "")
+}
+
+#[test]
+fn the_cases_of_the_exercise_hold() {
+    let file = exercise().join("tests/orders.toml");
+    let (code, told) = json_of(&test(&file, &["--json"]));
+    assert_eq!((code, &told["failed"]), (0, &json!(0)), "{told:#}");
+    let covered = told["coverage"]["covered"].as_array().unwrap();
+    for policy in [
+        "administrators-read",
+        "orders-need-their-scope",
+        "owner-in-region",
+    ] {
+        assert!(covered.contains(&format!("orders.cedar#{policy}").into()));
+    }
+    let (code, text) = said(&test(&file, &[]));
+    assert_eq!(code, 0);
+    assert!(text.contains("9 cases, 0 failed"), "{text}");
+    assert!(
+        text.contains("never    issue.cedar#registered-client"),
+        "{text}"
+    );
+    let (code, _) = said(&test(&file, &["--cover", "20"]));
+    assert_eq!(code, 0);
+    let (code, _) = said(&test(&file, &["--cover", "90"]));
+    assert_eq!(code, 1, "not that many policies decide a case");
+}
+
+#[test]
+fn a_case_that_does_not_hold_fails_and_a_file_that_is_none_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cases.toml");
+    let text = std::fs::read_to_string(exercise().join("tests/orders.toml")).unwrap();
+    std::fs::write(
+        &file,
+        text.replacen("expect = \"allow\"", "expect = \"deny\"", 1),
+    )
+    .unwrap();
+    let (code, text) = said(&test(&file, &[]));
+    assert_eq!(code, 1);
+    assert!(text.contains("FAILED"), "{text}");
+    assert!(
+        text.contains("expected deny, got allow: by orders.cedar#owner-in-region"),
+        "{text}"
+    );
+    std::fs::write(&file, "[[cases]]\nname = \"x\"\nexpct = \"deny\"\n").unwrap();
+    let refused = test(&file, &[]);
+    assert_eq!(said(&refused).0, 2);
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("cases.toml:3"), "{stderr}");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(said(&test(&file, &[])).0, 1, "no case at all holds nothing");
+}
+
+#[test]
+fn mistakes_in_a_set_are_found() {
+    let (code, told) = json_of(&countersign(&["policy", "analyse", "--json"], ""));
+    assert_eq!((code, &told["mistakes"]), (0, &json!(0)), "{told:#}");
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("countersign.toml", "[policies]\ndirectory = \".\"\n");
+    write(
+        "more.cedar",
+        "@id(\"needless\")\npermit (principal is Operator, action == Action::\"administer\", resource)\nwhen { context.area == \"user\" };\n",
+    );
+    let dir = directory.path().to_str().unwrap();
+    let (code, text) = said(&countersign(&["policy", "analyse", dir], ""));
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("mistake  `more.cedar#needless` changes nothing: wherever it is true, `administration.cedar#operator` is too"),
+        "{text}"
+    );
+    assert!(text.contains("1 mistakes, 2 notes"), "{text}");
+    write("more.cedar", "permit (");
+    assert_eq!(said(&countersign(&["policy", "analyse", dir], "")).0, 2);
+}
+
+#[test]
+fn a_decision_is_explained_and_asked_again() {
+    let server = Server::start("", &[]);
+    let tail = ["--json", "audit", "tail", "--no-follow", "--lines", "1000"];
+    let _nothing = server.administer(&["grant", "revoke", "00c0ffee00c0ffee"]);
+    let decision = eventually("the record of the decision", || {
+        let (_, stdout) = said(&server.administer(&tail));
+        let mut lines = stdout
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.find(|line| line["record"]["detail"]["action"] == "grant.revoke")
+    });
+    let event = decision["record"]["id"].as_str().unwrap();
+    let explain = ["policy", "explain", event];
+    let explained = eventually("the question that was kept", || {
+        let (code, told) = said(&server.administer(&[&["--json"], &explain[..]].concat()));
+        (code == 0).then(|| serde_json::from_str::<Value>(&told).unwrap())
+    });
+    assert_eq!(explained["question"]["action"], "administer");
+    assert_eq!(explained["question"]["context"]["area"], "grant");
+    assert_eq!(
+        explained["recorded"]["policies"],
+        explained["now"]["policies"]
+    );
+    let (code, text) = said(&server.administer(&explain));
+    assert_eq!(code, 0);
+    for line in [
+        "decided    allowed (permitted)",
+        "by         administration.cedar#operator",
+        "principal  Operator::\"local\"",
+        "           tenant = Tenant::\"default\"",
+        "           area = \"grant\"",
+        "now        the same",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let unknown = ["policy", "explain", "00000000000000000000000000000000"];
+    assert_eq!(said(&server.administer(&unknown)).0, 1);
+
+    let (code, text) = said(&server.administer(&["policy", "replay"]));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("0 differ"), "{text}");
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("countersign.toml", "[policies]\ndirectory = \".\"\n");
+    write(
+        "closed.cedar",
+        "@id(\"nobody\")\nforbid (principal, action == Action::\"administer\", resource)\nwhen { context.area == \"grant\" };\n",
+    );
+    let config = directory.path().to_str().unwrap();
+    let other = ["--json", "policy", "replay", "--config", config];
+    let (code, told) = json_of(&server.administer(&other));
+    assert_eq!(code, 1, "{told:#}");
+    let differs = &told["decisions"][0];
+    assert_eq!(differs["event"], event, "{told:#}");
+    assert_eq!(differs["would_be"]["policies"], "closed.cedar#nobody");
+    server.stop();
+}
