@@ -1113,8 +1113,8 @@ async fn a_decision_is_shown_with_its_question_and_asked_of_other_policies() {
         json!(["x.cedar#no"])
     );
     let broken = replay(Some("permit (")).await;
-    broken.refused(StatusCode::BAD_REQUEST, "invalid");
+    broken.refused(StatusCode::BAD_REQUEST, "invalid_request");
     let many = json!({ "events": vec![EVENT; 501] });
     let many = setting.administer(&path("replay"), &many).await;
-    many.refused(StatusCode::BAD_REQUEST, "invalid");
+    many.refused(StatusCode::BAD_REQUEST, "invalid_request");
 }
