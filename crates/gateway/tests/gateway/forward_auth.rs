@@ -260,12 +260,14 @@ async fn g21_a_description_is_one_and_whole() {
     let mut spoofed = good.clone();
     for name in [
         "countersign-subject",
-        "Countersign_Subject",
         "countersign-scopes",
         "x-forwarded-user",
     ] {
         spoofed.push((name.to_owned(), "evil".to_owned()));
     }
+    let respelled = with(good.clone(), "Countersign_Subject", Some("evil"));
+    let answer = ask(&world, &respelled).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     for fields in [good, spoofed] {
         let answer = ask(&world, &fields).await;
         assert_eq!(answer.status, StatusCode::OK);
