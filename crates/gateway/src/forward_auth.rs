@@ -15,7 +15,7 @@ use crate::request::GatewayRequest;
 use countersign_base::{Conditional, NoTls, Secret};
 use countersign_crypto::digest::sha256;
 use countersign_crypto::x509::CertificateThumbprint;
-use countersign_net::Connection;
+use countersign_net::{Connection, FramingWatch};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -192,6 +192,7 @@ fn describe(connection: &Connection, mut head: request::Parts) -> Result<Describ
         peer: Conditional::Absent(NoTls::NoCertificate),
         remote: SocketAddr::new(remote, 0),
         scheme: connection.scheme,
+        framing: FramingWatch::default(),
     };
     Ok(Described {
         connection: Arc::new(connection),
