@@ -5,4 +5,4 @@ CREATE TABLE registered_clients (
     PRIMARY KEY (tenant, client),
     FOREIGN KEY (tenant, client) REFERENCES clients (tenant, client) ON DELETE CASCADE
 );
-INSERT INTO registered_clients (tenant, client) SELECT tenant, client FROM clients WHERE record::JSON ->> 'origin' = 'registered';
+INSERT INTO registered_clients (tenant, client) SELECT tenant, client FROM clients WHERE record LIKE '%"origin":"registered"%';
