@@ -3,7 +3,7 @@
 //! A row is only made for a client that proved its key, and lives as long as the assertion may, minutes at most. Nothing is
 //! ever evicted, so that no flood of one client makes another's assertion, or its own, acceptable again (R45).
 
-use crate::catalogue::assertions as sql;
+use crate::catalogue::{Statement, assertions as sql};
 use crate::engine::args;
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{ClientId, Tenant, UnixTime};
@@ -21,6 +21,17 @@ pub enum Assertion {
     Replayed,
 }
 
+impl Assertion {
+    /// By how many rows were inserted.
+    const fn of(inserted: u64) -> Self {
+        if inserted == 1 {
+            Self::Fresh
+        } else {
+            Self::Replayed
+        }
+    }
+}
+
 /// Remembers an assertion of the client until `expires`; a second one with the same `jti` is [`Assertion::Replayed`].
 pub async fn spend(
     tx: &mut Transaction,
@@ -35,11 +46,7 @@ pub async fn spend(
             args![tenant.as_str(), client.as_str(), jti, expires.0],
         )
         .await?;
-    Ok(if inserted == 1 {
-        Assertion::Fresh
-    } else {
-        Assertion::Replayed
-    })
+    Ok(Assertion::of(inserted))
 }
 
 /// Deletes some expired assertions of one client.
@@ -66,4 +73,18 @@ pub async fn count(
         .fetch_optional(&sql::COUNT, args![tenant.as_str(), client.as_str()])
         .await?;
     row.map_or(Ok(0), |row| row.get(0))
+}
+
+/// Remembers a digest of the tenant until `expires`, by a statement that inserts it if it is not there.
+pub(super) async fn remember(
+    tx: &mut Transaction,
+    statement: &'static Statement,
+    tenant: &Tenant,
+    digest: &[u8; 32],
+    expires: UnixTime,
+) -> Result<Assertion, StoreError> {
+    let inserted = tx
+        .execute(statement, args![tenant.as_str(), digest, expires.0])
+        .await?;
+    Ok(Assertion::of(inserted))
 }

@@ -1,9 +1,8 @@
 //! The `jti` of assertions that were accepted as grants (RFC 7523 §3), kept until they expire: a digest over issuer and `jti`, so that the values of one
 //! issuer are never those of another, whichever client brings them.
 
-use super::assertions::Assertion;
+use super::assertions::{Assertion, remember};
 use crate::catalogue::grant_assertions as sql;
-use crate::engine::args;
 use crate::{StoreError, Transaction};
 use countersign_base::{Tenant, UnixTime};
 
@@ -14,12 +13,5 @@ pub async fn spend(
     jti: &[u8; 32],
     expires: UnixTime,
 ) -> Result<Assertion, StoreError> {
-    let inserted = tx
-        .execute(&sql::SPEND, args![tenant.as_str(), jti, expires.0])
-        .await?;
-    Ok(if inserted == 1 {
-        Assertion::Fresh
-    } else {
-        Assertion::Replayed
-    })
+    remember(tx, &sql::SPEND, tenant, jti, expires).await
 }

@@ -3,9 +3,8 @@
 //! What one process remembers of proofs it remembers in memory; here is what several processes of one installation have to agree on, and what a restart may
 //! not forget.
 
-use super::assertions::Assertion;
+use super::assertions::{Assertion, remember};
 use crate::catalogue::used_proofs as sql;
-use crate::engine::args;
 use crate::{StoreError, Transaction};
 use countersign_base::{Tenant, UnixTime};
 
@@ -16,12 +15,5 @@ pub async fn spend(
     jti: &[u8; 32],
     expires: UnixTime,
 ) -> Result<Assertion, StoreError> {
-    let inserted = tx
-        .execute(&sql::SPEND, args![tenant.as_str(), jti, expires.0])
-        .await?;
-    Ok(if inserted == 1 {
-        Assertion::Fresh
-    } else {
-        Assertion::Replayed
-    })
+    remember(tx, &sql::SPEND, tenant, jti, expires).await
 }
