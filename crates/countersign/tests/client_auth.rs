@@ -7,30 +7,25 @@
     reason = "tests"
 )]
 
-use bytes::Bytes;
-use countersign::config::listeners::Listeners;
-use countersign::config::{self, Config};
-use countersign::run::{Options, Running, run, system_clock};
+mod started;
+
+use countersign::run::{Running, system_clock};
 use countersign_audit::event::{Actor, UserChanged};
 use countersign_audit::{Code, Record};
-use countersign_base::{Duration, Secret, Tenant};
+use countersign_base::{Duration, Tenant};
 use countersign_crypto::Random;
 use countersign_crypto::base64url;
 use countersign_crypto::jose::Algorithm;
-use countersign_crypto::password::Cost;
 use countersign_crypto::signing::{self, ClientAssertion, SigningKey};
 use countersign_crypto::x509::{CertificateAuthority, PeerCertificate};
-use countersign_net::tls::Alpn;
-use countersign_net::{
-    ClientOptions, EgressPolicy, HttpClient, TlsClient, TlsIdentity, TrustRoots,
-};
+use countersign_net::TlsIdentity;
 use countersign_store::Write;
 use countersign_store::tables::{clients, users};
-use http::{HeaderMap, Method, StatusCode, header};
+use countersign_testkit::claims_of;
+use http::StatusCode;
 use serde_json::{Value, json};
-use std::path::Path;
+use started::{caller, parsed, started, url};
 use tempfile::TempDir;
-use url::Url;
 
 const CLUSTER: &str = "https://kubernetes.default.svc.cluster.local";
 const PARTNER: &str = "https://idp.partner.test";
@@ -149,15 +144,8 @@ impl Reply {
         let token = self.json["access_token"]
             .as_str()
             .unwrap_or_else(|| panic!("a token in {} {}", self.status, self.json));
-        serde_json::from_slice(&base64url::decode(token.split('.').nth(1).unwrap()).unwrap())
-            .unwrap()
+        claims_of(token)
     }
-}
-
-fn parsed(directory: &Path, text: &str) -> Config {
-    let mut parsed = config::parse(directory, Path::new("countersign.toml"), text).unwrap();
-    parsed.listeners = Listeners::ephemeral();
-    parsed
 }
 
 impl Server {
@@ -180,17 +168,8 @@ impl Server {
             own.certificate_pem().as_bytes(),
             own.private_key_pem().expose().as_bytes(),
         );
-        let options = Options {
-            config: parsed(directory.path(), CONFIGURATION),
-            data: directory.path().join("data"),
-            store: None,
-            password_cost: Cost::for_tests(),
-            clock,
-            random,
-            progress: Box::new(|_| {}),
-        };
         Self {
-            running: run(options).await.unwrap(),
+            running: started(directory.path(), CONFIGURATION, None).await,
             directory,
             key,
             own: own.unwrap(),
@@ -222,38 +201,11 @@ impl Server {
             Some(_) => bound.identity_mtls.port(),
             None => bound.identity.port(),
         };
-        let pem = self
-            .running
-            .fabric()
-            .authority()
-            .certificate_pem()
-            .to_owned();
-        let roots = TrustRoots::from_pem(pem.as_bytes()).unwrap();
-        let tls = TlsClient::new(&roots, identity, Alpn::Http1).unwrap();
-        let egress = EgressPolicy::public_only().allowing("localhost");
-        let client = HttpClient::new(tls, egress, ClientOptions::default());
-        let mut map = HeaderMap::new();
-        map.insert(
-            header::CONTENT_TYPE,
-            "application/x-www-form-urlencoded".parse().unwrap(),
-        );
-        for (name, value) in headers {
-            map.insert(
-                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                value.parse().unwrap(),
-            );
-        }
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let url = Url::parse(&format!("https://localhost:{port}{path}")).unwrap();
-        let answer = client
-            .send(Method::POST, &url, map, Bytes::from(body))
-            .await
-            .unwrap();
+        let caller = caller(&self.running, identity);
+        let answer = caller.post(&url(port, path), headers, form).await;
         Reply {
             status: answer.status,
-            json: serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
+            json: answer.json(),
         }
     }
 
@@ -370,10 +322,7 @@ impl Server {
 }
 
 fn basic(client: &str) -> String {
-    use base64::Engine as _;
-    let credentials = Secret::new(format!("{client}:a-secret-that-is-posted"));
-    let encoded = base64::engine::general_purpose::STANDARD.encode(credentials.expose());
-    format!("Basic {encoded}")
+    countersign_testkit::basic(client, "a-secret-that-is-posted")
 }
 
 #[tokio::test]

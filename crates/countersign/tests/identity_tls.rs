@@ -7,23 +7,19 @@
     reason = "tests"
 )]
 
-use bytes::Bytes;
-use countersign::config;
-use countersign::config::listeners::Listeners;
-use countersign::run::{Options, Running, run, system_clock};
+mod started;
+
+use countersign::run::Running;
 use countersign_base::Duration;
 use countersign_crypto::Random;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
-use countersign_crypto::password::Cost;
 use countersign_crypto::signing::{self, DpopProof, SigningKey};
 use countersign_crypto::x509::PeerCertificate;
-use countersign_net::tls::Alpn;
-use countersign_net::{
-    ClientOptions, EgressPolicy, HttpClient, TlsClient, TlsIdentity, TrustRoots,
-};
-use http::{HeaderMap, Method, StatusCode, header};
-use serde_json::{Value, json};
-use std::path::Path;
+use countersign_net::TlsIdentity;
+use countersign_testkit::{Answer, Caller, CookieJar, claims_of as claims};
+use http::{Method, StatusCode};
+use serde_json::json;
+use started::{caller, started, url};
 use tempfile::TempDir;
 use url::Url;
 
@@ -52,78 +48,28 @@ struct Server {
     random: Random,
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
-}
-
-impl Reply {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or(Value::Null)
-    }
-
-    fn field(&self, name: &str) -> String {
-        self.json()[name]
-            .as_str()
-            .map(str::to_owned)
-            .unwrap_or_else(|| panic!("{name} in {} {}", self.status, self.text))
-    }
-
-    fn location(&self) -> Url {
-        let location = self.headers.get(header::LOCATION);
-        let location = location.unwrap_or_else(|| panic!("{}: {}", self.status, self.text));
-        Url::parse(location.to_str().unwrap()).unwrap()
-    }
-}
-
 impl Server {
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("alice.password"), "correct horse").unwrap();
         std::fs::write(directory.path().join("portal.secret"), "the-portals-secret").unwrap();
-        let mut parsed = config::parse(
-            directory.path(),
-            Path::new("countersign.toml"),
-            CONFIGURATION,
-        )
-        .unwrap();
-        parsed.listeners = Listeners::ephemeral();
-        let random = Random::system();
-        let options = Options {
-            config: parsed,
-            data: directory.path().join("data"),
-            store: None,
-            password_cost: Cost::for_tests(),
-            clock: system_clock(),
-            random: random.clone(),
-            progress: Box::new(|_| {}),
-        };
         Self {
-            running: run(options).await.unwrap(),
+            running: started(directory.path(), CONFIGURATION, None).await,
             _directory: directory,
-            random,
+            random: Random::system(),
         }
     }
 
     fn url(&self, path: &str) -> Url {
-        Url::parse(&format!(
-            "https://localhost:{}{path}",
-            self.running.bound().identity.port()
-        ))
-        .unwrap()
+        url(self.running.bound().identity.port(), path)
     }
 
     fn mtls_url(&self, path: &str) -> Url {
-        Url::parse(&format!(
-            "https://localhost:{}{path}",
-            self.running.bound().identity_mtls.port()
-        ))
-        .unwrap()
+        url(self.running.bound().identity_mtls.port(), path)
     }
 
     /// A client of its own connections; with a certificate of the local authority, if `uri` names one.
-    fn client(&self, uri: Option<&str>) -> (HttpClient, Option<String>) {
+    fn client(&self, uri: Option<&str>) -> (Caller, Option<String>) {
         let authority = self.running.fabric().authority();
         let issued = uri.map(|uri| {
             authority
@@ -137,16 +83,7 @@ impl Server {
                 .to_string()
         });
         let identity = issued.map(|issued| TlsIdentity::from_issued(&issued).unwrap());
-        let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes()).unwrap();
-        let tls = TlsClient::new(&roots, identity.as_ref(), Alpn::Http1).unwrap();
-        (
-            HttpClient::new(
-                tls,
-                EgressPolicy::public_only().allowing("localhost"),
-                ClientOptions::default(),
-            ),
-            thumbprint,
-        )
+        (caller(&self.running, identity.as_ref()), thumbprint)
     }
 
     fn jti(&self) -> String {
@@ -155,93 +92,39 @@ impl Server {
 }
 
 async fn send(
-    client: &HttpClient,
+    caller: &Caller,
     method: Method,
     url: &Url,
     headers: &[(&str, &str)],
     form: &[(&str, &str)],
-) -> Reply {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(
-            http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-            value.parse().unwrap(),
-        );
-    }
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish();
-    if method == Method::POST {
-        map.insert(
-            header::CONTENT_TYPE,
-            "application/x-www-form-urlencoded".parse().unwrap(),
-        );
-    }
-    let body = if method == Method::POST {
-        Bytes::from(body)
-    } else {
-        Bytes::new()
-    };
-    let answer = client.send(method, url, map, body).await.unwrap();
-    Reply {
-        status: answer.status,
-        headers: answer.headers,
-        text: String::from_utf8(answer.body.to_vec()).unwrap(),
+) -> Answer {
+    match method {
+        Method::POST => caller.post(url, headers, form).await,
+        _ => caller.get(url, headers).await,
     }
 }
 
 fn basic() -> String {
-    use base64::Engine as _;
-    format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode("portal:the-portals-secret")
-    )
-}
-
-fn claims(token: &str) -> Value {
-    serde_json::from_slice(
-        &countersign_crypto::base64url::decode(token.split('.').nth(1).unwrap()).unwrap(),
-    )
-    .unwrap()
-}
-
-fn between<'a>(text: &'a str, before: &str) -> &'a str {
-    text.split(before)
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .unwrap_or_else(|| panic!("{before} in {text}"))
-}
-
-/// Keeps what is set as a browser does: one cookie of a name, none that is to go.
-fn cookies(reply: &Reply, jar: &mut Vec<String>) {
-    for cookie in reply.headers.get_all(header::SET_COOKIE) {
-        let cookie = cookie.to_str().unwrap();
-        let pair = cookie.split(';').next().unwrap();
-        let name = |pair: &str| pair.split('=').next().map(str::to_owned);
-        jar.retain(|kept| name(kept) != name(pair));
-        if !cookie.contains("Max-Age=0") {
-            jar.push(pair.to_owned());
-        }
-    }
+    countersign_testkit::basic("portal", "the-portals-secret")
 }
 
 /// Signs alice in and gives the code.
 async fn sign_in(server: &Server, start: &Url) -> String {
     let (client, _) = server.client(None);
-    let mut jar = Vec::new();
+    let mut jar = CookieJar::default();
     let page = send(&client, Method::GET, start, &[], &[]).await;
-    cookies(&page, &mut jar);
+    jar.keep(&page);
     let form = [
-        ("ticket", between(&page.text, "name=\"ticket\" value=\"")),
+        ("ticket", page.quoted("name=\"ticket\" value=\"")),
         ("username", "alice"),
         ("password", "correct horse"),
     ];
-    let action = server.url(between(&page.text, "action=\""));
+    let action = server.url(page.quoted("action=\""));
     let signed_in = send(
         &client,
         Method::POST,
         &action,
-        &[("cookie", &jar.join("; "))],
+        &[("cookie", &jar.header())],
         &form,
     )
     .await;
@@ -251,22 +134,17 @@ async fn sign_in(server: &Server, start: &Url) -> String {
         "{}",
         signed_in.text
     );
-    cookies(&signed_in, &mut jar);
-    let resume = server.url(signed_in.headers[header::LOCATION].to_str().unwrap());
+    jar.keep(&signed_in);
+    let resume = server.url(signed_in.location());
     let answer = send(
         &client,
         Method::GET,
         &resume,
-        &[("cookie", &jar.join("; "))],
+        &[("cookie", &jar.header())],
         &[],
     )
     .await;
-    let location = answer.location();
-    let code = location
-        .query_pairs()
-        .find(|(name, _)| name == "code")
-        .map(|(_, code)| code.into_owned());
-    code.unwrap_or_else(|| panic!("a code in {location}"))
+    answer.redirected("code")
 }
 
 fn request() -> Vec<(&'static str, &'static str)> {
@@ -296,7 +174,7 @@ async fn post_with_proof(
     key: &SigningKey<DpopProof>,
     url: &Url,
     form: &[(&str, &str)],
-) -> Reply {
+) -> Answer {
     let (client, _) = server.client(None);
     let mut nonce: Option<String> = None;
     for _ in 0..2 {
@@ -427,7 +305,7 @@ async fn r40_rt_2_r24_certificate_bound_tokens_are_worth_nothing_without_their_c
         .await
         .field("access_token");
     let bearer = format!("Bearer {own_token}");
-    let ask = async |client: &HttpClient, url: Url| {
+    let ask = async |client: &Caller, url: Url| {
         send(
             client,
             Method::GET,

@@ -9,21 +9,17 @@
     reason = "tests"
 )]
 
-use bytes::Bytes;
-use countersign::config;
-use countersign::config::listeners::Listeners;
-use countersign::run::{Options, Running, run, system_clock};
+mod started;
+
+use countersign::run::Running;
 use countersign_control::administrator::AdministratorKey;
 use countersign_crypto::Random;
-use countersign_crypto::base64url;
-use countersign_crypto::password::Cost;
-use countersign_net::tls::Alpn;
-use countersign_net::{ClientOptions, EgressPolicy, HttpClient, TlsClient, TrustRoots};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use countersign_testkit::{Answer, CookieJar, basic, claims_of as claims};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
+use started::{caller, started, url};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -112,23 +108,6 @@ struct Node {
     directory: TempDir,
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
-}
-
-impl Reply {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or(Value::Null)
-    }
-
-    fn field(&self, name: &str) -> String {
-        let found = self.json()[name].as_str().map(str::to_owned);
-        found.unwrap_or_else(|| panic!("{name} in {} {}", self.status, self.text))
-    }
-}
-
 impl Node {
     /// Starts one; the second takes the root key of the first.
     async fn start(database: &str, upstream: &str, first: Option<&Self>) -> Self {
@@ -146,49 +125,9 @@ impl Node {
             std::fs::copy(root, keys.join("root.key")).unwrap();
         }
         let text = configuration(upstream);
-        let file = Path::new("countersign.toml");
-        let mut parsed = config::parse(directory.path(), file, &text).unwrap();
-        parsed.listeners = Listeners::ephemeral();
-        let options = Options {
-            config: parsed,
-            data,
-            store: Some(database.parse().unwrap()),
-            password_cost: Cost::for_tests(),
-            clock: system_clock(),
-            random: Random::system(),
-            progress: Box::new(|_| {}),
-        };
         Self {
-            running: run(options).await.unwrap(),
+            running: started(directory.path(), &text, Some(database)).await,
             directory,
-        }
-    }
-
-    async fn send(
-        &self,
-        port: u16,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: String,
-    ) -> Reply {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            map.append(name, HeaderValue::from_str(value).unwrap());
-        }
-        let authority = self.running.fabric().authority();
-        let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes()).unwrap();
-        let tls = TlsClient::new(&roots, None, Alpn::Http1).unwrap();
-        let egress = EgressPolicy::public_only().allowing("localhost");
-        let client = HttpClient::new(tls, egress, ClientOptions::default());
-        let url = Url::parse(&format!("https://localhost:{port}{path}")).unwrap();
-        let answer = client.send(method, &url, map, Bytes::from(body)).await;
-        let answer = answer.unwrap();
-        Reply {
-            status: answer.status,
-            headers: answer.headers,
-            text: String::from_utf8(answer.body.to_vec()).unwrap(),
         }
     }
 
@@ -198,29 +137,23 @@ impl Node {
         (id, secret): (&str, &str),
         form: &[(&str, &str)],
         cookies: &str,
-    ) -> Reply {
-        use base64::Engine as _;
-        let mut serializer = url::form_urlencoded::Serializer::new(String::new());
-        let body = serializer.extend_pairs(form).finish();
-        let credentials =
-            base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));
-        let basic = format!("Basic {credentials}");
-        let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+    ) -> Answer {
+        let authorization = basic(id, secret);
+        let mut headers = Vec::new();
         if !id.is_empty() {
-            headers.push(("authorization", &basic));
+            headers.push(("authorization", authorization.as_str()));
         }
         if !cookies.is_empty() {
             headers.push(("cookie", cookies));
         }
-        let port = self.running.bound().identity.port();
-        self.send(port, Method::POST, path, &headers, body).await
+        let url = url(self.running.bound().identity.port(), path);
+        caller(&self.running, None).post(&url, &headers, form).await
     }
 
-    async fn get(&self, path: &str, cookies: &str) -> Reply {
-        let port = self.running.bound().identity.port();
+    async fn get(&self, path: &str, cookies: &str) -> Answer {
+        let url = url(self.running.bound().identity.port(), path);
         let headers = [("cookie", cookies)];
-        self.send(port, Method::GET, path, &headers, String::new())
-            .await
+        caller(&self.running, None).get(&url, &headers).await
     }
 
     /// Through the control API of this node.
@@ -235,9 +168,9 @@ impl Node {
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
             .chain([("content-type", "application/json")])
             .collect();
-        let port = self.running.bound().control.port();
-        let answer = self
-            .send(port, Method::POST, &path, &headers, body.to_string())
+        let url = url(self.running.bound().control.port(), &path);
+        let answer = caller(&self.running, None)
+            .send(Method::POST, &url, &headers, body.to_string())
             .await;
         assert_eq!(answer.status, StatusCode::OK, "{rest}: {}", answer.text);
         answer.json()
@@ -255,15 +188,12 @@ impl Node {
     /// What the gateway answers to a request with this token.
     async fn through_gateway(&self, token: &str) -> StatusCode {
         let bearer = format!("Bearer {token}");
-        let port = self.running.bound().gateway.port();
+        let url = url(self.running.bound().gateway.port(), "/orders");
         let headers = [("authorization", bearer.as_str())];
-        let path = "/orders";
-        self.send(port, Method::GET, path, &headers, String::new())
-            .await
-            .status
+        caller(&self.running, None).get(&url, &headers).await.status
     }
 
-    async fn exchange(&self, token: &str) -> Reply {
+    async fn exchange(&self, token: &str) -> Answer {
         let form = [
             ("grant_type", EXCHANGE),
             ("subject_token", token),
@@ -280,31 +210,6 @@ impl Node {
         let page = self.post("/revocations", orders, &[], "").await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
         claims(&page.text)["revoked"].to_string()
-    }
-}
-
-fn claims(token: &str) -> Value {
-    let payload = token.split('.').nth(1).unwrap();
-    serde_json::from_slice(&base64url::decode(payload).unwrap()).unwrap()
-}
-
-fn between<'a>(text: &'a str, before: &str) -> &'a str {
-    text.split(before)
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .unwrap_or_else(|| panic!("{before} in {text}"))
-}
-
-/// Keeps what is set as a browser does: one cookie of a name, none that is to go.
-fn keep(reply: &Reply, jar: &mut Vec<String>) {
-    let name = |pair: &str| pair.split('=').next().map(str::to_owned);
-    for cookie in reply.headers.get_all(header::SET_COOKIE) {
-        let text = cookie.to_str().unwrap();
-        let pair = text.split(';').next().unwrap();
-        jar.retain(|kept| name(kept) != name(pair));
-        if !text.contains("Max-Age=0") {
-            jar.push(pair.to_owned());
-        }
     }
 }
 
@@ -353,7 +258,7 @@ impl Party {
         (&self.id, &self.secret)
     }
 
-    fn take(&mut self, tokens: &Reply) {
+    fn take(&mut self, tokens: &Answer) {
         self.access = tokens.field("access_token");
         self.refresh = tokens.field("refresh_token");
     }
@@ -370,34 +275,28 @@ impl Party {
                 ("code_challenge_method", "S256"),
             ])
             .finish();
-        let mut jar = Vec::new();
+        let mut jar = CookieJar::default();
         let page = node.get(&format!("/authorize?{query}"), "").await;
-        keep(&page, &mut jar);
+        jar.keep(&page);
         let form = [
-            ("ticket", between(&page.text, "name=\"ticket\" value=\"")),
+            ("ticket", page.quoted("name=\"ticket\" value=\"")),
             ("username", &self.username),
             ("password", PASSWORD),
         ];
-        let action = between(&page.text, "action=\"");
-        let signed_in = node.post(action, ("", ""), &form, &jar.join("; ")).await;
+        let action = page.quoted("action=\"");
+        let signed_in = node.post(action, ("", ""), &form, &jar.header()).await;
         assert_eq!(
             signed_in.status,
             StatusCode::SEE_OTHER,
             "{}",
             signed_in.text
         );
-        keep(&signed_in, &mut jar);
-        let resume = signed_in.headers[header::LOCATION].to_str().unwrap();
-        let answer = node.get(resume, &jar.join("; ")).await;
-        let location = Url::parse(answer.headers[header::LOCATION].to_str().unwrap()).unwrap();
-        let code = location
-            .query_pairs()
-            .find(|(name, _)| name == "code")
-            .map(|(_, code)| code.into_owned());
-        code.unwrap_or_else(|| panic!("a code in {location}"))
+        jar.keep(&signed_in);
+        let answer = node.get(signed_in.location(), &jar.header()).await;
+        answer.redirected("code")
     }
 
-    async fn refreshed(&self, node: &Node) -> Reply {
+    async fn refreshed(&self, node: &Node) -> Answer {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", self.refresh.as_str()),

@@ -1,7 +1,10 @@
-//! Fakes and fixtures for the tests: a clock that stands, randomness that repeats, certificates, a collector of traces that remembers what it was sent.
+//! Fakes and fixtures for the tests: a clock that stands, randomness that repeats, certificates, a collector of traces that remembers what it was sent,
+//! an authenticator for passkeys, and somebody who calls a server.
 //!
 //! Not here: the whole server; the `countersign` crate starts it in the test's process (`countersign::run`).
 
+mod authenticator;
+mod caller;
 mod certificates;
 mod clock;
 mod collector;
@@ -10,6 +13,8 @@ mod identity_provider;
 mod internet;
 pub mod random;
 
+pub use authenticator::{Authenticator, USER_PRESENT, USER_VERIFIED};
+pub use caller::{Answer, Caller, CookieJar, basic, claims_of};
 pub use certificates::TestAuthority;
 pub use clock::{FakeClock, system_clock};
 pub use collector::{FakeCollector, ReceivedSpan};

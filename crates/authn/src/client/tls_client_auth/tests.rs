@@ -37,7 +37,11 @@ fn g39_a_name_of_one_type_is_none_of_another() {
     for (wrong, right, certificate) in [
         (uri, subject("dns:billing.example"), &by_dns),
         (email, subject("dns:Billing.Example"), &by_dns),
-        (subject("dn:CN=192.0.2.1"), subject("dns:billing.example"), &by_dns),
+        (
+            subject("dn:CN=192.0.2.1"),
+            subject("dns:billing.example"),
+            &by_dns,
+        ),
         (dns_of_uri, subject("uri:spiffe://example/billing"), &by_uri),
         (
             subject("uri:spiffe://example/Billing"),

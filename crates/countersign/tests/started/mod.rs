@@ -1,0 +1,43 @@
+//! The whole server in the test's process, on free ports.
+
+use countersign::config::listeners::Listeners;
+use countersign::config::{self, Config};
+use countersign::run::{Options, Running, run, system_clock};
+use countersign_crypto::Random;
+use countersign_crypto::password::Cost;
+use countersign_net::TlsIdentity;
+use countersign_testkit::Caller;
+use std::path::Path;
+use url::Url;
+
+/// Runs this configuration; its files stand in `directory`. Without the address of a store it has one of its own in the data directory.
+pub(crate) async fn started(directory: &Path, configuration: &str, store: Option<&str>) -> Running {
+    let options = Options {
+        config: parsed(directory, configuration),
+        data: directory.join("data"),
+        store: store.map(|address| address.parse().unwrap()),
+        password_cost: Cost::for_tests(),
+        clock: system_clock(),
+        random: Random::system(),
+        progress: Box::new(|_| {}),
+    };
+    run(options).await.unwrap()
+}
+
+/// The configuration, on free ports.
+pub(crate) fn parsed(directory: &Path, configuration: &str) -> Config {
+    let file = Path::new("countersign.toml");
+    let mut parsed = config::parse(directory, file, configuration).unwrap();
+    parsed.listeners = Listeners::ephemeral();
+    parsed
+}
+
+/// Somebody who calls it, with this certificate.
+pub(crate) fn caller(running: &Running, identity: Option<&TlsIdentity>) -> Caller {
+    Caller::new(running.fabric().authority().certificate_pem(), identity)
+}
+
+/// An address of a surface that listens at `port`.
+pub(crate) fn url(port: u16, path: &str) -> Url {
+    Url::parse(&format!("https://localhost:{port}{path}")).unwrap()
+}
