@@ -1,6 +1,7 @@
 //! What callers are told: the upstream's answer, or a status, the RFC's challenge, and an id to ask with. Why exactly is in the log alone.
 
 use crate::canonical::TargetError;
+use crate::cors::PreflightError;
 use crate::exchange::ExchangeError;
 use crate::headers::FieldError;
 use crate::forward_auth::ForwardError;
@@ -53,6 +54,9 @@ pub enum Denial {
     /// Policy.
     #[error("{0}")]
     Policy(DenialReason),
+    /// A page of another origin asks for what it may not do.
+    #[error("{0}")]
+    Preflight(PreflightError),
     /// A limit of the route lets nothing through at the moment.
     #[error("rate_limited")]
     RateLimited {
@@ -93,6 +97,8 @@ impl Denial {
             Self::Pass(PassError::Http(_)) => "upstream_broke_off",
             Self::Pass(PassError::Timeout) => "upstream_timeout",
             Self::Policy(reason) => reason.as_str(),
+            Self::Preflight(PreflightError::Field) => "preflight_field",
+            Self::Preflight(PreflightError::Origin) => "preflight_origin",
             Self::RateLimited { .. } => "rate_limited",
             Self::Record => "record_unavailable",
             Self::Target(TargetError::Authority) => "target_authority",
@@ -120,6 +126,7 @@ impl Denial {
             | Self::Forwarded(_)
             | Self::LimiterFull
             | Self::NoRoute(_)
+            | Self::Preflight(_)
             | Self::RateLimited { .. }
             | Self::Record
             | Self::Target(_) => Seen::Refused,
@@ -136,7 +143,8 @@ impl Denial {
             Self::Credential(refusal) => refusal.status(),
             Self::Exchange(ExchangeError::Denied)
             | Self::Forwarded(ForwardError::Untrusted)
-            | Self::Policy(_) => StatusCode::FORBIDDEN,
+            | Self::Policy(_)
+            | Self::Preflight(_) => StatusCode::FORBIDDEN,
             Self::Forwarded(ForwardError::Description | ForwardError::Plaintext) => {
                 StatusCode::BAD_REQUEST
             }
@@ -166,7 +174,7 @@ impl Denial {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        write_own(headers);
         if let Self::Credential(refusal) = self {
             refusal.write_headers(Challenge { binding }, headers);
         }
@@ -178,6 +186,34 @@ impl Denial {
         }
         response
     }
+}
+
+/// What every answer of the gateway's own says to browsers: it is no page, holds no script, and is kept by nobody.
+fn write_own(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// An answer of the gateway's own without a word: a preflight's.
+pub(crate) fn no_content() -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody {
+        content: Content::Whole(None),
+        tail: None,
+    });
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    write_own(response.headers_mut());
+    response
 }
 
 /// The fields that every answer of a route with a limit carries.
@@ -291,5 +327,17 @@ mod tests {
         .answer(RequestId::from_bytes([0; 16]), Binding::Any);
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "7");
+    }
+
+    #[test]
+    fn own_answers_are_no_pages() {
+        let denial = Denial::Record.answer(RequestId::from_bytes([0; 16]), Binding::Any);
+        for response in [denial, no_content()] {
+            let value = |name: HeaderName| response.headers().get(name).unwrap().to_str().unwrap();
+            assert!(value(header::CONTENT_SECURITY_POLICY).starts_with("default-src 'none'"));
+            assert_eq!(value(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
+            assert_eq!(value(header::CACHE_CONTROL), "no-store");
+            assert_eq!(value(header::REFERRER_POLICY), "no-referrer");
+        }
     }
 }

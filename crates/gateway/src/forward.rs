@@ -40,12 +40,14 @@ pub async fn forward(
     );
     let mut response = pool.send(outbound).await?;
     headers::remove_hop_by_hop(response.headers_mut());
+    headers::remove_planted_cookies(response.headers_mut());
     Ok(response)
 }
 
 fn outbound(request: GatewayRequest, token: UpstreamToken) -> Request<OutboundBody> {
     let mut headers = request.headers;
     headers::remove_untrusted(&mut headers);
+    headers::remove_own_cookies(&mut headers);
     match (token, request.matched.route.callers_token) {
         (UpstreamToken::Exchanged(value), CallersToken::PassOn | CallersToken::Remove) => {
             _ = headers.insert(header::AUTHORIZATION, value)

@@ -5,6 +5,7 @@
 //! is refused, as is one that repeats a field of which upstreams read the first or the last. Fields of one hop end here (RFC 9110 §7.6.1). Nothing that `Connection` names can
 //! remove what the gateway sets, because it sets its own fields afterwards.
 
+use countersign_oauth::session::COOKIE_PREFIXES;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
@@ -120,6 +121,67 @@ pub fn remove_untrusted(headers: &mut HeaderMap) {
     // A proof of possession was made for this gateway and is worthless, or worse, behind it.
     headers.remove(DPOP);
     headers.remove(header::EXPECT);
+}
+
+/// Removes the fabric's own cookies from a request: who is signed in here is no upstream's business. Other cookies keep their order.
+pub fn remove_own_cookies(headers: &mut HeaderMap) {
+    let own = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .any(|value| cookies(value).any(is_own_cookie));
+    if !own {
+        return;
+    }
+    // HTTP/2 may send each cookie in a line of its own (RFC 9113 §8.2.3); an upstream gets one line.
+    let left: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(cookies)
+        .filter(|cookie| !cookie.is_empty() && !is_own_cookie(cookie))
+        .collect();
+    match HeaderValue::from_bytes(&left.join(&b"; "[..])) {
+        Ok(value) if !left.is_empty() => _ = headers.insert(header::COOKIE, value),
+        Ok(_) | Err(_) => _ = headers.remove(header::COOKIE),
+    }
+}
+
+/// Removes cookies from an answer that an upstream sets in the fabric's name: browsers would take them to the fabric.
+pub fn remove_planted_cookies(headers: &mut HeaderMap) {
+    let planted = |value: &HeaderValue| cookies(value).next().is_some_and(is_own_cookie);
+    if !headers.get_all(header::SET_COOKIE).iter().any(planted) {
+        return;
+    }
+    let honest: Vec<HeaderValue> = headers
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .filter(|value| !planted(value))
+        .cloned()
+        .collect();
+    headers.remove(header::SET_COOKIE);
+    for value in honest {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+/// The parts between semicolons, without the space around them.
+fn cookies(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b';')
+        .map(<[u8]>::trim_ascii)
+}
+
+/// Whether it is `NAME=VALUE` with a name of ours; some servers take names without regard to case.
+fn is_own_cookie(cookie: &[u8]) -> bool {
+    let name = cookie
+        .split(|byte| *byte == b'=')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    COOKIE_PREFIXES.iter().any(|prefix| {
+        name.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    })
 }
 
 /// Removes the fields of one hop, of a request or an answer: the fixed ones and those that `Connection` names. Framing is written anew by

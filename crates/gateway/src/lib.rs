@@ -16,6 +16,7 @@
 
 mod answer;
 pub mod canonical;
+pub mod cors;
 #[cfg(doctest)]
 mod evidence;
 pub mod exchange;

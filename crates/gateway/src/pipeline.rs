@@ -1,8 +1,9 @@
 //! One request through the gateway, step by step in the order that the crate's page lists. Whatever ends it early is recorded and answered
 //! here.
 
-use crate::answer::{Denial, GatewayBody, LimitFields, write_nonce};
-use crate::canonical::CanonicalTarget;
+use crate::answer::{Denial, GatewayBody, LimitFields, no_content, write_nonce};
+use crate::canonical::{CanonicalTarget, TargetError};
+use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
 use crate::headers::unambiguous;
@@ -26,7 +27,7 @@ use countersign_control::traces::{Span, SpanRoute, Surface};
 use countersign_net::{Connection, FramingFault, InboundBody};
 use countersign_policy::{Permitted, decide};
 use countersign_store::{Ending, Recorded, Recorder};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ struct Flow<'a, P> {
     span: Option<Box<Span>>,
     /// Known once the limits were asked.
     limit: Option<LimitFields>,
+    /// Known from the second step on.
+    cors: CorsAnswer,
 }
 
 /// Answers one request.
@@ -87,6 +90,7 @@ pub(crate) async fn answer<P: Planes>(
             .traces()
             .begin(Surface::Gateway, request.method(), request.headers()),
         limit: None,
+        cors: CorsAnswer::default(),
     };
     let (mut response, seen) = if generation.routes().forward_auth().is_asked(request.uri()) {
         flow.judge(connection, request).await
@@ -101,6 +105,7 @@ pub(crate) async fn answer<P: Planes>(
     if let Some(fields) = flow.limit {
         fields.write(response.headers_mut());
     }
+    flow.cors.write(response.headers_mut());
     response
 }
 
@@ -126,6 +131,9 @@ impl<P: Planes> Flow<'_, P> {
         request: Request<Incoming>,
     ) -> Step<Response<GatewayBody>> {
         let (head, body) = request.into_parts();
+        if let Some(granted) = self.preflight(&head)? {
+            return Ok(granted);
+        }
         let recorded = self.permitted(connection, head, body).await?;
         self.pass_on(recorded).await
     }
@@ -172,19 +180,13 @@ impl<P: Planes> Flow<'_, P> {
         head: http::request::Parts,
         body: Incoming,
     ) -> Step<Recorded<Permitted<GatewayRequest>>> {
-        let target =
-            CanonicalTarget::of(&head.method, &head.uri, &head.headers).map_err(Denial::Target)?;
-        unambiguous(&head.headers).map_err(Denial::Fields)?;
+        let target = target_of(&head)?;
         let matched = self
             .generation
             .routes()
             .find(&target)
             .map_err(Denial::NoRoute)?;
-        self.route = Some(Arc::clone(&matched.route));
-        if let Some(span) = &mut self.span {
-            span.route = Some(SpanRoute::Configured(matched.route.id.clone()));
-            span.tenant = Some(matched.route.tenant.clone());
-        }
+        self.enter(&matched.route, &head.headers);
         let body = InboundBody::new(
             body,
             matched.route.body_bytes_max,
@@ -213,6 +215,39 @@ impl<P: Planes> Flow<'_, P> {
             span.event = Some(recorded.receipt());
         }
         Ok(recorded)
+    }
+
+    /// Whose route it is, for whatever is said of the request from here on.
+    fn enter(&mut self, route: &Arc<Route>, headers: &HeaderMap) {
+        self.route = Some(Arc::clone(route));
+        if let Some(rules) = &route.cors {
+            self.cors = rules.answer(headers);
+        }
+        if let Some(span) = &mut self.span {
+            span.route = Some(SpanRoute::Configured(route.id.clone()));
+            span.tenant = Some(route.tenant.clone());
+        }
+    }
+
+    /// Answers a preflight about a route that has rules for other origins. It asks what a page may do and does nothing, so it needs no credential and no
+    /// decision. About any other route it is a request like any other, with the method `OPTIONS`.
+    fn preflight(&mut self, head: &http::request::Parts) -> Step<Option<Response<GatewayBody>>> {
+        let Some(method) = cors::asked_method(&head.method, &head.headers) else {
+            return Ok(None);
+        };
+        let target = target_of(head)?;
+        let Ok(matched) = self.generation.routes().find_for(&target, &method) else {
+            return Ok(None);
+        };
+        let Some(rules) = &matched.route.cors else {
+            return Ok(None);
+        };
+        self.enter(&matched.route, &head.headers);
+        // A refused one names no origin, not even the one that asked for too much.
+        self.cors = CorsAnswer::Ruled(None);
+        let granted = rules.preflight(&head.headers).map_err(Denial::Preflight)?;
+        self.cors = CorsAnswer::Granted(granted);
+        Ok(Some(no_content()))
     }
 
     /// Who sent it: the credential, what it demands, the proof, and its one-time values.
@@ -519,6 +554,16 @@ impl<P: Planes> Flow<'_, P> {
             .map_or(Binding::Required, |route| route.rules.binding());
         ended.denial.answer(self.id, binding)
     }
+}
+
+/// The one reading of a request's target, or a refusal of what two readers could read differently.
+fn target_of(head: &http::request::Parts) -> Result<CanonicalTarget, Denial> {
+    // HTTP/1.1 names the host in a field, whatever else the target says (RFC 9112 §3.2); HTTP/2 does so in `:authority`.
+    if head.version < Version::HTTP_2 && !head.headers.contains_key(header::HOST) {
+        return Err(Denial::Target(TargetError::Authority));
+    }
+    unambiguous(&head.headers).map_err(Denial::Fields)?;
+    CanonicalTarget::of(&head.method, &head.uri, &head.headers).map_err(Denial::Target)
 }
 
 fn exchange_key(recorded: &Recorded<Permitted<GatewayRequest>>) -> Option<exchange::Key> {

@@ -11,6 +11,7 @@ pub use spec::{
 };
 
 use crate::canonical::CanonicalTarget;
+use crate::cors::{Cors, CorsError};
 use crate::forward_auth::ForwardAuth;
 use crate::limiter::{LimitError, RouteLimits};
 use crate::upstream::UpstreamSpec;
@@ -42,6 +43,14 @@ pub enum RouteError {
     /// Two routes or two upstreams with one name.
     #[error("`{0}` stands twice: give one of them another name")]
     Duplicate(RouteId),
+    /// The rules for pages of other origins.
+    #[error("route `{route}`: cors: {error}")]
+    Cors {
+        /// The route.
+        route: RouteId,
+        /// What is wrong with them.
+        error: CorsError,
+    },
     /// The host of a route is not one that the gateway answers for, or is not a host name.
     #[error(
         "route `{route}`: `{host}` is not a host of the gateway: expected one of its names, in lower case and without port"
@@ -120,6 +129,8 @@ pub struct Route {
     pub callers_token: CallersToken,
     /// How often it may be called.
     pub(crate) limits: Option<RouteLimits>,
+    /// Which pages of other origins may call it; without rules none.
+    pub(crate) cors: Option<Cors>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
@@ -274,6 +285,15 @@ impl Routes {
     /// # Errors
     /// When there is none.
     pub fn find(&self, target: &CanonicalTarget) -> Result<Matched, NoRoute> {
+        self.find_for(target, target.method())
+    }
+
+    /// The route that a request for `target` with another method would have.
+    pub(crate) fn find_for(
+        &self,
+        target: &CanonicalTarget,
+        method: &Method,
+    ) -> Result<Matched, NoRoute> {
         if !self.hosts.contains(target.host()) {
             return Err(NoRoute::Host);
         }
@@ -282,7 +302,7 @@ impl Routes {
         let own = self.by_host.get(target.host());
         let mut missing = NoRoute::Path;
         for node in own.into_iter().chain([&self.any_host]) {
-            match node.find(rest, target.method()) {
+            match node.find(rest, method) {
                 Ok(found) => {
                     return Ok(Matched {
                         route: found.route,

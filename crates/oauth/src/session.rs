@@ -16,6 +16,13 @@ use std::collections::BTreeSet;
 /// How long a session lives, counted from the sign-in: absolute, not sliding.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(8 * 3600);
 
+/// The beginning of the name of the cookie that says which browser this is; the tenant's name follows.
+pub const BROWSER_COOKIE: &str = "__Host-browser-";
+/// The beginning of the name of the cookie that says who is signed in; the tenant's name follows.
+pub const SESSION_COOKIE: &str = "__Host-session-";
+/// How the names of the fabric's own cookies begin. No upstream sees them or sets them.
+pub const COOKIE_PREFIXES: [&str; 2] = [BROWSER_COOKIE, SESSION_COOKIE];
+
 /// One sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {

@@ -10,14 +10,14 @@ use axum::response::Response;
 use countersign_base::{Secret, Tenant};
 use countersign_crypto::mac::Tag;
 use countersign_oauth::Session;
-use countersign_oauth::session::SESSION_LIFETIME;
+use countersign_oauth::session::{BROWSER_COOKIE, SESSION_COOKIE, SESSION_LIFETIME};
 use countersign_store::tables::authenticators::BROWSER_KNOWN_FOR;
 use countersign_store::tables::sessions;
 use http::header::{self, HeaderValue};
 
 /// The value of the cookie that names the browser, if it sent a well-formed one.
 pub(super) fn browser(call: &Call) -> Option<Secret<String>> {
-    read(call, &name("browser", &call.tenant.name))
+    read(call, &name(BROWSER_COOKIE, &call.tenant.name))
 }
 
 /// The keyed hash under which the store knows a browser that somebody signed in with.
@@ -36,7 +36,7 @@ pub(super) fn keep_browser(
     tenant: &Tenant,
     value: &Secret<String>,
 ) -> Result<(), Failure> {
-    let (name, age) = (name("browser", tenant), BROWSER_KNOWN_FOR.as_secs());
+    let (name, age) = (name(BROWSER_COOKIE, tenant), BROWSER_KNOWN_FOR.as_secs());
     set(
         response,
         &format!(
@@ -56,7 +56,7 @@ pub(super) fn name_browser(
         response,
         &format!(
             "{}={}; Path=/; Secure; HttpOnly; SameSite=Lax",
-            name("browser", tenant),
+            name(BROWSER_COOKIE, tenant),
             value.expose()
         ),
     )
@@ -64,7 +64,7 @@ pub(super) fn name_browser(
 
 /// The session of the browser, whatever became of it.
 pub(super) async fn session(identity: &Identity, call: &Call) -> Result<Option<Session>, Failure> {
-    let Some(value) = read(call, &name("session", &call.tenant.name)) else {
+    let Some(value) = read(call, &name(SESSION_COOKIE, &call.tenant.name)) else {
         return Ok(None);
     };
     let handle = session_handle(identity, &call.tenant.name, &value);
@@ -91,7 +91,7 @@ pub(super) fn set_session(
     tenant: &Tenant,
     value: &Secret<String>,
 ) -> Result<(), Failure> {
-    let (name, age) = (name("session", tenant), SESSION_LIFETIME.as_secs());
+    let (name, age) = (name(SESSION_COOKIE, tenant), SESSION_LIFETIME.as_secs());
     set(
         response,
         &format!(
@@ -107,13 +107,13 @@ pub(super) fn clear_session(response: &mut Response, tenant: &Tenant) -> Result<
         response,
         &format!(
             "{}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0",
-            name("session", tenant)
+            name(SESSION_COOKIE, tenant)
         ),
     )
 }
 
-fn name(what: &str, tenant: &Tenant) -> String {
-    format!("__Host-{what}-{tenant}")
+fn name(prefix: &str, tenant: &Tenant) -> String {
+    format!("{prefix}{tenant}")
 }
 
 fn set(response: &mut Response, cookie: &str) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod branding;
 pub mod ciba;
 pub mod clients;
+mod cors;
 pub mod egress;
 pub mod error;
 pub mod forward_auth;

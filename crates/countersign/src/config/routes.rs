@@ -1,11 +1,13 @@
 //! `[[routes]]`: what the gateway lets through, to where, and what it asks of the caller. A path or method that no route names is denied.
 
 use super::clients::ClientSection;
+use super::cors::{self, RawCors};
 use super::error::Mistakes;
 use super::limits::{self, LimitSection, RawRate};
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
 use countersign_base::{Audience, ClientId, RouteId, Scope, Tenant};
+use countersign_gateway::cors::CorsSpec;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -41,6 +43,8 @@ pub struct RawRoute {
     #[serde(default)]
     limits: Vec<Spanned<String>>,
     exchange: Option<RawExchange>,
+    /// Which pages of other origins may call it.
+    cors: Option<Spanned<RawCors>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -164,6 +168,8 @@ pub struct RouteSection {
     pub limits: Vec<LimitSection>,
     /// The token that the upstream gets instead of the caller's.
     pub exchange: Option<ExchangeSection>,
+    /// Which pages of other origins may call it; without rules none.
+    pub cors: Option<CorsSpec>,
 }
 
 /// A token exchange before the upstream.
@@ -271,7 +277,16 @@ fn section(
             "write `actions.GET = { action = \"read\" }`",
         );
     }
+    let methods: Vec<String> = route
+        .actions
+        .keys()
+        .map(|method| method.to_ascii_uppercase())
+        .collect();
+    let cors = route
+        .cors
+        .and_then(|raw| cors::of_route(raw, methods.iter().map(String::as_str), mistakes));
     RouteSection {
+        cors,
         name: route.name.into_inner(),
         tenant,
         hosts: route.hosts,

@@ -55,6 +55,7 @@ fn g56_no_section_of_a_route_opens_it() {
         "resource = { type = \"Order\", id = \"order\" }\n",
         "anonymous = \"refused\"\n",
         "proof = \"bound\"\n",
+        "cors = { origins = [\"https://app.example\"], credentials = \"allowed\" }\n",
     ] {
         let with = parsed(&format!("{base}{route}{section}"))
             .unwrap()
@@ -85,6 +86,66 @@ fn g56_no_section_of_a_route_opens_it() {
             opened == "anonymous"
         );
         assert_eq!(with.proof == routes::Proof::Any, opened == "proof");
+    }
+}
+
+#[test]
+fn cors_names_each_origin() {
+    let route = |cors: &str| {
+        format!(
+            "[[upstreams]]\nname = \"orders\"\nurl = \"https://orders.example\"\n\
+             [[routes]]\nname = \"orders\"\npath = \"/orders\"\nupstream = \"orders\"\naudience = \"https://api.example\"\n\
+             actions.GET = {{ action = \"request\" }}\n{cors}\n"
+        )
+    };
+    assert_eq!(parsed(&route("")).unwrap().routes.remove(0).cors, None);
+    let told = "cors = { origins = [\"https://app.example\"], headers = [\"authorization\"], max_age = \"1h\" }";
+    let cors = parsed(&route(told)).unwrap().routes.remove(0).cors.unwrap();
+    assert_eq!(cors.max_age.as_secs(), 3_600);
+    assert_eq!(
+        cors.credentials,
+        countersign_gateway::cors::Credentials::Refused
+    );
+    for (wrong, why) in [
+        ("cors = { origins = [\"*\"] }", "`*` is not an origin"),
+        (
+            "cors = { origins = [\"*\"], credentials = \"allowed\" }",
+            "`*` is not an origin",
+        ),
+        ("cors = { origins = [\"null\"] }", "`null` is not an origin"),
+        (
+            "cors = { origins = [\"https://app.example/\"] }",
+            "is not an origin",
+        ),
+        (
+            "cors = { origins = [\"https://*.example\"] }",
+            "is not an origin",
+        ),
+        (
+            "cors = { origins = [\"http://app.example\"] }",
+            "is not an origin",
+        ),
+        ("cors = { origins = [] }", "at least one origin"),
+        (
+            "cors = { origins = [\"https://app.example\"], headers = [\"*\"] }",
+            "not the name of a field",
+        ),
+        (
+            "cors = { origins = [\"https://app.example\"], max_age = \"2d\" }",
+            "one day",
+        ),
+        (
+            "cors = { origins = [\"https://app.example\"] }\nactions.OPTIONS = { action = \"request\" }",
+            "OPTIONS",
+        ),
+        (
+            "cors = { origins = [\"https://app.example\"], credentials = \"maybe\" }",
+            "maybe",
+        ),
+    ] {
+        let errors = parsed(&route(wrong)).unwrap_err();
+        let text: String = errors.iter().map(ToString::to_string).collect();
+        assert!(text.contains(why), "{wrong}: {text}");
     }
 }
 

@@ -266,6 +266,7 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         exchange: section.exchange.as_ref().map(exchange),
         callers_token: CallersToken::Remove,
         limits: section.limits.iter().map(limit).collect(),
+        cors: section.cors.clone(),
         durability: match section.record {
             Recording::Durable => Durability::Durable,
             Recording::Queued => Durability::Queued,

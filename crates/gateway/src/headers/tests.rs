@@ -205,3 +205,54 @@ fn g21_text_that_is_no_field_value_is_not_set() {
 fn trusted_names_are_sorted() {
     assert!(TRUSTED_NAMES.is_sorted());
 }
+
+#[test]
+fn the_fabrics_cookies_end_here_and_others_pass() {
+    let after = |lines: &[&str]| {
+        let given: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+        let mut headers = fields(&given);
+        remove_own_cookies(&mut headers);
+        let left = headers.get_all("cookie").iter();
+        left.map(|value| value.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for line in [
+        "__Host-session-demo=x",
+        "__Host-browser-demo=x",
+        " __Host-session-demo = x ;; __host-SESSION-other=y; ",
+        "__Host-session-demo",
+        "__Host-session-",
+    ] {
+        assert_eq!(after(&[line]), Vec::<String>::new(), "{line}");
+    }
+    assert_eq!(
+        after(&[
+            "a=b; __Host-session-demo=x;c=d",
+            "__Host-browser-demo=y",
+            "e=f"
+        ]),
+        ["a=b; c=d; e=f"]
+    );
+    for line in [
+        "a=b;c=d",
+        "a=__Host-session-demo=x",
+        "x__Host-session-demo=x",
+        "__Host-other=x",
+        "session=x",
+    ] {
+        assert_eq!(after(&[line]), [line]);
+    }
+}
+
+#[test]
+fn no_upstream_sets_the_fabrics_cookies() {
+    let mut headers = fields(&[
+        ("set-cookie", "a=b; Path=/"),
+        ("set-cookie", "__Host-session-demo=evil; Path=/; Secure"),
+        ("set-cookie", "__HOST-browser-demo=evil"),
+        ("set-cookie", "c=__Host-session-demo"),
+    ]);
+    remove_planted_cookies(&mut headers);
+    let left: Vec<_> = headers.get_all("set-cookie").iter().collect();
+    assert_eq!(left, ["a=b; Path=/", "c=__Host-session-demo"]);
+}

@@ -1,6 +1,7 @@
 //! A route as configuration says it.
 
 use super::{Operation, Route, RouteError};
+use crate::cors::{Cors, CorsSpec};
 use crate::limiter::{LimitSpec, RouteLimits};
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, ClientId, RouteId, Scopes, Tenant};
@@ -34,6 +35,8 @@ pub struct RouteSpec {
     pub callers_token: CallersToken,
     /// How often it may be called; all of them must let a request through.
     pub limits: Vec<LimitSpec>,
+    /// Which pages of other origins may call it; without rules none.
+    pub cors: Option<CorsSpec>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
@@ -154,6 +157,12 @@ impl RouteSpec {
             error,
         })?;
         let operations = operations(&self.id, self.actions)?;
+        let methods = operations.iter().map(|operation| &operation.method);
+        let cors = self.cors.map(|spec| Cors::new(spec, methods)).transpose();
+        let cors = cors.map_err(|error| RouteError::Cors {
+            route: self.id.clone(),
+            error,
+        })?;
         Ok(Route {
             id: self.id,
             tenant: self.tenant,
@@ -165,6 +174,7 @@ impl RouteSpec {
             exchange: self.exchange,
             callers_token: self.callers_token,
             limits,
+            cors,
             durability: self.durability,
             body_bytes_max: self.body_bytes_max,
             parameters,

@@ -30,6 +30,7 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         exchange: None,
         callers_token: CallersToken::Remove,
         limits: Vec::new(),
+        cors: None,
         durability: Durability::Durable,
         body_bytes_max: 1024,
     }

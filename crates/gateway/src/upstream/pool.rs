@@ -10,6 +10,7 @@ use super::{
     IN_FLIGHT_MAX, UpstreamSpec, UpstreamTransport,
 };
 use http::{HeaderValue, Request, Response, Uri, Version, header};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,6 +21,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
+
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 type Http1 = http1::SendRequest<OutboundBody>;
 type Http2 = http2::SendRequest<OutboundBody>;
@@ -194,6 +197,12 @@ impl Pool {
                 request
                     .headers_mut()
                     .insert(header::HOST, self.0.host.clone());
+                // hyper drops a body of unknown length where a method seldom has one (GET, HEAD) unless the coding is named.
+                if request.body().size_hint().exact().is_none() {
+                    request
+                        .headers_mut()
+                        .insert(header::TRANSFER_ENCODING, CHUNKED);
+                }
                 match sender.try_send_request(request).await {
                     Ok(response) => return Ok(Tried::Answered(response, Leased::Http1(sender))),
                     Err(error) => error,
@@ -205,6 +214,7 @@ impl Pool {
                 }
                 *request.version_mut() = Version::HTTP_2;
                 request.headers_mut().remove(header::HOST);
+                request.headers_mut().remove(header::TRANSFER_ENCODING);
                 let origin_form = request.uri().clone();
                 *request.uri_mut() = self.absolute(&origin_form);
                 match sender.try_send_request(request).await {

@@ -10,7 +10,9 @@
 )]
 
 mod attacks;
+mod browsers;
 mod credentials;
+mod differential;
 mod exchange;
 mod floods;
 mod forward_auth;
@@ -21,6 +23,7 @@ mod limits;
 mod paths;
 mod policy;
 mod routes;
+mod strict;
 mod traces;
 mod upstream;
 mod world;

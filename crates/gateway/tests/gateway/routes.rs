@@ -82,6 +82,7 @@ fn spec(id: &str, path: &str) -> RouteSpec {
         exchange: None,
         callers_token: CallersToken::Remove,
         limits: Vec::new(),
+        cors: None,
         durability: Durability::Queued,
         body_bytes_max: 1_000,
     }

@@ -20,7 +20,7 @@ use countersign_crypto::signing::{
 };
 use countersign_crypto::x509::{CertificateThumbprint, PeerCertificate};
 use countersign_gateway::forward_auth::{ForwardAuth, TrustedProxy};
-use countersign_gateway::routes::RouteSpec;
+use countersign_gateway::routes::{RouteSpec, Routes};
 use countersign_gateway::{
     ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
     Seen,
@@ -356,6 +356,11 @@ impl World {
             TlsIdentity::from_issued(&issued).unwrap(),
             leaf.thumbprint(),
         )
+    }
+
+    /// Puts these routes in place of all others.
+    pub fn replace(&self, routes: Routes) {
+        self.gateway.replace_routes(routes);
     }
 
     pub fn port(&self) -> u16 {
