@@ -3,8 +3,8 @@
 use crate::canonical::TargetError;
 use crate::cors::PreflightError;
 use crate::exchange::ExchangeError;
-use crate::headers::FieldError;
 use crate::forward_auth::ForwardError;
+use crate::headers::FieldError;
 use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;

@@ -185,10 +185,10 @@ fn impossible(policies: &[Policy], schema: &Schema) -> Result<BTreeSet<PolicyId>
     let set = cedar_policy::PolicySet::from_policies(policies.iter().cloned())
         .map_err(|error| PolicyError::Schema(error.to_string()))?;
     let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    let impossible = result.validation_warnings().filter_map(|warning| {
-        matches!(warning, ValidationWarning::ImpossiblePolicy(_))
-            .then(|| PolicyId::new(AsRef::<str>::as_ref(warning.policy_id())))
-    });
+    let impossible = result
+        .validation_warnings()
+        .filter(|warning| matches!(warning, ValidationWarning::ImpossiblePolicy(_)))
+        .map(|warning| PolicyId::new(AsRef::<str>::as_ref(warning.policy_id())));
     Ok(impossible.collect())
 }
 

@@ -5,6 +5,7 @@
 mod browser;
 mod chaos;
 mod clippy;
+mod decisions;
 mod deny;
 mod differential;
 mod flows;
@@ -119,6 +120,7 @@ pub(crate) const SUITES: &[Suite] = &[
     pages::SUITE,
     passkeys::SUITE,
     python::SUITE,
+    decisions::SUITE,
     openidconnect::SUITE,
     differential::SUITE,
     fuzz::SUITE,

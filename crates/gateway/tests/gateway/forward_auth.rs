@@ -254,6 +254,18 @@ async fn g21_a_description_is_one_and_whole() {
             "{name}: {value}"
         );
     }
+}
+
+#[tokio::test]
+async fn g21_what_the_caller_says_it_is_does_not_come_back() {
+    let world = World::start();
+    world.trust(vec![proxy(Answers::Exact)]);
+    let bearer = world.bearer(|_| {});
+    let good = with(
+        described(&world, "/things/a"),
+        "authorization",
+        Some(&bearer),
+    );
     let elsewhere = with(good.clone(), "x-forwarded-host", Some("evil.example"));
     assert_eq!(ask(&world, &elsewhere).await.status, StatusCode::NOT_FOUND);
     // What the caller itself sent under our names is not what comes back, and each of ours is there once.

@@ -5,6 +5,7 @@ use super::cases::{Case, CaseFile, Outcome};
 use super::texts;
 use crate::cli::PolicyTest;
 use crate::config::error::ConfigError;
+use crate::run::PolicyTexts;
 use countersign_policy::{PolicyId, PolicySet};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -51,7 +52,7 @@ pub(super) fn test(args: &PolicyTest, output: Output) -> Ended {
             }
         }
     }
-    let covered = Coverage::of(&asked, &policies);
+    let covered = Coverage::of(&asked, &policies, &texts);
     match output {
         Output::Json => print_line(to_json(&asked, &covered)),
         Output::Text => text(&asked, &covered),
@@ -88,25 +89,38 @@ fn ask(file: &Path, cases: &CaseFile, case: &Case, policies: &PolicySet) -> Aske
     }
 }
 
-/// Which policies decided a case. One that fails decides, too, but shows nothing of what it means.
+/// Which policies decided a case. One that fails decides, too, but shows nothing of what it means. The built-in ones are not counted beside those of a
+/// configuration: their tests are ours.
 struct Coverage {
     covered: BTreeSet<PolicyId>,
     uncovered: BTreeSet<PolicyId>,
 }
 
 impl Coverage {
-    fn of(asked: &[Asked], policies: &PolicySet) -> Self {
-        let decided = asked
+    fn of(asked: &[Asked], policies: &PolicySet, texts: &PolicyTexts) -> Self {
+        let built_in = PolicyTexts::built_in();
+        let own: BTreeSet<&str> = texts
+            .sources
+            .iter()
+            .filter(|source| !built_in.sources.contains(source))
+            .map(|(file, _)| file.as_str())
+            .collect();
+        let is_counted = |id: &&PolicyId| {
+            let file = id.as_str().split('#').next();
+            own.is_empty() || file.is_some_and(|file| own.contains(file))
+        };
+        let decided: BTreeSet<&PolicyId> = asked
             .iter()
             .filter_map(|asked| asked.outcome.as_ref().ok())
             .filter(|outcome| outcome.reason != "policy_failed")
-            .flat_map(|outcome| outcome.policies.iter().cloned());
-        let covered: BTreeSet<PolicyId> = decided.collect();
-        let uncovered = policies.ids().filter(|id| !covered.contains(*id)).cloned();
-        Self {
-            uncovered: uncovered.collect(),
-            covered,
-        }
+            .flat_map(|outcome| &outcome.policies)
+            .collect();
+        let (covered, uncovered) = policies
+            .ids()
+            .filter(is_counted)
+            .cloned()
+            .partition(|id| decided.contains(id));
+        Self { covered, uncovered }
     }
 
     /// Rounded down: 100 is all of them.
