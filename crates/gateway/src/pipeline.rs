@@ -26,12 +26,17 @@ use countersign_base::{Conditional, EventId, RequestId, Tenant, UnixTime};
 use countersign_control::traces::{Span, SpanRoute, Surface};
 use countersign_net::{Connection, FramingFault, InboundBody};
 use countersign_policy::{Permitted, decide};
-use countersign_store::{Ending, Recorded, Recorder};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use countersign_store::Recorded;
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+mod tail;
+
+use tail::CLIENT_CLOSED;
+pub(crate) use tail::Tail;
 
 /// The door that records name.
 pub(crate) const SURFACE: Code = Code::of("gateway");
@@ -573,50 +578,4 @@ fn exchange_key(recorded: &Recorded<Permitted<GatewayRequest>>) -> Option<exchan
         token: subject.token().cache_key(),
         route: request.matched().route.number,
     })
-}
-
-/// Nginx's status for a caller who went away before the answer; no registered one says it.
-const CLIENT_CLOSED: u16 = 499;
-
-/// What is left to do when a permitted request ends, however it ends: the record of its outcome, written when this is dropped.
-pub(crate) struct Tail {
-    recorder: Recorder,
-    tenant: Tenant,
-    request: RequestId,
-    receipt: EventId,
-    started: Instant,
-    status: u16,
-    bytes: u64,
-    /// Ends with this.
-    span: Option<Box<Span>>,
-}
-
-impl Tail {
-    /// Counts bytes of the answer's body.
-    pub(crate) fn passed_on(&mut self, bytes: usize) {
-        self.bytes = self
-            .bytes
-            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-}
-
-impl Drop for Tail {
-    fn drop(&mut self) {
-        if let Some(span) = &mut self.span {
-            span.status = Some(self.status);
-        }
-        let ending = Ending {
-            status: self.status,
-            bytes: self.bytes,
-            took: self.started.elapsed(),
-        };
-        let request = Some(self.request);
-        let outcome = self
-            .recorder
-            .outcome(&self.tenant, request, self.receipt, ending);
-        if outcome.is_err() {
-            // The answer has gone out already. The next decision meets the same log and is refused.
-            tracing::error!("an outcome could not be recorded");
-        }
-    }
 }

@@ -11,56 +11,57 @@ const SMUGGLED: &str = "GET /open/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Every fixed case.
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    let mut add = |group, name: &str, bytes: String| {
-        cases.push(Case {
-            group,
-            name: shown(name),
-            bytes: bytes.chars().map(|c| c as u8).collect(),
-        });
+    let mut cases = of_targets();
+    let get = |line: &str, fields: &str| format!("{line}\r\n{fields}\r\n");
+    cases.extend(
+        HOSTS
+            .iter()
+            .map(|hosts| Case::new("Hosts", hosts, &get("GET /open/a HTTP/1.1", hosts))),
+    );
+    cases.extend(
+        REQUEST_LINES
+            .iter()
+            .map(|line| Case::new("Request lines", line, &get(line, "Host: localhost\r\n"))),
+    );
+    cases.extend(of_bodies());
+    cases.extend(FIELDS.iter().map(|fields| {
+        let all = format!("Host: localhost\r\n{fields}");
+        Case::new("Fields", fields, &get("GET /open/a HTTP/1.1", &all))
+    }));
+    cases.extend(
+        WHOLE
+            .iter()
+            .map(|whole| Case::new("Whole messages", whole, whole)),
+    );
+    cases
+}
+
+fn of_targets() -> Vec<Case> {
+    let case = |group, target: &str| {
+        let bytes = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        Case::new(group, target, &bytes)
     };
-    for target in TARGETS {
-        add(
-            "Targets",
-            target,
-            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        );
-    }
+    let mut cases: Vec<Case> = TARGETS
+        .iter()
+        .map(|target| case("Targets", target))
+        .collect();
     for segment in SEGMENTS {
         for target in [
             format!("/open/{segment}/b"),
             format!("/open/a{segment}"),
             format!("/open/a{segment}b?c=d"),
         ] {
-            add(
-                "Segments",
-                &target,
-                format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-            );
+            cases.push(case("Segments", &target));
         }
     }
-    for query in QUERIES {
-        let target = format!("/open/a?{query}");
-        add(
-            "Queries",
-            &target,
-            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        );
-    }
-    for hosts in HOSTS {
-        add(
-            "Hosts",
-            hosts,
-            format!("GET /open/a HTTP/1.1\r\n{hosts}\r\n"),
-        );
-    }
-    for line in REQUEST_LINES {
-        add(
-            "Request lines",
-            line,
-            format!("{line}\r\nHost: localhost\r\n\r\n"),
-        );
-    }
+    let query = |query: &&str| case("Queries", &format!("/open/a?{query}"));
+    cases.extend(QUERIES.iter().map(query));
+    cases
+}
+
+fn of_bodies() -> Vec<Case> {
+    let head = |fields: &str| format!("POST /open/a HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+    let mut cases = Vec::new();
     for (group, rest) in [
         ("Lengths and codings before three bytes", "abc".to_owned()),
         (
@@ -73,25 +74,24 @@ pub(super) fn cases() -> Vec<Case> {
         ),
     ] {
         for fields in LENGTHS {
-            let head = format!("POST /open/a HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
-            add(group, fields, format!("{head}{rest}"));
+            cases.push(Case::new(group, fields, &format!("{}{rest}", head(fields))));
         }
     }
-    for body in CHUNKS {
-        let head = "POST /open/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
-        add("Chunks", body, format!("{head}{body}"));
-    }
-    for fields in FIELDS {
-        add(
-            "Fields",
-            fields,
-            format!("GET /open/a HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"),
-        );
-    }
-    for whole in WHOLE {
-        add("Whole messages", whole, (*whole).to_owned());
-    }
+    let chunked = head("Transfer-Encoding: chunked\r\n");
+    let chunks = |body: &&str| Case::new("Chunks", body, &format!("{chunked}{body}"));
+    cases.extend(CHUNKS.iter().map(chunks));
     cases
+}
+
+impl Case {
+    /// A case whose characters are its bytes.
+    fn new(group: &'static str, name: &str, text: &str) -> Self {
+        Self {
+            group,
+            name: shown(name),
+            bytes: text.chars().map(|c| c as u8).collect(),
+        }
+    }
 }
 
 /// Control characters as a page can show them.

@@ -1,0 +1,52 @@
+//! What is left to do when a permitted request ends, however it ends: the record of its outcome.
+
+use countersign_base::{EventId, RequestId, Tenant};
+use countersign_control::traces::Span;
+use countersign_store::{Ending, Recorder};
+use std::time::Instant;
+
+/// Nginx's status for a caller who went away before the answer; no registered one says it.
+pub(super) const CLIENT_CLOSED: u16 = 499;
+
+/// What is left to do when a permitted request ends, however it ends: the record of its outcome, written when this is dropped.
+pub(crate) struct Tail {
+    pub(super) recorder: Recorder,
+    pub(super) tenant: Tenant,
+    pub(super) request: RequestId,
+    pub(super) receipt: EventId,
+    pub(super) started: Instant,
+    pub(super) status: u16,
+    pub(super) bytes: u64,
+    /// Ends with this.
+    pub(super) span: Option<Box<Span>>,
+}
+
+impl Tail {
+    /// Counts bytes of the answer's body.
+    pub(crate) fn passed_on(&mut self, bytes: usize) {
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        if let Some(span) = &mut self.span {
+            span.status = Some(self.status);
+        }
+        let ending = Ending {
+            status: self.status,
+            bytes: self.bytes,
+            took: self.started.elapsed(),
+        };
+        let request = Some(self.request);
+        let outcome = self
+            .recorder
+            .outcome(&self.tenant, request, self.receipt, ending);
+        if outcome.is_err() {
+            // The answer has gone out already. The next decision meets the same log and is refused.
+            tracing::error!("an outcome could not be recorded");
+        }
+    }
+}
