@@ -5,10 +5,12 @@ use crate::cors::PreflightError;
 use crate::exchange::ExchangeError;
 use crate::forward_auth::ForwardError;
 use crate::headers::FieldError;
+use crate::idempotency::KeyError;
+use crate::keyed::FirstBody;
 use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
-use crate::upstream::{PassError, PooledBody};
+use crate::upstream::{AnswerError, PassError, PooledBody, RETRY_AFTER};
 use bytes::Bytes;
 use countersign_authn::Refusal;
 use countersign_authn::dpop::DPOP_NONCE_HEADER;
@@ -18,6 +20,7 @@ use countersign_policy::DenialReason;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -42,6 +45,9 @@ pub enum Denial {
     /// What a proxy says of the request that it holds.
     #[error("{0}")]
     Forwarded(ForwardError),
+    /// The request's `Idempotency-Key`, or what it was used for.
+    #[error("idempotency: {0}")]
+    Key(KeyError),
     /// Too many requests at this moment from callers of this kind.
     #[error("limiter_full")]
     LimiterFull,
@@ -51,6 +57,9 @@ pub enum Denial {
     /// The upstream.
     #[error("{0}")]
     Pass(PassError),
+    /// Too many requests are under way.
+    #[error("overloaded")]
+    Overloaded,
     /// Policy.
     #[error("{0}")]
     Policy(DenialReason),
@@ -85,14 +94,23 @@ impl Denial {
             Self::Forwarded(ForwardError::Description) => "forward_description",
             Self::Forwarded(ForwardError::Plaintext) => "forward_plaintext",
             Self::Forwarded(ForwardError::Untrusted) => "proxy_untrusted",
+            Self::Key(KeyError::Broken) => "idempotency_key_broken",
+            Self::Key(KeyError::InProgress) => "idempotency_in_progress",
+            Self::Key(KeyError::Mismatch) => "idempotency_mismatch",
+            Self::Key(KeyError::Missing) => "idempotency_key_missing",
+            Self::Key(KeyError::NoRoom) => "idempotency_no_room",
+            Self::Key(KeyError::NotKept) => "idempotency_not_kept",
+            Self::Key(KeyError::Unknown) => "idempotency_outcome_unknown",
             Self::LimiterFull => "limiter_full",
             Self::NoRoute(NoRoute::Host) => "no_route_host",
             Self::NoRoute(NoRoute::Method) => "no_route_method",
             Self::NoRoute(NoRoute::Path) => "no_route_path",
+            Self::Overloaded => "overloaded",
             Self::Pass(PassError::Body) => "body_broken",
             Self::Pass(PassError::BodyTooLarge) => "body_too_large",
             Self::Pass(PassError::Busy) => "upstream_busy",
             Self::Pass(PassError::Connect(_)) => "upstream_connect",
+            Self::Pass(PassError::Ejected { .. }) => "upstream_ejected",
             Self::Pass(PassError::Handshake(_)) => "upstream_handshake",
             Self::Pass(PassError::Http(_)) => "upstream_broke_off",
             Self::Pass(PassError::Timeout) => "upstream_timeout",
@@ -119,7 +137,7 @@ impl Denial {
     pub(crate) const fn seen(&self) -> Seen {
         match self {
             Self::Policy(_) => Seen::Denied,
-            Self::Exchange(_) | Self::Pass(_) => Seen::Permitted,
+            Self::Exchange(_) | Self::Key(_) | Self::Pass(_) => Seen::Permitted,
             Self::BodyTooLarge
             | Self::Credential(_)
             | Self::Fields(_)
@@ -127,6 +145,7 @@ impl Denial {
             | Self::LimiterFull
             | Self::NoRoute(_)
             | Self::Preflight(_)
+            | Self::Overloaded
             | Self::RateLimited { .. }
             | Self::Record
             | Self::Target(_) => Seen::Refused,
@@ -149,13 +168,20 @@ impl Denial {
                 StatusCode::BAD_REQUEST
             }
             Self::Exchange(ExchangeError::Unavailable)
+            | Self::Key(KeyError::NoRoom)
             | Self::LimiterFull
-            | Self::Pass(PassError::Busy)
+            | Self::Overloaded
+            | Self::Pass(PassError::Busy | PassError::Ejected { .. })
             | Self::Record => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute(_) => StatusCode::NOT_FOUND,
-            Self::Fields(_) | Self::Pass(PassError::Body) | Self::Target(_) => {
-                StatusCode::BAD_REQUEST
+            Self::Fields(_)
+            | Self::Key(KeyError::Broken | KeyError::Missing)
+            | Self::Pass(PassError::Body)
+            | Self::Target(_) => StatusCode::BAD_REQUEST,
+            Self::Key(KeyError::InProgress | KeyError::NotKept | KeyError::Unknown) => {
+                StatusCode::CONFLICT
             }
+            Self::Key(KeyError::Mismatch) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Pass(PassError::Connect(_) | PassError::Handshake(_) | PassError::Http(_)) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -178,13 +204,51 @@ impl Denial {
         if let Self::Credential(refusal) = self {
             refusal.write_headers(Challenge { binding }, headers);
         }
-        if let Self::RateLimited {
-            retry_after_seconds,
-        } = self
-        {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+
+    /// When to come back, of refusals that time heals.
+    const fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited {
+                retry_after_seconds,
+            }
+            | Self::Pass(PassError::Ejected {
+                retry_after_seconds,
+            }) => Some(*retry_after_seconds),
+            Self::Key(KeyError::InProgress | KeyError::NoRoom)
+            | Self::Overloaded
+            | Self::Pass(PassError::Busy) => Some(RETRY_AFTER.as_secs()),
+            Self::BodyTooLarge
+            | Self::Credential(_)
+            | Self::Exchange(_)
+            | Self::Fields(_)
+            | Self::Forwarded(_)
+            | Self::Key(
+                KeyError::Broken
+                | KeyError::Mismatch
+                | KeyError::Missing
+                | KeyError::NotKept
+                | KeyError::Unknown,
+            )
+            | Self::LimiterFull
+            | Self::NoRoute(_)
+            | Self::Pass(
+                PassError::Body
+                | PassError::BodyTooLarge
+                | PassError::Connect(_)
+                | PassError::Handshake(_)
+                | PassError::Http(_)
+                | PassError::Timeout,
+            )
+            | Self::Policy(_)
+            | Self::Preflight(_)
+            | Self::Record
+            | Self::Target(_) => None,
+        }
     }
 }
 
@@ -241,6 +305,8 @@ pub struct GatewayBody {
 }
 
 enum Content {
+    /// What was read of it, then the rest.
+    Passing(VecDeque<Frame<Bytes>>, PooledBody),
     Streamed(PooledBody),
     Whole(Option<Bytes>),
 }
@@ -250,6 +316,26 @@ impl GatewayBody {
         Self {
             content: Content::Whole(Some(bytes)),
             tail: None,
+        }
+    }
+
+    /// An answer that is in memory, with the record of its outcome to be written at its end.
+    pub(crate) fn kept(bytes: Bytes, tail: Box<Tail>) -> Self {
+        Self {
+            content: Content::Whole(Some(bytes)),
+            tail: Some(tail),
+        }
+    }
+
+    /// The first answer to a key, with the record of its outcome to be written at its end.
+    pub(crate) fn first(body: FirstBody, tail: Box<Tail>) -> Self {
+        let content = match body {
+            FirstBody::Passing(frames, rest) => Content::Passing(frames, rest),
+            FirstBody::Whole(bytes) => Content::Whole(Some(bytes)),
+        };
+        Self {
+            content,
+            tail: Some(tail),
         }
     }
 
@@ -264,14 +350,18 @@ impl GatewayBody {
 
 impl Body for GatewayBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = self.get_mut();
         let frame = match &mut this.content {
+            Content::Passing(frames, rest) => match frames.pop_front() {
+                Some(frame) => Some(Ok(frame)),
+                None => ready!(Pin::new(rest).poll_frame(cx)),
+            },
             Content::Streamed(body) => ready!(Pin::new(body).poll_frame(cx)),
             Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
         };
@@ -286,6 +376,7 @@ impl Body for GatewayBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
+            Content::Passing(frames, rest) => frames.is_empty() && rest.is_end_stream(),
             Content::Streamed(body) => body.is_end_stream(),
             Content::Whole(bytes) => bytes.is_none(),
         }
@@ -293,6 +384,7 @@ impl Body for GatewayBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
+            Content::Passing(..) => SizeHint::default(),
             Content::Streamed(body) => body.size_hint(),
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))

@@ -2,9 +2,12 @@
 //! sent on, and no other request than the one that was decided about and recorded.
 
 use crate::headers;
+use crate::idempotency::{self, UpstreamKeys};
 use crate::request::{Caller, GatewayRequest};
 use crate::routes::CallersToken;
-use crate::upstream::{OutboundBody, PassError, PooledBody, Upstreams};
+use crate::upstream::{
+    Balance, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending, Upstreams, key_of,
+};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -30,21 +33,61 @@ pub async fn forward(
 ) -> Result<Response<PooledBody>, PassError> {
     let decision = recorded.receipt();
     let request = recorded.into_target();
-    let pool = upstreams.pool(request.matched.route.upstream);
-    let pool = pool.ok_or_else(|| PassError::Connect(io::ErrorKind::NotFound.into()))?;
+    let upstream = upstreams.get(request.matched.route.upstream);
+    let upstream = upstream.ok_or_else(|| PassError::Connect(io::ErrorKind::NotFound.into()))?;
+    let key = balance_key(&request, upstream.members().balance());
+    let repeat = repeat_of(&request);
     let mut outbound = outbound(request, token);
     headers::set(
         outbound.headers_mut(),
         headers::DECISION,
         &decision.to_string(),
     );
-    let mut response = pool.send(outbound).await?;
+    let sending = Sending {
+        request: outbound,
+        repeat,
+        key,
+    };
+    let mut response = upstream.send(sending).await?;
     headers::remove_hop_by_hop(response.headers_mut());
     headers::remove_planted_cookies(response.headers_mut());
     Ok(response)
 }
 
-fn outbound(request: GatewayRequest, token: UpstreamToken) -> Request<OutboundBody> {
+/// What the address is chosen by.
+fn balance_key(request: &GatewayRequest, balance: Balance) -> u64 {
+    let by = match balance {
+        Balance::LeastLoaded => return 0,
+        Balance::ConsistentHash(by) => by,
+    };
+    match (by, request.caller.subject()) {
+        (HashBy::Client, Some(subject)) => {
+            key_of(&(subject.tenant().as_str(), subject.client().as_str()))
+        }
+        (HashBy::Subject, Some(subject)) => {
+            key_of(&(subject.tenant().as_str(), subject.principal().to_string()))
+        }
+        (HashBy::Client | HashBy::Subject, None) | (HashBy::Network, _) => {
+            key_of(&request.connection.remote.ip().to_canonical())
+        }
+    }
+}
+
+/// Whether it may be sent twice: by its method, or because its upstream knows its key.
+fn repeat_of(request: &GatewayRequest) -> Repeat {
+    let keyed = matches!(
+        &request.matched.route.idempotency,
+        Some(spec) if spec.upstream == UpstreamKeys::Honoured
+    ) && matches!(idempotency::key_of(&request.headers), Ok(Some(_)));
+    if keyed {
+        Repeat::Harmless
+    } else {
+        Repeat::of(request.target.method())
+    }
+}
+
+fn outbound(mut request: GatewayRequest, token: UpstreamToken) -> Request<RequestBody> {
+    let body = request.take_body();
     let mut headers = request.headers;
     headers::remove_untrusted(&mut headers);
     headers::remove_own_cookies(&mut headers);
@@ -70,7 +113,7 @@ fn outbound(request: GatewayRequest, token: UpstreamToken) -> Request<OutboundBo
     );
     set_identity(&mut headers, &request.caller);
     request.onward.write(&mut headers);
-    let mut outbound = Request::new(OutboundBody::new(request.body));
+    let mut outbound = Request::new(body);
     *outbound.method_mut() = request.target.method().clone();
     *outbound.uri_mut() = Uri::from(request.target.path_and_query().clone());
     *outbound.headers_mut() = headers;

@@ -6,8 +6,10 @@
 //! who         authn::demand, prove            keys and verdicts fetched in between
 //! once only   store::ReplayMemory             the one-time values of a proof
 //! how often   limiter::Limiter                every limit of the route, or none is charged
+//! how many    upstream::Gate                  a place, of the route and of its upstream
 //! may they    policy::decide                  takes the request itself
 //! record      store::Recorder                 denials too
+//! known yet   idempotency::Keys               what came before under its key is answered, not passed on
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream
 //! outcome     store::Recorder                 status, bytes, time
 //! ```
@@ -23,6 +25,8 @@ pub mod exchange;
 mod forward;
 pub mod forward_auth;
 pub mod headers;
+pub mod idempotency;
+mod keyed;
 pub mod limiter;
 mod pipeline;
 mod planes;
@@ -39,4 +43,4 @@ pub use planes::{Planes, Seen};
 pub use request::{Caller, GatewayRequest};
 pub use routes::{RouteError, RouteSpec, Routes};
 pub use service::{Gateway, GatewayOptions, RunningGateway};
-pub use upstream::{UpstreamError, UpstreamSpec, UpstreamTls, Upstreams};
+pub use upstream::{Endpoint, UpstreamError, UpstreamSpec, UpstreamTls, Upstreams};

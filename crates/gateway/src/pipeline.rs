@@ -8,13 +8,14 @@ use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
 use crate::forward_auth::{self, Described};
 use crate::headers::unambiguous;
-use crate::limiter::{Caller as Counted, Known, Verdict as Quotas};
+use crate::idempotency::{self, Answer};
+use crate::keyed;
 use crate::planes::{Planes, Seen};
 use crate::request::{Arrived, Caller, GatewayRequest};
 use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
-use crate::upstream::PassError;
-use crate::verdicts::Key;
+use crate::upstream::{PassError, Place, PooledBody};
+use crate::verdicts::Key as VerdictKey;
 use bytes::Bytes;
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
@@ -27,16 +28,17 @@ use countersign_control::traces::{Span, SpanRoute, Surface};
 use countersign_net::{Connection, FramingFault, InboundBody};
 use countersign_policy::{Permitted, decide};
 use countersign_store::Recorded;
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod admission;
 mod tail;
 
-use tail::CLIENT_CLOSED;
 pub(crate) use tail::Tail;
+use tail::{CLIENT_CLOSED, Places};
 
 /// The door that records name.
 pub(crate) const SURFACE: Code = Code::of("gateway");
@@ -62,7 +64,7 @@ type Step<T> = Result<T, Box<Ended>>;
 /// What the steps of one request share.
 struct Flow<'a, P> {
     core: &'a Core<P>,
-    generation: &'a Generation,
+    generation: &'a Arc<Generation>,
     id: RequestId,
     now: UnixTime,
     started: Instant,
@@ -74,6 +76,7 @@ struct Flow<'a, P> {
     limit: Option<LimitFields>,
     /// Known from the second step on.
     cors: CorsAnswer,
+    places: Places,
 }
 
 /// Answers one request.
@@ -96,6 +99,7 @@ pub(crate) async fn answer<P: Planes>(
             .begin(Surface::Gateway, request.method(), request.headers()),
         limit: None,
         cors: CorsAnswer::default(),
+        places: Places::default(),
     };
     let (mut response, seen) = if generation.routes().forward_auth().is_asked(request.uri()) {
         flow.judge(connection, request).await
@@ -288,7 +292,7 @@ impl<P: Planes> Flow<'_, P> {
     /// Judges a token with a verdict that is known, or a key that is fetched, and spends its one-time values.
     async fn prove(&self, token: TokenDemand) -> Step<Subject> {
         let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
-        let key = Key {
+        let key = VerdictKey {
             verdict: token.cache_key(),
             generation: planes.key_generation(),
         };
@@ -311,7 +315,7 @@ impl<P: Planes> Flow<'_, P> {
     async fn prove_anew(
         &self,
         token: TokenDemand,
-        key: Key,
+        key: VerdictKey,
         nonces: NoncePolicy<'_>,
     ) -> Step<Proven> {
         let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
@@ -336,62 +340,6 @@ impl<P: Planes> Flow<'_, P> {
                 Err(Denial::Credential(refusal).into())
             }
         }
-    }
-
-    /// How often: every limit of the route, or none is charged. A leaky bucket may make a request wait its turn here.
-    async fn within_limits(
-        &mut self,
-        connection: &Connection,
-        caller: &Caller,
-        route: &Route,
-    ) -> Step<()> {
-        let Some(limits) = &route.limits else {
-            return Ok(());
-        };
-        let subject = caller.subject();
-        let principal = subject.map(|subject| subject.principal().to_string());
-        let known = subject.zip(principal.as_deref());
-        let counted = Counted {
-            route: route.id.as_str(),
-            tenant: subject.map_or(&route.tenant, Subject::tenant).as_str(),
-            known: known.map(|(subject, principal)| Known {
-                client: subject.client().as_str(),
-                issuer: subject.issuer().as_str(),
-                subject: principal,
-            }),
-            certificate: match &connection.peer {
-                Conditional::Absent(_) => None,
-                Conditional::Present(certificate) => Some(*certificate.thumbprint().as_bytes()),
-            },
-            address: connection.remote.ip(),
-        };
-        let (quotas, admitted) =
-            match self
-                .core
-                .limiter()
-                .take(limits, &counted, self.core.moment(self.now))
-            {
-                Quotas::Admitted { quotas, delay } => (quotas, Ok(delay)),
-                Quotas::Exceeded {
-                    quotas,
-                    retry_after_seconds,
-                } => (
-                    quotas,
-                    Err(Denial::RateLimited {
-                        retry_after_seconds,
-                    }),
-                ),
-                Quotas::Full => return Err(Denial::LimiterFull.into()),
-            };
-        self.limit = Some(LimitFields {
-            policy: limits.policy_field(),
-            left: limits.field(&quotas),
-        });
-        let delay = admitted.map_err(Box::<Ended>::from)?;
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        Ok(())
     }
 
     /// Whether they may, and the record of it.
@@ -424,15 +372,39 @@ impl<P: Planes> Flow<'_, P> {
     ) -> Step<Response<GatewayBody>> {
         let mut tail = Box::new(self.tail(&recorded));
         tail.span = self.span.take();
+        let running = match keyed::known_yet(self.core, &recorded).await {
+            Ok(keyed::Key::Again(answer)) => return Ok(self.replay(&answer, tail)),
+            Ok(keyed::Key::First(running)) => Some(running),
+            Ok(keyed::Key::Unkeyed) => None,
+            Err(denial) => return Err(self.failed(*tail, denial)),
+        };
         let token = match self.upstream_token(&recorded).await {
             Ok(token) => token,
-            Err(error) => return Err(self.failed(*tail, Denial::Exchange(error))),
+            Err(error) => {
+                if let Some(running) = running {
+                    running.end(idempotency::Ended::NotCarriedOut);
+                }
+                return Err(self.failed(*tail, Denial::Exchange(error)));
+            }
         };
         let exchanged = match &token {
             UpstreamToken::AsRouted => None,
             UpstreamToken::Exchanged(_) => exchange_key(&recorded),
         };
-        match forward(recorded, &self.generation.upstreams, token).await {
+        tail.places = std::mem::take(&mut self.places);
+        let began = Instant::now();
+        let answered = match running {
+            None => forward(recorded, &self.generation.upstreams, token)
+                .await
+                .map(|response| response.map(Passed::Streamed)),
+            Some(running) => keyed::run(recorded, Arc::clone(self.generation), token, running)
+                .await
+                .map(|response| response.map(Passed::First)),
+        };
+        if let Some(place) = &tail.places.upstream {
+            self.learn(place, began, &answered);
+        }
+        match answered {
             Ok(response) => {
                 if let Some(key) =
                     exchanged.filter(|_| response.status() == StatusCode::UNAUTHORIZED)
@@ -441,17 +413,49 @@ impl<P: Planes> Flow<'_, P> {
                 }
                 let (mut head, body) = response.into_parts();
                 tail.status = head.status.as_u16();
-                if let NoncePolicy::Required(nonces) = self.core.planes().nonces().policy(self.now)
-                {
-                    write_nonce(&mut head.headers, nonces.current(self.now).as_str());
-                }
-                Ok(Response::from_parts(
-                    head,
-                    GatewayBody::streamed(body, tail),
-                ))
+                self.hand_out_nonce(&mut head.headers);
+                let body = match body {
+                    Passed::First(body) => GatewayBody::first(body, tail),
+                    Passed::Streamed(body) => GatewayBody::streamed(body, tail),
+                };
+                Ok(Response::from_parts(head, body))
             }
             Err(error) => Err(self.failed(*tail, Denial::Pass(error))),
         }
+    }
+
+    /// What the way to the upstream and back says of how many requests it can take.
+    fn learn<B>(&self, place: &Place, began: Instant, answered: &Result<Response<B>, PassError>) {
+        match answered {
+            Ok(_) => place.answered(began.elapsed(), self.core.moment(self.now).steady),
+            Err(PassError::Http(_) | PassError::Timeout) => place.failed(),
+            Err(
+                PassError::Body
+                | PassError::BodyTooLarge
+                | PassError::Busy
+                | PassError::Connect(_)
+                | PassError::Ejected { .. }
+                | PassError::Handshake(_),
+            ) => {}
+        }
+    }
+
+    fn hand_out_nonce(&self, headers: &mut HeaderMap) {
+        if let NoncePolicy::Required(nonces) = self.core.planes().nonces().policy(self.now) {
+            write_nonce(headers, nonces.current(self.now).as_str());
+        }
+    }
+
+    /// The answer that was given before.
+    fn replay(&self, answer: &Answer, mut tail: Box<Tail>) -> Response<GatewayBody> {
+        tail.status = answer.status.as_u16();
+        let mut response = Response::new(GatewayBody::kept(answer.body.clone(), tail));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers.clone();
+        let headers = response.headers_mut();
+        headers.insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+        self.hand_out_nonce(headers);
+        response
     }
 
     async fn upstream_token(
@@ -471,8 +475,8 @@ impl<P: Planes> Flow<'_, P> {
         let certificate = self
             .generation
             .upstreams
-            .pool(route.upstream)
-            .and_then(|pool| pool.spec().certificate());
+            .get(route.upstream)
+            .and_then(|upstream| upstream.spec().certificate());
         let wanted = ExchangeRequest {
             subject,
             tenant: &route.tenant,
@@ -500,6 +504,7 @@ impl<P: Planes> Flow<'_, P> {
             status: CLIENT_CLOSED,
             bytes: 0,
             span: None,
+            places: Places::default(),
         }
     }
 
@@ -578,4 +583,10 @@ fn exchange_key(recorded: &Recorded<Permitted<GatewayRequest>>) -> Option<exchan
         token: subject.token().cache_key(),
         route: request.matched().route.number,
     })
+}
+
+/// The body of an upstream's answer.
+enum Passed {
+    First(keyed::FirstBody),
+    Streamed(PooledBody),
 }

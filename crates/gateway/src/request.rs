@@ -3,6 +3,8 @@
 use crate::canonical::CanonicalTarget;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
+use crate::upstream::{PassError, RequestBody};
+use bytes::Bytes;
 use countersign_audit::Text;
 use countersign_authn::{Anonymous, AnonymousReason, ScopesHeld, Subject};
 use countersign_base::{RequestId, UnixTime};
@@ -13,7 +15,7 @@ use countersign_policy::{Entity, EntityId, Query, Target, Value};
 use countersign_store::{About, Recordable};
 use http::{HeaderMap, request};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who sent a request, with the evidence for it: a subject whose one-time values are spent and whose token has the operation's scopes,
 /// or nobody.
@@ -44,7 +46,7 @@ pub struct GatewayRequest {
     pub(crate) caller: Caller,
     pub(crate) connection: Arc<Connection>,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: InboundBody,
+    body: Mutex<RequestBody>,
     pub(crate) at: UnixTime,
     /// What the upstream learns of the trace.
     pub(crate) onward: Onward,
@@ -73,7 +75,7 @@ impl GatewayRequest {
             caller,
             connection,
             headers: head.headers,
-            body,
+            body: Mutex::new(RequestBody::Arriving(body)),
             at,
             onward: Onward::removed(),
         }
@@ -84,6 +86,24 @@ impl GatewayRequest {
     pub fn traced(mut self, onward: Onward) -> Self {
         self.onward = onward;
         self
+    }
+
+    /// All of its body, which stays with it. Policy has decided without it, so that the permit goes on to be about this very request.
+    pub(crate) async fn read_body(&self) -> Result<Bytes, PassError> {
+        let taken = {
+            let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *body, RequestBody::Whole(Bytes::new()))
+        };
+        let bytes = taken.whole().await?;
+        let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        *body = RequestBody::Whole(bytes.clone());
+        Ok(bytes)
+    }
+
+    /// Its body, taken out of it.
+    pub(crate) fn take_body(&mut self) -> RequestBody {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(body, RequestBody::Whole(Bytes::new()))
     }
 
     /// Its id.

@@ -13,8 +13,9 @@ pub use spec::{
 use crate::canonical::CanonicalTarget;
 use crate::cors::{Cors, CorsError};
 use crate::forward_auth::ForwardAuth;
+use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitError, RouteLimits};
-use crate::upstream::UpstreamSpec;
+use crate::upstream::{ConcurrencySpec, ENDPOINTS_MAX, UpstreamSpec};
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, RouteId, Scopes, Tenant};
 use countersign_store::Durability;
@@ -51,6 +52,9 @@ pub enum RouteError {
         /// What is wrong with them.
         error: CorsError,
     },
+    /// No address, or too many.
+    #[error("upstream `{0}`: expected 1 to 32 addresses")]
+    Endpoints(RouteId),
     /// The host of a route is not one that the gateway answers for, or is not a host name.
     #[error(
         "route `{route}`: `{host}` is not a host of the gateway: expected one of its names, in lower case and without port"
@@ -60,6 +64,14 @@ pub enum RouteError {
         route: RouteId,
         /// What it says.
         host: String,
+    },
+    /// Keys of nobody.
+    #[error(
+        "route `{route}`: callers without a token have no keys of their own: refuse them, or leave `idempotency` out"
+    )]
+    Idempotency {
+        /// The route.
+        route: RouteId,
     },
     /// A limit.
     #[error("route `{route}`, limit `{limit}`: {error}")]
@@ -131,6 +143,10 @@ pub struct Route {
     pub(crate) limits: Option<RouteLimits>,
     /// Which pages of other origins may call it; without rules none.
     pub(crate) cors: Option<Cors>,
+    /// How many requests may be under way at once.
+    pub(crate) concurrency: Option<ConcurrencySpec>,
+    /// What it does with keys.
+    pub(crate) idempotency: Option<IdempotencySpec>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
@@ -220,6 +236,10 @@ impl Routes {
             .find(|upstream| !names.insert(upstream.name.clone()))
         {
             return Err(RouteError::Duplicate(twice.name.clone()));
+        }
+        let few = |spec: &&UpstreamSpec| !(1..=ENDPOINTS_MAX).contains(&spec.endpoints.len());
+        if let Some(wrong) = upstreams.iter().find(few) {
+            return Err(RouteError::Endpoints(wrong.name.clone()));
         }
         let positions: BTreeMap<RouteId, usize> = upstreams
             .iter()

@@ -1,11 +1,12 @@
 //! The gateway as a running thing: what is one a process, what is one a core, and what changes when routes are reloaded.
 
 use crate::exchange::Exchanges;
+use crate::idempotency::Keys;
 use crate::limiter::{Limiter, Moment};
 use crate::pipeline::{answer, unframed};
 use crate::planes::Planes;
 use crate::routes::Routes;
-use crate::upstream::Upstreams;
+use crate::upstream::{Gate, SharedUpstreams, Upstreams};
 use crate::verdicts::Verdicts;
 use arc_swap::ArcSwap;
 use countersign_base::{RequestId, UnixTime};
@@ -17,8 +18,9 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What is one a process: routes, verdicts, limits. Cores share it.
 pub struct Gateway<P> {
@@ -26,13 +28,46 @@ pub struct Gateway<P> {
     routes: ArcSwap<Shared>,
     verdicts: Verdicts,
     limiter: Limiter,
+    keys: Arc<Keys>,
     epoch: Instant,
+    /// Whether a core makes the health checks already.
+    checked: AtomicBool,
+    /// Changes with the routes.
+    reloads: watch::Sender<()>,
 }
 
 /// One set of routes and what belongs to it.
 struct Shared {
     routes: Routes,
     exchanges: Exchanges,
+    upstreams: SharedUpstreams,
+    /// The places of each route, in their order.
+    gates: Vec<Option<Arc<Gate>>>,
+}
+
+impl Shared {
+    /// What is known of upstreams and places that were there `before` stays.
+    fn new(routes: Routes, before: Option<&Self>) -> Self {
+        let gates = routes.routes().iter().map(|route| {
+            let spec = route.concurrency?;
+            let same = before.and_then(|before| {
+                let mut earlier = before.routes.routes().iter();
+                let number = earlier.find(|earlier| earlier.id == route.id)?.number;
+                let gate = before.gates.get(usize::try_from(number).ok()?)?.clone()?;
+                (gate.spec == spec).then_some(gate)
+            });
+            Some(same.unwrap_or_else(|| Gate::new(spec)))
+        });
+        Self {
+            gates: gates.collect(),
+            upstreams: SharedUpstreams::new(
+                routes.upstreams(),
+                before.map(|before| &before.upstreams),
+            ),
+            routes,
+            exchanges: Exchanges::default(),
+        }
+    }
 }
 
 impl<P: Planes> Gateway<P> {
@@ -41,22 +76,48 @@ impl<P: Planes> Gateway<P> {
     pub fn new(planes: Arc<P>, routes: Routes) -> Arc<Self> {
         Arc::new(Self {
             planes,
-            routes: ArcSwap::from_pointee(Shared {
-                routes,
-                exchanges: Exchanges::default(),
-            }),
+            routes: ArcSwap::from_pointee(Shared::new(routes, None)),
             verdicts: Verdicts::default(),
             limiter: Limiter::default(),
+            keys: Arc::default(),
             epoch: Instant::now(),
+            checked: AtomicBool::new(false),
+            reloads: watch::Sender::new(()),
         })
     }
 
     /// Puts other routes in place. Requests under way end under the routes they began with.
     pub fn replace_routes(&self, routes: Routes) {
-        self.routes.store(Arc::new(Shared {
-            routes,
-            exchanges: Exchanges::default(),
-        }));
+        let before = self.routes.load_full();
+        self.routes
+            .store(Arc::new(Shared::new(routes, Some(&before))));
+        self.reloads.send_replace(());
+    }
+
+    /// Makes the health checks of the routes' upstreams until `drain` begins.
+    async fn check_health(self: Arc<Self>, mut drain: Drain) {
+        let mut reloads = self.reloads.subscribe();
+        loop {
+            reloads.mark_unchanged();
+            let mut checks = self.routes.load_full().upstreams.checks();
+            loop {
+                let next = checks.run_due().await;
+                let pause = async {
+                    match next {
+                        Some(next) => tokio::time::sleep_until(next).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = drain.begun() => return,
+                    changed = reloads.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                    () = pause => {}
+                }
+            }
+        }
     }
 
     /// Serves one listening socket on the runtime that calls this, which must be single-threaded or not share its pools, until `drain`.
@@ -69,6 +130,9 @@ impl<P: Planes> Gateway<P> {
         options: GatewayOptions,
         drain: Drain,
     ) -> io::Result<()> {
+        if !self.checked.swap(true, Ordering::Relaxed) {
+            tokio::spawn(Arc::clone(&self).check_health(drain.clone()));
+        }
         let core = Arc::new(Core::new(self, options.limits.body_idle_timeout));
         let make = move |connection: &Arc<countersign_net::Connection>| {
             let (told, from) = (Arc::clone(&core), connection.remote.ip());
@@ -217,6 +281,10 @@ impl<P: Planes> Core<P> {
         &self.gateway.limiter
     }
 
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.gateway.keys
+    }
+
     pub(crate) const fn body_idle_timeout(&self) -> Duration {
         self.body_idle_timeout
     }
@@ -224,20 +292,31 @@ impl<P: Planes> Core<P> {
     /// Both times for limiters: nanoseconds since the gateway was made, and the calendar's.
     pub(crate) fn moment(&self, now: UnixTime) -> Moment {
         Moment {
-            steady: u64::try_from(self.gateway.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            steady: self.steady(),
             wall: now,
         }
+    }
+
+    /// Nanoseconds since the gateway was made.
+    pub(crate) fn steady(&self) -> u64 {
+        u64::try_from(self.gateway.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
 impl Generation {
     fn of(shared: Arc<Shared>) -> Self {
-        let upstreams = Upstreams::new(shared.routes.upstreams());
+        let upstreams = Upstreams::sharing(&shared.upstreams);
         Self { shared, upstreams }
     }
 
     pub(crate) fn routes(&self) -> &Routes {
         &self.shared.routes
+    }
+
+    /// The places of a route.
+    pub(crate) fn gate(&self, route: u32) -> Option<&Arc<Gate>> {
+        let position = usize::try_from(route).ok()?;
+        self.shared.gates.get(position)?.as_ref()
     }
 
     pub(crate) fn exchanges(&self) -> &Exchanges {

@@ -1,34 +1,74 @@
-//! Connections to the services behind the gateway: pools of hyper's own connections, one pool a core and upstream, bounded, over mTLS.
+//! The services behind the gateway: their addresses, which of them are well and who is sent to which, and pools of hyper's own connections,
+//! one pool a core and address, bounded, over mTLS.
 //!
 //! Nothing here is public to the rest of the program but configuration: [`crate::forward`] alone opens an upstream.
 
+mod attempts;
 mod body;
+mod breaker;
+mod concurrency;
+mod health;
+mod members;
 mod pool;
+mod retry;
 
-pub use body::{OutboundBody, PooledBody};
+pub(crate) use attempts::{Sending, Upstream};
+pub(crate) use body::RequestBody;
+pub use body::{AnswerError, OutboundBody, PooledBody};
+pub use breaker::{BreakerSpec, EJECTION_MAX};
+pub use concurrency::{Adapt, ConcurrencySpec, PLACES_MAX};
+pub(crate) use concurrency::{Gate, Place, Priority, RETRY_AFTER};
+pub(crate) use health::Checks;
+pub use health::{EVERY_MIN, HealthSpec};
+pub use members::{Balance, HashBy};
+pub(crate) use members::{Members, key_of};
 pub use pool::PassError;
-pub(crate) use pool::Pool;
+pub(crate) use retry::Repeat;
+pub use retry::{ATTEMPTS_MAX, REPLAY_BYTES_MAX, RetrySpec};
 
 use countersign_base::RouteId;
 use countersign_crypto::x509::CertificateThumbprint;
 use countersign_net::TlsClient;
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Requests in flight to one upstream from one core; more wait for [`ACQUIRE_TIMEOUT`].
+/// Requests in flight to one address from one core; more wait for [`ACQUIRE_TIMEOUT`].
 pub const IN_FLIGHT_MAX: usize = 512;
-/// HTTP/2 connections to one upstream from one core.
+/// HTTP/2 connections to one address from one core.
 pub const HTTP2_CONNECTIONS_MAX: usize = 4;
+/// Addresses of one upstream.
+pub const ENDPOINTS_MAX: usize = 32;
 /// Time to wait for a place among the requests in flight.
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time to resolve, connect and shake hands.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Time for the head of an answer.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// An idle connection older than this is not used again: common servers close theirs after five seconds, and a request that crosses
 /// with the close is lost.
 pub const IDLE_MAX: Duration = Duration::from_secs(4);
+
+/// How long each step to an upstream may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To resolve, connect and shake hands.
+    pub connect: Duration,
+    /// For the head of an answer, of each attempt.
+    pub answer: Duration,
+    /// Between two pieces of an answer's body.
+    pub idle: Duration,
+    /// For the head of an answer, of all attempts and the waits between them together.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            answer: Duration::from_secs(30),
+            idle: Duration::from_secs(300),
+            total: Duration::from_secs(60),
+        }
+    }
+}
 
 /// How an upstream is reached.
 #[derive(Clone)]
@@ -51,6 +91,25 @@ pub enum UpstreamTransport {
 pub struct UpstreamSpec {
     /// Its name, which routes use.
     pub name: RouteId,
+    /// Where it is reached: one address or several that do the same.
+    pub endpoints: Vec<Endpoint>,
+    /// How an address is chosen.
+    pub balance: Balance,
+    /// When an address is given up for a while.
+    pub breaker: BreakerSpec,
+    /// How many requests may be under way at once, over all cores and addresses.
+    pub concurrency: Option<ConcurrencySpec>,
+    /// How its addresses are asked whether they are well.
+    pub health: Option<HealthSpec>,
+    /// What is sent again.
+    pub retries: RetrySpec,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+}
+
+/// One address of an upstream.
+#[derive(Clone)]
+pub struct Endpoint {
     /// Host and port, as requests to it say.
     pub authority: Authority,
     /// The host to resolve and connect to, without brackets.
@@ -73,6 +132,7 @@ pub enum UpstreamError {
 }
 
 /// The TLS side of an upstream.
+#[derive(Clone)]
 pub struct UpstreamTls {
     /// Whom to trust and as whom to appear.
     pub client: TlsClient,
@@ -81,7 +141,23 @@ pub struct UpstreamTls {
 }
 
 impl UpstreamSpec {
-    /// From the URL of configuration. `server_name` is the name that its certificate must carry.
+    /// An upstream with these addresses, and the defaults for everything else: no retries, no checks, no limit of requests under way
+    /// but that of each core, and a circuit breaker.
+    #[must_use]
+    pub fn of(name: RouteId, endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            name,
+            endpoints,
+            balance: Balance::default(),
+            breaker: BreakerSpec::default(),
+            concurrency: None,
+            health: None,
+            retries: RetrySpec::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// From the one URL of configuration. `server_name` is the name that its certificate must carry.
     ///
     /// # Errors
     /// When URL or name have another form.
@@ -91,7 +167,31 @@ impl UpstreamSpec {
         server_name: &str,
         tls: UpstreamTls,
     ) -> Result<Self, UpstreamError> {
-        let wrong = || UpstreamError::Url(name.clone());
+        let endpoint = Endpoint::new(&name, url, server_name, tls)?;
+        Ok(Self::of(name, vec![endpoint]))
+    }
+
+    /// Our certificate, which all of its addresses see.
+    pub(crate) fn certificate(&self) -> Option<CertificateThumbprint> {
+        match &self.endpoints.first()?.transport {
+            UpstreamTransport::Plaintext => None,
+            UpstreamTransport::Tls { certificate, .. } => *certificate,
+        }
+    }
+}
+
+impl Endpoint {
+    /// From a URL of configuration. `server_name` is the name that its certificate must carry.
+    ///
+    /// # Errors
+    /// When URL or name have another form.
+    pub fn new(
+        upstream: &RouteId,
+        url: &url::Url,
+        server_name: &str,
+        tls: UpstreamTls,
+    ) -> Result<Self, UpstreamError> {
+        let wrong = || UpstreamError::Url(upstream.clone());
         let bare = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
@@ -106,7 +206,7 @@ impl UpstreamSpec {
             "http" => UpstreamTransport::Plaintext,
             "https" => {
                 let server_name = rustls::pki_types::ServerName::try_from(server_name.to_owned())
-                    .map_err(|_| UpstreamError::ServerName(name.clone()))?;
+                    .map_err(|_| UpstreamError::ServerName(upstream.clone()))?;
                 UpstreamTransport::Tls {
                     tls: tls.client,
                     server_name,
@@ -121,7 +221,6 @@ impl UpstreamSpec {
             .trim_end_matches(']')
             .to_owned();
         Ok(Self {
-            name,
             authority,
             host,
             port,
@@ -141,26 +240,51 @@ impl UpstreamSpec {
             UpstreamTransport::Tls { .. } => Scheme::HTTPS,
         }
     }
+}
 
-    pub(crate) const fn certificate(&self) -> Option<CertificateThumbprint> {
-        match &self.transport {
-            UpstreamTransport::Plaintext => None,
-            UpstreamTransport::Tls { certificate, .. } => *certificate,
-        }
+/// What the cores of a process know together of one set of upstreams.
+pub(crate) struct SharedUpstreams(Vec<(UpstreamSpec, Arc<Members>)>);
+
+impl SharedUpstreams {
+    /// Those of `specs`, with what is known of addresses that were there `before`.
+    pub(crate) fn new(specs: &[UpstreamSpec], before: Option<&Self>) -> Self {
+        let shared = specs.iter().map(|spec| {
+            let known = before.and_then(|before| {
+                let mut upstreams = before.0.iter();
+                upstreams.find(|(earlier, _)| earlier.name == spec.name)
+            });
+            let members = Members::new(spec, known.map(|(_, members)| &**members));
+            (spec.clone(), Arc::new(members))
+        });
+        Self(shared.collect())
+    }
+
+    /// Their health checks.
+    pub(crate) fn checks(&self) -> Checks {
+        Checks::new(&self.0)
     }
 }
 
-/// The pools of one core, in the order of the routes' upstreams. A new set of routes gets new pools.
-pub struct Upstreams(Vec<Pool>);
+/// The upstreams of one core with its own connections, in the order of the routes' upstreams. A new set of routes gets new connections.
+pub struct Upstreams(Vec<Upstream>);
 
 impl Upstreams {
-    /// Empty pools.
+    /// Upstreams that share nothing with other cores.
     #[must_use]
     pub fn new(specs: &[UpstreamSpec]) -> Self {
-        Self(specs.iter().map(|spec| Pool::new(spec.clone())).collect())
+        Self::sharing(&SharedUpstreams::new(specs, None))
     }
 
-    pub(crate) fn pool(&self, position: usize) -> Option<&Pool> {
+    pub(crate) fn sharing(shared: &SharedUpstreams) -> Self {
+        let upstreams = shared.0.iter();
+        Self(
+            upstreams
+                .map(|(spec, members)| Upstream::new(spec.clone(), Arc::clone(members)))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn get(&self, position: usize) -> Option<&Upstream> {
         self.0.get(position)
     }
 }

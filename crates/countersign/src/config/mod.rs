@@ -20,6 +20,7 @@ pub mod passwords;
 pub mod policies;
 pub mod registration;
 pub mod requests;
+pub mod resilience;
 pub mod routes;
 pub mod span;
 pub mod store;

@@ -4,6 +4,7 @@ use super::clients::ClientSection;
 use super::cors::{self, RawCors};
 use super::error::Mistakes;
 use super::limits::{self, LimitSection, RawRate};
+use super::resilience::{self, IdempotencySection, RawIdempotency};
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
 use countersign_base::{Audience, ClientId, RouteId, Scope, Tenant};
@@ -45,6 +46,9 @@ pub struct RawRoute {
     exchange: Option<RawExchange>,
     /// Which pages of other origins may call it.
     cors: Option<Spanned<RawCors>>,
+    /// How many requests may be under way at once.
+    concurrency: Option<Spanned<u32>>,
+    idempotency: Option<RawIdempotency>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -166,6 +170,10 @@ pub struct RouteSection {
     pub record: Recording,
     /// How often it may be called; all of them must let a request through.
     pub limits: Vec<LimitSection>,
+    /// How many requests may be under way at once.
+    pub concurrency: Option<u32>,
+    /// What it does with `Idempotency-Key`.
+    pub idempotency: Option<IdempotencySection>,
     /// The token that the upstream gets instead of the caller's.
     pub exchange: Option<ExchangeSection>,
     /// Which pages of other origins may call it; without rules none.
@@ -313,6 +321,10 @@ fn section(
                 )
             })
             .collect(),
+        concurrency: resilience::places(route.concurrency, mistakes),
+        idempotency: route
+            .idempotency
+            .map(|raw| raw.checked(route.anonymous, mistakes)),
         anonymous: route.anonymous,
         proof: route.proof,
         record: route.record,

@@ -1,6 +1,10 @@
 //! `[[upstreams]]`: the services behind the gateway, always over TLS unless a line says why not.
 
 use super::error::Mistakes;
+use super::resilience::{
+    BalanceSection, BreakerSection, ConcurrencySection, HealthSection, RawBreaker, RawConcurrency,
+    RawHealth, RawRetries, RawTimeouts, RetriesSection, TimeoutsSection,
+};
 use countersign_base::RouteId;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -13,6 +17,9 @@ use url::Url;
 pub struct RawUpstream {
     name: Spanned<RouteId>,
     url: Spanned<String>,
+    /// Further addresses that do the same.
+    #[serde(default)]
+    also: Vec<Spanned<String>>,
     /// The name its certificate must carry, if it is not the host of the URL.
     server_name: Option<String>,
     /// A file with the certificate authority of its certificate; without it, the local development authority.
@@ -22,6 +29,14 @@ pub struct RawUpstream {
     identity: GatewayIdentity,
     /// Why this upstream is reached without TLS; only then `http` is allowed, and only on loopback.
     plain_http_because: Option<String>,
+    #[serde(default)]
+    balance: BalanceSection,
+    #[serde(default)]
+    timeouts: RawTimeouts,
+    retries: Option<RawRetries>,
+    breaker: Option<RawBreaker>,
+    health: Option<RawHealth>,
+    concurrency: Option<RawConcurrency>,
 }
 
 /// What the gateway shows to an upstream.
@@ -42,14 +57,28 @@ pub struct UpstreamSection {
     pub name: RouteId,
     /// Scheme, host and port.
     pub url: Url,
-    /// The name its certificate must carry.
-    pub server_name: String,
+    /// Further addresses that do the same.
+    pub also: Vec<Url>,
+    /// The name its certificates must carry, if not the host of each address.
+    pub server_name: Option<String>,
     /// The certificate authority of its certificate, if not the local one.
     pub ca: Option<PathBuf>,
     /// What the gateway shows.
     pub identity: GatewayIdentity,
     /// Why it is reached without TLS.
     pub plain_http_because: Option<String>,
+    /// How an address is chosen among several.
+    pub balance: BalanceSection,
+    /// How long each step may take.
+    pub timeouts: TimeoutsSection,
+    /// What is sent again.
+    pub retries: Option<RetriesSection>,
+    /// When an address is given up for a while.
+    pub breaker: Option<BreakerSection>,
+    /// How its addresses are asked whether they are well.
+    pub health: Option<HealthSection>,
+    /// How many requests may be under way at once.
+    pub concurrency: Option<ConcurrencySection>,
 }
 
 pub(crate) fn check(raw: Vec<RawUpstream>, mistakes: &mut Mistakes<'_>) -> Vec<UpstreamSection> {
@@ -69,53 +98,81 @@ pub(crate) fn check(raw: Vec<RawUpstream>, mistakes: &mut Mistakes<'_>) -> Vec<U
             );
             continue;
         }
-        let span = upstream.url.span();
-        let Some((url, host)) = Url::parse(upstream.url.get_ref()).ok().and_then(|url| {
-            let host = url.host_str()?.to_owned();
-            Some((url, host))
-        }) else {
-            mistakes.at(
-                &span,
-                "not the URL of an upstream",
-                "write `https://HOST:PORT`",
-            );
+        let plain = upstream.plain_http_because.as_ref();
+        let Some(url) = address(&upstream.url, plain, mistakes) else {
             continue;
         };
-        match (url.scheme(), &upstream.plain_http_because) {
-            ("https", _) => {}
-            ("http", Some(_)) if is_loopback(&url) => {}
-            ("http", _) => mistakes.at(
-                &span,
-                "plain HTTP to an upstream",
-                "use https; or, on loopback alone, say why not with `plain_http_because = \"...\"`",
-            ),
-            _ => mistakes.at(
-                &span,
-                "the URL of an upstream begins with https",
-                "write `https://HOST:PORT`",
-            ),
-        }
-        if url.path() != "/"
-            || url.query().is_some()
-            || url.fragment().is_some()
-            || !url.username().is_empty()
-        {
-            mistakes.at(
-                &span,
-                "the URL of an upstream holds more than scheme, host and port",
-                "paths come from the route",
-            );
+        if upstream.also.len() > 31 {
+            let help = "write 31 at most";
+            mistakes.at(&upstream.url.span(), "too many further addresses", help);
         }
         upstreams.push(UpstreamSection {
+            also: upstream
+                .also
+                .iter()
+                .filter_map(|also| address(also, plain, mistakes))
+                .collect(),
             name: upstream.name.into_inner(),
-            server_name: upstream.server_name.unwrap_or(host),
+            server_name: upstream.server_name,
             url,
             ca: upstream.ca,
             identity: upstream.identity,
             plain_http_because: upstream.plain_http_because,
+            balance: upstream.balance,
+            timeouts: upstream.timeouts.checked(),
+            retries: upstream.retries.map(|raw| raw.checked(mistakes)),
+            breaker: upstream.breaker.map(|raw| raw.checked(mistakes)),
+            health: upstream.health.and_then(|raw| raw.checked(mistakes)),
+            concurrency: upstream.concurrency.map(|raw| raw.checked(mistakes)),
         });
     }
     upstreams
+}
+
+/// One address; absent when it is no URL with a host at all.
+fn address(
+    written: &Spanned<String>,
+    plain_http_because: Option<&String>,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Url> {
+    let span = written.span();
+    let Some(url) = Url::parse(written.get_ref())
+        .ok()
+        .filter(|url| url.host_str().is_some())
+    else {
+        mistakes.at(
+            &span,
+            "not the URL of an upstream",
+            "write `https://HOST:PORT`",
+        );
+        return None;
+    };
+    match (url.scheme(), plain_http_because) {
+        ("https", _) => {}
+        ("http", Some(_)) if is_loopback(&url) => {}
+        ("http", _) => mistakes.at(
+            &span,
+            "plain HTTP to an upstream",
+            "use https; or, on loopback alone, say why not with `plain_http_because = \"...\"`",
+        ),
+        _ => mistakes.at(
+            &span,
+            "the URL of an upstream begins with https",
+            "write `https://HOST:PORT`",
+        ),
+    }
+    if url.path() != "/"
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+    {
+        mistakes.at(
+            &span,
+            "the URL of an upstream holds more than scheme, host and port",
+            "paths come from the route",
+        );
+    }
+    Some(url)
 }
 
 pub(super) fn is_loopback(url: &Url) -> bool {

@@ -3,6 +3,9 @@
 use crate::config::error::ConfigError;
 use crate::config::forward_auth::{ProxyAnswers, ProxySection};
 use crate::config::limits::{AnonymousCount, By, Counting, LimitSection};
+use crate::config::resilience::{
+    BalanceSection, IdempotencySection, KeysSection, UpstreamKeysSection,
+};
 use crate::config::routes::{
     self, ExchangeSection, Proof, Recording, ResourceSection, RouteSection,
 };
@@ -18,13 +21,17 @@ use countersign_crypto::x509::{
     IssuedCertificate, PeerCertificate,
 };
 use countersign_gateway::forward_auth::{Answers, ForwardAuth, TrustedProxy};
+use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
 use countersign_gateway::limiter::{
     Algorithm as Counts, CalendarWindow, Dimension, LimitSpec, Strangers,
 };
 use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec,
 };
-use countersign_gateway::{RouteSpec, Routes, UpstreamSpec, UpstreamTls};
+use countersign_gateway::upstream::{
+    Adapt, Balance, BreakerSpec, ConcurrencySpec, HashBy, HealthSpec, Timeouts,
+};
+use countersign_gateway::{Endpoint, RouteSpec, Routes, UpstreamSpec, UpstreamTls};
 use countersign_net::tls::Alpn;
 use countersign_net::{TlsClient, TlsIdentity, TrustRoots};
 use countersign_store::Durability;
@@ -210,13 +217,74 @@ fn upstream(
         client,
         certificate,
     };
-    UpstreamSpec::new(
-        section.name.clone(),
-        &section.url,
-        &section.server_name,
-        tls,
-    )
-    .map_err(|error| error.to_string())
+    let endpoints = std::iter::once(&section.url)
+        .chain(&section.also)
+        .map(|url| {
+            let host = url.host_str().unwrap_or_default();
+            let server_name = section.server_name.as_deref().unwrap_or(host);
+            Endpoint::new(&section.name, url, server_name, tls.clone())
+        });
+    let endpoints = endpoints
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    Ok(resilient(
+        UpstreamSpec::of(section.name.clone(), endpoints),
+        section,
+    ))
+}
+
+/// The upstream with what its section says beyond its addresses.
+fn resilient(mut spec: UpstreamSpec, section: &UpstreamSection) -> UpstreamSpec {
+    spec.balance = match section.balance {
+        BalanceSection::Client => Balance::ConsistentHash(HashBy::Client),
+        BalanceSection::LeastLoaded => Balance::LeastLoaded,
+        BalanceSection::Network => Balance::ConsistentHash(HashBy::Network),
+        BalanceSection::Subject => Balance::ConsistentHash(HashBy::Subject),
+    };
+    spec.timeouts = Timeouts {
+        connect: section.timeouts.connect,
+        answer: section.timeouts.answer,
+        idle: section.timeouts.idle,
+        total: section.timeouts.total,
+    };
+    if let Some(retries) = section.retries {
+        spec.retries.attempts = retries.attempts;
+        spec.retries.budget_percent = retries.budget_percent;
+    }
+    if let Some(breaker) = section.breaker {
+        spec.breaker = BreakerSpec {
+            failures: breaker.failures,
+            ejection: breaker.ejection,
+        };
+    }
+    spec.health = section.health.as_ref().map(|health| HealthSpec {
+        path: health.path.clone(),
+        every: health.every,
+        timeout: health.timeout,
+        sick_after: health.sick_after,
+        well_after: health.well_after,
+    });
+    spec.concurrency = section.concurrency.map(|places| ConcurrencySpec {
+        max: places.max,
+        adapt: places
+            .min
+            .map_or(Adapt::Fixed, |min| Adapt::Latency { min }),
+    });
+    spec
+}
+
+fn idempotency(section: IdempotencySection) -> IdempotencySpec {
+    IdempotencySpec {
+        need: match section.keys {
+            KeysSection::Optional => KeyNeed::Optional,
+            KeysSection::Required => KeyNeed::Required,
+        },
+        keep: section.keep,
+        upstream: match section.upstream {
+            UpstreamKeysSection::Honours => UpstreamKeys::Honoured,
+            UpstreamKeysSection::Ignores => UpstreamKeys::Ignored,
+        },
+    }
 }
 
 fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpec, String> {
@@ -267,6 +335,11 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         callers_token: CallersToken::Remove,
         limits: section.limits.iter().map(limit).collect(),
         cors: section.cors.clone(),
+        concurrency: section.concurrency.map(|max| ConcurrencySpec {
+            max,
+            adapt: Adapt::Fixed,
+        }),
+        idempotency: section.idempotency.map(idempotency),
         durability: match section.record {
             Recording::Durable => Durability::Durable,
             Recording::Queued => Durability::Queued,

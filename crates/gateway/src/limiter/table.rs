@@ -47,8 +47,7 @@ impl Names {
     pub(super) fn of<K: Hash, O: Hash>(&self, limit: u64, key: &K, owner: &O) -> Name {
         let key = (limit, key);
         Name {
-            state: (u128::from(self.high.hash_one(&key)) << 64)
-                | u128::from(self.low.hash_one(&key)),
+            state: (u128::from(self.high.hash_one(key)) << 64) | u128::from(self.low.hash_one(key)),
             owner: self.low.hash_one(owner),
             limit,
         }

@@ -96,6 +96,7 @@ fn a_bucket_empties_and_fills_with_time() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn who_is_counted_together_is_what_the_limit_says() {
     let base = client("a");
     let other = |change: fn(&mut Caller<'static>)| {

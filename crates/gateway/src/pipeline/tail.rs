@@ -1,5 +1,6 @@
 //! What is left to do when a permitted request ends, however it ends: the record of its outcome.
 
+use crate::upstream::Place;
 use countersign_base::{EventId, RequestId, Tenant};
 use countersign_control::traces::Span;
 use countersign_store::{Ending, Recorder};
@@ -7,6 +8,13 @@ use std::time::Instant;
 
 /// Nginx's status for a caller who went away before the answer; no registered one says it.
 pub(super) const CLIENT_CLOSED: u16 = 499;
+
+/// The places that a request has among those under way, until its answer ends.
+#[derive(Default)]
+pub(super) struct Places {
+    pub(super) _route: Option<Place>,
+    pub(super) upstream: Option<Place>,
+}
 
 /// What is left to do when a permitted request ends, however it ends: the record of its outcome, written when this is dropped.
 pub(crate) struct Tail {
@@ -19,6 +27,8 @@ pub(crate) struct Tail {
     pub(super) bytes: u64,
     /// Ends with this.
     pub(super) span: Option<Box<Span>>,
+    /// Free again with this.
+    pub(super) places: Places,
 }
 
 impl Tail {

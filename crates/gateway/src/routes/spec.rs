@@ -2,8 +2,10 @@
 
 use super::{Operation, Route, RouteError};
 use crate::cors::{Cors, CorsSpec};
+use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitSpec, RouteLimits};
-use countersign_authn::ResourceRules;
+use crate::upstream::ConcurrencySpec;
+use countersign_authn::{Anonymous, ResourceRules};
 use countersign_base::{Audience, ClientId, RouteId, Scopes, Tenant};
 use countersign_store::Durability;
 use http::Method;
@@ -37,6 +39,10 @@ pub struct RouteSpec {
     pub limits: Vec<LimitSpec>,
     /// Which pages of other origins may call it; without rules none.
     pub cors: Option<CorsSpec>,
+    /// How many requests may be under way at once.
+    pub concurrency: Option<ConcurrencySpec>,
+    /// Whether unsafe requests that come again under their key are answered as before.
+    pub idempotency: Option<IdempotencySpec>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
@@ -156,6 +162,10 @@ impl RouteSpec {
             limit,
             error,
         })?;
+        if self.idempotency.is_some() && self.rules.anonymous() == Anonymous::Allowed {
+            // Keys of callers without a token would have no owner.
+            return Err(RouteError::Idempotency { route: self.id });
+        }
         let operations = operations(&self.id, self.actions)?;
         let methods = operations.iter().map(|operation| &operation.method);
         let cors = self.cors.map(|spec| Cors::new(spec, methods)).transpose();
@@ -175,6 +185,8 @@ impl RouteSpec {
             callers_token: self.callers_token,
             limits,
             cors,
+            concurrency: self.concurrency,
+            idempotency: self.idempotency,
             durability: self.durability,
             body_bytes_max: self.body_bytes_max,
             parameters,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::limiter::{LimitSpec, Strangers};
-use crate::upstream::{UpstreamSpec, UpstreamTransport};
+use crate::upstream::{Endpoint, UpstreamSpec, UpstreamTransport};
 use countersign_authn::{Anonymous, Binding};
 use http::{HeaderMap, HeaderValue, header};
 use std::time::Duration;
@@ -31,19 +31,21 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         callers_token: CallersToken::Remove,
         limits: Vec::new(),
         cors: None,
+        concurrency: None,
+        idempotency: None,
         durability: Durability::Durable,
         body_bytes_max: 1024,
     }
 }
 
 fn upstream() -> UpstreamSpec {
-    UpstreamSpec {
-        name: "orders".parse().unwrap(),
+    let endpoint = Endpoint {
         authority: "127.0.0.1:1".parse().unwrap(),
         host: "127.0.0.1".to_owned(),
         port: 1,
         transport: UpstreamTransport::Plaintext,
-    }
+    };
+    UpstreamSpec::of("orders".parse().unwrap(), vec![endpoint])
 }
 
 fn build(specs: Vec<RouteSpec>) -> Result<Routes, RouteError> {

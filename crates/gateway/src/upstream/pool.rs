@@ -1,13 +1,14 @@
-//! The connections of one core to one upstream.
+//! The connections of one core to one address of an upstream.
 //!
 //! A request first takes a place among those in flight, then a kept connection, else a new one. A kept connection that turns out to be
 //! closed before it took any byte hands the request back, and the next one is tried; a request that may have reached the upstream is
 //! never sent twice.
 
-use super::body::{OutboundBody, PooledBody, Progress, ProgressWatch};
+use super::body::{OutboundBody, PooledBody, Progress, ProgressWatch, RequestBody};
+use super::members::Health;
 use super::{
-    ACQUIRE_TIMEOUT, ANSWER_TIMEOUT, CONNECT_TIMEOUT, HTTP2_CONNECTIONS_MAX, IDLE_MAX,
-    IN_FLIGHT_MAX, UpstreamSpec, UpstreamTransport,
+    ACQUIRE_TIMEOUT, Endpoint, HTTP2_CONNECTIONS_MAX, IDLE_MAX, IN_FLIGHT_MAX, Timeouts,
+    UpstreamTransport,
 };
 use http::{HeaderValue, Request, Response, Uri, Version, header};
 use http_body::Body;
@@ -42,6 +43,12 @@ pub enum PassError {
     /// No connection.
     #[error("the upstream can't be connected to")]
     Connect(#[source] io::Error),
+    /// Every address failed so often that none is tried at the moment.
+    #[error("every address of the upstream is given up for the moment")]
+    Ejected {
+        /// Seconds until one is tried again.
+        retry_after_seconds: u64,
+    },
     /// The handshake of HTTP.
     #[error("the upstream does not speak HTTP")]
     Handshake(#[source] hyper::Error),
@@ -57,7 +64,8 @@ pub enum PassError {
 pub(crate) struct Pool(Arc<Inner>);
 
 struct Inner {
-    spec: UpstreamSpec,
+    endpoint: Endpoint,
+    timeouts: Timeouts,
     host: HeaderValue,
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
@@ -115,20 +123,17 @@ impl Lease {
 }
 
 impl Pool {
-    pub(crate) fn new(spec: UpstreamSpec) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, timeouts: Timeouts) -> Self {
         Self(Arc::new(Inner {
-            host: spec.host_field(),
-            spec,
+            host: endpoint.host_field(),
+            endpoint,
+            timeouts,
             places: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             idle: Mutex::default(),
             http2: Mutex::default(),
             next: AtomicUsize::new(0),
             http2_timer: Duration::from_secs(20),
         }))
-    }
-
-    pub(crate) fn spec(&self) -> &UpstreamSpec {
-        &self.0.spec
     }
 
     /// Sends `request`, whose URI is path and query alone, and answers with a body that holds on to its connection.
@@ -138,7 +143,7 @@ impl Pool {
     ) -> Result<Response<PooledBody>, PassError> {
         let watch = request.body().watch();
         let place = self.place().await?;
-        match timeout(ANSWER_TIMEOUT, self.exchange(request)).await {
+        match timeout(self.0.timeouts.answer, self.exchange(request)).await {
             Ok(Ok((response, connection))) => {
                 let lease = Lease {
                     pool: Arc::clone(&self.0),
@@ -146,10 +151,24 @@ impl Pool {
                     watch,
                     _place: place,
                 };
-                Ok(response.map(|body| PooledBody::new(body, lease)))
+                let idle = self.0.timeouts.idle;
+                Ok(response.map(|body| PooledBody::new(body, lease, idle)))
             }
             Ok(Err(error)) => Err(blamed(error, &watch)),
             Err(_elapsed) => Err(PassError::Timeout),
+        }
+    }
+
+    /// Whether a new connection answers a small request with anything good.
+    pub(crate) async fn check(&self, path: &http::uri::PathAndQuery) -> Health {
+        let mut request = Request::new(OutboundBody::new(RequestBody::Whole(bytes::Bytes::new())));
+        *request.uri_mut() = Uri::from(path.clone());
+        let Ok(Ok(connection)) = timeout(self.0.timeouts.connect, self.connect()).await else {
+            return Health::Sick;
+        };
+        match self.try_on(connection, request).await {
+            Ok(Tried::Answered(response, _)) if response.status().as_u16() < 400 => Health::Well,
+            Ok(Tried::Answered(..) | Tried::Unsent(_)) | Err(_) => Health::Sick,
         }
     }
 
@@ -174,8 +193,11 @@ impl Pool {
                 Tried::Unsent(back) => request = *back,
             }
         }
-        let connecting = timeout(CONNECT_TIMEOUT, self.connect());
-        let connection = connecting.await.map_err(|_elapsed| PassError::Timeout)??;
+        let connecting = timeout(self.0.timeouts.connect, self.connect());
+        // Nothing was sent yet, so this is no answer that came too late.
+        let connection = connecting
+            .await
+            .map_err(|_elapsed| PassError::Connect(io::ErrorKind::TimedOut.into()))??;
         match self.try_on(connection, request).await? {
             Tried::Answered(response, leased) => Ok((response, leased)),
             // A connection that closes before its first request: the upstream does not want us.
@@ -238,8 +260,8 @@ impl Pool {
 
     fn absolute(&self, origin_form: &Uri) -> Uri {
         let mut parts = origin_form.clone().into_parts();
-        parts.scheme = Some(self.0.spec.scheme());
-        parts.authority = Some(self.0.spec.authority.clone());
+        parts.scheme = Some(self.0.endpoint.scheme());
+        parts.authority = Some(self.0.endpoint.authority.clone());
         // Scheme, authority and path are all there, so this can't fail.
         Uri::from_parts(parts).unwrap_or_else(|_| origin_form.clone())
     }
@@ -274,7 +296,7 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, PassError> {
-        let spec = &self.0.spec;
+        let spec = &self.0.endpoint;
         let stream = TcpStream::connect((spec.host.as_str(), spec.port))
             .await
             .map_err(PassError::Connect)?;

@@ -10,6 +10,7 @@
 )]
 
 mod attacks;
+mod backend;
 mod browsers;
 mod credentials;
 mod differential;
@@ -19,9 +20,11 @@ mod forward_auth;
 mod forwarding;
 mod framing;
 mod headers;
+mod idempotency;
 mod limits;
 mod paths;
 mod policy;
+mod resilience;
 mod routes;
 mod strict;
 mod traces;

@@ -63,7 +63,7 @@ fn rules(audience: &str, binding: Binding, anonymous: Anonymous) -> ResourceRule
     ResourceRules::new(audience.parse().unwrap(), vec![trusted], binding, anonymous)
 }
 
-fn spec(id: &str, path: &str) -> RouteSpec {
+pub fn spec(id: &str, path: &str) -> RouteSpec {
     let action = ActionSpec {
         action: "request".to_owned(),
         scopes: "orders.read".parse().unwrap(),
@@ -83,6 +83,8 @@ fn spec(id: &str, path: &str) -> RouteSpec {
         callers_token: CallersToken::Remove,
         limits: Vec::new(),
         cors: None,
+        concurrency: None,
+        idempotency: None,
         durability: Durability::Queued,
         body_bytes_max: 1_000,
     }

@@ -1,6 +1,6 @@
 //! Everything a test needs around the gateway: an issuer, callers with keys, a control plane of plain data, the audit log on disk.
 
-use crate::routes::{built, specs};
+use crate::routes::{built, spec, specs};
 use crate::upstream::FakeUpstream;
 use bytes::Bytes;
 use countersign_authn::dpop::{NonceUse, Nonces};
@@ -23,7 +23,7 @@ use countersign_gateway::forward_auth::{ForwardAuth, TrustedProxy};
 use countersign_gateway::routes::{RouteSpec, Routes};
 use countersign_gateway::{
     ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
-    Seen,
+    Seen, UpstreamSpec,
 };
 use countersign_net::tls::Alpn;
 use countersign_net::{
@@ -361,6 +361,16 @@ impl World {
     /// Puts these routes in place of all others.
     pub fn replace(&self, routes: Routes) {
         self.gateway.replace_routes(routes);
+    }
+
+    /// Puts one route `/r/...` in place, to this upstream.
+    pub fn reach(&self, upstream: UpstreamSpec, change: impl FnOnce(&mut RouteSpec)) {
+        let mut route = spec("reached", "/r/{*rest}");
+        route.upstream = upstream.name.clone();
+        change(&mut route);
+        let hosts = ["localhost".to_owned()].into();
+        self.gateway
+            .replace_routes(Routes::build(vec![route], vec![upstream], hosts).unwrap());
     }
 
     pub fn port(&self) -> u16 {

@@ -1,0 +1,160 @@
+//! Requests with a key: which of them is the first, and that one carried to its end whether or not its caller waits for it: a caller that lost the connection asks again under
+//! the same key, and is answered then.
+
+use crate::answer::Denial;
+use crate::forward::{UpstreamToken, forward};
+use crate::idempotency::{
+    self, ANSWER_BYTES_MAX, Answer, Begun, Ended, KeyError, KeyNeed, Named, Running, fields_bytes,
+    is_not_carried_out,
+};
+use crate::planes::Planes;
+use crate::request::GatewayRequest;
+use crate::service::{Core, Generation};
+use crate::upstream::{AnswerError, PassError, PooledBody};
+use bytes::{Bytes, BytesMut};
+use countersign_policy::Permitted;
+use countersign_store::Recorded;
+use http::Response;
+use http_body::Frame;
+use http_body_util::BodyExt;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+/// What is known of a request's key.
+pub(crate) enum Key {
+    /// It was answered before.
+    Again(Arc<Answer>),
+    /// It is the first.
+    First(Running),
+    /// It has none, or the route knows none.
+    Unkeyed,
+}
+
+/// Whether this is the first request under its key, on a route that knows keys. A duplicate waits for the first, for a while.
+pub(crate) async fn known_yet<P: Planes>(
+    core: &Core<P>,
+    recorded: &Recorded<Permitted<GatewayRequest>>,
+) -> Result<Key, Denial> {
+    let request = recorded.decision().target();
+    let Some(spec) = &request.matched().route.idempotency else {
+        return Ok(Key::Unkeyed);
+    };
+    if !idempotency::is_unsafe(request.target().method()) {
+        return Ok(Key::Unkeyed);
+    }
+    let key = idempotency::key_of(&request.headers).map_err(Denial::Key)?;
+    let Some(key) = key else {
+        return match spec.need {
+            KeyNeed::Optional => Ok(Key::Unkeyed),
+            KeyNeed::Required => Err(Denial::Key(KeyError::Missing)),
+        };
+    };
+    let body = request.read_body().await.map_err(Denial::Pass)?;
+    let Some(named) = Named::of(request, key, &body) else {
+        return Ok(Key::Unkeyed);
+    };
+    let until = tokio::time::Instant::now() + idempotency::WAIT_MAX;
+    loop {
+        let now = core.steady();
+        match core.keys().begin(named, spec.keep, now) {
+            Begun::Replay(answer) => return Ok(Key::Again(answer)),
+            Begun::Run(running) => return Ok(Key::First(running)),
+            Begun::Refused(error) => return Err(Denial::Key(error)),
+            Begun::Wait(mut ends) => {
+                let ended = tokio::time::timeout_at(until, ends.changed()).await;
+                if ended.is_err() {
+                    return Err(Denial::Key(KeyError::InProgress));
+                }
+            }
+        }
+    }
+}
+
+/// The body of the first answer.
+pub(crate) enum FirstBody {
+    /// What was read of an answer that is not kept, and the rest.
+    Passing(VecDeque<Frame<Bytes>>, PooledBody),
+    /// All of it, and it is kept.
+    Whole(Bytes),
+}
+
+/// Passes a request on and keeps its answer.
+pub(crate) async fn run(
+    recorded: Recorded<Permitted<GatewayRequest>>,
+    generation: Arc<Generation>,
+    token: UpstreamToken,
+    running: Running,
+) -> Result<Response<FirstBody>, PassError> {
+    // A task of its own: it goes on when the caller's connection does not.
+    let carried = tokio::spawn(async move {
+        match forward(recorded, &generation.upstreams, token).await {
+            Ok(response) => keep(response, running).await,
+            Err(error) => {
+                if was_not_sent(&error) {
+                    running.end(Ended::NotCarriedOut);
+                }
+                Err(error)
+            }
+        }
+    });
+    match carried.await {
+        Ok(ended) => ended,
+        Err(lost) => Err(PassError::Connect(io::Error::other(lost))),
+    }
+}
+
+/// Whether the upstream surely saw nothing of it.
+const fn was_not_sent(error: &PassError) -> bool {
+    match error {
+        PassError::Busy
+        | PassError::Connect(_)
+        | PassError::Ejected { .. }
+        | PassError::Handshake(_) => true,
+        PassError::Body | PassError::BodyTooLarge | PassError::Http(_) | PassError::Timeout => {
+            false
+        }
+    }
+}
+
+async fn keep(
+    response: Response<PooledBody>,
+    running: Running,
+) -> Result<Response<FirstBody>, PassError> {
+    let (head, mut body) = response.into_parts();
+    let (mut frames, mut bytes) = (VecDeque::new(), 0_usize);
+    let fields = fields_bytes(&head.headers);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| match error {
+            AnswerError::Broken(error) => PassError::Http(error),
+            AnswerError::Idle => PassError::Timeout,
+        })?;
+        let data = frame.data_ref().map(Bytes::len);
+        frames.push_back(frame);
+        bytes = bytes.saturating_add(data.unwrap_or(0));
+        // Trailers belong to the answer, and what is kept has none.
+        if data.is_none() || bytes.saturating_add(fields) > ANSWER_BYTES_MAX {
+            running.end(Ended::TooLarge);
+            let body = FirstBody::Passing(frames, body);
+            return Ok(Response::from_parts(head, body));
+        }
+    }
+    let mut whole = BytesMut::with_capacity(bytes);
+    for data in frames
+        .into_iter()
+        .filter_map(|frame| frame.into_data().ok())
+    {
+        whole.extend_from_slice(&data);
+    }
+    let whole = whole.freeze();
+    if is_not_carried_out(head.status, &head.headers) {
+        running.end(Ended::NotCarriedOut);
+    } else {
+        running.end(Ended::Answered(Answer {
+            status: head.status,
+            headers: head.headers.clone(),
+            body: whole.clone(),
+        }));
+    }
+    Ok(Response::from_parts(head, FirstBody::Whole(whole)))
+}

@@ -1,0 +1,95 @@
+//! How often and how many at once: what a request must find before policy is asked.
+
+use super::tail::Places;
+use super::{Ended, Flow, Step};
+use crate::answer::{Denial, LimitFields};
+use crate::limiter::{Caller as Counted, Known, Verdict as Quotas};
+use crate::planes::Planes;
+use crate::request::Caller;
+use crate::routes::Route;
+use crate::upstream::{Gate, Priority};
+use countersign_authn::Subject;
+use countersign_base::Conditional;
+use countersign_net::Connection;
+use std::sync::Arc;
+
+impl<P: Planes> Flow<'_, P> {
+    /// How often: every limit of the route, or none is charged. A leaky bucket may make a request wait its turn here.
+    pub(super) async fn within_limits(
+        &mut self,
+        connection: &Connection,
+        caller: &Caller,
+        route: &Route,
+    ) -> Step<()> {
+        let Some(limits) = &route.limits else {
+            self.places = self.take_places(caller, route)?;
+            return Ok(());
+        };
+        let subject = caller.subject();
+        let principal = subject.map(|subject| subject.principal().to_string());
+        let known = subject.zip(principal.as_deref());
+        let counted = Counted {
+            route: route.id.as_str(),
+            tenant: subject.map_or(&route.tenant, Subject::tenant).as_str(),
+            known: known.map(|(subject, principal)| Known {
+                client: subject.client().as_str(),
+                issuer: subject.issuer().as_str(),
+                subject: principal,
+            }),
+            certificate: match &connection.peer {
+                Conditional::Absent(_) => None,
+                Conditional::Present(certificate) => Some(*certificate.thumbprint().as_bytes()),
+            },
+            address: connection.remote.ip(),
+        };
+        self.places = self.take_places(caller, route)?;
+        let (quotas, admitted) =
+            match self
+                .core
+                .limiter()
+                .take(limits, &counted, self.core.moment(self.now))
+            {
+                Quotas::Admitted { quotas, delay } => (quotas, Ok(delay)),
+                Quotas::Exceeded {
+                    quotas,
+                    retry_after_seconds,
+                } => (
+                    quotas,
+                    Err(Denial::RateLimited {
+                        retry_after_seconds,
+                    }),
+                ),
+                Quotas::Full => return Err(Denial::LimiterFull.into()),
+            };
+        self.limit = Some(LimitFields {
+            policy: limits.policy_field(),
+            left: limits.field(&quotas),
+        });
+        let delay = admitted.map_err(Box::<Ended>::from)?;
+        if !delay.is_zero() {
+            // Whoever waits its turn takes no place from those whose turn it is.
+            self.places = Places::default();
+            tokio::time::sleep(delay).await;
+            self.places = self.take_places(caller, route)?;
+        }
+        Ok(())
+    }
+
+    /// How many: a place among the requests under way, of the route and of its upstream.
+    fn take_places(&self, caller: &Caller, route: &Route) -> Step<Places> {
+        let priority = match caller {
+            Caller::Anonymous(_) => Priority::Anonymous,
+            Caller::Subject(..) => Priority::Authenticated,
+        };
+        let upstream = self.generation.upstreams.get(route.upstream);
+        let upstream = upstream.and_then(|upstream| upstream.members().gate.as_ref());
+        let enter = |gate: Option<&Arc<Gate>>| {
+            gate.map(|gate| gate.enter(priority).ok_or(Denial::Overloaded))
+                .transpose()
+        };
+        Ok(Places {
+            _route: enter(self.generation.gate(route.number))?,
+            upstream: enter(upstream)?,
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! One request to one upstream: an address for each attempt, the attempts that are worth it, and what they say of the address.
+
+use super::UpstreamSpec;
+use super::body::{OutboundBody, PooledBody, RequestBody};
+use super::breaker::Outcome;
+use super::members::Members;
+use super::pool::{PassError, Pool};
+use super::retry::{self, Repeat, Spent};
+use http::request::Parts;
+use http::{Request, Response, header};
+use std::sync::Arc;
+use tokio::time::{Instant, timeout_at};
+
+/// One upstream as one core uses it: its own connections, and what all cores know of its addresses.
+pub(crate) struct Upstream {
+    spec: UpstreamSpec,
+    pools: Vec<Pool>,
+    members: Arc<Members>,
+}
+
+/// A request on its way, and what may be done with it.
+pub(crate) struct Sending {
+    pub(crate) request: Request<RequestBody>,
+    pub(crate) repeat: Repeat,
+    /// Of the caller, where the upstream is chosen by it.
+    pub(crate) key: u64,
+}
+
+/// One attempt's end.
+enum Attempt {
+    Final(Result<Response<PooledBody>, PassError>),
+    Again(Result<Response<PooledBody>, PassError>),
+}
+
+impl Upstream {
+    pub(crate) fn new(spec: UpstreamSpec, members: Arc<Members>) -> Self {
+        let pools = spec.endpoints.iter();
+        Self {
+            pools: pools
+                .map(|endpoint| Pool::new(endpoint.clone(), spec.timeouts))
+                .collect(),
+            spec,
+            members,
+        }
+    }
+
+    pub(crate) const fn spec(&self) -> &UpstreamSpec {
+        &self.spec
+    }
+
+    pub(crate) const fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
+    /// Sends `sending`, whose URI is path and query alone, as often as is allowed and worth it. What comes back holds on to its connection.
+    pub(crate) async fn send(&self, sending: Sending) -> Result<Response<PooledBody>, PassError> {
+        let deadline = Instant::now() + self.spec.timeouts.total;
+        match timeout_at(deadline, self.attempts(sending)).await {
+            Ok(ended) => ended,
+            Err(_elapsed) => Err(PassError::Timeout),
+        }
+    }
+
+    async fn attempts(&self, sending: Sending) -> Result<Response<PooledBody>, PassError> {
+        let Sending {
+            request,
+            repeat,
+            key,
+        } = sending;
+        let (head, body) = request.into_parts();
+        self.members.budget.earn();
+        let body = match self.spec.retries.attempts {
+            0 | 1 => body,
+            _ => body.kept(retry::REPLAY_BYTES_MAX).await?,
+        };
+        let mut attempts = Attempts {
+            upstream: self,
+            repeat,
+            key,
+            tried: Vec::new(),
+        };
+        let RequestBody::Whole(bytes) = body else {
+            // A body that passes by can't be sent twice.
+            return attempts.last(head, body).await;
+        };
+        for attempt in 1..self.spec.retries.attempts {
+            let sent = Request::from_parts(head.clone(), RequestBody::Whole(bytes.clone()));
+            let ended = match attempts.once(sent).await? {
+                Attempt::Final(ended) => return ended,
+                Attempt::Again(ended) => ended,
+            };
+            if self.members.budget.spend() == Spent::Empty {
+                return ended;
+            }
+            drop(ended);
+            tokio::time::sleep(retry::wait(
+                &self.spec.retries,
+                attempt,
+                self.members.draw(),
+            ))
+            .await;
+        }
+        attempts.last(head, RequestBody::Whole(bytes)).await
+    }
+}
+
+struct Attempts<'u> {
+    upstream: &'u Upstream,
+    repeat: Repeat,
+    key: u64,
+    tried: Vec<usize>,
+}
+
+impl Attempts<'_> {
+    async fn last(
+        &mut self,
+        head: Parts,
+        body: RequestBody,
+    ) -> Result<Response<PooledBody>, PassError> {
+        match self.once(Request::from_parts(head, body)).await? {
+            Attempt::Final(ended) | Attempt::Again(ended) => ended,
+        }
+    }
+
+    /// One attempt at one address. An error here is the end: no address can be used.
+    async fn once(&mut self, request: Request<RequestBody>) -> Result<Attempt, PassError> {
+        let upstream = self.upstream;
+        let now = upstream.members.now();
+        let chosen = upstream
+            .members
+            .choose(self.key, self.repeat, &self.tried, now);
+        let (position, mut load) = chosen.map_err(|ejected| PassError::Ejected {
+            retry_after_seconds: ejected
+                .until
+                .saturating_sub(now)
+                .div_ceil(1_000_000_000)
+                .max(1),
+        })?;
+        let pool = upstream.pools.get(position);
+        let pool = pool.ok_or_else(|| PassError::Connect(std::io::ErrorKind::NotFound.into()))?;
+        let ended = pool.send(request.map(OutboundBody::new)).await;
+        load.report(outcome_of(&ended));
+        self.tried.push(position);
+        // Who says when to come back is not asked sooner.
+        let told =
+            matches!(&ended, Ok(response) if response.headers().contains_key(header::RETRY_AFTER));
+        let status = ended.as_ref().map(Response::status);
+        let again = !told && retry::is_worth_another(self.repeat, status);
+        let ended = ended.map(|response| response.map(|body| body.under(load)));
+        Ok(if again {
+            Attempt::Again(ended)
+        } else {
+            Attempt::Final(ended)
+        })
+    }
+}
+
+/// What the end of an attempt says of its address.
+fn outcome_of(ended: &Result<Response<PooledBody>, PassError>) -> Outcome {
+    match ended {
+        Ok(response) if retry::is_gateways(response.status()) => Outcome::Failed,
+        Ok(_) => Outcome::Succeeded,
+        Err(
+            PassError::Connect(_)
+            | PassError::Handshake(_)
+            | PassError::Http(_)
+            | PassError::Timeout,
+        ) => Outcome::Failed,
+        // The caller's fault, or ours.
+        Err(
+            PassError::Body | PassError::BodyTooLarge | PassError::Busy | PassError::Ejected { .. },
+        ) => Outcome::Nothing,
+    }
+}

@@ -1,0 +1,239 @@
+//! Unsafe requests that come again under their `Idempotency-Key`.
+
+use crate::backend::{Act, Backend, nobody, upstream};
+use crate::world::{BOB, World, roots};
+use bytes::Bytes;
+use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
+use countersign_net::tls::Alpn;
+use countersign_net::{ClientResponse, TlsClient};
+use http::{Method, StatusCode};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+const REQUIRED: IdempotencySpec = IdempotencySpec {
+    need: KeyNeed::Required,
+    keep: Duration::from_secs(600),
+    upstream: UpstreamKeys::Ignored,
+};
+
+async fn world(act: Act) -> (World, Backend) {
+    let (world, backend) = (World::start(), Backend::start(act).await);
+    reach(&world, &backend);
+    (world, backend)
+}
+
+fn reach(world: &World, backend: &Backend) {
+    world.reach(upstream(&[backend.address]), |route| {
+        route.idempotency = Some(REQUIRED);
+    });
+}
+
+async fn post(world: &World, bearer: &str, key: &str, body: &'static str) -> ClientResponse {
+    let fields = [("authorization", bearer), ("idempotency-key", key)];
+    let client = world.client(None);
+    let body = Bytes::from_static(body.as_bytes());
+    world
+        .send(&client, Method::POST, "/r/a", &fields, body)
+        .await
+}
+
+fn was_replayed(answer: &ClientResponse) -> bool {
+    answer.headers.contains_key("idempotency-replayed")
+}
+
+#[tokio::test]
+async fn what_comes_again_is_answered_as_before_and_not_passed_on() {
+    let (world, backend) = world(Act::Answer(201)).await;
+    let bearer = world.bearer(|_| {});
+    let first = post(&world, &bearer, "k-1", "abc").await;
+    assert_eq!(
+        (first.status, was_replayed(&first)),
+        (StatusCode::CREATED, false)
+    );
+    // Another token of the same person and client is the same caller.
+    let bearer = world.bearer(|_| {});
+    let again = post(&world, &bearer, "k-1", "abc").await;
+    assert_eq!(
+        (again.status, was_replayed(&again)),
+        (StatusCode::CREATED, true)
+    );
+    assert_eq!(again.body, first.body);
+    assert_eq!(backend.hits(), 1);
+    // The same key with another body is another request.
+    let other = post(&world, &bearer, "k-1", "abd").await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // Another key is another order.
+    let fresh = post(&world, &bearer, "k-2", "abc").await;
+    assert_eq!(fresh.body.as_ref(), b"2 of 3");
+    assert_eq!(backend.hits(), 2);
+    World::assert_logged(&world.log_text().await, "\"status\":422");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_meets_the_answers_of_others() {
+    let (world, backend) = world(Act::Answer(200)).await;
+    let alice = world.bearer(|_| {});
+    let bob = world.bearer(|claims| claims["sub"] = BOB.into());
+    let elsewhere = world.bearer(|claims| claims["client_id"] = "other".into());
+    for (number, bearer) in [&alice, &bob, &elsewhere].into_iter().enumerate() {
+        let answer = post(&world, bearer, "same", "abc").await;
+        assert!(!was_replayed(&answer));
+        assert_eq!(backend.hits(), number + 1);
+    }
+    for bearer in [&alice, &bob, &elsewhere] {
+        assert!(was_replayed(&post(&world, bearer, "same", "abc").await));
+    }
+    // Whoever may no longer call the route is not answered from what was kept.
+    let narrowed = world.bearer(|claims| claims["scope"] = "orders.write".into());
+    let refused = post(&world, &narrowed, "same", "abc").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_is_needed_where_the_route_says_so_and_only_for_unsafe_methods() {
+    let (world, backend) = world(Act::Answer(200)).await;
+    let bearer = world.bearer(|_| {});
+    let client = world.client(None);
+    let send = async |method: Method, keys: &[&str]| {
+        let mut fields = vec![("authorization", bearer.as_str())];
+        fields.extend(keys.iter().map(|key| ("idempotency-key", *key)));
+        let answer = world.send(&client, method, "/r/a", &fields, Bytes::new());
+        answer.await.status.as_u16()
+    };
+    assert_eq!(send(Method::POST, &[]).await, 400);
+    assert_eq!(send(Method::POST, &["a b"]).await, 400);
+    assert_eq!(send(Method::POST, &["a", "a"]).await, 400);
+    assert_eq!(backend.hits(), 0);
+    assert_eq!(send(Method::POST, &["a"]).await, 200);
+    assert_eq!(send(Method::GET, &[]).await, 200);
+    assert_eq!(send(Method::GET, &["a"]).await, 200);
+    assert_eq!(backend.hits(), 3);
+    world.reach(upstream(&[backend.address]), |route| {
+        route.idempotency = Some(IdempotencySpec {
+            need: KeyNeed::Optional,
+            ..REQUIRED
+        });
+    });
+    assert_eq!(send(Method::POST, &[]).await, 200);
+    assert_eq!(send(Method::POST, &[]).await, 200);
+    assert_eq!(backend.hits(), 5);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn duplicates_at_once_are_one_request() {
+    let (world, backend) = world(Act::Wait).await;
+    let bearer = world.bearer(|_| {});
+    let all = futures_util::future::join_all((0..8).map(|_| post(&world, &bearer, "k", "abc")));
+    let release = async {
+        backend.reached(1).await;
+        backend.release();
+    };
+    let (answers, ()) = futures_util::join!(all, release);
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.body.as_ref() == b"1 of 3")
+    );
+    let replayed = answers.iter().filter(|answer| was_replayed(answer));
+    assert_eq!((replayed.count(), backend.hits()), (7, 1));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_lost_its_connection_finds_the_answer() {
+    let (world, backend) = world(Act::Wait).await;
+    let bearer = world.bearer(|_| {});
+    let tls = TlsClient::new(&roots(&world.authority), None, Alpn::Http1).unwrap();
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", world.port()))
+        .await
+        .unwrap();
+    let mut stream = tls
+        .connector()
+        .connect("localhost".try_into().unwrap(), stream)
+        .await
+        .unwrap();
+    let request = format!(
+        "POST /r/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nIdempotency-Key: k\r\nContent-Length: 3\r\n\r\nabc",
+        world.port()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    backend.reached(1).await;
+    drop(stream);
+    backend.release();
+    let again = post(&world, &bearer, "k", "abc").await;
+    assert_eq!(again.body.as_ref(), b"1 of 3");
+    assert!(was_replayed(&again));
+    assert_eq!(backend.hits(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_may_have_taken_effect_is_not_done_twice_and_what_has_not_is() {
+    let (world, backend) = world(Act::Break).await;
+    let bearer = world.bearer(|_| {});
+    let send = async |key: &str| post(&world, &bearer, key, "abc").await.status.as_u16();
+    assert_eq!(send("broken").await, 502);
+    assert_eq!(send("broken").await, 409);
+    assert_eq!(backend.hits(), 1);
+    // It says that it did nothing: the key is free.
+    backend.act(Act::Answer(429));
+    assert_eq!(send("busy").await, 429);
+    backend.act(Act::Answer(200));
+    assert_eq!(send("busy").await, 200);
+    assert_eq!(backend.hits(), 3);
+    // Nor did an address where nobody listens.
+    world.reach(upstream(&[nobody()]), |route| {
+        route.idempotency = Some(REQUIRED);
+    });
+    assert_eq!(send("nobody").await, 502);
+    reach(&world, &backend);
+    assert_eq!(send("nobody").await, 200);
+    assert_eq!(send("nobody").await, 200);
+    assert_eq!(backend.hits(), 4);
+    // A failure is an answer like any other.
+    backend.act(Act::Answer(500));
+    assert_eq!(send("failed").await, 500);
+    backend.act(Act::Answer(200));
+    assert_eq!(send("failed").await, 500);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_too_large_to_keep_goes_out_once() {
+    let (world, _backend) = world(Act::Bytes(300 * 1_024)).await;
+    let bearer = world.bearer(|_| {});
+    let first = post(&world, &bearer, "k", "abc").await;
+    assert_eq!(
+        (first.status, first.body.len()),
+        (StatusCode::OK, 300 * 1_024)
+    );
+    let again = post(&world, &bearer, "k", "abc").await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_with_a_key_is_sent_again_only_to_an_upstream_that_knows_keys() {
+    let (world, backend) = world(Act::Break).await;
+    let bearer = world.bearer(|_| {});
+    for (upstream_keys, hits) in [(UpstreamKeys::Ignored, 1), (UpstreamKeys::Honoured, 3)] {
+        let mut spec = upstream(&[backend.address]);
+        spec.retries.attempts = 3;
+        spec.breaker.failures = 100;
+        world.reach(spec, |route| {
+            route.idempotency = Some(IdempotencySpec {
+                upstream: upstream_keys,
+                ..REQUIRED
+            });
+        });
+        let before = backend.hits();
+        let answer = post(&world, &bearer, &format!("k-{hits}"), "abc").await;
+        assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
+        assert_eq!(backend.hits() - before, hits);
+    }
+    world.stop().await;
+}

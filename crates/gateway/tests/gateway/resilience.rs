@@ -1,0 +1,259 @@
+//! What callers see when addresses of an upstream fail, are slow, or are too few.
+
+use crate::backend::{Act, Backend, nobody, upstream};
+use crate::world::World;
+use bytes::Bytes;
+use countersign_gateway::upstream::{
+    Adapt, Balance, BreakerSpec, ConcurrencySpec, HashBy, HealthSpec, RetrySpec,
+};
+use countersign_gateway::{RouteError, Routes, UpstreamSpec};
+use countersign_net::ClientResponse;
+use http::{Method, StatusCode, header};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const PATIENT: BreakerSpec = BreakerSpec {
+    failures: 1_000,
+    ejection: Duration::from_secs(1),
+};
+
+fn retrying(addresses: &[SocketAddr], attempts: u32) -> UpstreamSpec {
+    let mut spec = upstream(addresses);
+    spec.breaker = PATIENT;
+    spec.retries = RetrySpec {
+        attempts,
+        wait: Duration::from_millis(1),
+        ..RetrySpec::default()
+    };
+    spec
+}
+
+async fn ask(world: &World, method: Method) -> ClientResponse {
+    let bearer = world.bearer(|_| {});
+    let fields = [("authorization", bearer.as_str())];
+    let body = if method == Method::GET {
+        Bytes::new()
+    } else {
+        Bytes::from_static(b"abc")
+    };
+    let client = world.client(None);
+    world.send(&client, method, "/r/a", &fields, body).await
+}
+
+async fn status(world: &World, method: Method) -> u16 {
+    ask(world, method).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_dead_address_is_hidden_by_another_attempt() {
+    let (world, alive) = (World::start(), Backend::start(Act::Answer(200)).await);
+    world.reach(retrying(&[nobody(), alive.address], 3), |_| {});
+    // Nothing was sent to the dead one, so that even what may not be sent twice goes to the other.
+    for method in [Method::GET, Method::POST, Method::PUT, Method::GET] {
+        assert_eq!(status(&world, method).await, 200);
+    }
+    let whole = ask(&world, Method::POST).await;
+    assert_eq!(whole.body.as_ref(), b"5 of 3", "the body came along");
+    // Without another attempt callers meet it.
+    world.reach(retrying(&[nobody()], 1), |_| {});
+    assert_eq!(status(&world, Method::GET).await, 502);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_may_have_been_carried_out_is_not_sent_again() {
+    let (world, breaks) = (World::start(), Backend::start(Act::Break).await);
+    world.reach(retrying(&[breaks.address], 3), |_| {});
+    assert_eq!(status(&world, Method::POST).await, 502);
+    assert_eq!(breaks.hits(), 1);
+    assert_eq!(status(&world, Method::GET).await, 502);
+    assert_eq!(breaks.hits(), 4);
+    // A server that says when to come back is not asked sooner, one that does not is asked again.
+    breaks.act(Act::Later(503));
+    assert_eq!(status(&world, Method::GET).await, 503);
+    assert_eq!(breaks.hits(), 5);
+    breaks.act(Act::Answer(503));
+    assert_eq!(status(&world, Method::GET).await, 503);
+    assert_eq!(breaks.hits(), 8);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn retries_are_a_fraction_of_requests_and_not_a_multiple() {
+    let (world, failing) = (World::start(), Backend::start(Act::Answer(503)).await);
+    let mut spec = retrying(&[failing.address], 3);
+    spec.retries.budget_percent = 10;
+    world.reach(spec, |_| {});
+    for _ in 0..60 {
+        assert_eq!(status(&world, Method::GET).await, 503);
+    }
+    // Ten saved up at the start, and one for every ten requests.
+    assert!((70..=76).contains(&failing.hits()), "{}", failing.hits());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_upstream_is_left_alone_and_tried_again() {
+    let (world, failing) = (World::start(), Backend::start(Act::Answer(503)).await);
+    let mut spec = upstream(&[failing.address]);
+    spec.breaker = BreakerSpec {
+        failures: 3,
+        ejection: Duration::from_secs(1),
+    };
+    world.reach(spec, |_| {});
+    for _ in 0..3 {
+        assert_eq!(status(&world, Method::POST).await, 503);
+    }
+    let refused = ask(&world, Method::POST).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers.get(header::RETRY_AFTER).unwrap(), "1");
+    assert_eq!(failing.hits(), 3, "the upstream saw nothing of it");
+    failing.act(Act::Answer(200));
+    // The first request after the second tries it, and from then on all go through.
+    while status(&world, Method::POST).await != 200 {}
+    assert_eq!(failing.hits(), 4);
+    for _ in 0..5 {
+        assert_eq!(status(&world, Method::POST).await, 200);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_outlier_is_ejected_while_the_others_serve() {
+    let (world, good) = (World::start(), Backend::start(Act::Answer(200)).await);
+    let bad = Backend::start(Act::Answer(502)).await;
+    let mut spec = upstream(&[good.address, bad.address]);
+    spec.breaker = BreakerSpec {
+        failures: 2,
+        ejection: Duration::from_secs(60),
+    };
+    world.reach(spec, |_| {});
+    let mut failed = 0;
+    for _ in 0..40 {
+        failed += u32::from(status(&world, Method::GET).await == 502);
+    }
+    assert_eq!((failed, bad.hits(), good.hits()), (2, 2, 38));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn callers_stay_with_their_address_where_the_upstream_goes_by_client() {
+    let world = World::start();
+    let mut backends = Vec::new();
+    for _ in 0..3 {
+        backends.push(Backend::start(Act::Answer(200)).await);
+    }
+    let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
+    let mut spec = upstream(&addresses);
+    spec.balance = Balance::ConsistentHash(HashBy::Client);
+    world.reach(spec, |_| {});
+    let mut homes = std::collections::BTreeSet::new();
+    for number in 0..12 {
+        let bearer = world.bearer(|claims| claims["client_id"] = format!("client-{number}").into());
+        let before: Vec<usize> = backends.iter().map(Backend::hits).collect();
+        for _ in 0..3 {
+            let answer = world.get("/r/a", &[("authorization", &bearer)]).await;
+            assert_eq!(answer.status, StatusCode::OK);
+        }
+        let came: Vec<usize> = backends
+            .iter()
+            .zip(before)
+            .map(|(backend, before)| backend.hits() - before)
+            .collect();
+        let home = came.iter().position(|hits| *hits == 3);
+        homes.insert(home.unwrap_or_else(|| panic!("{came:?}")));
+    }
+    assert!(homes.len() >= 2, "{homes:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_its_checks_call_sick_gets_no_requests_until_it_is_well() {
+    let (world, good) = (World::start(), Backend::start(Act::Answer(200)).await);
+    let sick = Backend::start(Act::Answer(200)).await;
+    sick.health(500);
+    let mut spec = upstream(&[good.address, sick.address]);
+    spec.health = Some(HealthSpec {
+        path: "/healthz".parse().unwrap(),
+        every: Duration::from_millis(10),
+        timeout: Duration::from_secs(5),
+        sick_after: 2,
+        well_after: 2,
+    });
+    world.reach(spec, |_| {});
+    while sick.checks() < 4 || good.checks() < 1 {
+        tokio::task::yield_now().await;
+    }
+    let before = sick.hits();
+    for _ in 0..20 {
+        assert_eq!(status(&world, Method::GET).await, 200);
+    }
+    assert_eq!(sick.hits(), before);
+    sick.health(204);
+    while sick.hits() == before {
+        assert_eq!(status(&world, Method::GET).await, 200);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn more_requests_than_places_are_told_to_come_back() {
+    let (world, slow) = (World::start(), Backend::start(Act::Wait).await);
+    let two = Some(ConcurrencySpec {
+        max: 2,
+        adapt: Adapt::Fixed,
+    });
+    for of_route in [true, false] {
+        let mut spec = upstream(&[slow.address]);
+        spec.concurrency = two.filter(|_| !of_route);
+        world.reach(spec, |route| route.concurrency = two.filter(|_| of_route));
+        slow.act(Act::Wait);
+        slow.release.send_replace(false);
+        let before = slow.hits();
+        let third = async {
+            slow.reached(before + 2).await;
+            let refused = ask(&world, Method::GET).await;
+            slow.release();
+            refused
+        };
+        let (first, second, refused) =
+            futures_util::join!(ask(&world, Method::GET), ask(&world, Method::GET), third);
+        assert_eq!(
+            (first.status, second.status),
+            (StatusCode::OK, StatusCode::OK)
+        );
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers.get(header::RETRY_AFTER).unwrap(), "1");
+        // Their places are free again.
+        assert_eq!(status(&world, Method::GET).await, 200);
+        assert_eq!(slow.hits(), before + 3);
+    }
+    World::assert_logged(&world.log_text().await, "overloaded");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_in_time_is_given_up() {
+    let (world, slow) = (World::start(), Backend::start(Act::Wait).await);
+    let mut spec = upstream(&[slow.address]);
+    spec.timeouts.answer = Duration::from_millis(50);
+    world.reach(spec.clone(), |_| {});
+    assert_eq!(status(&world, Method::GET).await, 504);
+    // All attempts together have their own limit.
+    spec.timeouts.answer = Duration::from_secs(60);
+    spec.timeouts.total = Duration::from_millis(50);
+    world.reach(spec.clone(), |_| {});
+    assert_eq!(status(&world, Method::GET).await, 504);
+    spec.timeouts.total = Duration::from_secs(60);
+    slow.release();
+    world.reach(spec, |_| {});
+    assert_eq!(status(&world, Method::GET).await, 200);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_needs_an_address() {
+    let none = upstream(&[]);
+    let built = Routes::build(Vec::new(), vec![none], ["localhost".to_owned()].into());
+    assert!(matches!(built, Err(RouteError::Endpoints(_))));
+}
