@@ -291,6 +291,18 @@ pub const TARGETS: &[Target] = &[
         words: gateway::PATH_WORDS,
     },
     Target {
+        name: "http1-framing",
+        about: "the framing of an HTTP/1.1 connection",
+        run: gateway::framing,
+        words: gateway::FRAMING_WORDS,
+    },
+    Target {
+        name: "cors-origin",
+        about: "an origin whose pages may call a route",
+        run: gateway::origin,
+        words: gateway::ORIGIN_WORDS,
+    },
+    Target {
         name: "access-request",
         about: "a question to the decision point: AuthZEN, OPA",
         run: access::request,

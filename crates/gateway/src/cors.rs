@@ -64,6 +64,14 @@ impl FromStr for Origin {
     }
 }
 
+impl Origin {
+    /// Whether its pages come over plain `http`, which only loopback's may.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.0.starts_with("http:")
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

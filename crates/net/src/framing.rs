@@ -10,6 +10,7 @@
 
 use crate::Connection;
 use std::io;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -427,6 +428,16 @@ const fn is_token(byte: u8) -> bool {
 
 fn hex(byte: u8) -> Option<u64> {
     char::from(byte).to_digit(16).map(u64::from)
+}
+
+/// What is wrong with the requests of a connection whose bytes came in pieces of one size. How they are cut makes no difference.
+#[must_use]
+pub fn fault_of(bytes: &[u8], piece: NonZeroUsize) -> Option<FramingFault> {
+    let mut framing = Framing::new();
+    bytes
+        .chunks(piece.get())
+        .find_map(|piece| framing.read(piece).err())
+        .map(|wrong| wrong.fault)
 }
 
 /// What is still to be done on a connection after a wrong byte.

@@ -21,7 +21,7 @@ pub use client::{ClientError, ClientOptions, ClientResponse, HttpClient};
 pub use connection::{Connection, Inbound, Peer, Scheme};
 pub use drain::{Drain, DrainTrigger, Drained};
 pub use egress::{EgressPolicy, Network};
-pub use framing::{FramingFault, FramingWatch};
+pub use framing::{FramingFault, FramingWatch, fault_of};
 pub use guarded::{FetchError, FetchRules, FetchVerdict, Fetched, GuardedClient};
 pub use limits::Limits;
 pub use listener::{Listener, Listeners};

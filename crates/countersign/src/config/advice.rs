@@ -5,6 +5,7 @@ use super::clients::{ClientCredential, ClientSection};
 use super::routes::{Proof, RouteSection};
 use countersign_authn::trust::SecretInBody;
 use countersign_base::{Duration, Tenant};
+use countersign_gateway::cors::{Credentials, Origin};
 use countersign_oauth::client::{BindingRule, GrantType};
 use std::fmt;
 
@@ -111,6 +112,16 @@ fn of_route(route: &RouteSection) -> Vec<Advice> {
     }
     if route.limits.is_empty() {
         look_at("it has no `rate` and no `limits`: one client may take it all");
+    }
+    if let Some(cors) = &route.cors {
+        if cors.credentials == Credentials::Allowed {
+            look_at(
+                "pages of other origins may send cookies to it: a page that puts its token into `Authorization` needs no `credentials`",
+            );
+        }
+        if cors.origins.iter().any(Origin::is_plain) {
+            look_at("pages over plain `http` on a caller's own machine may call it: leave that to development");
+        }
     }
     found
 }

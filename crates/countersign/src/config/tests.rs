@@ -106,6 +106,17 @@ fn cors_names_each_origin() {
         cors.credentials,
         countersign_gateway::cors::Credentials::Refused
     );
+    let looked_at = |cors: &str| {
+        let config = parsed(&route(cors)).unwrap();
+        let found = advice::advice(&config);
+        let text: String = found.iter().map(ToString::to_string).collect();
+        (text.contains("cookies"), text.contains("plain `http`"))
+    };
+    let open = "cors = { origins = [\"http://localhost:3000\"], credentials = \"allowed\" }";
+    assert_eq!(
+        (looked_at(told), looked_at(open)),
+        ((false, false), (true, true))
+    );
     for (wrong, why) in [
         ("cors = { origins = [\"*\"] }", "`*` is not an origin"),
         (

@@ -1,7 +1,66 @@
-//! The gateway's canonical form of a path: applying it twice changes nothing, and nothing in it climbs.
+//! The gateway's canonical form of a path: applying it twice changes nothing, and nothing in it climbs. The framing of a connection, which does not depend
+//! on how its bytes are cut. Origins, which are written as they were read.
 
 use crate::Verdict;
 use countersign_gateway::canonical::canonical_path;
+use countersign_gateway::cors::Origin;
+use countersign_net::fault_of;
+use std::num::NonZeroUsize;
+
+/// Pieces of requests.
+pub(crate) const FRAMING_WORDS: &[&str] = &[
+    "\r\n",
+    "\n",
+    "\r",
+    "\r\n\r\n",
+    "GET / HTTP/1.1",
+    "POST / HTTP/1.0",
+    "Host: a",
+    "Content-Length: 3",
+    "Transfer-Encoding: chunked",
+    "3;a=b\r\nabc\r\n",
+    "0\r\n\r\n",
+    " ",
+    "\t",
+    ":",
+    "\0",
+];
+
+/// Pieces of origins.
+pub(crate) const ORIGIN_WORDS: &[&str] = &[
+    "https://",
+    "http://",
+    "null",
+    "*",
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    ":443",
+    ":8443",
+    "/",
+    "@",
+    "xn--",
+];
+
+pub(crate) fn framing(input: &[u8]) -> Verdict {
+    let fault = |piece| NonZeroUsize::new(piece).and_then(|piece| fault_of(input, piece));
+    let whole = fault(input.len().max(1));
+    for piece in [1, 2, 5] {
+        assert_eq!(fault(piece), whole, "in pieces of {piece}");
+    }
+    Verdict::of(&whole.map_or(Ok(()), Err))
+}
+
+pub(crate) fn origin(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let origin = text.parse::<Origin>();
+    if let Ok(origin) = &origin {
+        assert_eq!(origin.to_string(), text, "an origin is written as it is");
+    }
+    Verdict::of(&origin)
+}
 
 /// Fragments of paths.
 pub(crate) const PATH_WORDS: &[&str] = &[
