@@ -6,6 +6,8 @@
 //! with those of its resource. Each policy lies in exactly one of the cells that a question visits, and a policy in a cell that is not visited
 //! cannot match; so the union of the answers is the answer of the whole set.
 
+use crate::footprint::Footprint;
+use crate::memory::Memory;
 use crate::query::{Entity, EntityId, Query, Value};
 use crate::schema::Shapes;
 use crate::set::PolicyId;
@@ -14,6 +16,7 @@ use cedar_policy::{
     PrincipalConstraint, Request, ResourceConstraint, RestrictedExpression, Schema,
 };
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// A cell's place in one dimension: an entity or a type, by number.
 type Place = u32;
@@ -24,6 +27,15 @@ pub(crate) struct Outcome {
     pub(crate) permits: Vec<PolicyId>,
     pub(crate) forbids: Vec<PolicyId>,
     pub(crate) failed: Vec<PolicyId>,
+}
+
+impl Outcome {
+    /// Puts each list in the order of the ids.
+    fn sort(&mut self) {
+        self.permits.sort();
+        self.forbids.sort();
+        self.failed.sort();
+    }
 }
 
 /// The cells of every action.
@@ -40,6 +52,7 @@ struct ActionCells {
     entities: HashMap<EntityId, Place>,
     types: HashMap<String, Place>,
     cells: HashMap<(Place, Place), cedar_policy::PolicySet>,
+    memory: Memory,
 }
 
 /// What one head says of a principal or resource.
@@ -78,11 +91,14 @@ impl Index {
                 .flatten()
                 .map(ToString::to_string)
                 .collect();
+            let mut footprint = Footprint::default();
             for policy in &policies {
                 if applies(policy, &cells.uid, &entities) {
                     cells.add(policy, &principals, &resources)?;
+                    footprint.add(policy);
                 }
             }
+            cells.memory = Memory::new(footprint);
         }
         Ok(Self {
             authorizer: Authorizer::new(),
@@ -93,9 +109,24 @@ impl Index {
         })
     }
 
-    /// Asks the cells that a question visits. The question fits the schema.
-    pub(crate) fn ask(&self, query: &Query, shapes: &Shapes) -> Result<Outcome, String> {
+    /// Asks the cells that a question visits, unless it was asked before. The question fits the schema.
+    pub(crate) fn ask(&self, query: &Query, shapes: &Shapes) -> Result<Arc<Outcome>, String> {
         let action = self.actions.get(&query.action).ok_or("unknown action")?;
+        let known = action.memory.known(query);
+        if let Some(answered) = action.memory.answer(&known) {
+            return Ok(answered);
+        }
+        let outcome = Arc::new(self.ask_cells(action, query, shapes)?);
+        action.memory.keep(known, Arc::clone(&outcome));
+        Ok(outcome)
+    }
+
+    fn ask_cells(
+        &self,
+        action: &ActionCells,
+        query: &Query,
+        shapes: &Shapes,
+    ) -> Result<Outcome, String> {
         let (principals, resources) = (
             action.places(&query.principal, query),
             action.places(&query.resource, query),
@@ -112,17 +143,26 @@ impl Index {
         for cell in cells {
             self.ask_one(cell, &request, &entities, &mut outcome);
         }
+        outcome.sort();
         Ok(outcome)
     }
 
     /// Asks the whole set.
     #[cfg(test)]
-    pub(crate) fn ask_all(&self, query: &Query, shapes: &Shapes) -> Result<Outcome, String> {
+    pub(crate) fn ask_all(&self, query: &Query, shapes: &Shapes) -> Result<Arc<Outcome>, String> {
         let action = self.actions.get(&query.action).ok_or("unknown action")?;
         let (request, entities) = action.build(query, shapes)?;
         let mut outcome = Outcome::default();
         self.ask_one(&self.all, &request, &entities, &mut outcome);
-        Ok(outcome)
+        outcome.sort();
+        Ok(Arc::new(outcome))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn remembered(&self, action: &str) -> usize {
+        self.actions
+            .get(action)
+            .map_or(0, |cells| cells.memory.len())
     }
 
     fn ask_one(
@@ -171,6 +211,7 @@ impl ActionCells {
             entities: HashMap::new(),
             types: HashMap::new(),
             cells: HashMap::new(),
+            memory: Memory::default(),
         }
     }
 

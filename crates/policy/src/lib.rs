@@ -17,7 +17,9 @@ pub mod danger;
 mod decide;
 pub mod defaults;
 mod described;
+mod footprint;
 mod index;
+mod memory;
 #[cfg(doctest)]
 mod misuse;
 mod query;

@@ -179,13 +179,21 @@ impl Query {
     /// detail holds, and holds personal data.
     #[must_use]
     pub fn canonical_json(&self) -> String {
-        let mut text = String::new();
+        self.canonical_json_of(|_| true)
+    }
+
+    /// The same with only those attributes of the context that `counts` names.
+    pub(crate) fn canonical_json_of(&self, counts: impl Fn(&str) -> bool) -> String {
+        let mut text = String::with_capacity(1024);
         let mut others: Vec<&Entity> = self.others.iter().collect();
         others.sort_by(|one, other| one.id.cmp(&other.id));
         text.push_str("{\"action\":");
         write_text(&mut text, &self.action);
         text.push_str(",\"context\":");
-        write_record(&mut text, &self.context);
+        write_members(
+            &mut text,
+            self.context.iter().filter(|(name, _)| counts(name)),
+        );
         text.push_str(",\"others\":");
         write_list(&mut text, others, write_entity);
         text.push_str(",\"principal\":");
@@ -220,9 +228,15 @@ fn write_id(text: &mut String, id: &EntityId) {
 }
 
 fn write_record(text: &mut String, record: &BTreeMap<String, Value>) {
-    // RFC 8785 §3.2.3 sorts by UTF-16 code units, which differs from the order of bytes beyond the basic plane.
-    let mut members: Vec<(&String, &Value)> = record.iter().collect();
-    members.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
+    write_members(text, record.iter());
+}
+
+fn write_members<'a>(text: &mut String, members: impl Iterator<Item = (&'a String, &'a Value)>) {
+    let mut members: Vec<(&String, &Value)> = members.collect();
+    // RFC 8785 §3.2.3 sorts by UTF-16 code units, which differs from the order of bytes, in which they come, beyond the basic plane.
+    if !members.iter().all(|(name, _)| name.is_ascii()) {
+        members.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
+    }
     text.push('{');
     for (position, (name, value)) in members.into_iter().enumerate() {
         if position > 0 {
@@ -273,6 +287,14 @@ fn write_list<'a, T: 'a>(
 /// A string as RFC 8785 §3.2.2.2 writes it.
 fn write_text(text: &mut String, value: &str) {
     text.push('"');
+    if value
+        .bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+    {
+        text.push_str(value);
+        text.push('"');
+        return;
+    }
     for character in value.chars() {
         match character {
             '"' => text.push_str("\\\""),

@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 /// Policies in one set.
 const POLICIES_MAX: usize = 10_000;
@@ -200,10 +201,16 @@ impl PolicySet {
         self.evaluate_by(query, Index::ask_all)
     }
 
+    /// How many answers about `action` are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self, action: &str) -> usize {
+        self.index.remembered(action)
+    }
+
     fn evaluate_by(
         &self,
         query: &Query,
-        ask: fn(&Index, &Query, &Shapes) -> Result<Outcome, String>,
+        ask: fn(&Index, &Query, &Shapes) -> Result<Arc<Outcome>, String>,
     ) -> Verdict {
         let denied = |policies, reason| Verdict {
             policies,
@@ -224,16 +231,16 @@ impl PolicySet {
             permits,
             forbids,
             failed,
-        } = outcome;
+        } = &*outcome;
         if !failed.is_empty() {
-            denied(sorted(failed), DenialReason::PolicyFailed)
+            denied(failed.clone(), DenialReason::PolicyFailed)
         } else if !forbids.is_empty() {
-            denied(sorted(forbids), DenialReason::Forbidden)
+            denied(forbids.clone(), DenialReason::Forbidden)
         } else if permits.is_empty() {
             denied(Vec::new(), DenialReason::NothingPermits)
         } else {
             Verdict {
-                policies: sorted(permits),
+                policies: permits.clone(),
                 outcome: Ok(()),
             }
         }
@@ -244,11 +251,6 @@ impl fmt::Debug for PolicySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PolicySet({} policies, {})", self.ids.len(), self.digest)
     }
-}
-
-fn sorted(mut ids: Vec<PolicyId>) -> Vec<PolicyId> {
-    ids.sort();
-    ids
 }
 
 fn digest(schema: &str, sources: &[(impl AsRef<str>, impl AsRef<str>)]) -> Digest {

@@ -136,9 +136,9 @@ const SCHEMA: &str = r#"
     entity Folder in [Folder] { owner: User };
     entity File in [Folder] { owner: User };
     action "any";
-    action "look" in [Action::"any"] appliesTo { principal: [User, Robot], resource: [File, Folder], context: { n: Long } };
-    action "touch" in [Action::"any"] appliesTo { principal: [User], resource: [File], context: { n: Long } };
-    action "burn" appliesTo { principal: [User, Robot], resource: [File], context: { n: Long } };
+    action "look" in [Action::"any"] appliesTo { principal: [User, Robot], resource: [File, Folder], context: { n: Long, m?: Long, unread?: Long } };
+    action "touch" in [Action::"any"] appliesTo { principal: [User], resource: [File], context: { n: Long, m?: Long, unread?: Long } };
+    action "burn" appliesTo { principal: [User, Robot], resource: [File], context: { n: Long, m?: Long, unread?: Long } };
 "#;
 
 /// Entities by number, so that heads and questions often meet.
@@ -192,6 +192,7 @@ const CONDITIONS: &[&str] = &[
     "when { resource.owner == principal }",
     "when { context.n + 9223372036854775800 > 0 }",
     "when { resource.owner.level > 1 }",
+    "unless { context has m && context.m > 1 }",
 ];
 
 fn policy() -> impl Strategy<Value = String> {
@@ -214,41 +215,50 @@ fn question() -> impl Strategy<Value = Query> {
         0..4_usize,
         0..RESOURCES.len(),
         0..ACTIONS.len(),
-        0..20_i64,
+        0..4_i64,
         any::<bool>(),
+        proptest::option::of(0..3_i64),
+        proptest::option::of(0..3_i64),
     )
-        .prop_map(move |(principal, depth, resource, action, n, in_folder)| {
-            let (kind, id) = PRINCIPALS[principal];
-            let mut principal = Entity::new(EntityId::new(kind, id)).attribute("level", 5);
-            if let Some(innermost) = GROUPS.get(depth) {
-                principal = principal.parent(group(innermost));
-            }
-            let (kind, id) = RESOURCES[resource];
-            let mut resource =
-                Entity::new(EntityId::new(kind, id)).attribute("owner", EntityId::new("User", "0"));
-            if in_folder && kind == "File" {
-                resource = resource.parent(EntityId::new("Folder", "0"));
-            }
-            let others = vec![
-                Entity::new(group("inner")).parent(group("middle")),
-                Entity::new(group("middle")).parent(group("outer")),
-                Entity::new(group("outer")),
-            ];
-            Query {
-                principal,
-                action: ACTIONS[action].to_owned(),
-                resource,
-                context: BTreeMap::from([("n".to_owned(), Value::Long(n))]),
-                others,
-            }
-        })
+        .prop_map(
+            move |(principal, depth, resource, action, n, in_folder, m, unread)| {
+                let (kind, id) = PRINCIPALS[principal];
+                let mut principal = Entity::new(EntityId::new(kind, id)).attribute("level", 5);
+                if let Some(innermost) = GROUPS.get(depth) {
+                    principal = principal.parent(group(innermost));
+                }
+                let (kind, id) = RESOURCES[resource];
+                let mut resource = Entity::new(EntityId::new(kind, id))
+                    .attribute("owner", EntityId::new("User", "0"));
+                if in_folder && kind == "File" {
+                    resource = resource.parent(EntityId::new("Folder", "0"));
+                }
+                let optional = [("m", m), ("unread", unread)].into_iter();
+                let context = std::iter::once(("n", Some(n)))
+                    .chain(optional)
+                    .filter_map(|(name, value)| Some((name.to_owned(), Value::Long(value?))))
+                    .collect();
+                let others = vec![
+                    Entity::new(group("inner")).parent(group("middle")),
+                    Entity::new(group("middle")).parent(group("outer")),
+                    Entity::new(group("outer")),
+                ];
+                Query {
+                    principal,
+                    action: ACTIONS[action].to_owned(),
+                    resource,
+                    context,
+                    others,
+                }
+            },
+        )
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     /// policy.md §8 row 5: equal decision, equal determining policies, whatever the policies and questions.
     #[test]
-    fn slices_answer_as_the_whole_set(policies in proptest::collection::vec(policy(), 0..30), questions in proptest::collection::vec(question(), 1..12)) {
+    fn slices_answer_as_the_whole_set(policies in proptest::collection::vec(policy(), 0..30), questions in proptest::collection::vec(question(), 1..24)) {
         let set = loadable(policies);
         for question in &questions {
             prop_assert_eq!(set.evaluate(question), set.evaluate_naively(question), "{:?}", question.canonical_json());
@@ -278,6 +288,41 @@ fn loadable(policies: Vec<String>) -> PolicySet {
             Err(other) => panic!("{other}"),
         }
     }
+}
+
+/// What policies read decides, also when much of the question was asked before; what they do not read does not.
+#[test]
+fn an_answer_is_remembered_for_what_policies_read() {
+    let set = PolicySet::load(
+        SCHEMA,
+        &[(
+            "0",
+            "permit (principal, action, resource) when { principal.level > context.n };",
+        )],
+    )
+    .unwrap();
+    let ask = |level: i64, n: i64, unread: i64| {
+        let query = Query {
+            principal: Entity::new(EntityId::new("User", "0")).attribute("level", level),
+            action: "look".to_owned(),
+            resource: Entity::new(EntityId::new("File", "0"))
+                .attribute("owner", EntityId::new("User", "0")),
+            context: BTreeMap::from([
+                ("n".to_owned(), Value::Long(n)),
+                ("unread".to_owned(), Value::Long(unread)),
+            ]),
+            others: Vec::new(),
+        };
+        set.evaluate(&query).outcome
+    };
+    assert_eq!(ask(5, 1, 0), Ok(()));
+    assert_eq!(set.remembered("look"), 1);
+    assert_eq!(ask(5, 1, 7), Ok(()));
+    assert_eq!(set.remembered("look"), 1, "nothing reads `unread`");
+    assert_eq!(ask(5, 9, 0), Err(DenialReason::NothingPermits));
+    assert_eq!(ask(0, 1, 0), Err(DenialReason::NothingPermits));
+    assert_eq!(ask(5, 1, 0), Ok(()));
+    assert_eq!(set.remembered("look"), 3);
 }
 
 /// The property above is worth something only if its questions come out in every way.
