@@ -97,6 +97,11 @@ impl Details {
         Self { queue, shared }
     }
 
+    /// Whether a query would be taken now: writing one out that is then dropped is work for nothing.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
+    }
+
     /// Hands a query over to be sealed; `false` if too many wait already.
     pub(crate) fn offer(
         &self,

@@ -343,7 +343,7 @@ impl Recorder {
         event: EventId,
         query: &Query,
     ) -> Option<Digest> {
-        let details = self.details.as_ref()?;
+        let details = self.details.as_ref().filter(|details| details.has_room())?;
         let salt: [u8; 16] = self.random.bytes();
         let text = query.canonical_json();
         let commitment = commitment(&salt, &text);
