@@ -11,6 +11,7 @@ mod deliver;
 mod details;
 mod engine;
 mod error;
+mod judged;
 mod logout;
 mod outbox;
 mod parsed;
@@ -27,12 +28,13 @@ pub use deliver::{Lease, Settlement};
 pub use details::{DetailError, Details, Keks};
 pub use engine::{Connection, StoreOptions, StoreUrl, Transaction};
 pub use error::{Constraint, StoreError};
+pub use judged::{Judged, Settled};
 pub use logout::Told;
 pub use record::{
     About, Durability, Ending, RecordError, Recordable, Recorded, Recorder, commitment,
 };
 pub use replay::ReplayMemory;
-pub use spend::{AssertionReplayed, Judged, Loaded, Loot, Presented, Settled};
+pub use spend::{AssertionReplayed, Loaded, Loot, Presented};
 pub use store::Store;
 pub use sweep::{Sweep, Swept};
 pub use tables::authenticators::AuthenticatorChange;

@@ -2,7 +2,7 @@
 //!
 //! The row is locked before the judge sees it and is written in the same transaction, so that a registration access token is replaced by the update that used it.
 
-use crate::spend::{Judged, Settled, settle};
+use crate::judged::{Judged, Settled, settle};
 use crate::tables::clients;
 use crate::{Store, StoreError, Transaction};
 use countersign_base::{ClientId, Tenant, UnixTime};

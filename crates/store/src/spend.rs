@@ -6,6 +6,7 @@
 
 use crate::audit::AuditLog;
 use crate::engine::Unit;
+use crate::judged::{Judged, Settled, settle};
 use crate::record::Recorded;
 use crate::tables::assertions::{self, Assertion};
 use crate::tables::decoupled_requests::{self, Pollable};
@@ -16,9 +17,7 @@ use crate::tables::revocations::{self, Revoked};
 use crate::tables::{
     clients, grant_assertions, grants, refresh_families, sessions, user_groups, users,
 };
-use crate::write::{Write, apply, record_event};
 use crate::{Store, StoreError, Transaction};
-use countersign_audit::Record;
 use countersign_authn::Unspent;
 use countersign_authn::assertion::GrantAssertion;
 use countersign_authn::client::AuthenticatedClient;
@@ -26,66 +25,10 @@ use countersign_base::{ClientId, GrantId, SessionId, Tenant, UnixTime, UserId};
 use countersign_oauth::decoupled::{Answer, Polled};
 use countersign_oauth::token::{PresentedSubject, PresentedToken};
 use countersign_oauth::{
-    Change, ClientGrant, ClientRecord, CodeRecord, FamilyId, RefreshFamily, Standing, Taken,
+    ClientGrant, ClientRecord, CodeRecord, FamilyId, RefreshFamily, Standing, Taken,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-
-/// What a judge decided.
-pub enum Judged<P, E> {
-    /// Yes: the writes and the event are committed, and the permit is handed out as recorded.
-    Commit {
-        /// What is permitted.
-        permit: P,
-        /// What changes with it.
-        writes: Vec<Write>,
-        /// What the audit log says about it.
-        event: Record,
-    },
-    /// No, and something changes for it: the revocation of a family of which an old token came back.
-    CommitRefusal {
-        /// Why not.
-        error: E,
-        /// What changes.
-        writes: Vec<Write>,
-        /// What the audit log says about it.
-        event: Record,
-    },
-    /// No. Nothing is written but what was taken; the caller records the refusal, so that refusals can be bounded.
-    Refuse {
-        /// Why not.
-        error: E,
-    },
-}
-
-impl<P, E> Judged<P, E> {
-    /// When the grant ends that this judgement begins, if it begins one.
-    fn begun_grant(&self) -> Option<UnixTime> {
-        let Self::Commit { writes, .. } = self else {
-            return None;
-        };
-        writes.iter().find_map(|write| {
-            if let Write::Apply(change) = write
-                && let Change::GrantCreated(grant) = &**change
-            {
-                Some(grant.expires)
-            } else {
-                None
-            }
-        })
-    }
-}
-
-/// What came of a transaction that was committed.
-#[must_use]
-pub enum Settled<P, E> {
-    /// Yes, and it is recorded.
-    Permitted(Recorded<P>),
-    /// No, and it is recorded.
-    Refused(Recorded<E>),
-    /// No; the caller records it.
-    RefusedUnrecorded(E),
-}
 
 /// What a token request presents to be taken or looked up.
 pub enum Presented {
@@ -230,34 +173,24 @@ impl Store {
                 ..Standing::default()
             },
         };
-        match judge(client, loaded) {
-            Judged::Commit {
-                permit,
-                writes,
-                event,
-            } if writes.is_empty() => {
-                let receipt = log.append_durable(event).await?;
-                Ok(Settled::Permitted(Recorded::new(permit, receipt)))
-            }
-            Judged::CommitRefusal {
-                error,
-                writes,
-                event,
-            } if writes.is_empty() => {
-                let receipt = log.append_durable(event).await?;
-                Ok(Settled::Refused(Recorded::new(error, receipt)))
-            }
-            Judged::Refuse { error } => Ok(Settled::RefusedUnrecorded(error)),
-            judged @ (Judged::Commit { .. } | Judged::CommitRefusal { .. }) => {
-                let settled = self
-                    .write(move |tx| {
-                        Box::pin(async move { settle(tx, &tenant, judged, now).await })
-                    })
-                    .await?;
-                self.outbox_changed();
-                Ok(settled)
-            }
+        let judged = judge(client, loaded);
+        if judged.writes_something() {
+            let settled = self
+                .write(move |tx| Box::pin(async move { settle(tx, &tenant, judged, now).await }));
+            let settled = Box::pin(settled).await?;
+            self.outbox_changed();
+            return Ok(settled);
         }
+        let (outcome, event) = match judged {
+            Judged::Commit { permit, event, .. } => (Ok(permit), event),
+            Judged::CommitRefusal { error, event, .. } => (Err(error), event),
+            Judged::Refuse { error } => return Ok(Settled::RefusedUnrecorded(error)),
+        };
+        let receipt = log.append_durable(event).await?;
+        Ok(match outcome {
+            Ok(permit) => Settled::Permitted(Recorded::new(permit, receipt)),
+            Err(error) => Settled::Refused(Recorded::new(error, receipt)),
+        })
     }
 
     /// Takes a one-time value of kind `K`, lets `judge` decide, and commits its writes with the event in the outbox.
@@ -328,36 +261,6 @@ async fn spend_jtis(
         }
     }
     Ok(Ok(()))
-}
-
-/// Carries out a judgement: its writes and its event, in the transaction it was made in.
-pub(crate) async fn settle<P, E>(
-    tx: &mut Transaction,
-    tenant: &Tenant,
-    judged: Judged<P, E>,
-    now: UnixTime,
-) -> Result<Settled<P, E>, StoreError> {
-    match judged {
-        Judged::Commit {
-            permit,
-            writes,
-            event,
-        } => {
-            apply(tx, tenant, &writes, now).await?;
-            record_event(tx, tenant, &event);
-            Ok(Settled::Permitted(Recorded::new(permit, event.id)))
-        }
-        Judged::CommitRefusal {
-            error,
-            writes,
-            event,
-        } => {
-            apply(tx, tenant, &writes, now).await?;
-            record_event(tx, tenant, &event);
-            Ok(Settled::Refused(Recorded::new(error, event.id)))
-        }
-        Judged::Refuse { error } => Ok(Settled::RefusedUnrecorded(error)),
-    }
 }
 
 struct Spend<K, J> {

@@ -88,7 +88,7 @@ impl Store {
         let parsed = Arc::clone(&self.shared.parsed_clients);
         Ok(match &self.shared.engine {
             Engine::Postgres { pool, .. } => {
-                Connection::postgres_reader(pool.acquire().await?, parsed)
+                Connection::postgres_reader(Box::pin(pool.acquire()).await?, parsed)
             }
             Engine::Sqlite { readers, .. } => {
                 Connection::sqlite_reader(readers.acquire().await?, parsed)

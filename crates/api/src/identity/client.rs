@@ -159,12 +159,11 @@ async fn registration(
         client::Method::Keys(_) => {
             let known = identity.fabric.client_keys();
             // Keys that cannot be had are none: nothing verifies under them.
-            let mut keys = known
-                .find(address, Wanted::Current)
+            let mut keys = Box::pin(known.find(address, Wanted::Current))
                 .await
                 .unwrap_or_default();
             if demand.misses_key_in(&keys)
-                && let Some(newer) = known.find(address, Wanted::Newer).await
+                && let Some(newer) = Box::pin(known.find(address, Wanted::Newer)).await
             {
                 keys = newer;
             }
@@ -204,7 +203,7 @@ async fn demanded(
     let Some(needed) = demand.key() else {
         return Ok(demand);
     };
-    match foreign_key(&identity.fabric, &call.tenant.name, &needed).await {
+    match Box::pin(foreign_key(&identity.fabric, &call.tenant.name, &needed)).await {
         KeyAnswer::Unavailable => {
             // Not the client's fault, and no reason to tell it that it failed.
             let (method, reason) = (demand.method().name(), AssertionFault::KeysUnavailable);

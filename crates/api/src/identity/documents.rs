@@ -79,7 +79,7 @@ pub(super) async fn client(
             .client(&call.tenant.name, id)
             .await?),
         Some(_) if call.tenant.registration.documents == MetadataDocuments::Refused => Ok(None),
-        Some(url) => of_document(identity, call, id, url).await,
+        Some(url) => Box::pin(of_document(identity, call, id, url)).await,
     }
 }
 

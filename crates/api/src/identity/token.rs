@@ -33,10 +33,6 @@ use http::header::{self, HeaderValue};
 use serde::Serialize;
 use std::sync::Arc;
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "the steps of one request in their order; each is a call"
-)]
 pub(super) async fn token(identity: Arc<Identity>, mut call: Call) -> Result<Response, Failure> {
     let form = match body::form(&mut call).await {
         Ok(form) => form,
@@ -190,7 +186,7 @@ impl Shown {
             | TokenRequest::ClientCredentials(_)
             | TokenRequest::DeviceCode(_) => Ok(Self::Nothing),
             TokenRequest::JwtBearer(request) => {
-                let assertion = asserted::verify(identity, call, client, request).await?;
+                let assertion = Box::pin(asserted::verify(identity, call, client, request)).await?;
                 Ok(Self::Assertion(Box::new(assertion)))
             }
             TokenRequest::RefreshToken(request) => {
@@ -199,9 +195,11 @@ impl Shown {
                     .map(Self::Refresh)
                     .map_err(|_| OAuthError::RefreshUnknown)
             }
-            TokenRequest::TokenExchange(request) => ShownTokens::of(identity, call, request)
-                .await
-                .map(|shown| Self::Exchange(Box::new(shown))),
+            TokenRequest::TokenExchange(request) => {
+                Box::pin(ShownTokens::of(identity, call, request))
+                    .await
+                    .map(|shown| Self::Exchange(Box::new(shown)))
+            }
         }
     }
 

@@ -112,16 +112,23 @@ impl AuditLog {
     }
 
     /// Records `record` durably: when this answers, the record is on disk behind an `fdatasync` and will be in the log exactly once, whatever happens.
+    /// It is queued when this is called, whether or not anybody waits for the answer.
     ///
     /// # Errors
     /// When the log cannot take it: the queue or the journal is full, the disk failed, or the log is closing. Nothing may then go on that needed it.
-    pub async fn append_durable(&self, record: Record) -> Result<EventId, AuditUnavailable> {
-        let ticket = self
+    pub fn append_durable(
+        &self,
+        record: Record,
+    ) -> impl Future<Output = Result<EventId, AuditUnavailable>> + Send + use<> {
+        let id = record.id;
+        let taken = self
             .0
             .queue
-            .append(&record.encode(), record.event.class(), Awaited::Yes)?;
-        ticket.durable().await?;
-        Ok(record.id)
+            .append(&record.encode(), record.event.class(), Awaited::Yes);
+        async move {
+            taken?.durable().await?;
+            Ok(id)
+        }
     }
 
     /// Takes `record` into the bounded queue; it becomes durable with the next batch. A power cut may lose it.

@@ -138,24 +138,29 @@ macro_rules! query {
 }
 
 /// Runs `method` of the statement on whichever engine this is, and maps what comes out.
+///
+/// What `sqlx` needs to wait for a server is kilobytes, and stands in the future of whoever asks, and of whoever asks that: so it is on the heap.
 macro_rules! run {
     ($link:expr, $statement:expr, $values:expr, $method:ident, $sqlite:expr, $postgres:expr) => {
         match $link {
-            Link::PostgresOwned(link) => query!($statement.postgres, $values)
-                .$method(link)
-                .await
-                .map($postgres)
-                .map_err(StoreError::from),
-            Link::PostgresPooled(link) => query!($statement.postgres, $values)
-                .$method(&mut **link)
-                .await
-                .map($postgres)
-                .map_err(StoreError::from),
-            Link::PostgresTransaction(link) => query!($statement.postgres, $values)
-                .$method(&mut **link)
-                .await
-                .map($postgres)
-                .map_err(StoreError::from),
+            Link::PostgresOwned(link) => {
+                Box::pin(query!($statement.postgres, $values).$method(link))
+                    .await
+                    .map($postgres)
+                    .map_err(StoreError::from)
+            }
+            Link::PostgresPooled(link) => {
+                Box::pin(query!($statement.postgres, $values).$method(&mut **link))
+                    .await
+                    .map($postgres)
+                    .map_err(StoreError::from)
+            }
+            Link::PostgresTransaction(link) => {
+                Box::pin(query!($statement.postgres, $values).$method(&mut **link))
+                    .await
+                    .map($postgres)
+                    .map_err(StoreError::from)
+            }
             Link::SqliteReader(link) => link.connection().and_then(|link| {
                 link.$method($statement.sqlite, &$values)
                     .map($sqlite)
@@ -338,11 +343,13 @@ impl Transaction {
             Link::SqliteWriter(link) => link.control(commands)?,
             Link::SqliteReader(link) => link.connection()?.control(commands)?,
             Link::PostgresTransaction(link) => {
-                sqlx::query(commands).execute(&mut **link).await.map(drop)?;
+                Box::pin(sqlx::query(commands).execute(&mut **link)).await?;
             }
-            Link::PostgresOwned(link) => sqlx::query(commands).execute(link).await.map(drop)?,
+            Link::PostgresOwned(link) => {
+                Box::pin(sqlx::query(commands).execute(link)).await?;
+            }
             Link::PostgresPooled(link) => {
-                sqlx::query(commands).execute(&mut **link).await.map(drop)?;
+                Box::pin(sqlx::query(commands).execute(&mut **link)).await?;
             }
         }
         Ok(())

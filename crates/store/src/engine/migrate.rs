@@ -215,7 +215,8 @@ fn next_migration(
     };
     connection.execute_batch(migration.sql)?;
     let (version, name, checksum) = noted(migration);
-    connection.execute(NOTE, &args![version, name, checksum, now.0])?;
+    let values = args![version, name, checksum, now.0];
+    connection.execute(NOTE, &values)?;
     Ok(Step::Applied)
 }
 

@@ -32,3 +32,23 @@ fn no_two_endpoints_share_a_path() {
         ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     assert_eq!(paths.len(), ENDPOINTS.len());
 }
+
+/// The bytes of the future that a handler returns.
+const fn size<F, H>(_: &F) -> usize
+where
+    F: Fn(Arc<Identity>, Call) -> H,
+{
+    size_of::<H>()
+}
+
+/// A future is copied whole where it is made and where it is put on the heap: what a request seldom needs is on the heap by itself.
+#[test]
+fn the_futures_of_busy_endpoints_are_small() {
+    let token = size(&token::token);
+    let introspect = size(&introspect::introspect);
+    let revoke = size(&revoke::revoke);
+    assert!(
+        [token, introspect, revoke].iter().all(|size| *size <= 8192),
+        "token {token}, introspect {introspect}, revoke {revoke}"
+    );
+}
