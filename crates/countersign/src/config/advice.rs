@@ -120,7 +120,9 @@ fn of_route(route: &RouteSection) -> Vec<Advice> {
             );
         }
         if cors.origins.iter().any(Origin::is_plain) {
-            look_at("pages over plain `http` on a caller's own machine may call it: leave that to development");
+            look_at(
+                "pages over plain `http` on a caller's own machine may call it: leave that to development",
+            );
         }
     }
     found
