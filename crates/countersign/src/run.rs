@@ -189,7 +189,8 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let origins = foreign::origins(&config, &roots).map_err(RunError::Config)?;
     fabric.foreign_keys().replace(origins);
     let tls = Certificates::new(&fabric, &config.listeners.names)?;
-    let administrator = administrator(&fabric, bound.control)?;
+    let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
+    let administrator = administrator(&fabric, control.clone())?;
 
     let built = routes::build(&config, &fabric, &base, &roots).map_err(RunError::Config)?;
     let gateway = Gateway::new(Arc::new(LocalPlanes::new(Arc::clone(&fabric))), built);
@@ -207,7 +208,6 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         let mtls_origin = mtls_origin.clone();
         identity::router(Arc::clone(&fabric), IdentityOptions { door, mtls_origin })
     };
-    let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
     let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator))
         .merge(access::router(Arc::clone(&fabric), &control));
     spawn(
@@ -313,9 +313,8 @@ fn local(address: SocketAddr) -> String {
 /// The local administrator's credential, renewed for as long as the process runs.
 fn administrator(
     fabric: &Arc<Fabric>,
-    control: SocketAddr,
+    control: url::Url,
 ) -> Result<Arc<LocalAdministrator>, RunError> {
-    let control = url::Url::parse(&local(control)).map_err(|_| RunError::Address)?;
     let administrator = LocalAdministrator::issue(
         fabric.data(),
         control,

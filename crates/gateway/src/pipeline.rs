@@ -1,12 +1,13 @@
 //! One request through the gateway, step by step in the order that the crate's page lists. Whatever ends it early is recorded and answered
 //! here.
 
+mod held;
+
 use crate::answer::{Denial, GatewayBody, LimitFields, no_content, write_nonce};
 use crate::canonical::{CanonicalTarget, TargetError};
 use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
-use crate::forward_auth::{self, Described};
 use crate::headers::unambiguous;
 use crate::idempotency::{self, Answer};
 use crate::keyed;
@@ -16,7 +17,6 @@ use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
 use crate::upstream::{PassError, Place, PooledBody};
 use crate::verdicts::Key as VerdictKey;
-use bytes::Bytes;
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
 use countersign_authn::{
@@ -145,41 +145,6 @@ impl<P: Planes> Flow<'_, P> {
         }
         let recorded = self.permitted(connection, head, body).await?;
         self.pass_on(recorded).await
-    }
-
-    /// Answers a proxy that holds a request and asks about it.
-    async fn judge(
-        &mut self,
-        connection: &Arc<Connection>,
-        request: Request<Incoming>,
-    ) -> (Response<GatewayBody>, Seen) {
-        let (head, body) = request.into_parts();
-        let routes = self.generation.routes();
-        let (answers, described) = routes.forward_auth().described(connection, head);
-        let (connection, outcome) = match described {
-            Ok(Described { connection, head }) => {
-                let outcome = self.permitted(&connection, head, body).await;
-                (connection, outcome)
-            }
-            Err(error) => (Arc::clone(connection), Err(Denial::Forwarded(error).into())),
-        };
-        match outcome {
-            Ok(recorded) => {
-                // The outcome is that of the question: what the proxy then does, nobody here sees.
-                let mut tail = self.tail(&recorded);
-                tail.status = StatusCode::OK.as_u16();
-                tail.span = self.span.take();
-                drop(tail);
-                let mut response = Response::new(GatewayBody::whole(Bytes::new()));
-                *response.headers_mut() = forward_auth::identity(&recorded);
-                (response, Seen::Permitted)
-            }
-            Err(ended) => {
-                let mut response = self.refuse(&connection, &ended);
-                *response.status_mut() = answers.status(response.status());
-                (response, ended.denial.seen())
-            }
-        }
     }
 
     /// Every step before the upstream.

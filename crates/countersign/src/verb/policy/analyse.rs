@@ -3,7 +3,7 @@
 use super::super::{Ended, Output, print_line};
 use super::texts;
 use countersign_policy::analysis::{self, Finding};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 pub(super) fn analyse(dir: Option<&Path>, output: Output) -> Ended {
@@ -75,14 +75,14 @@ fn to_json(finding: &Finding) -> Value {
         | Finding::Overruled { .. }
         | Finding::Shadowed { .. } => "policy",
     };
-    let mut json = json!({
-        "kind": finding.code(),
-        "mistake": is_mistake(finding),
-        "message": finding.to_string(),
-    });
-    json[about_member] = about.into();
+    let mut json = Map::from_iter([
+        ("kind".to_owned(), finding.code().into()),
+        ("mistake".to_owned(), is_mistake(finding).into()),
+        ("message".to_owned(), finding.to_string().into()),
+        (about_member.to_owned(), about.into()),
+    ]);
     if let Some(by) = by {
-        json["by"] = by.as_str().into();
+        json.insert("by".to_owned(), by.as_str().into());
     }
-    json
+    json.into()
 }

@@ -196,10 +196,7 @@ pub(super) fn replay(args: &PolicyReplay, output: Output) -> Ended {
             .iter()
             .map(|decision| decision.event.as_str())
             .collect();
-        let mut body = json!({ "events": events });
-        if !policies.is_null() {
-            body["policies"] = policies.clone();
-        }
+        let body = json!({ "events": events, "policies": policies });
         match post(&args.target, "decisions/replay", &body) {
             Ok(answer) => replayed.compare(some, &answer),
             Err(error) => return error.say(),

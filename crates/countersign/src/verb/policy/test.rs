@@ -173,20 +173,25 @@ fn to_json(asked: &[Asked], covered: &Coverage) -> Value {
 }
 
 fn case_json(asked: &Asked) -> Value {
-    let mut json = json!({
-        "file": asked.file.display().to_string(),
-        "name": asked.name,
-        "holds": asked.holds(),
-        "expected": asked.expected,
-    });
+    let (file, name) = (asked.file.display().to_string(), &asked.name);
+    let (holds, expected) = (asked.holds(), asked.expected);
     match &asked.outcome {
-        Ok(outcome) => {
-            json["decision"] = outcome.decision.as_str().into();
-            json["reason"] = outcome.reason.as_str().into();
-            json["policies"] = json!(outcome.policies);
-            json["differs"] = json!(outcome.differs);
-        }
-        Err(error) => json["error"] = error.as_str().into(),
+        Ok(outcome) => json!({
+            "file": file,
+            "name": name,
+            "holds": holds,
+            "expected": expected,
+            "decision": outcome.decision.as_str(),
+            "reason": outcome.reason,
+            "policies": outcome.policies,
+            "differs": outcome.differs,
+        }),
+        Err(error) => json!({
+            "file": file,
+            "name": name,
+            "holds": holds,
+            "expected": expected,
+            "error": error,
+        }),
     }
-    json
 }
