@@ -8,11 +8,12 @@ use aws_lc_rs::hmac;
 use countersign_base::Secret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// A key for tags.
+/// A key for tags. Its copies share the key's state, which is most of a kilobyte.
 #[derive(Clone)]
-pub struct MacKey(hmac::Key);
+pub struct MacKey(Arc<hmac::Key>);
 
 impl MacKey {
     /// Makes the key of 32 bytes.
@@ -22,7 +23,7 @@ impl MacKey {
         reason = "the secret is taken into custody, so that the caller keeps no second copy"
     )]
     pub fn new(key: Secret<[u8; 32]>) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose())))
     }
 
     /// The tag of `parts` in `domain`.
