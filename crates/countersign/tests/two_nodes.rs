@@ -2,12 +2,7 @@
 //!
 //! Without `COUNTERSIGN_TEST_POSTGRES`, the URL of a server on which databases may be made, there is nothing to test with, and a line says so.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod started;
 
