@@ -1,7 +1,7 @@
 //! Tenants and clients in memory: what nearly every request asks for, without a look into the database.
 //!
 //! A change of this node forgets what it changed; entries age out after a few seconds, so that a change of another node is seen too. What a token is
-//! issued for is read again inside the issuing transaction, so nothing old is ever acted on there (R42).
+//! issued for is read again when it is issued, so nothing old is ever acted on there (R42).
 
 use crate::schemas;
 use arc_swap::ArcSwap;

@@ -28,8 +28,11 @@ impl Footprint {
         match policy.to_json() {
             Ok(json) => {
                 // Head and annotations cannot name the context.
-                let conditions = json.get("conditions").and_then(Json::as_array);
-                for condition in conditions.into_iter().flatten() {
+                let Some(conditions) = json.get("conditions").and_then(Json::as_array) else {
+                    *self = Self::Everything;
+                    return;
+                };
+                for condition in conditions {
                     match condition.get("body") {
                         Some(body) => self.read(body),
                         None => *self = Self::Everything,

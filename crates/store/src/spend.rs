@@ -145,8 +145,8 @@ impl Store {
     /// The token endpoint for a client that presents nothing and has spent nothing: there is no state that a transaction would have to hold together with the
     /// event. The client is judged by its record as it is committed now, and the event goes to `log` at once.
     ///
-    /// What the judge writes all the same, the row of a token without content, is committed with its event as by [`Store::issue`]: should the client be disabled
-    /// meanwhile, its token is older than that and dead.
+    /// What the judge writes all the same, the row of a token without content, is committed with its event as by [`Store::issue`]. Should the client be disabled
+    /// between the reading and the answer, its token is dead: the end of a client covers the seconds after it ([`CLIENT_READ_BEFORE`](crate::tables::revocations::CLIENT_READ_BEFORE)).
     ///
     /// # Errors
     /// [`StoreError`] when nothing was recorded.

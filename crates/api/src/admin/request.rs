@@ -78,12 +78,11 @@ impl Permit<'_> {
         event: impl Into<Event>,
     ) -> Result<(), AdminError> {
         let AdminRequest {
-            tenant,
-            request,
-            now,
-            ..
+            tenant, request, ..
         } = self.permitted.into_target();
         let fabric = &self.admin.fabric;
+        // What is ended ends now, not when its request began to arrive.
+        let now = fabric.now();
         let record = fabric.recorder().about_event(&tenant, Some(request), event);
         match fabric.store().change(&tenant, writes, record, now).await {
             Ok(_event) => {}

@@ -9,6 +9,10 @@ use countersign_base::{ClientId, Duration, GrantId, SessionId, Tenant, UnixTime,
 /// How long a revocation is kept: longer than any access token lives.
 pub const KEPT: Duration = Duration::from_secs(2 * 3600);
 
+/// How much later than its end a client may still be given a token: by whoever read its record just before, on this node or by another's clock. Grants,
+/// sessions and people end with every token of theirs, whenever it was issued; of a client only time tells which tokens are meant.
+pub const CLIENT_READ_BEFORE: Duration = Duration::from_secs(5);
+
 /// What is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
@@ -66,9 +70,14 @@ pub async fn add(
     now: UnixTime,
 ) -> Result<(), StoreError> {
     let (kind, subject) = revoked.columns();
+    let not_before = match revoked {
+        Revoked::Client(_) => now.plus(CLIENT_READ_BEFORE),
+        Revoked::Grant(_) | Revoked::Session(_) | Revoked::User(_) => now,
+    };
+    let expires = now.plus(KEPT);
     tx.execute(
         &sql::ADD,
-        args![tenant.as_str(), kind, subject, now.0, now.plus(KEPT).0],
+        args![tenant.as_str(), kind, subject, not_before.0, expires.0],
     )
     .await
     .map(drop)

@@ -3,7 +3,7 @@
 use crate::behaviours;
 use crate::fixture::{Fixture, NOW};
 use crate::sample::{
-    AssertingClient, client_record, event, populate, portal, public_client, tenant,
+    AssertingClient, GRANT, client_record, event, populate, portal, public_client, tenant,
 };
 use countersign_audit::Origin;
 use countersign_base::{Clock, UnixMillis};
@@ -11,6 +11,7 @@ use countersign_crypto::jose::Algorithm;
 use countersign_crypto::signing::{SigningKey, generate_pkcs8};
 use countersign_oauth::ClientRecord;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox, tail};
+use countersign_store::tables::revocations::{self, CLIENT_READ_BEFORE, Revoked};
 use countersign_store::{Judged, Settled, Store, StoreError, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ behaviours! {
     r42_a_client_is_judged_as_it_is_committed_now,
     what_is_permitted_stands_in_the_log,
     without_the_log_nothing_is_permitted,
+    r42_the_end_of_a_client_covers_tokens_of_whoever_read_it_just_before,
 }
 
 fn open_log(directory: &Path) -> (AuditLog, AuditTask) {
@@ -105,6 +107,31 @@ async fn without_the_log_nothing_is_permitted(fixture: Fixture) {
         ask(&fixture.store, &log).await,
         Err(StoreError::Unrecorded(_))
     ));
+}
+
+async fn r42_the_end_of_a_client_covers_tokens_of_whoever_read_it_just_before(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let ended = vec![
+        Write::RemoveClient(portal()),
+        Write::Revoke(Revoked::Grant(GRANT)),
+    ];
+    store.change(&tenant(), ended, event(), NOW).await.unwrap();
+    let mut connection = store.read().await.unwrap();
+    let rows = revocations::after(&mut connection, 0, 100, NOW)
+        .await
+        .unwrap();
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| (&row.revoked, row.not_before))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (&Revoked::Client(portal()), NOW.plus(CLIENT_READ_BEFORE)),
+            (&Revoked::Grant(GRANT), NOW)
+        ]
+    );
 }
 
 #[test]
