@@ -92,6 +92,7 @@ impl Denial {
             Self::Fields(FieldError::Repeated) => "field_repeated",
             Self::Fields(FieldError::Spelling) => "field_spelling",
             Self::Forwarded(ForwardError::Description) => "forward_description",
+            Self::Forwarded(ForwardError::Field) => "forward_field",
             Self::Forwarded(ForwardError::Plaintext) => "forward_plaintext",
             Self::Forwarded(ForwardError::Untrusted) => "proxy_untrusted",
             Self::Key(KeyError::Broken) => "idempotency_key_broken",
@@ -164,9 +165,9 @@ impl Denial {
             | Self::Forwarded(ForwardError::Untrusted)
             | Self::Policy(_)
             | Self::Preflight(_) => StatusCode::FORBIDDEN,
-            Self::Forwarded(ForwardError::Description | ForwardError::Plaintext) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Forwarded(
+                ForwardError::Description | ForwardError::Field | ForwardError::Plaintext,
+            ) => StatusCode::BAD_REQUEST,
             Self::Exchange(ExchangeError::Unavailable)
             | Self::Key(KeyError::NoRoom)
             | Self::LimiterFull

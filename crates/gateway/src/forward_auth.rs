@@ -2,9 +2,9 @@
 //!
 //! The proxy asks [`PATH`] and describes the request it holds in `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`, with the caller's own header fields
 //! beside them. Those five are believed from a [`TrustedProxy`] alone, which shows its secret or its certificate; whoever else sends them here is refused. Each
-//! stands there once, or nobody knows which one the proxy means (G21). What they describe then takes the way of every request: one canonical target, route,
-//! credential, limit, policy, record. Only the upstream is missing: the answer is 200 with the identity fields, all of them, so that none of the caller's own
-//! survives in the proxy's copy.
+//! stands there once, or nobody knows which one the proxy means (G21). A caller that sends identity fields of ours, or fields that name another method or target, is
+//! refused: what the proxy does with them is not ours to know. What is described then takes the way of every request: one canonical target, route,
+//! credential, limit, policy, record. Only the upstream is missing: the answer is 200 with the identity fields, all of them.
 //!
 //! Not here: the request's body, and certificates of callers, which end at the proxy: a token that is bound to one is refused. Tokens for upstreams are not
 //! exchanged.
@@ -118,6 +118,9 @@ pub enum ForwardError {
     /// A field is missing, stands there twice or has another form.
     #[error("the proxy does not describe one request")]
     Description,
+    /// The caller sends a field that it may not, and that the proxy would pass on.
+    #[error("the request has a field that only a gateway may set, or that names another request")]
+    Field,
     /// The caller spoke plain HTTP with the proxy.
     #[error("the request did not come over TLS")]
     Plaintext,
@@ -167,6 +170,9 @@ impl ForwardAuth {
 
 fn describe(connection: &Connection, mut head: request::Parts) -> Result<Described, ForwardError> {
     let fields = &head.headers;
+    if fields.keys().any(is_refused) {
+        return Err(ForwardError::Field);
+    }
     if one(fields, &PROTO)? != "https" {
         return Err(ForwardError::Plaintext);
     }
@@ -198,6 +204,22 @@ fn describe(connection: &Connection, mut head: request::Parts) -> Result<Describ
         connection: Arc::new(connection),
         head,
     })
+}
+
+/// Whether a field of the caller would say to the upstream what the answer does not: who calls, or that another request is meant. The front door removes such
+/// fields; here the proxy has them in its hands and may keep them, where it skips empty values of an answer or is not told to copy every field. Other spellings of
+/// them are refused with every request.
+fn is_refused(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    let identity = text.starts_with("countersign-") && *name != PROXY_SECRET;
+    let other_request = ["x-original-", "x-rewrite-"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix))
+        || matches!(
+            text,
+            "x-http-method" | "x-http-method-override" | "x-method-override"
+        );
+    identity || other_request
 }
 
 /// The one value of a field.

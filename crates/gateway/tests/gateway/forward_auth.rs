@@ -268,19 +268,28 @@ async fn g21_what_the_caller_says_it_is_does_not_come_back() {
     );
     let elsewhere = with(good.clone(), "x-forwarded-host", Some("evil.example"));
     assert_eq!(ask(&world, &elsewhere).await.status, StatusCode::NOT_FOUND);
-    // What the caller itself sent under our names is not what comes back, and each of ours is there once.
-    let mut spoofed = good.clone();
+    // What the caller itself sent under our names could stay in the proxy's copy: the request goes no further.
     for name in [
         "countersign-subject",
+        "countersign-client",
+        "countersign-tenant",
         "countersign-scopes",
-        "x-forwarded-user",
+        "countersign-request-id",
+        "countersign-decision",
+        "countersign-anything",
     ] {
-        spoofed.push((name.to_owned(), "evil".to_owned()));
+        for value in ["evil", ""] {
+            let spoofed = with(good.clone(), name, Some(value));
+            let answer = ask(&world, &spoofed).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}");
+            assert_eq!(field(&answer, "countersign-subject"), None, "{name}");
+        }
     }
     let respelled = with(good.clone(), "Countersign_Subject", Some("evil"));
     let answer = ask(&world, &respelled).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    for fields in [good, spoofed] {
+    let passed = with(good.clone(), "x-forwarded-user", Some("evil"));
+    for fields in [good, passed] {
         let answer = ask(&world, &fields).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(
@@ -289,14 +298,49 @@ async fn g21_what_the_caller_says_it_is_does_not_come_back() {
         );
         assert!(answer.headers.values().all(|value| value != "evil"));
     }
+    World::assert_logged(&world.log_text().await, "forward_field");
 }
 
 #[tokio::test]
-async fn an_anonymous_request_overwrites_what_the_caller_said_it_is() {
+async fn g21_a_held_request_names_no_other_request() {
     let world = World::start();
     world.trust(vec![proxy(Answers::Exact)]);
-    let mut fields = described(&world, "/open/a");
-    fields.push(("countersign-subject".to_owned(), ALICE.to_owned()));
+    let bearer = world.bearer(|_| {});
+    let good = with(
+        described(&world, "/things/a"),
+        "authorization",
+        Some(&bearer),
+    );
+    for name in [
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-method",
+        "x-rewrite-url",
+        "X_Rewrite_Url",
+    ] {
+        let other = with(good.clone(), name, Some("DELETE"));
+        assert_eq!(
+            ask(&world, &other).await.status,
+            StatusCode::BAD_REQUEST,
+            "{name}"
+        );
+    }
+    let ordinary = with(good, "x-method", Some("DELETE"));
+    assert_eq!(ask(&world, &ordinary).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn g22_an_anonymous_request_does_not_say_who_it_is() {
+    let world = World::start();
+    world.trust(vec![proxy(Answers::Exact)]);
+    let fields = described(&world, "/open/a");
+    let spoofed = with(fields.clone(), "countersign-subject", Some(ALICE));
+    // Its answer would be empty here, and a proxy that skips empty values would leave the caller's.
+    let answer = ask(&world, &spoofed).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     let answer = ask(&world, &fields).await;
     assert_eq!(answer.status, StatusCode::OK);
     for name in [
