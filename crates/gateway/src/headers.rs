@@ -31,38 +31,63 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Beginnings of names that no caller may send on. Names are compared after `_` and `.` became `-`.
-const TRUSTED_PREFIXES: [&str; 10] = [
+const TRUSTED_PREFIXES: [&str; 25] = [
     "countersign-",
     "x-countersign-",
     "x-forwarded-",
     "x-original-",
     "x-rewrite-",
     "x-auth-",
+    "x-authenticated-",
     "x-client-cert",
     "x-ssl-",
     "client-cert",
+    "remote-",
     "x-remote-",
+    "x-webauth-",
+    "x-user-",
+    // Kong.
+    "x-consumer-",
+    "x-credential-",
+    // Clouds, meshes and identity proxies.
+    "cf-access-",
+    "tailscale-",
+    "x-amzn-oidc-",
+    "x-authentik-",
+    "x-envoy-",
+    "x-goog-",
+    "x-ms-client-",
+    "x-pomerium-",
+    "x-vouch-",
 ];
 /// Whole names that no caller may send on.
-const TRUSTED_NAMES: [&str; 18] = [
+const TRUSTED_NAMES: [&str; 26] = [
     "authenticated-user",
     "cf-connecting-ip",
+    "client-ip",
     "fastly-client-ip",
     "forwarded",
+    "front-end-https",
     "proxy",
-    "remote-user",
+    "proxy-client-ip",
     "ssl-client-cert",
     "true-client-ip",
-    "x-authenticated-user",
+    "wl-proxy-client-ip",
+    "x-amzn-request-context",
+    "x-client-dn",
     "x-client-ip",
+    "x-client-verify",
     "x-cluster-client-ip",
-    "x-envoy-external-address",
+    "x-endpoint-api-userinfo",
+    "x-forwarded",
+    "x-host",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
     "x-real-ip",
+    "x-scheme",
+    "x-url-scheme",
     "x-user",
-    "x-user-id",
 ];
 
 /// Names that frame or type a message: in another spelling some servers read them as these (CGI knows underscores alone).
@@ -220,7 +245,10 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 fn is_trusted_name(name: &str) -> bool {
     // Most names begin with a letter that no trusted one begins with.
     let first = name.as_bytes().first().copied().unwrap_or(0);
-    if !matches!(first, b'a' | b'c' | b'f' | b'p' | b'r' | b's' | b't' | b'x') {
+    if !matches!(
+        first,
+        b'a' | b'c' | b'f' | b'p' | b'r' | b's' | b't' | b'w' | b'x'
+    ) {
         return false;
     }
     if name.contains(['_', '.']) {

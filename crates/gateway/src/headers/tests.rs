@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every name that the gateway sets or that upstreams commonly trust.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 53] = [
     "countersign-subject",
     "countersign-client",
     "countersign-tenant",
@@ -26,6 +26,35 @@ const NAMES: [&str; 24] = [
     "x-client-cert",
     "x-ssl-client-cert",
     "x-http-method-override",
+    "remote-addr",
+    "remote-groups",
+    "x-webauth-user",
+    "x-consumer-username",
+    "x-credential-identifier",
+    "x-authenticated-userid",
+    "x-user-id",
+    "x-user-email",
+    "x-goog-authenticated-user-email",
+    "x-ms-client-principal",
+    "x-amzn-oidc-identity",
+    "x-envoy-external-address",
+    "cf-access-authenticated-user-email",
+    "tailscale-user-login",
+    "x-pomerium-claim-email",
+    "x-authentik-username",
+    "x-vouch-user",
+    "client-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "x-amzn-request-context",
+    "x-endpoint-api-userinfo",
+    "x-forwarded",
+    "x-host",
+    "x-url-scheme",
+    "x-scheme",
+    "front-end-https",
+    "x-client-verify",
+    "x-client-dn",
 ];
 
 fn left(given: &[(&str, &str)]) -> Vec<String> {
@@ -204,6 +233,13 @@ fn g21_text_that_is_no_field_value_is_not_set() {
 #[test]
 fn trusted_names_are_sorted() {
     assert!(TRUSTED_NAMES.is_sorted());
+}
+
+#[test]
+fn hdr_1_every_name_of_the_lists_is_removed() {
+    for name in TRUSTED_NAMES.iter().chain(&TRUSTED_PREFIXES) {
+        assert!(left(&[(name, "evil")]).is_empty(), "{name}");
+    }
 }
 
 #[test]
