@@ -9,7 +9,7 @@ use crate::request::Caller;
 use crate::routes::Route;
 use crate::upstream::{Gate, Priority};
 use countersign_authn::Subject;
-use countersign_base::Conditional;
+use countersign_authn::access_token::Confirmation;
 use countersign_net::Connection;
 use std::sync::Arc;
 
@@ -36,9 +36,10 @@ impl<P: Planes> Flow<'_, P> {
                 issuer: subject.issuer().as_str(),
                 subject: principal,
             }),
-            certificate: match &connection.peer {
-                Conditional::Absent(_) => None,
-                Conditional::Present(certificate) => Some(*certificate.thumbprint().as_bytes()),
+            // Anybody can make certificates: only one that the token is bound to, and so was shown, says who calls.
+            certificate: match subject.map(Subject::binding) {
+                Some(Some(Confirmation::Certificate(thumbprint))) => Some(*thumbprint.as_bytes()),
+                Some(Some(Confirmation::Dpop(_)) | None) | None => None,
             },
             address: connection.remote.ip(),
         };

@@ -1,6 +1,10 @@
 //! How often, how much, and what happens when the log takes no more.
 
+use crate::routes::spec;
 use crate::world::{ALICE, BOB, Setup, World};
+use countersign_gateway::limiter::{Dimension, LimitSpec, Strangers};
+use countersign_gateway::routes::RouteSpec;
+use countersign_net::TlsIdentity;
 use countersign_store::audit::AuditOptions;
 use http::{Method, StatusCode, header};
 
@@ -219,6 +223,46 @@ async fn frm_16_a_refused_request_leaves_nothing_of_its_body_on_the_connection()
     assert!(matches!(statuses[4..], [] | [200]), "{statuses:?}");
     let seen = world.upstream.take();
     assert!(seen.iter().all(|seen| !seen.target.contains("smuggled")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_no_token_names_is_no_new_caller() {
+    let world = World::start();
+    world.reload(|specs| {
+        specs.push(RouteSpec {
+            limits: vec![LimitSpec {
+                by: [Dimension::Certificate].into(),
+                ..LimitSpec::per_client(
+                    1,
+                    std::time::Duration::from_secs(3_600),
+                    Strangers::ByNetwork,
+                )
+            }],
+            ..spec("certified", "/certified/{*rest}")
+        });
+    });
+    let ask = async |identity: &TlsIdentity, bearer: &str| {
+        let fields = [("authorization", bearer)];
+        let client = world.client(Some(identity));
+        let path = "/certified/a";
+        let answer = world.send(&client, Method::GET, path, &fields, "".into());
+        answer.await.status
+    };
+    let certificates = [world.proxy_certificate(), world.proxy_certificate()];
+    let unbound = world.bearer(|_| {});
+    let mut statuses = Vec::new();
+    for (identity, _) in &certificates {
+        statuses.push(ask(identity, &unbound).await.as_u16());
+    }
+    assert_eq!(statuses, [200, 429], "one client, whatever it shows");
+    for (identity, thumbprint) in &certificates {
+        let bound = world.bearer(|claims| {
+            claims["cnf"] = serde_json::json!({ "x5t#S256": thumbprint.to_string() });
+        });
+        assert_eq!(ask(identity, &bound).await, StatusCode::OK);
+        assert_eq!(ask(identity, &bound).await, StatusCode::TOO_MANY_REQUESTS);
+    }
     world.stop().await;
 }
 
