@@ -5,8 +5,9 @@
 //! ([`Dimension`]). All must let a request through; a refusal costs nothing at any of them. Everything is decided before a request is passed
 //! on: nothing is counted when its answer comes.
 //!
-//! Callers with a token and those without are kept in separate tables, so that strangers can't crowd out clients. What is forgotten when a
-//! table is full says the table's page. Not here: what other processes counted.
+//! Where a limit goes by identity, callers with a token and those without are kept in separate tables, so that strangers can't crowd out
+//! clients; where it does not, they share one count. What is forgotten when a table is full says the table's page. Not here: what other
+//! processes counted.
 
 mod algorithm;
 mod calendar;
@@ -38,7 +39,7 @@ const NAME_BYTES_MAX: usize = 32;
 /// What callers must have in common to be counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dimension {
-    /// The certificate of the connection; for a caller without one, the client.
+    /// The certificate that the token is bound to; for a token that is bound to none, the client.
     Certificate,
     /// The client of the token.
     Client,
@@ -263,7 +264,7 @@ pub struct Caller<'a> {
     pub tenant: &'a str,
     /// Who the token says it is.
     pub known: Option<Known<'a>>,
-    /// The thumbprint of the connection's certificate.
+    /// The thumbprint of the certificate that the token is bound to.
     pub certificate: Option<[u8; 32]>,
     /// Where the connection came from.
     pub address: IpAddr,
@@ -309,11 +310,41 @@ pub struct Limiter {
     strangers: Table,
 }
 
+/// Where a state is kept: in which table, and in which shard of it. Locks are taken in this order.
+type Position = (Side, usize);
+
+/// The tables of a limiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    /// What only a token, or configuration, can name.
+    Known,
+    /// What anybody can make up: networks.
+    Strangers,
+}
+
+impl Side {
+    /// One side for all callers whom the limit counts together.
+    fn of(limit: &Limit, caller: &Caller<'_>) -> Self {
+        let by_identity = limit.by.iter().any(|dimension| dimension.is_identity());
+        if by_identity {
+            return match caller.known {
+                Some(_) => Self::Known,
+                None => Self::Strangers,
+            };
+        }
+        if limit.by.contains(&Dimension::Network) {
+            Self::Strangers
+        } else {
+            Self::Known
+        }
+    }
+}
+
 /// One limit's part in one request.
 struct Part<'l> {
     limit: &'l Limit,
     name: Name,
-    position: usize,
+    position: Position,
     place: Place,
     state: u128,
 }
@@ -321,16 +352,12 @@ struct Part<'l> {
 impl Limiter {
     /// Takes one request from every limit, or from none.
     pub fn take(&self, limits: &RouteLimits, caller: &Caller<'_>, now: Moment) -> Verdict {
-        let table = match caller.known {
-            Some(_) => &self.known,
-            None => &self.strangers,
-        };
         let mut parts: Vec<Part<'_>> = limits
             .limits
             .iter()
             .map(|limit| self.part(limit, caller))
             .collect();
-        let Some(mut locked) = Locked::of(table, &parts) else {
+        let Some(mut locked) = Locked::of(self, &parts) else {
             return Verdict::Full;
         };
         for part in &mut parts {
@@ -347,18 +374,26 @@ impl Limiter {
 
     fn part<'l>(&self, limit: &'l Limit, caller: &Caller<'_>) -> Part<'l> {
         let key = Key { limit, caller };
-        let name = match caller.known {
-            Some(_) => self.names.of(limit.tag, &key, &caller.tenant),
-            None => self
+        let side = Side::of(limit, caller);
+        let name = match side {
+            Side::Known => self.names.of(limit.tag, &key, &caller.tenant),
+            Side::Strangers => self
                 .names
                 .of(limit.tag, &key, &wide_network(caller.address)),
         };
         Part {
             limit,
             name,
-            position: Table::position(name),
+            position: (side, Table::position(name)),
             place: Place::Own(name),
             state: 0,
+        }
+    }
+
+    const fn table(&self, side: Side) -> &Table {
+        match side {
+            Side::Known => &self.known,
+            Side::Strangers => &self.strangers,
         }
     }
 }
@@ -399,20 +434,20 @@ fn decide(parts: &[Part<'_>], locked: &mut Locked<'_>, now: Moment) -> Verdict {
 }
 
 /// The shards of one request, each locked once, in the order of their positions: two requests never wait for each other in a circle.
-struct Locked<'t>(Vec<(usize, MutexGuard<'t, Shard>)>);
+struct Locked<'t>(Vec<(Position, MutexGuard<'t, Shard>)>);
 
 impl<'t> Locked<'t> {
-    fn of(table: &'t Table, parts: &[Part<'_>]) -> Option<Self> {
-        let mut positions: Vec<usize> = parts.iter().map(|part| part.position).collect();
+    fn of(limiter: &'t Limiter, parts: &[Part<'_>]) -> Option<Self> {
+        let mut positions: Vec<Position> = parts.iter().map(|part| part.position).collect();
         positions.sort_unstable();
         positions.dedup();
         let locked = positions
             .into_iter()
-            .map(|position| Some((position, table.lock(position)?)));
+            .map(|(side, shard)| Some(((side, shard), limiter.table(side).lock(shard)?)));
         Some(Self(locked.collect::<Option<Vec<_>>>()?))
     }
 
-    fn shard(&mut self, position: usize) -> Option<&mut Shard> {
+    fn shard(&mut self, position: Position) -> Option<&mut Shard> {
         let mut shards = self.0.iter_mut();
         shards
             .find(|(locked, _)| *locked == position)

@@ -209,6 +209,36 @@ fn strangers_share_a_count_by_network_or_all_of_them() {
 }
 
 #[test]
+fn a_limit_that_goes_by_no_identity_has_one_count_for_callers_and_strangers() {
+    for by in [
+        [Dimension::Route].as_slice(),
+        &[Dimension::Tenant],
+        &[Dimension::Network],
+        &[Dimension::Network, Dimension::Route],
+    ] {
+        let (limiter, one) = (Limiter::default(), limits(vec![spec("one", 2, by)]));
+        assert!(admits(&limiter, &one, &client("a")), "{by:?}");
+        assert!(admits(&limiter, &one, &stranger("192.0.2.1")), "{by:?}");
+        assert!(!admits(&limiter, &one, &client("a")), "{by:?}");
+        assert!(!admits(&limiter, &one, &stranger("192.0.2.1")), "{by:?}");
+    }
+    let (limiter, one) = (Limiter::default(), per_client(1));
+    assert!(admits(&limiter, &one, &client("a")));
+    assert!(admits(&limiter, &one, &stranger("192.0.2.1")));
+    // Limits of both kinds in one request.
+    let limiter = Limiter::default();
+    let both = limits(vec![
+        spec("client", 5, &[Dimension::Client]),
+        spec("route", 2, &[Dimension::Route]),
+        spec("network", 9, &[Dimension::Network]),
+    ]);
+    let take = |caller: &Caller<'_>| left(limiter.take(&both, caller, at(0)));
+    assert_eq!(take(&client("a")), Some(vec![4, 1, 8]));
+    assert_eq!(take(&stranger("192.0.2.1")), Some(vec![4, 0, 7]));
+    assert_eq!(take(&client("a")), None);
+}
+
+#[test]
 fn all_limits_must_admit_and_a_refusal_charges_none() {
     let limiter = Limiter::default();
     let both = limits(vec![
