@@ -480,7 +480,10 @@ impl Hash for Key<'_> {
                 (Dimension::Network, _) => network(caller.address).hash(hasher),
                 (Dimension::Route, _) => caller.route.hash(hasher),
                 (Dimension::Tenant, _) => caller.tenant.hash(hasher),
-                (Dimension::Certificate | Dimension::Client | Dimension::Subject, None) => {}
+                // Nobody in particular, of this tenant: one tenant's strangers use up no other's count.
+                (Dimension::Certificate | Dimension::Client | Dimension::Subject, None) => {
+                    caller.tenant.hash(hasher);
+                }
             }
         }
         let by_network = caller.known.is_none()

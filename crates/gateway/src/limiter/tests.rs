@@ -206,6 +206,13 @@ fn strangers_share_a_count_by_network_or_all_of_them() {
     assert!(admits(&limiter, &together, &stranger("192.0.2.1")));
     assert!(!admits(&limiter, &together, &stranger("198.51.100.1")));
     assert!(admits(&limiter, &together, &client("a")));
+    // Of each tenant by itself.
+    let elsewhere = |address| Caller {
+        tenant: "other",
+        ..stranger(address)
+    };
+    assert!(admits(&limiter, &together, &elsewhere("192.0.2.1")));
+    assert!(!admits(&limiter, &together, &elsewhere("198.51.100.1")));
 }
 
 #[test]
