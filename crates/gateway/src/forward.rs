@@ -36,8 +36,10 @@ pub async fn forward(
     let upstream = upstreams.get(request.matched.route.upstream);
     let upstream = upstream.ok_or_else(|| PassError::Connect(io::ErrorKind::NotFound.into()))?;
     let key = balance_key(&request, upstream.members().balance());
-    let repeat = repeat_of(&request);
+    let spec = request.matched.route.idempotency.as_ref();
+    let keys = spec.map_or(UpstreamKeys::Ignored, |spec| spec.upstream);
     let mut outbound = outbound(request, token);
+    let repeat = repeat_of(keys, &outbound);
     headers::set(
         outbound.headers_mut(),
         headers::DECISION,
@@ -73,16 +75,19 @@ fn balance_key(request: &GatewayRequest, balance: Balance) -> u64 {
     }
 }
 
-/// Whether it may be sent twice: by its method, or because its upstream knows its key.
-fn repeat_of(request: &GatewayRequest) -> Repeat {
-    let keyed = matches!(
-        &request.matched.route.idempotency,
-        Some(spec) if spec.upstream == UpstreamKeys::Honoured
-    ) && matches!(idempotency::key_of(&request.headers), Ok(Some(_)));
+/// Whether it may be sent twice: by its method, or because its upstream knows its key, which has to be in what goes out: a caller may name the field in
+/// `Connection`, and then it ends here.
+fn repeat_of(keys: UpstreamKeys, outbound: &Request<RequestBody>) -> Repeat {
+    let keyed = match keys {
+        UpstreamKeys::Honoured => {
+            matches!(idempotency::key_of(outbound.headers()), Ok(Some(_)))
+        }
+        UpstreamKeys::Ignored => false,
+    };
     if keyed {
         Repeat::Harmless
     } else {
-        Repeat::of(request.target.method())
+        Repeat::of(outbound.method())
     }
 }
 

@@ -235,5 +235,14 @@ async fn a_request_with_a_key_is_sent_again_only_to_an_upstream_that_knows_keys(
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
         assert_eq!(backend.hits() - before, hits);
     }
+    // A key that ends at the gateway is not known to the upstream.
+    let before = backend.hits();
+    let head = format!(
+        "POST /r/a HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {bearer}\r\nIdempotency-Key: k-hop\r\nContent-Length: 3\r\nConnection: close, idempotency-key\r\n\r\nabc",
+        world.port()
+    );
+    let answer = world.raw(head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+    assert_eq!(backend.hits() - before, 1);
     world.stop().await;
 }
