@@ -113,7 +113,7 @@ impl Denial {
             Self::Pass(PassError::Connect(_)) => "upstream_connect",
             Self::Pass(PassError::Ejected { .. }) => "upstream_ejected",
             Self::Pass(PassError::Handshake(_)) => "upstream_handshake",
-            Self::Pass(PassError::Http(_)) => "upstream_broke_off",
+            Self::Pass(PassError::CutShort(_) | PassError::Http(_)) => "upstream_broke_off",
             Self::Pass(PassError::Timeout) => "upstream_timeout",
             Self::Policy(reason) => reason.as_str(),
             Self::Preflight(PreflightError::Field) => "preflight_field",
@@ -183,9 +183,12 @@ impl Denial {
                 StatusCode::CONFLICT
             }
             Self::Key(KeyError::Mismatch) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Pass(PassError::Connect(_) | PassError::Handshake(_) | PassError::Http(_)) => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Pass(
+                PassError::Connect(_)
+                | PassError::CutShort(_)
+                | PassError::Handshake(_)
+                | PassError::Http(_),
+            ) => StatusCode::BAD_GATEWAY,
             Self::Pass(PassError::Timeout) => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -241,6 +244,7 @@ impl Denial {
                 PassError::Body
                 | PassError::BodyTooLarge
                 | PassError::Connect(_)
+                | PassError::CutShort(_)
                 | PassError::Handshake(_)
                 | PassError::Http(_)
                 | PassError::Timeout,

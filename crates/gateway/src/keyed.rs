@@ -111,9 +111,11 @@ const fn was_not_sent(error: &PassError) -> bool {
         | PassError::Connect(_)
         | PassError::Ejected { .. }
         | PassError::Handshake(_) => true,
-        PassError::Body | PassError::BodyTooLarge | PassError::Http(_) | PassError::Timeout => {
-            false
-        }
+        PassError::Body
+        | PassError::BodyTooLarge
+        | PassError::CutShort(_)
+        | PassError::Http(_)
+        | PassError::Timeout => false,
     }
 }
 

@@ -399,6 +399,7 @@ impl<P: Planes> Flow<'_, P> {
                 | PassError::BodyTooLarge
                 | PassError::Busy
                 | PassError::Connect(_)
+                | PassError::CutShort(_)
                 | PassError::Ejected { .. }
                 | PassError::Handshake(_),
             ) => {}
@@ -477,6 +478,7 @@ impl<P: Planes> Flow<'_, P> {
     fn failed(&self, mut tail: Tail, denial: Denial) -> Box<Ended> {
         if let Denial::Pass(
             PassError::Connect(_)
+            | PassError::CutShort(_)
             | PassError::Handshake(_)
             | PassError::Http(_)
             | PassError::Timeout,

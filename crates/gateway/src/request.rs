@@ -75,7 +75,7 @@ impl GatewayRequest {
             caller,
             connection,
             headers: head.headers,
-            body: Mutex::new(RequestBody::Arriving(body)),
+            body: Mutex::new(RequestBody::arriving(body)),
             at,
             onward: Onward::removed(),
         }

@@ -1,9 +1,9 @@
 //! One request to one upstream: an address for each attempt, the attempts that are worth it, and what they say of the address.
 
 use super::UpstreamSpec;
-use super::body::{OutboundBody, PooledBody, RequestBody};
+use super::body::{OutboundBody, PooledBody, Progress, RequestBody};
 use super::breaker::Outcome;
-use super::members::Members;
+use super::members::{Members, Wanted};
 use super::pool::{PassError, Pool};
 use super::retry::{self, Repeat, Spent};
 use http::request::Parts;
@@ -55,9 +55,14 @@ impl Upstream {
     /// Sends `sending`, whose URI is path and query alone, as often as is allowed and worth it. What comes back holds on to its connection.
     pub(crate) async fn send(&self, sending: Sending) -> Result<Response<PooledBody>, PassError> {
         let deadline = Instant::now() + self.spec.timeouts.total;
+        let watch = sending.request.body().watch();
         match timeout_at(deadline, self.attempts(sending)).await {
             Ok(ended) => ended,
-            Err(_elapsed) => Err(PassError::Timeout),
+            Err(_elapsed) => Err(match watch.progress() {
+                Progress::Awaited | Progress::Broken => PassError::Body,
+                Progress::TooLarge => PassError::BodyTooLarge,
+                Progress::Complete | Progress::Open | Progress::Unread => PassError::Timeout,
+            }),
         }
     }
 
@@ -70,7 +75,8 @@ impl Upstream {
         let (head, body) = request.into_parts();
         self.members.budget.earn();
         let body = match self.spec.retries.attempts {
-            0 | 1 => body,
+            // A trial of an address that was given up waits for no caller.
+            0 | 1 if self.members.are_calm() => body,
             _ => body.kept(retry::REPLAY_BYTES_MAX).await?,
         };
         let mut attempts = Attempts {
@@ -126,9 +132,12 @@ impl Attempts<'_> {
     async fn once(&mut self, request: Request<RequestBody>) -> Result<Attempt, PassError> {
         let upstream = self.upstream;
         let now = upstream.members.now();
-        let chosen = upstream
-            .members
-            .choose(self.key, self.repeat, &self.tried, now);
+        let wanted = Wanted {
+            key: self.key,
+            repeat: self.repeat,
+            body: request.body().completeness(),
+        };
+        let chosen = upstream.members.choose(wanted, &self.tried, now);
         let (position, mut load) = chosen.map_err(|ejected| PassError::Ejected {
             retry_after_seconds: ejected
                 .until
@@ -168,7 +177,11 @@ fn outcome_of(ended: &Result<Response<PooledBody>, PassError>) -> Outcome {
         ) => Outcome::Failed,
         // The caller's fault, or ours.
         Err(
-            PassError::Body | PassError::BodyTooLarge | PassError::Busy | PassError::Ejected { .. },
+            PassError::Body
+            | PassError::BodyTooLarge
+            | PassError::Busy
+            | PassError::CutShort(_)
+            | PassError::Ejected { .. },
         ) => Outcome::Nothing,
     }
 }

@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -18,51 +18,166 @@ use tokio::time::{Instant, Sleep};
 /// How far the body of a request got on its way to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
+    /// The upstream would take more of it, and the caller has not sent it.
+    Awaited,
+    /// The caller broke off, or stopped sending for too long.
+    Broken,
     /// All of it was read.
     Complete,
-    /// Some is still to come, or was given up.
+    /// Some is still to come, and the upstream has not asked for it.
     Open,
     /// The caller sent more than the route allows.
     TooLarge,
+    /// All of it is here, and the upstream has not taken it.
+    Unread,
 }
 
 const COMPLETE: u8 = 0;
 const OPEN: u8 = 1;
 const TOO_LARGE: u8 = 2;
+const AWAITED: u8 = 3;
+const BROKEN: u8 = 4;
+const UNREAD: u8 = 5;
 
 /// Watches the body of a request. Absent for a request without body: most have none, and it costs nothing then.
 #[derive(Clone, Default)]
-pub(crate) struct ProgressWatch(Option<Arc<AtomicU8>>);
+pub(crate) struct ProgressWatch(Option<Arc<Watched>>);
+
+struct Watched {
+    state: AtomicU8,
+    completed: OnceLock<Instant>,
+}
 
 impl ProgressWatch {
+    fn begin(state: u8) -> Self {
+        Self(Some(Arc::new(Watched {
+            state: AtomicU8::new(state),
+            completed: OnceLock::new(),
+        })))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(progress: Progress) -> Self {
+        let watch = Self::begin(OPEN);
+        watch.set(match progress {
+            Progress::Awaited => AWAITED,
+            Progress::Broken => BROKEN,
+            Progress::Complete => COMPLETE,
+            Progress::Open => OPEN,
+            Progress::TooLarge => TOO_LARGE,
+            Progress::Unread => UNREAD,
+        });
+        watch
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         match self
             .0
             .as_ref()
-            .map_or(COMPLETE, |state| state.load(Ordering::Relaxed))
+            .map_or(COMPLETE, |watched| watched.state.load(Ordering::Relaxed))
         {
             COMPLETE => Progress::Complete,
             TOO_LARGE => Progress::TooLarge,
+            AWAITED => Progress::Awaited,
+            BROKEN => Progress::Broken,
+            UNREAD => Progress::Unread,
             _ => Progress::Open,
         }
     }
 
+    /// When the last of it was read; absent too where there was nothing to wait for.
+    pub(crate) fn completed(&self) -> Option<Instant> {
+        self.0.as_ref()?.completed.get().copied()
+    }
+
     fn set(&self, state: u8) {
-        if let Some(progress) = &self.0 {
-            progress.store(state, Ordering::Relaxed);
+        if let Some(watched) = &self.0 {
+            if state == COMPLETE {
+                watched.completed.get_or_init(Instant::now);
+            }
+            watched.state.store(state, Ordering::Relaxed);
         }
     }
+}
+
+/// A body as it arrives, and how far it got.
+pub(crate) struct Arriving {
+    inner: InboundBody,
+    watch: ProgressWatch,
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
+            self.watch.set(AWAITED);
+            return Poll::Pending;
+        };
+        self.watch.set(match &frame {
+            None => COMPLETE,
+            Some(Ok(_)) if self.inner.is_end_stream() => COMPLETE,
+            Some(Ok(_)) => OPEN,
+            Some(Err(BodyError::Broken(_) | BodyError::Idle)) => BROKEN,
+            Some(Err(BodyError::TooLarge)) => TOO_LARGE,
+        });
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Whether all of a body is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completeness {
+    Arriving,
+    Whole,
 }
 
 /// The body of a request before it is sent on.
 pub(crate) enum RequestBody {
     /// As it arrives; it can be sent once.
-    Arriving(InboundBody),
+    Arriving(Arriving),
     /// All of it.
     Whole(Bytes),
 }
 
 impl RequestBody {
+    pub(crate) fn arriving(body: InboundBody) -> Self {
+        let watch = if body.is_end_stream() {
+            ProgressWatch::default()
+        } else {
+            ProgressWatch::begin(OPEN)
+        };
+        Self::Arriving(Arriving { inner: body, watch })
+    }
+
+    /// How far the caller got with it.
+    pub(crate) fn watch(&self) -> ProgressWatch {
+        match self {
+            Self::Arriving(body) => body.watch.clone(),
+            Self::Whole(_) => ProgressWatch::default(),
+        }
+    }
+
+    /// Whether a caller can make the upstream wait for it.
+    pub(crate) fn completeness(&self) -> Completeness {
+        match self {
+            Self::Arriving(body) if !body.is_end_stream() => Completeness::Arriving,
+            Self::Arriving(_) | Self::Whole(_) => Completeness::Whole,
+        }
+    }
+
     /// The same, held in memory if it says that it has at most `bytes_max` bytes.
     pub(crate) async fn kept(self, bytes_max: u64) -> Result<Self, PassError> {
         match self {
@@ -99,7 +214,7 @@ pub struct OutboundBody {
 }
 
 enum Outbound {
-    Arriving(InboundBody),
+    Arriving(Arriving),
     Whole(Option<Bytes>),
 }
 
@@ -109,15 +224,12 @@ impl OutboundBody {
             RequestBody::Arriving(body) => Outbound::Arriving(body),
             RequestBody::Whole(bytes) => Outbound::Whole((!bytes.is_empty()).then_some(bytes)),
         };
-        let arrives = match &inner {
-            Outbound::Arriving(body) => !body.is_end_stream(),
-            Outbound::Whole(bytes) => bytes.is_some(),
+        let watch = match &inner {
+            Outbound::Arriving(body) => body.watch.clone(),
+            Outbound::Whole(None) => ProgressWatch::default(),
+            Outbound::Whole(Some(_)) => ProgressWatch::begin(UNREAD),
         };
-        let open = arrives.then(|| Arc::new(AtomicU8::new(OPEN)));
-        Self {
-            inner,
-            watch: ProgressWatch(open),
-        }
+        Self { inner, watch }
     }
 
     pub(crate) fn watch(&self) -> ProgressWatch {
@@ -133,17 +245,12 @@ impl Body for OutboundBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match &mut self.inner {
-            Outbound::Arriving(body) => ready!(Pin::new(body).poll_frame(cx)),
+        let whole = match &mut self.inner {
+            Outbound::Arriving(body) => return Pin::new(body).poll_frame(cx),
             Outbound::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
         };
-        match &frame {
-            Some(Ok(_)) if self.is_end_stream() => self.watch.set(COMPLETE),
-            Some(Ok(_)) | Some(Err(BodyError::Broken(_) | BodyError::Idle)) => {}
-            Some(Err(BodyError::TooLarge)) => self.watch.set(TOO_LARGE),
-            None => self.watch.set(COMPLETE),
-        }
-        Poll::Ready(frame)
+        self.watch.set(COMPLETE);
+        Poll::Ready(whole)
     }
 
     fn is_end_stream(&self) -> bool {

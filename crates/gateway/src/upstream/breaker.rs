@@ -3,6 +3,7 @@
 //! So many failures in a row eject an address for a while, twice as long each time. When the while is over one request tries it: its success
 //! closes the circuit, its failure opens it again. The time is an argument, in steady nanoseconds.
 
+use super::body::Completeness;
 use std::time::Duration;
 
 /// The longest ejection.
@@ -52,7 +53,7 @@ pub(crate) enum Outcome {
 enum State {
     Closed { failures: u32 },
     Open { until: u64 },
-    Trying { since: u64 },
+    Trying { since: u64, body: Completeness },
 }
 
 /// See the module.
@@ -66,6 +67,8 @@ pub(crate) struct Breaker {
 
 /// A trial whose outcome never came (its task was lost) does not keep the circuit open for ever.
 const TRIAL_MAX_NANOS: u64 = 60_000_000_000;
+/// How long a trial whose caller is still sending keeps others that are still sending from theirs. Whoever has sent everything waits for none.
+const ARRIVING_TRIAL_MAX_NANOS: u64 = 1_000_000_000;
 
 impl Breaker {
     pub(crate) const fn new(spec: BreakerSpec) -> Self {
@@ -77,23 +80,47 @@ impl Breaker {
     }
 
     /// Whether a request would be sent now. Asking takes no trial.
-    pub(crate) const fn usable(&self, now: u64) -> Usable {
+    pub(crate) fn usable(&self, asking: Completeness, now: u64) -> Usable {
         match self.state {
             State::Closed { .. } => Usable::Yes,
             State::Open { until } if now >= until => Usable::Trial,
             State::Open { until } => Usable::Ejected { until },
-            State::Trying { since } if now.saturating_sub(since) >= TRIAL_MAX_NANOS => {
-                Usable::Trial
+            State::Trying { since, body } => {
+                let longest = match (body, asking) {
+                    (Completeness::Whole, Completeness::Whole | Completeness::Arriving) => {
+                        TRIAL_MAX_NANOS
+                    }
+                    (Completeness::Arriving, Completeness::Arriving) => ARRIVING_TRIAL_MAX_NANOS,
+                    (Completeness::Arriving, Completeness::Whole) => 0,
+                };
+                let until = since.saturating_add(longest);
+                if now >= until {
+                    Usable::Trial
+                } else {
+                    Usable::Ejected { until }
+                }
             }
-            State::Trying { since } => Usable::Ejected {
-                until: since.saturating_add(TRIAL_MAX_NANOS),
-            },
         }
     }
 
+    /// Whether every request is sent.
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
+    }
+
     /// Takes the trial that [`Breaker::usable`] offered.
-    pub(crate) const fn begin_trial(&mut self, now: u64) {
-        self.state = State::Trying { since: now };
+    pub(crate) const fn begin_trial(&mut self, body: Completeness, now: u64) {
+        self.state = State::Trying { since: now, body };
+    }
+
+    /// The trial that began at `since` is there for the next, unless another took it over.
+    pub(crate) fn abandon_trial(&mut self, since: u64, now: u64) {
+        match self.state {
+            State::Trying { since: begun, .. } if begun == since => {
+                self.state = State::Open { until: now };
+            }
+            State::Closed { .. } | State::Open { .. } | State::Trying { .. } => {}
+        }
     }
 
     /// What a request saw.

@@ -3,6 +3,7 @@
 //!
 //! Not here: connections, which belong to a core ([`super::pool`]), and the checks themselves ([`super::health`]).
 
+use super::body::Completeness;
 use super::breaker::{Breaker, BreakerSpec, Outcome, Usable};
 use super::concurrency::Gate;
 use super::retry::{Budget, Repeat};
@@ -60,11 +61,22 @@ pub(crate) struct Member {
     under_way: AtomicUsize,
 }
 
+/// What there is to know of a request that needs an address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Of the caller, where the upstream goes by one.
+    pub(crate) key: u64,
+    pub(crate) repeat: Repeat,
+    pub(crate) body: Completeness,
+}
+
 /// A request at an address; dropped, it is no longer under way.
 #[derive(Debug)]
 pub(crate) struct Load {
     member: Arc<Member>,
     told: bool,
+    /// When it took a trial, if it did.
+    trial: Option<u64>,
     epoch: Instant,
 }
 
@@ -121,19 +133,25 @@ impl Members {
             .hash_one(self.draws.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The address for a request, by `key` where the upstream goes by one. Those in `tried` have failed this request already and are
+    /// Whether no breaker has anything to remember.
+    pub(crate) fn are_calm(&self) -> bool {
+        let mut members = self.members.iter();
+        members.all(|member| member.calm.load(Ordering::Relaxed))
+    }
+
+    /// The address for a request. Those in `tried` have failed this request already and are
     /// taken only if there is no other.
     pub(crate) fn choose(
         &self,
-        key: u64,
-        repeat: Repeat,
+        wanted: Wanted,
         tried: &[usize],
         now: u64,
     ) -> Result<(usize, Load), AllEjected> {
+        let Wanted { key, repeat, body } = wanted;
         if let [only] = self.members.as_slice() {
-            return match only.usable(now) {
-                Usable::Yes => Ok((0, self.load(only))),
-                Usable::Trial if only.begin_trial(now) => Ok((0, self.load(only))),
+            return match only.usable(body, now) {
+                Usable::Yes => Ok((0, self.load(only, None))),
+                Usable::Trial if only.begin_trial(body, now) => Ok((0, self.load(only, Some(now)))),
                 Usable::Trial => Err(AllEjected { until: now }),
                 Usable::Ejected { until } => Err(AllEjected { until }),
             };
@@ -146,7 +164,7 @@ impl Members {
             if member.is_sick() && !all_sick {
                 continue;
             }
-            match member.usable(now) {
+            match member.usable(body, now) {
                 Usable::Yes if tried.contains(&position) => used.push(position),
                 Usable::Yes => good.push(position),
                 Usable::Trial => trial = trial.or(Some(position)),
@@ -157,16 +175,16 @@ impl Members {
         let offered = trial.filter(|_| good.is_empty() || repeat == Repeat::Harmless);
         if let Some(position) = offered
             && let Some(member) = self.members.get(position)
-            && member.begin_trial(now)
+            && member.begin_trial(body, now)
         {
-            return Ok((position, self.load(member)));
+            return Ok((position, self.load(member, Some(now))));
         }
         let among = if good.is_empty() { &used } else { &good };
         match self
             .pick(among, key)
             .and_then(|position| Some((position, self.members.get(position)?)))
         {
-            Some((position, member)) => Ok((position, self.load(member))),
+            Some((position, member)) => Ok((position, self.load(member, None))),
             None => Err(AllEjected {
                 until: if until == u64::MAX { now } else { until },
             }),
@@ -208,11 +226,12 @@ impl Members {
         hasher.finish()
     }
 
-    fn load(&self, member: &Arc<Member>) -> Load {
+    fn load(&self, member: &Arc<Member>, trial: Option<u64>) -> Load {
         member.under_way.fetch_add(1, Ordering::Relaxed);
         Load {
             member: Arc::clone(member),
             told: false,
+            trial,
             epoch: self.epoch,
         }
     }
@@ -270,20 +289,20 @@ impl Member {
         self.sick.load(Ordering::Relaxed)
     }
 
-    fn usable(&self, now: u64) -> Usable {
+    fn usable(&self, body: Completeness, now: u64) -> Usable {
         if self.calm.load(Ordering::Relaxed) {
             return Usable::Yes;
         }
         let breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        breaker.usable(now)
+        breaker.usable(body, now)
     }
 
     /// Whether the trial is the caller's: of two that were offered it at once, one gets it.
-    fn begin_trial(&self, now: u64) -> bool {
+    fn begin_trial(&self, body: Completeness, now: u64) -> bool {
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = breaker.usable(now) == Usable::Trial;
+        let free = breaker.usable(body, now) == Usable::Trial;
         if free {
-            breaker.begin_trial(now);
+            breaker.begin_trial(body, now);
         }
         free
     }
@@ -296,9 +315,15 @@ impl Member {
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         breaker.report(outcome, now);
         self.calm.store(
-            outcome == Outcome::Succeeded && breaker.usable(now) == Usable::Yes,
+            outcome == Outcome::Succeeded && breaker.is_closed(),
             Ordering::Relaxed,
         );
+    }
+
+    /// A trial ended without anything to say; whoever took it over meanwhile goes on.
+    fn abandon_trial(&self, since: u64, now: u64) {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        breaker.abandon_trial(since, now);
     }
 }
 
@@ -306,14 +331,19 @@ impl Load {
     /// What the request says of the address; once.
     pub(crate) fn report(&mut self, outcome: Outcome) {
         self.told = true;
-        self.member.report(outcome, elapsed(self.epoch));
+        let now = elapsed(self.epoch);
+        match (outcome, self.trial) {
+            (Outcome::Failed | Outcome::Succeeded, _) => self.member.report(outcome, now),
+            (Outcome::Nothing, Some(since)) => self.member.abandon_trial(since, now),
+            (Outcome::Nothing, None) => {}
+        }
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
         if !self.told {
-            self.member.report(Outcome::Nothing, elapsed(self.epoch));
+            self.report(Outcome::Nothing);
         }
         self.member.under_way.fetch_sub(1, Ordering::Relaxed);
     }

@@ -16,12 +16,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
@@ -49,6 +50,9 @@ pub enum PassError {
         /// Seconds until one is tried again.
         retry_after_seconds: u64,
     },
+    /// The upstream broke off while the caller was still sending: it may have had enough of waiting for the caller.
+    #[error("the upstream broke off before it had the whole request")]
+    CutShort(#[source] hyper::Error),
     /// The handshake of HTTP.
     #[error("the upstream does not speak HTTP")]
     Handshake(#[source] hyper::Error),
@@ -143,8 +147,17 @@ impl Pool {
     ) -> Result<Response<PooledBody>, PassError> {
         let watch = request.body().watch();
         let place = self.place().await?;
-        match timeout(self.0.timeouts.answer, self.exchange(request)).await {
-            Ok(Ok((response, connection))) => {
+        let answer = self.0.timeouts.answer;
+        let mut until = Instant::now() + answer;
+        let mut exchange = pin!(self.exchange(request));
+        let ended = loop {
+            match timeout_at(until, exchange.as_mut()).await {
+                Ok(ended) => break ended,
+                Err(_elapsed) => until = extended(until, answer, &watch)?,
+            }
+        };
+        match ended {
+            Ok((response, connection)) => {
                 let lease = Lease {
                     pool: Arc::clone(&self.0),
                     connection,
@@ -154,8 +167,7 @@ impl Pool {
                 let idle = self.0.timeouts.idle;
                 Ok(response.map(|body| PooledBody::new(body, lease, idle)))
             }
-            Ok(Err(error)) => Err(blamed(error, &watch)),
-            Err(_elapsed) => Err(PassError::Timeout),
+            Err(error) => Err(blamed(error, watch.progress())),
         }
     }
 
@@ -363,11 +375,45 @@ where
     Ok(Connection::Http1(sender))
 }
 
-/// An exchange that broke off because of the caller's body is not the upstream's fault.
-fn blamed(error: PassError, watch: &ProgressWatch) -> PassError {
-    match (&error, watch.progress()) {
-        (PassError::Http(_), Progress::TooLarge) => PassError::BodyTooLarge,
-        (PassError::Http(http), Progress::Open) if http.is_user() => PassError::Body,
-        (_, Progress::Complete | Progress::Open | Progress::TooLarge) => error,
+/// The upstream's time counts from when it has the whole request: until when it lasts, if that is later than `until`. Time that the caller
+/// took to send is no fault of the upstream's.
+fn extended(
+    until: Instant,
+    answer: Duration,
+    watch: &ProgressWatch,
+) -> Result<Instant, PassError> {
+    match watch.progress() {
+        Progress::Awaited | Progress::Broken => Err(PassError::Body),
+        Progress::TooLarge => Err(PassError::BodyTooLarge),
+        Progress::Complete => watch
+            .completed()
+            .map(|completed| completed + answer)
+            .filter(|later| *later > until)
+            .ok_or(PassError::Timeout),
+        Progress::Open | Progress::Unread => Err(PassError::Timeout),
     }
 }
+
+/// An exchange that broke off because of the caller's body is not the upstream's fault.
+fn blamed(error: PassError, progress: Progress) -> PassError {
+    match (error, progress) {
+        (PassError::Http(_), Progress::TooLarge) => PassError::BodyTooLarge,
+        (PassError::Http(_), Progress::Broken) => PassError::Body,
+        (PassError::Http(http), Progress::Awaited | Progress::Open) if http.is_user() => {
+            PassError::Body
+        }
+        (PassError::Http(http), Progress::Awaited | Progress::Open) => PassError::CutShort(http),
+        (
+            error,
+            Progress::Awaited
+            | Progress::Broken
+            | Progress::Complete
+            | Progress::Open
+            | Progress::TooLarge
+            | Progress::Unread,
+        ) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,7 @@ pub(crate) fn is_worth_another(repeat: Repeat, ended: Result<StatusCode, &PassEr
                 PassError::Body
                 | PassError::BodyTooLarge
                 | PassError::Busy
+                | PassError::CutShort(_)
                 | PassError::Ejected { .. }
                 | PassError::Timeout,
             ),

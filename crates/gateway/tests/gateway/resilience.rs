@@ -257,3 +257,45 @@ async fn an_upstream_needs_an_address() {
     let built = Routes::build(Vec::new(), vec![none], ["localhost".to_owned()].into());
     assert!(matches!(built, Err(RouteError::Endpoints(_))));
 }
+
+/// Sends the head of a request and less of its body than it announced, and waits for the answer.
+async fn half_a_request(world: &World) -> String {
+    let bearer = world.bearer(|_| {});
+    let port = world.port();
+    let head = format!(
+        "POST /r/a HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: {bearer}\r\nContent-Length: 10\r\nConnection: close\r\n\r\nabc"
+    );
+    world.raw(head.as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_caller_that_sends_slowly_gives_no_address_a_bad_name() {
+    let (world, backend) = (World::start(), Backend::start(Act::Wait).await);
+    let mut spec = upstream(&[backend.address]);
+    spec.breaker = BreakerSpec {
+        failures: 1,
+        ejection: Duration::from_secs(600),
+    };
+    spec.timeouts.answer = Duration::from_millis(50);
+    let mut patient = spec.clone();
+    patient.timeouts.answer = Duration::from_secs(60);
+    // By the time for one attempt, and by the time for all.
+    let mut all = patient.clone();
+    all.timeouts.total = Duration::from_millis(50);
+    for spec in [&spec, &all] {
+        world.reach(spec.clone(), |_| {});
+        let answer = half_a_request(&world).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    backend.act(Act::Answer(200));
+    world.reach(patient.clone(), |_| {});
+    assert_eq!(status(&world, Method::GET).await, 200);
+    // The same time without an answer to a whole request does.
+    backend.act(Act::Wait);
+    world.reach(spec, |_| {});
+    assert_eq!(status(&world, Method::POST).await, 504);
+    backend.act(Act::Answer(200));
+    world.reach(patient, |_| {});
+    assert_eq!(status(&world, Method::GET).await, 503);
+    world.stop().await;
+}

@@ -23,10 +23,18 @@ fn members(ports: &[u16], balance: Balance) -> Members {
     Members::new(&spec(ports, balance), None)
 }
 
+fn wanted(key: u64, repeat: Repeat) -> Wanted {
+    Wanted {
+        key,
+        repeat,
+        body: Completeness::Whole,
+    }
+}
+
 const BY_CLIENT: Balance = Balance::ConsistentHash(HashBy::Client);
 
 fn choose(members: &Members, key: u64) -> usize {
-    members.choose(key, Repeat::OnlyUnsent, &[], 0).unwrap().0
+    members.choose(wanted(key, Repeat::OnlyUnsent), &[], 0).unwrap().0
 }
 
 fn eject(members: &Members, position: usize) {
@@ -36,7 +44,7 @@ fn eject(members: &Members, position: usize) {
 #[test]
 fn the_less_loaded_of_two_is_chosen() {
     let members = members(&[1, 2], Balance::LeastLoaded);
-    let (first, _held) = members.choose(0, Repeat::OnlyUnsent, &[], 0).unwrap();
+    let (first, _held) = members.choose(wanted(0, Repeat::OnlyUnsent), &[], 0).unwrap();
     // With one request under way at one of two addresses the other is the less loaded, whichever was drawn first.
     for _ in 0..50 {
         assert_eq!(choose(&members, 0), 1 - first);
@@ -47,7 +55,7 @@ fn the_less_loaded_of_two_is_chosen() {
 fn nobody_is_overloaded_while_others_idle() {
     let members = members(&[1, 2, 3, 4, 5, 6, 7, 8], Balance::LeastLoaded);
     let held: Vec<(usize, Load)> = (0..800)
-        .map(|_| members.choose(0, Repeat::OnlyUnsent, &[], 0).unwrap())
+        .map(|_| members.choose(wanted(0, Repeat::OnlyUnsent), &[], 0).unwrap())
         .collect();
     let mut counts = BTreeMap::new();
     for (position, _) in &held {
@@ -123,14 +131,14 @@ fn an_ejected_address_is_tried_by_a_request_that_may_be_sent_again() {
     let second = 1_000_000_000;
     let at = |repeat, now| {
         members
-            .choose(0, repeat, &[], now)
+            .choose(wanted(0, repeat), &[], now)
             .map(|(position, _)| position)
     };
     assert_eq!(at(Repeat::Harmless, second - 1), Ok(1));
     assert_eq!(at(Repeat::OnlyUnsent, second), Ok(1));
     assert_eq!(at(Repeat::Harmless, second), Ok(0));
     // The load was dropped without a word: the trial is there for the next.
-    let (position, mut load) = members.choose(0, Repeat::Harmless, &[], second).unwrap();
+    let (position, mut load) = members.choose(wanted(0, Repeat::Harmless), &[], second).unwrap();
     assert_eq!(position, 0);
     assert_eq!(at(Repeat::Harmless, second), Ok(1), "one trial at a time");
     load.report(Outcome::Succeeded);
@@ -140,11 +148,32 @@ fn an_ejected_address_is_tried_by_a_request_that_may_be_sent_again() {
 }
 
 #[test]
+fn a_trial_waits_for_no_caller_who_is_still_sending() {
+    let members = members(&[1], Balance::LeastLoaded);
+    eject(&members, 0);
+    let second = 1_000_000_000;
+    let arriving = Wanted {
+        body: Completeness::Arriving,
+        ..wanted(0, Repeat::OnlyUnsent)
+    };
+    let whole = wanted(0, Repeat::OnlyUnsent);
+    let slow = members.choose(arriving, &[], second).unwrap().1;
+    assert!(members.choose(arriving, &[], second + 1).is_err());
+    let (_, mut quick) = members.choose(whole, &[], second + 1).unwrap();
+    // Giving the first one up says nothing of the second.
+    drop(slow);
+    assert!(members.choose(whole, &[], second + 2).is_err());
+    quick.report(Outcome::Succeeded);
+    assert!(members.choose(arriving, &[], second + 3).is_ok());
+    assert!(members.choose(arriving, &[], second + 3).is_ok());
+}
+
+#[test]
 fn when_all_are_ejected_the_first_that_comes_back_is_named() {
     let members = members(&[1, 2], Balance::LeastLoaded);
     eject(&members, 0);
     eject(&members, 1);
-    let refused = members.choose(0, Repeat::OnlyUnsent, &[], 5).unwrap_err();
+    let refused = members.choose(wanted(0, Repeat::OnlyUnsent), &[], 5).unwrap_err();
     assert_eq!(
         refused,
         AllEjected {
@@ -154,7 +183,7 @@ fn when_all_are_ejected_the_first_that_comes_back_is_named() {
     // Then even a request that may not be sent again is let through: somebody must.
     assert!(
         members
-            .choose(0, Repeat::OnlyUnsent, &[], 1_000_000_000)
+            .choose(wanted(0, Repeat::OnlyUnsent), &[], 1_000_000_000)
             .is_ok()
     );
 }
@@ -176,11 +205,11 @@ fn an_address_that_failed_this_request_is_the_last_resort() {
     let members = members(&[1, 2, 3], Balance::LeastLoaded);
     for _ in 0..50 {
         assert_eq!(
-            members.choose(0, Repeat::Harmless, &[0, 2], 0).unwrap().0,
+            members.choose(wanted(0, Repeat::Harmless), &[0, 2], 0).unwrap().0,
             1
         );
     }
-    assert!(members.choose(0, Repeat::Harmless, &[0, 1, 2], 0).is_ok());
+    assert!(members.choose(wanted(0, Repeat::Harmless), &[0, 1, 2], 0).is_ok());
 }
 
 #[test]
