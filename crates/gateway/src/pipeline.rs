@@ -357,7 +357,10 @@ impl<P: Planes> Flow<'_, P> {
             UpstreamToken::Exchanged(_) => exchange_key(&recorded),
         };
         tail.places = std::mem::take(&mut self.places);
-        let began = Instant::now();
+        let (began, sent) = (
+            tokio::time::Instant::now(),
+            recorded.decision().target().watch_body(),
+        );
         let answered = match running {
             None => forward(recorded, &self.generation.upstreams, token)
                 .await
@@ -367,7 +370,10 @@ impl<P: Planes> Flow<'_, P> {
                 .map(|response| response.map(Passed::First)),
         };
         if let Some(place) = &tail.places.upstream {
-            self.learn(place, began, &answered);
+            let now = tokio::time::Instant::now();
+            if let Some(waited) = sent.had_whole_for(began, now) {
+                self.learn(place, waited, now.duration_since(began), &answered);
+            }
         }
         match answered {
             Ok(response) => {
@@ -389,10 +395,19 @@ impl<P: Planes> Flow<'_, P> {
         }
     }
 
-    /// What the way to the upstream and back says of how many requests it can take.
-    fn learn<B>(&self, place: &Place, began: Instant, answered: &Result<Response<B>, PassError>) {
+    /// What the way to the upstream and back says of how many requests it can take, in the time that it had all of this one: what its
+    /// caller took to send it says nothing.
+    fn learn<B>(
+        &self,
+        place: &Place,
+        waited: Duration,
+        took: Duration,
+        answered: &Result<Response<B>, PassError>,
+    ) {
         match answered {
-            Ok(_) => place.answered(began.elapsed(), self.core.moment(self.now).steady),
+            Ok(_) => place.answered(waited, self.core.moment(self.now).steady),
+            // Most of that time may have been the caller's.
+            Err(PassError::Timeout) if waited < took / 2 => {}
             Err(PassError::Http(_) | PassError::Timeout) => place.failed(),
             Err(
                 PassError::Body

@@ -3,7 +3,7 @@
 use crate::canonical::CanonicalTarget;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
-use crate::upstream::{PassError, RequestBody};
+use crate::upstream::{PassError, ProgressWatch, RequestBody};
 use bytes::Bytes;
 use countersign_audit::Text;
 use countersign_authn::{Anonymous, AnonymousReason, ScopesHeld, Subject};
@@ -98,6 +98,12 @@ impl GatewayRequest {
         let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
         *body = RequestBody::Whole(bytes.clone());
         Ok(bytes)
+    }
+
+    /// How far its caller got with its body.
+    pub(crate) fn watch_body(&self) -> ProgressWatch {
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        body.watch()
     }
 
     /// Its body, taken out of it.

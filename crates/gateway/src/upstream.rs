@@ -13,7 +13,7 @@ mod pool;
 mod retry;
 
 pub(crate) use attempts::{Sending, Upstream};
-pub(crate) use body::RequestBody;
+pub(crate) use body::{ProgressWatch, RequestBody};
 pub use body::{AnswerError, OutboundBody, PooledBody};
 pub use breaker::{BreakerSpec, EJECTION_MAX};
 pub use concurrency::{Adapt, ConcurrencySpec, PLACES_MAX};

@@ -90,6 +90,19 @@ impl ProgressWatch {
         self.0.as_ref()?.completed.get().copied()
     }
 
+    /// How long the upstream has had the whole request, of a way there that began at `began`. Absent while it has not.
+    pub(crate) fn had_whole_for(&self, began: Instant, now: Instant) -> Option<Duration> {
+        let since = match self.progress() {
+            Progress::Complete => self.completed().map_or(began, |then| then.max(began)),
+            Progress::Awaited
+            | Progress::Broken
+            | Progress::Open
+            | Progress::TooLarge
+            | Progress::Unread => return None,
+        };
+        Some(now.saturating_duration_since(since))
+    }
+
     fn set(&self, state: u8) {
         if let Some(watched) = &self.0 {
             if state == COMPLETE {
@@ -366,3 +379,6 @@ impl Body for PooledBody {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -299,3 +299,41 @@ async fn a_caller_that_sends_slowly_gives_no_address_a_bad_name() {
     assert_eq!(status(&world, Method::GET).await, 503);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_caller_that_sends_slowly_takes_no_places_from_others() {
+    let (world, backend) = (World::start(), Backend::start(Act::Wait).await);
+    let mut spec = upstream(&[backend.address]);
+    spec.breaker = PATIENT;
+    // Two places to begin with; one less as soon as the upstream is too slow once.
+    spec.concurrency = Some(ConcurrencySpec {
+        max: 8,
+        adapt: Adapt::Latency { min: 1 },
+    });
+    let patient = spec.clone();
+    spec.timeouts.answer = Duration::from_millis(50);
+    for places in [2, 1] {
+        world.reach(spec.clone(), |_| {});
+        if places == 2 {
+            let answer = half_a_request(&world).await;
+            assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        } else {
+            assert_eq!(status(&world, Method::POST).await, 504);
+        }
+        backend.release.send_replace(false);
+        world.reach(patient.clone(), |_| {});
+        let before = backend.hits();
+        let second = async {
+            backend.reached(before + 1).await;
+            backend.act(Act::Answer(200));
+            let second = status(&world, Method::GET).await;
+            backend.release();
+            second
+        };
+        let (first, second) = futures_util::join!(status(&world, Method::GET), second);
+        assert_eq!((first, second), (200, if places == 2 { 200 } else { 503 }));
+        backend.release.send_replace(false);
+        backend.act(Act::Wait);
+    }
+    world.stop().await;
+}
