@@ -7,6 +7,7 @@ use crate::idempotency::{
     self, ANSWER_BYTES_MAX, Answer, Begun, Ended, KeyError, KeyNeed, Named, Running, fields_bytes,
     is_not_carried_out,
 };
+use crate::pipeline::Places;
 use crate::planes::Planes;
 use crate::request::GatewayRequest;
 use crate::service::{Core, Generation};
@@ -79,16 +80,18 @@ pub(crate) enum FirstBody {
     Whole(Bytes),
 }
 
-/// Passes a request on and keeps its answer.
+/// Passes a request on and keeps its answer. Its places are taken until then, whether or not its caller waits for it, and come back with
+/// what became of it.
 pub(crate) async fn run(
     recorded: Recorded<Permitted<GatewayRequest>>,
     generation: Arc<Generation>,
     token: UpstreamToken,
     running: Running,
-) -> Result<Response<FirstBody>, PassError> {
+    places: Places,
+) -> (Result<Response<FirstBody>, PassError>, Places) {
     // A task of its own: it goes on when the caller's connection does not.
     let carried = tokio::spawn(async move {
-        match forward(recorded, &generation.upstreams, token).await {
+        let ended = match forward(recorded, &generation.upstreams, token).await {
             Ok(response) => keep(response, running).await,
             Err(error) => {
                 if was_not_sent(&error) {
@@ -96,12 +99,13 @@ pub(crate) async fn run(
                 }
                 Err(error)
             }
-        }
+        };
+        (ended, places)
     });
-    match carried.await {
-        Ok(ended) => ended,
-        Err(lost) => Err(PassError::Connect(io::Error::other(lost))),
-    }
+    carried.await.unwrap_or_else(|lost| {
+        let lost = PassError::Connect(io::Error::other(lost));
+        (Err(lost), Places::default())
+    })
 }
 
 /// Whether the upstream surely saw nothing of it.

@@ -37,8 +37,8 @@ use std::time::{Duration, Instant};
 mod admission;
 mod tail;
 
-pub(crate) use tail::Tail;
-use tail::{CLIENT_CLOSED, Places};
+use tail::CLIENT_CLOSED;
+pub(crate) use tail::{Places, Tail};
 
 /// The door that records name.
 pub(crate) const SURFACE: Code = Code::of("gateway");
@@ -356,18 +356,25 @@ impl<P: Planes> Flow<'_, P> {
             UpstreamToken::AsRouted => None,
             UpstreamToken::Exchanged(_) => exchange_key(&recorded),
         };
-        tail.places = std::mem::take(&mut self.places);
+        let places = std::mem::take(&mut self.places);
         let (began, sent) = (
             tokio::time::Instant::now(),
             recorded.decision().target().watch_body(),
         );
         let answered = match running {
-            None => forward(recorded, &self.generation.upstreams, token)
-                .await
-                .map(|response| response.map(Passed::Streamed)),
-            Some(running) => keyed::run(recorded, Arc::clone(self.generation), token, running)
-                .await
-                .map(|response| response.map(Passed::First)),
+            None => {
+                tail.places = places;
+                forward(recorded, &self.generation.upstreams, token)
+                    .await
+                    .map(|response| response.map(Passed::Streamed))
+            }
+            Some(running) => {
+                let generation = Arc::clone(self.generation);
+                let answered;
+                (answered, tail.places) =
+                    keyed::run(recorded, generation, token, running, places).await;
+                answered.map(|response| response.map(Passed::First))
+            }
         };
         if let Some(place) = &tail.places.upstream {
             let now = tokio::time::Instant::now();

@@ -11,7 +11,7 @@ pub(super) const CLIENT_CLOSED: u16 = 499;
 
 /// The places that a request has among those under way, until its answer ends.
 #[derive(Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     pub(super) _route: Option<Place>,
     pub(super) upstream: Option<Place>,
 }

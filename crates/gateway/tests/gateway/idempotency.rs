@@ -4,6 +4,7 @@ use crate::backend::{Act, Backend, nobody, upstream};
 use crate::world::{BOB, World, roots};
 use bytes::Bytes;
 use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
+use countersign_gateway::upstream::{Adapt, ConcurrencySpec};
 use countersign_net::tls::Alpn;
 use countersign_net::{ClientResponse, TlsClient};
 use http::{Method, StatusCode};
@@ -143,10 +144,8 @@ async fn duplicates_at_once_are_one_request() {
     world.stop().await;
 }
 
-#[tokio::test]
-async fn a_caller_that_lost_its_connection_finds_the_answer() {
-    let (world, backend) = world(Act::Wait).await;
-    let bearer = world.bearer(|_| {});
+/// A connection on which a request with the key `k` was sent, and whose answer nobody read yet.
+async fn posted(world: &World, bearer: &str) -> impl Sized + use<> {
     let tls = TlsClient::new(&roots(&world.authority), None, Alpn::Http1).unwrap();
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", world.port()))
         .await
@@ -161,6 +160,40 @@ async fn a_caller_that_lost_its_connection_finds_the_answer() {
         world.port()
     );
     stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_its_place_to_its_request() {
+    let (world, backend) = (World::start(), Backend::start(Act::Wait).await);
+    world.reach(upstream(&[backend.address]), |route| {
+        route.idempotency = Some(REQUIRED);
+        route.concurrency = Some(ConcurrencySpec {
+            max: 1,
+            adapt: Adapt::Fixed,
+        });
+    });
+    let bearer = world.bearer(|_| {});
+    let stream = posted(&world, &bearer).await;
+    backend.reached(1).await;
+    drop(stream);
+    backend.act(Act::Answer(200));
+    for _ in 0..30 {
+        let other = post(&world, &bearer, "other", "abc").await;
+        assert_eq!(other.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(backend.hits(), 1);
+    backend.release();
+    while post(&world, &bearer, "other", "abc").await.status != StatusCode::OK {}
+    assert_eq!(backend.hits(), 2);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_lost_its_connection_finds_the_answer() {
+    let (world, backend) = world(Act::Wait).await;
+    let bearer = world.bearer(|_| {});
+    let stream = posted(&world, &bearer).await;
     backend.reached(1).await;
     drop(stream);
     backend.release();
