@@ -6,7 +6,7 @@ use crate::idempotency::{self, UpstreamKeys};
 use crate::request::{Caller, GatewayRequest};
 use crate::routes::CallersToken;
 use crate::upstream::{
-    Balance, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending, Upstreams, key_of,
+    Balance, Earlier, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending, Upstreams, key_of,
 };
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
@@ -31,6 +31,16 @@ pub async fn forward(
     upstreams: &Upstreams,
     token: UpstreamToken,
 ) -> Result<Response<PooledBody>, PassError> {
+    forward_telling(recorded, upstreams, token, &Earlier::default()).await
+}
+
+/// The same, and `earlier` learns whether an attempt before the last may have been carried out.
+pub(crate) async fn forward_telling(
+    recorded: Recorded<Permitted<GatewayRequest>>,
+    upstreams: &Upstreams,
+    token: UpstreamToken,
+    earlier: &Earlier,
+) -> Result<Response<PooledBody>, PassError> {
     let decision = recorded.receipt();
     let request = recorded.into_target();
     let upstream = upstreams.get(request.matched.route.upstream);
@@ -50,7 +60,7 @@ pub async fn forward(
         repeat,
         key,
     };
-    let mut response = upstream.send(sending).await?;
+    let mut response = upstream.send(sending, earlier).await?;
     headers::remove_hop_by_hop(response.headers_mut());
     headers::remove_planted_cookies(response.headers_mut());
     Ok(response)

@@ -2,7 +2,7 @@
 //! the same key, and is answered then.
 
 use crate::answer::Denial;
-use crate::forward::{UpstreamToken, forward};
+use crate::forward::{UpstreamToken, forward_telling};
 use crate::idempotency::{
     self, ANSWER_BYTES_MAX, Answer, Begun, Ended, KeyError, KeyNeed, Named, Running, fields_bytes,
     is_not_carried_out,
@@ -11,7 +11,7 @@ use crate::pipeline::Places;
 use crate::planes::Planes;
 use crate::request::GatewayRequest;
 use crate::service::{Core, Generation};
-use crate::upstream::{AnswerError, PassError, PooledBody};
+use crate::upstream::{AnswerError, Earlier, PassError, PooledBody};
 use bytes::{Bytes, BytesMut};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
@@ -91,10 +91,12 @@ pub(crate) async fn run(
 ) -> (Result<Response<FirstBody>, PassError>, Places) {
     // A task of its own: it goes on when the caller's connection does not.
     let carried = tokio::spawn(async move {
-        let ended = match forward(recorded, &generation.upstreams, token).await {
-            Ok(response) => keep(response, running).await,
+        let earlier = Earlier::default();
+        let passed = forward_telling(recorded, &generation.upstreams, token, &earlier).await;
+        let ended = match passed {
+            Ok(response) => keep(response, running, &earlier).await,
             Err(error) => {
-                if was_not_sent(&error) {
+                if error.is_unsent() && !earlier.was_sent() {
                     running.end(Ended::NotCarriedOut);
                 }
                 Err(error)
@@ -108,24 +110,10 @@ pub(crate) async fn run(
     })
 }
 
-/// Whether the upstream surely saw nothing of it.
-const fn was_not_sent(error: &PassError) -> bool {
-    match error {
-        PassError::Busy
-        | PassError::Connect(_)
-        | PassError::Ejected { .. }
-        | PassError::Handshake(_) => true,
-        PassError::Body
-        | PassError::BodyTooLarge
-        | PassError::CutShort(_)
-        | PassError::Http(_)
-        | PassError::Timeout => false,
-    }
-}
-
 async fn keep(
     response: Response<PooledBody>,
     running: Running,
+    earlier: &Earlier,
 ) -> Result<Response<FirstBody>, PassError> {
     let (head, mut body) = response.into_parts();
     let (mut frames, mut bytes) = (VecDeque::new(), 0_usize);
@@ -154,7 +142,10 @@ async fn keep(
     }
     let whole = whole.freeze();
     if is_not_carried_out(head.status, &head.headers) {
-        running.end(Ended::NotCarriedOut);
+        if !earlier.was_sent() {
+            running.end(Ended::NotCarriedOut);
+        }
+        // Else its outcome stays unknown: this attempt did nothing, an earlier one may have.
     } else {
         running.end(Ended::Answered(Answer {
             status: head.status,

@@ -12,7 +12,7 @@ mod members;
 mod pool;
 mod retry;
 
-pub(crate) use attempts::{Sending, Upstream};
+pub(crate) use attempts::{Earlier, Sending, Upstream};
 pub(crate) use body::{ProgressWatch, RequestBody};
 pub use body::{AnswerError, OutboundBody, PooledBody};
 pub use breaker::{BreakerSpec, EJECTION_MAX};

@@ -9,6 +9,7 @@ use super::retry::{self, Repeat, Spent};
 use http::request::Parts;
 use http::{Request, Response, header};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, timeout_at};
 
 /// One upstream as one core uses it: its own connections, and what all cores know of its addresses.
@@ -24,6 +25,16 @@ pub(crate) struct Sending {
     pub(crate) repeat: Repeat,
     /// Of the caller, where the upstream is chosen by it.
     pub(crate) key: u64,
+}
+
+/// Whether an attempt before the last may have been carried out.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier(AtomicBool);
+
+impl Earlier {
+    pub(crate) fn was_sent(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// One attempt's end.
@@ -53,10 +64,14 @@ impl Upstream {
     }
 
     /// Sends `sending`, whose URI is path and query alone, as often as is allowed and worth it. What comes back holds on to its connection.
-    pub(crate) async fn send(&self, sending: Sending) -> Result<Response<PooledBody>, PassError> {
+    pub(crate) async fn send(
+        &self,
+        sending: Sending,
+        earlier: &Earlier,
+    ) -> Result<Response<PooledBody>, PassError> {
         let deadline = Instant::now() + self.spec.timeouts.total;
         let watch = sending.request.body().watch();
-        match timeout_at(deadline, self.attempts(sending)).await {
+        match timeout_at(deadline, self.attempts(sending, earlier)).await {
             Ok(ended) => ended,
             Err(_elapsed) => Err(match watch.progress() {
                 Progress::Awaited | Progress::Broken => PassError::Body,
@@ -66,7 +81,11 @@ impl Upstream {
         }
     }
 
-    async fn attempts(&self, sending: Sending) -> Result<Response<PooledBody>, PassError> {
+    async fn attempts(
+        &self,
+        sending: Sending,
+        earlier: &Earlier,
+    ) -> Result<Response<PooledBody>, PassError> {
         let Sending {
             request,
             repeat,
@@ -97,6 +116,9 @@ impl Upstream {
             };
             if self.members.budget.spend() == Spent::Empty {
                 return ended;
+            }
+            if !matches!(&ended, Err(error) if error.is_unsent()) {
+                earlier.0.store(true, Ordering::Relaxed);
             }
             drop(ended);
             tokio::time::sleep(retry::wait(

@@ -64,6 +64,20 @@ pub enum PassError {
     Timeout,
 }
 
+impl PassError {
+    /// Whether the upstream surely saw nothing of the request.
+    pub(crate) const fn is_unsent(&self) -> bool {
+        match self {
+            Self::Busy | Self::Connect(_) | Self::Ejected { .. } | Self::Handshake(_) => true,
+            Self::Body
+            | Self::BodyTooLarge
+            | Self::CutShort(_)
+            | Self::Http(_)
+            | Self::Timeout => false,
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct Pool(Arc<Inner>);
 

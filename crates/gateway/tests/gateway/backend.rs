@@ -24,6 +24,8 @@ pub enum Act {
     Bytes(usize),
     /// Reads the request and closes the connection.
     Break,
+    /// Reads every other request and closes the connection, beginning with the first, and answers the rest with this status.
+    BreakThen(u16),
     /// Answers with this status, and when to come back.
     Later(u16),
     /// Waits until it is released, then answers with its number.
@@ -122,6 +124,8 @@ async fn answer(
         Act::Answer(status) => Ok(with_status(status, said)),
         Act::Bytes(count) => Ok(with_status(200, "x".repeat(count))),
         Act::Break => Err(io::ErrorKind::ConnectionAborted.into()),
+        Act::BreakThen(_) if number % 2 == 1 => Err(io::ErrorKind::ConnectionAborted.into()),
+        Act::BreakThen(status) => Ok(with_status(status, said)),
         Act::Later(status) => {
             let mut response = with_status(status, said);
             response

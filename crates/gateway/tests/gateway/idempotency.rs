@@ -279,3 +279,31 @@ async fn a_request_with_a_key_is_sent_again_only_to_an_upstream_that_knows_keys(
     assert_eq!(backend.hits() - before, 1);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_key_is_not_free_when_an_earlier_attempt_may_have_taken_effect() {
+    let (world, backend) = (World::start(), Backend::start(Act::BreakThen(429)).await);
+    let bearer = world.bearer(|_| {});
+    let mut spec = upstream(&[backend.address]);
+    spec.retries.attempts = 2;
+    spec.breaker.failures = 100;
+    world.reach(spec, |route| {
+        route.idempotency = Some(IdempotencySpec {
+            upstream: UpstreamKeys::Honoured,
+            ..REQUIRED
+        });
+    });
+    let send = async |key: &str| post(&world, &bearer, key, "abc").await.status.as_u16();
+    // The last attempt did nothing, says the upstream; of the one before nobody knows.
+    assert_eq!(send("k").await, 429);
+    assert_eq!(backend.hits(), 2);
+    backend.act(Act::Answer(200));
+    assert_eq!(send("k").await, 409);
+    assert_eq!(backend.hits(), 2);
+    // With one attempt there is nothing before it.
+    backend.act(Act::Answer(429));
+    assert_eq!(send("other").await, 429);
+    backend.act(Act::Answer(200));
+    assert_eq!(send("other").await, 200);
+    world.stop().await;
+}
