@@ -3,7 +3,7 @@
 use super::UpstreamSpec;
 use super::body::{OutboundBody, PooledBody, Progress, RequestBody};
 use super::breaker::Outcome;
-use super::members::{Members, Wanted};
+use super::members::{Members, Others, Wanted};
 use super::pool::{PassError, Pool};
 use super::retry::{self, Repeat, Spent};
 use http::request::Parts;
@@ -170,7 +170,8 @@ impl Attempts<'_> {
         let pool = upstream.pools.get(position);
         let pool = pool.ok_or_else(|| PassError::Connect(std::io::ErrorKind::NotFound.into()))?;
         let ended = pool.send(request.map(OutboundBody::new)).await;
-        load.report(outcome_of(&ended));
+        let others = upstream.members.others(position, upstream.members.now());
+        load.report(outcome_of(&ended, others));
         self.tried.push(position);
         // Who says when to come back is not asked sooner.
         let told =
@@ -187,10 +188,13 @@ impl Attempts<'_> {
 }
 
 /// What the end of an attempt says of its address.
-fn outcome_of(ended: &Result<Response<PooledBody>, PassError>) -> Outcome {
+fn outcome_of(ended: &Result<Response<PooledBody>, PassError>, others: Others) -> Outcome {
     match ended {
-        Ok(response) if retry::is_gateways(response.status()) => Outcome::Failed,
-        Ok(_) => Outcome::Succeeded,
+        Ok(response) => match others {
+            Others::Serve if retry::is_gateways(response.status()) => Outcome::Failed,
+            // A status may be what one caller asked for: it does not take the last address from everybody.
+            Others::None | Others::Serve => Outcome::Succeeded,
+        },
         Err(
             PassError::Connect(_)
             | PassError::Handshake(_)

@@ -80,6 +80,15 @@ pub(crate) struct Load {
     epoch: Instant,
 }
 
+/// Whether an upstream can do without an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// It has no other that can be used.
+    None,
+    /// Another can be used.
+    Serve,
+}
+
 /// No address can be used before `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AllEjected {
@@ -188,6 +197,19 @@ impl Members {
             None => Err(AllEjected {
                 until: if until == u64::MAX { now } else { until },
             }),
+        }
+    }
+
+    /// Whether any address but the one at `position` can be used.
+    pub(crate) fn others(&self, position: usize, now: u64) -> Others {
+        let serves = |member: &Member| {
+            !member.is_sick() && member.usable(Completeness::Arriving, now) == Usable::Yes
+        };
+        let mut members = self.members.iter().enumerate();
+        if members.any(|(other, member)| other != position && serves(member)) {
+            Others::Serve
+        } else {
+            Others::None
         }
     }
 

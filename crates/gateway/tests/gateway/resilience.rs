@@ -94,7 +94,7 @@ async fn retries_are_a_fraction_of_requests_and_not_a_multiple() {
 
 #[tokio::test]
 async fn a_failing_upstream_is_left_alone_and_tried_again() {
-    let (world, failing) = (World::start(), Backend::start(Act::Answer(503)).await);
+    let (world, failing) = (World::start(), Backend::start(Act::Break).await);
     let mut spec = upstream(&[failing.address]);
     spec.breaker = BreakerSpec {
         failures: 3,
@@ -102,7 +102,7 @@ async fn a_failing_upstream_is_left_alone_and_tried_again() {
     };
     world.reach(spec, |_| {});
     for _ in 0..3 {
-        assert_eq!(status(&world, Method::POST).await, 503);
+        assert_eq!(status(&world, Method::POST).await, 502);
     }
     let refused = ask(&world, Method::POST).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -115,6 +115,38 @@ async fn a_failing_upstream_is_left_alone_and_tried_again() {
     for _ in 0..5 {
         assert_eq!(status(&world, Method::POST).await, 200);
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_status_does_not_take_the_last_address_from_everybody() {
+    let (world, one) = (World::start(), Backend::start(Act::Answer(503)).await);
+    let other = Backend::start(Act::Answer(503)).await;
+    let breaker = BreakerSpec {
+        failures: 2,
+        ejection: Duration::from_secs(600),
+    };
+    let mut spec = upstream(&[one.address]);
+    spec.breaker = breaker;
+    world.reach(spec, |_| {});
+    for _ in 0..6 {
+        assert_eq!(status(&world, Method::POST).await, 503);
+    }
+    assert_eq!(one.hits(), 6);
+    // Of two one is ejected, and the last one is not.
+    let mut spec = upstream(&[one.address, other.address]);
+    spec.breaker = breaker;
+    world.reach(spec, |_| {});
+    for _ in 0..20 {
+        assert_eq!(status(&world, Method::POST).await, 503);
+    }
+    assert_eq!(one.hits() + other.hits(), 26);
+    let before = (one.hits(), other.hits());
+    for _ in 0..20 {
+        assert_eq!(status(&world, Method::POST).await, 503);
+    }
+    let came = (one.hits() - before.0, other.hits() - before.1);
+    assert!(matches!(came, (0, 20) | (20, 0)), "{came:?}");
     world.stop().await;
 }
 

@@ -219,3 +219,16 @@ fn a_reload_remembers_what_addresses_stay() {
     let reloaded = Members::new(&spec(&[1, 3], Balance::LeastLoaded), Some(&members));
     assert!((0..50).all(|_| choose(&reloaded, 0) == 1));
 }
+
+#[test]
+fn an_upstream_can_do_without_an_address_while_another_serves() {
+    assert_eq!(members(&[1], Balance::LeastLoaded).others(0, 0), Others::None);
+    let members = members(&[1, 2], Balance::LeastLoaded);
+    assert_eq!(members.others(0, 0), Others::Serve);
+    members.set_health(1, Health::Sick);
+    assert_eq!(members.others(0, 0), Others::None);
+    members.set_health(1, Health::Well);
+    eject(&members, 1);
+    assert_eq!(members.others(0, 0), Others::None);
+    assert_eq!(members.others(1, 0), Others::Serve);
+}
