@@ -26,8 +26,10 @@ use std::sync::Arc;
 pub(crate) enum Key {
     /// It was answered before.
     Again(Arc<Answer>),
-    /// It is the first.
+    /// It is the first, and has its places.
     First(Running),
+    /// It is the first that got through after waiting for others, and has no places.
+    FirstAfterWait(Running),
     /// It has none, or the route knows none.
     Unkeyed,
 }
@@ -36,6 +38,7 @@ pub(crate) enum Key {
 pub(crate) async fn known_yet<P: Planes>(
     core: &Core<P>,
     recorded: &Recorded<Permitted<GatewayRequest>>,
+    places: &mut Places,
 ) -> Result<Key, Denial> {
     let request = recorded.decision().target();
     let Some(spec) = &request.matched().route.idempotency else {
@@ -56,13 +59,17 @@ pub(crate) async fn known_yet<P: Planes>(
         return Ok(Key::Unkeyed);
     };
     let until = tokio::time::Instant::now() + idempotency::WAIT_MAX;
+    let mut first: fn(Running) -> Key = Key::First;
     loop {
         let now = core.steady();
         match core.keys().begin(named, spec.keep, now) {
             Begun::Replay(answer) => return Ok(Key::Again(answer)),
-            Begun::Run(running) => return Ok(Key::First(running)),
+            Begun::Run(running) => return Ok(first(running)),
             Begun::Refused(error) => return Err(Denial::Key(error)),
             Begun::Wait(mut ends) => {
+                // Whoever waits takes no place from those who don't.
+                *places = Places::default();
+                first = Key::FirstAfterWait;
                 let ended = tokio::time::timeout_at(until, ends.changed()).await;
                 if ended.is_err() {
                     return Err(Denial::Key(KeyError::InProgress));

@@ -337,9 +337,20 @@ impl<P: Planes> Flow<'_, P> {
     ) -> Step<Response<GatewayBody>> {
         let mut tail = Box::new(self.tail(&recorded));
         tail.span = self.span.take();
-        let running = match keyed::known_yet(self.core, &recorded).await {
+        let running = match keyed::known_yet(self.core, &recorded, &mut self.places).await {
             Ok(keyed::Key::Again(answer)) => return Ok(self.replay(&answer, tail)),
             Ok(keyed::Key::First(running)) => Some(running),
+            Ok(keyed::Key::FirstAfterWait(running)) => {
+                let request = recorded.decision().target();
+                match self.take_places(request.caller(), &request.matched().route) {
+                    Ok(places) => self.places = places,
+                    Err(ended) => {
+                        running.end(idempotency::Ended::NotCarriedOut);
+                        return Err(self.failed(*tail, ended.denial));
+                    }
+                }
+                Some(running)
+            }
             Ok(keyed::Key::Unkeyed) => None,
             Err(denial) => return Err(self.failed(*tail, denial)),
         };

@@ -77,7 +77,7 @@ impl<P: Planes> Flow<'_, P> {
     }
 
     /// How many: a place among the requests under way, of the route and of its upstream.
-    fn take_places(&self, caller: &Caller, route: &Route) -> Step<Places> {
+    pub(super) fn take_places(&self, caller: &Caller, route: &Route) -> Step<Places> {
         let priority = match caller {
             Caller::Anonymous(_) => Priority::Anonymous,
             Caller::Subject(..) => Priority::Authenticated,

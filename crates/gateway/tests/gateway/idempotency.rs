@@ -190,6 +190,42 @@ async fn a_caller_that_goes_away_leaves_its_place_to_its_request() {
 }
 
 #[tokio::test]
+async fn a_duplicate_waits_without_a_place() {
+    let (world, backend) = (World::start(), Backend::start(Act::Wait).await);
+    world.reach(upstream(&[backend.address]), |route| {
+        route.idempotency = Some(REQUIRED);
+        route.concurrency = Some(ConcurrencySpec {
+            max: 2,
+            adapt: Adapt::Fixed,
+        });
+    });
+    let bearer = world.bearer(|_| {});
+    let duplicate = async {
+        backend.reached(1).await;
+        backend.act(Act::Answer(200));
+        post(&world, &bearer, "k", "abc").await
+    };
+    let others = async {
+        backend.reached(1).await;
+        let mut passed = 0;
+        // Enough that the duplicate is there by then.
+        while passed < 30 {
+            let key = format!("other-{passed}");
+            let other = post(&world, &bearer, &key, "abc").await.status;
+            passed += usize::from(other == StatusCode::OK);
+        }
+        backend.release();
+    };
+    let (first, duplicate, ()) =
+        futures_util::join!(post(&world, &bearer, "k", "abc"), duplicate, others);
+    assert_eq!(first.status, StatusCode::OK);
+    assert_eq!(duplicate.status, StatusCode::OK);
+    assert!(was_replayed(&duplicate));
+    assert_eq!(backend.hits(), 31);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_caller_that_lost_its_connection_finds_the_answer() {
     let (world, backend) = world(Act::Wait).await;
     let bearer = world.bearer(|_| {});
