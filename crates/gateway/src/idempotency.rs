@@ -2,8 +2,8 @@
 //! but answered as the first one was.
 //!
 //! A key belongs to a tenant, subject, client and route: nobody meets another's answer. What may have been passed on is never passed on a
-//! second time under its key, whatever became of it. Answers are in the memory of this process alone, bounded in number and bytes, of all
-//! and of each caller; when there is no room a new key is refused, and none is forgotten before its time.
+//! second time under its key, whatever became of it. Answers are in the memory of this process alone, bounded in number and bytes, of all,
+//! of each tenant and of each caller; when there is no room a new key is refused, and none is forgotten before its time.
 //!
 //! Not here: keys of other processes, and keys over a restart.
 
@@ -31,6 +31,8 @@ pub const KEYS_MAX: usize = 65_536;
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What one caller may have of both.
 const CALLER_PART: usize = 16;
+/// What one tenant may have of both, so that its callers together can't close it for others.
+const TENANT_PART: usize = 4;
 /// How long a duplicate waits for the first to end.
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The longest that configuration may keep an answer.
@@ -127,6 +129,7 @@ pub(crate) struct Named {
     name: [u8; 32],
     /// Tenant, issuer, subject and client.
     caller: [u8; 32],
+    tenant: [u8; 32],
     /// Method, target, what the body is, and the body.
     fingerprint: [u8; 32],
 }
@@ -154,6 +157,7 @@ impl Named {
         Some(Self {
             name: digest([&caller[..], route.as_bytes(), key.as_bytes()]),
             caller,
+            tenant: digest([subject.tenant().as_str().as_bytes()]),
             fingerprint: digest([
                 target.method().as_str().as_bytes(),
                 target.path_and_query().as_str().as_bytes(),
@@ -169,6 +173,7 @@ impl Named {
         Self {
             name: [key; 32],
             caller: [caller; 32],
+            tenant: [0; 32],
             fingerprint: [body; 32],
         }
     }
@@ -258,10 +263,37 @@ struct Share {
     bytes: usize,
 }
 
+/// What each caller, or each tenant, has.
+#[derive(Debug, Default)]
+struct Shares(HashMap<[u8; 32], Share>);
+
+impl Shares {
+    fn of(&self, owner: &[u8; 32]) -> Share {
+        self.0.get(owner).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, owner: [u8; 32], bytes: usize) {
+        let share = self.0.entry(owner).or_default();
+        share.keys += 1;
+        share.bytes += bytes;
+    }
+
+    fn subtract(&mut self, owner: &[u8; 32], bytes: usize) {
+        if let Some(share) = self.0.get_mut(owner) {
+            share.keys -= 1;
+            share.bytes -= bytes;
+            if share.keys == 0 {
+                self.0.remove(owner);
+            }
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Map {
     entries: HashMap<[u8; 32], Entry>,
-    callers: HashMap<[u8; 32], Share>,
+    callers: Shares,
+    tenants: Shares,
     all: Share,
     swept: u64,
 }
@@ -298,7 +330,7 @@ impl Keys {
             };
         }
         map.remove(&named.name);
-        if !map.has_room(&named.caller) {
+        if !map.has_room(&named) {
             return Begun::Refused(KeyError::NoRoom);
         }
         let (wakes, ends) = watch::channel(());
@@ -326,7 +358,7 @@ impl Keys {
             Some(Ended::NotCarriedOut) => return,
             Some(Ended::Answered(answer)) => {
                 entry.bytes = answer.bytes();
-                entry.state = if map.has_room_for(&entry.named.caller, entry.bytes) {
+                entry.state = if map.has_room_for(&entry.named, entry.bytes) {
                     State::Answered(Arc::new(answer))
                 } else {
                     entry.bytes = 0;
@@ -359,23 +391,23 @@ impl Map {
         }
     }
 
-    fn has_room(&self, caller: &[u8; 32]) -> bool {
-        let share = self.callers.get(caller).copied().unwrap_or_default();
+    fn has_room(&self, named: &Named) -> bool {
         self.all.keys < KEYS_MAX
-            && share.keys < KEYS_MAX / CALLER_PART
-            && self.has_room_for(caller, 0)
+            && self.tenants.of(&named.tenant).keys < KEYS_MAX / TENANT_PART
+            && self.callers.of(&named.caller).keys < KEYS_MAX / CALLER_PART
+            && self.has_room_for(named, 0)
     }
 
-    fn has_room_for(&self, caller: &[u8; 32], bytes: usize) -> bool {
-        let share = self.callers.get(caller).copied().unwrap_or_default();
-        self.all.bytes.saturating_add(bytes) <= BYTES_MAX
-            && share.bytes.saturating_add(bytes) <= BYTES_MAX / CALLER_PART
+    fn has_room_for(&self, named: &Named, bytes: usize) -> bool {
+        let within = |share: Share, max: usize| share.bytes.saturating_add(bytes) <= max;
+        within(self.all, BYTES_MAX)
+            && within(self.tenants.of(&named.tenant), BYTES_MAX / TENANT_PART)
+            && within(self.callers.of(&named.caller), BYTES_MAX / CALLER_PART)
     }
 
     fn insert(&mut self, entry: Entry) {
-        let share = self.callers.entry(entry.named.caller).or_default();
-        share.keys += 1;
-        share.bytes += entry.bytes;
+        self.callers.add(entry.named.caller, entry.bytes);
+        self.tenants.add(entry.named.tenant, entry.bytes);
         self.all.keys += 1;
         self.all.bytes += entry.bytes;
         self.entries.insert(entry.named.name, entry);
@@ -385,13 +417,8 @@ impl Map {
         let entry = self.entries.remove(name)?;
         self.all.keys -= 1;
         self.all.bytes -= entry.bytes;
-        if let Some(share) = self.callers.get_mut(&entry.named.caller) {
-            share.keys -= 1;
-            share.bytes -= entry.bytes;
-            if share.keys == 0 {
-                self.callers.remove(&entry.named.caller);
-            }
-        }
+        self.callers.subtract(&entry.named.caller, entry.bytes);
+        self.tenants.subtract(&entry.named.tenant, entry.bytes);
         Some(entry)
     }
 }

@@ -102,6 +102,38 @@ fn one_caller_cannot_take_all_the_room_and_nothing_is_forgotten_early() {
 }
 
 #[test]
+fn one_tenant_cannot_take_all_the_room() {
+    let keys = Arc::new(Keys::default());
+    let of = |tenant: u8, caller: u8, number: usize| {
+        let mut named = Named::test(caller, 0, 1);
+        named.tenant = [tenant; 32];
+        named.name[..8].copy_from_slice(&number.to_be_bytes());
+        named.name[8] = caller;
+        named
+    };
+    let callers = u8::try_from(CALLER_PART / TENANT_PART).unwrap();
+    for caller in 0..callers {
+        for number in 0..KEYS_MAX / CALLER_PART {
+            run(&keys, of(1, caller, number), 0, answer(0));
+        }
+    }
+    // Another caller of the same tenant, and the same one of another.
+    let fresh = callers;
+    assert_eq!(word(&begin(&keys, of(1, fresh, 0), 0)), "no room");
+    assert_eq!(word(&begin(&keys, of(2, fresh, 0), 0)), "run");
+    // The same with bytes.
+    let keys = Arc::new(Keys::default());
+    for caller in 0..callers {
+        run(&keys, of(1, caller, 0), 0, answer(BYTES_MAX / CALLER_PART));
+        assert_eq!(word(&begin(&keys, of(1, caller, 0), 0)), "replay");
+    }
+    run(&keys, of(1, fresh, 0), 0, answer(1));
+    assert_eq!(word(&begin(&keys, of(1, fresh, 0), 0)), "not kept");
+    run(&keys, of(2, fresh, 1), 0, answer(1));
+    assert_eq!(word(&begin(&keys, of(2, fresh, 1), 0)), "replay");
+}
+
+#[test]
 fn keys_are_one_field_of_visible_characters() {
     let with = |values: &[&str]| {
         let mut headers = HeaderMap::new();
@@ -152,7 +184,7 @@ proptest! {
         let (mut now, mut running) = (0, HashMap::new());
         for (caller, key, body, what, gap) in steps {
             now += gap;
-            let named = Named { name: digest([&[caller], &[key]]), caller: [caller; 32], fingerprint: [body; 32] };
+            let named = Named { name: digest([&[caller], &[key]]), caller: [caller; 32], tenant: [caller / 2; 32], fingerprint: [body; 32] };
             if let Begun::Run(begun) = begin(&keys, named, now) {
                 let earlier: Option<Running> = running.insert((caller, key), begun);
                 prop_assert!(earlier.is_none());
@@ -170,7 +202,9 @@ proptest! {
             let map = keys.0.lock().unwrap();
             prop_assert_eq!(map.all.keys, map.entries.len());
             prop_assert_eq!(map.all.bytes, map.entries.values().map(|entry| entry.bytes).sum::<usize>());
-            prop_assert_eq!(map.callers.values().map(|share| share.keys).sum::<usize>(), map.entries.len());
+            prop_assert_eq!(map.tenants.0.values().map(|share| share.keys).sum::<usize>(), map.entries.len());
+            prop_assert_eq!(map.tenants.0.values().map(|share| share.bytes).sum::<usize>(), map.all.bytes);
+            prop_assert_eq!(map.callers.0.values().map(|share| share.keys).sum::<usize>(), map.entries.len());
         }
     }
 }
