@@ -130,7 +130,7 @@ pub(crate) struct Named {
     /// Tenant, issuer, subject and client.
     caller: [u8; 32],
     tenant: [u8; 32],
-    /// Method, target, what the body is, and the body.
+    /// Method, authority, target, the caller's scopes, what the body is, and the body.
     fingerprint: [u8; 32],
 }
 
@@ -158,8 +158,11 @@ impl Named {
             name: digest([&caller[..], route.as_bytes(), key.as_bytes()]),
             caller,
             tenant: digest([subject.tenant().as_str().as_bytes()]),
+            // The upstream sees authority and scopes, and may answer by them.
             fingerprint: digest([
                 target.method().as_str().as_bytes(),
+                target.authority().as_bytes(),
+                subject.scopes().to_string().as_bytes(),
                 target.path_and_query().as_str().as_bytes(),
                 field(header::CONTENT_TYPE),
                 field(header::CONTENT_ENCODING),

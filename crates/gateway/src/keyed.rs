@@ -15,7 +15,7 @@ use crate::upstream::{AnswerError, Earlier, PassError, PooledBody};
 use bytes::{Bytes, BytesMut};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
-use http::Response;
+use http::{Response, header};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use std::collections::VecDeque;
@@ -154,9 +154,12 @@ async fn keep(
         }
         // Else its outcome stays unknown: this attempt did nothing, an earlier one may have.
     } else {
+        let mut headers = head.headers.clone();
+        // A cookie is told once: later it would bring back a session that has ended since.
+        headers.remove(header::SET_COOKIE);
         running.end(Ended::Answered(Answer {
             status: head.status,
-            headers: head.headers.clone(),
+            headers,
             body: whole.clone(),
         }));
     }

@@ -343,3 +343,56 @@ async fn a_key_is_not_free_when_an_earlier_attempt_may_have_taken_effect() {
     assert_eq!(send("other").await, 200);
     world.stop().await;
 }
+
+/// Lets the routes `/things/...` and `/exchanged/...` of every test know keys.
+fn keyed_things(world: &World) {
+    world.reload(|specs| {
+        for spec in specs {
+            if ["things", "exchanged"].contains(&spec.id.as_str()) {
+                spec.idempotency = Some(REQUIRED);
+            }
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_cookie_is_told_once() {
+    let world = World::start();
+    keyed_things(&world);
+    let bearer = world.bearer(|_| {});
+    let client = world.client(None);
+    let fields = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
+    let send = async || {
+        let body = Bytes::from_static(b"abc");
+        world
+            .send(&client, Method::POST, "/things/a", &fields, body)
+            .await
+    };
+    let (first, again) = (send().await, send().await);
+    assert_eq!((was_replayed(&first), was_replayed(&again)), (false, true));
+    assert!(first.headers.contains_key("set-cookie"));
+    assert!(!again.headers.contains_key("set-cookie"));
+    assert_eq!(again.headers["x-from-upstream"], "yes");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn another_host_or_other_scopes_are_another_request() {
+    let world = World::start();
+    keyed_things(&world);
+    let of = |scope: &str| world.bearer(|claims| claims["scope"] = scope.into());
+    let (wide, narrow) = (of("orders.read orders.write"), of("orders.read"));
+    let send = async |bearer: &str, host: &str| {
+        let request = format!(
+            "POST /things/a HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\nIdempotency-Key: k\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
+        );
+        crate::world::status(&world.raw(request.as_bytes()).await)
+    };
+    let own = format!("localhost:{}", world.port());
+    assert_eq!(send(&wide, &own).await, 200);
+    assert_eq!(send(&narrow, &own).await, 422);
+    assert_eq!(send(&wide, "second.example").await, 422);
+    assert_eq!(send(&wide, &own).await, 200);
+    assert_eq!(world.upstream.take().len(), 1);
+    world.stop().await;
+}
