@@ -442,9 +442,24 @@ impl Drop for Running {
     }
 }
 
+/// Whose token the upstream saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenSeen {
+    /// The caller's, or none.
+    Callers,
+    /// An exchanged one.
+    Exchanged,
+}
+
 /// Whether an upstream says that it did not carry a request out: then its key is free for another try.
-pub(crate) fn is_not_carried_out(status: StatusCode, headers: &HeaderMap) -> bool {
+pub(crate) fn is_not_carried_out(
+    status: StatusCode,
+    headers: &HeaderMap,
+    token: TokenSeen,
+) -> bool {
     match status {
+        // The next try brings a token that is exchanged anew.
+        StatusCode::UNAUTHORIZED => token == TokenSeen::Exchanged,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY => {
             true
         }

@@ -4,8 +4,8 @@
 use crate::answer::Denial;
 use crate::forward::{UpstreamToken, forward_telling};
 use crate::idempotency::{
-    self, ANSWER_BYTES_MAX, Answer, Begun, Ended, KeyError, KeyNeed, Named, Running, fields_bytes,
-    is_not_carried_out,
+    self, ANSWER_BYTES_MAX, Answer, Begun, Ended, KeyError, KeyNeed, Named, Running, TokenSeen,
+    fields_bytes, is_not_carried_out,
 };
 use crate::pipeline::Places;
 use crate::planes::Planes;
@@ -99,9 +99,13 @@ pub(crate) async fn run(
     // A task of its own: it goes on when the caller's connection does not.
     let carried = tokio::spawn(async move {
         let earlier = Earlier::default();
+        let seen = match &token {
+            UpstreamToken::AsRouted => TokenSeen::Callers,
+            UpstreamToken::Exchanged(_) => TokenSeen::Exchanged,
+        };
         let passed = forward_telling(recorded, &generation.upstreams, token, &earlier).await;
         let ended = match passed {
-            Ok(response) => keep(response, running, &earlier).await,
+            Ok(response) => keep(response, running, &earlier, seen).await,
             Err(error) => {
                 if error.is_unsent() && !earlier.was_sent() {
                     running.end(Ended::NotCarriedOut);
@@ -121,6 +125,7 @@ async fn keep(
     response: Response<PooledBody>,
     running: Running,
     earlier: &Earlier,
+    seen: TokenSeen,
 ) -> Result<Response<FirstBody>, PassError> {
     let (head, mut body) = response.into_parts();
     let (mut frames, mut bytes) = (VecDeque::new(), 0_usize);
@@ -148,7 +153,7 @@ async fn keep(
         whole.extend_from_slice(&data);
     }
     let whole = whole.freeze();
-    if is_not_carried_out(head.status, &head.headers) {
+    if is_not_carried_out(head.status, &head.headers, seen) {
         if !earlier.was_sent() {
             running.end(Ended::NotCarriedOut);
         }

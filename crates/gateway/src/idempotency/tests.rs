@@ -160,20 +160,30 @@ fn keys_are_one_field_of_visible_characters() {
 #[test]
 fn an_upstream_that_did_nothing_says_so() {
     let mut headers = HeaderMap::new();
-    assert!(is_not_carried_out(StatusCode::TOO_MANY_REQUESTS, &headers));
+    assert!(is_not_carried_out(StatusCode::TOO_MANY_REQUESTS, &headers, TokenSeen::Callers));
     assert!(!is_not_carried_out(
         StatusCode::SERVICE_UNAVAILABLE,
-        &headers
+        &headers,
+        TokenSeen::Callers
     ));
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     assert!(is_not_carried_out(
         StatusCode::SERVICE_UNAVAILABLE,
-        &headers
+        &headers,
+        TokenSeen::Callers
     ));
     assert!(!is_not_carried_out(
         StatusCode::INTERNAL_SERVER_ERROR,
-        &headers
+        &headers,
+        TokenSeen::Callers
     ));
+}
+
+#[test]
+fn a_refused_token_is_no_answer_where_the_next_try_brings_another() {
+    let free = |token| is_not_carried_out(StatusCode::UNAUTHORIZED, &HeaderMap::new(), token);
+    assert!(free(TokenSeen::Exchanged));
+    assert!(!free(TokenSeen::Callers));
 }
 
 proptest! {

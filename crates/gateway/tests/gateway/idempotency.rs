@@ -8,6 +8,7 @@ use countersign_gateway::upstream::{Adapt, ConcurrencySpec};
 use countersign_net::tls::Alpn;
 use countersign_net::{ClientResponse, TlsClient};
 use http::{Method, StatusCode};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
@@ -394,5 +395,26 @@ async fn another_host_or_other_scopes_are_another_request() {
     assert_eq!(send(&wide, "second.example").await, 422);
     assert_eq!(send(&wide, &own).await, 200);
     assert_eq!(world.upstream.take().len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_exchanged_token_is_not_kept() {
+    let world = World::start();
+    keyed_things(&world);
+    let bearer = world.bearer(|_| {});
+    let client = world.client(None);
+    let fields = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
+    for (path, passed_on) in [("/exchanged/unauthorized", 2), ("/things/unauthorized", 1)] {
+        for _ in 0..2 {
+            let body = Bytes::from_static(b"abc");
+            let answer = world
+                .send(&client, Method::POST, path, &fields, body)
+                .await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        }
+        assert_eq!(world.upstream.take().len(), passed_on, "{path}");
+    }
+    assert_eq!(world.planes.exchanges.load(Ordering::SeqCst), 2);
     world.stop().await;
 }
