@@ -114,6 +114,7 @@ impl Denial {
             Self::Pass(PassError::Ejected { .. }) => "upstream_ejected",
             Self::Pass(PassError::Handshake(_)) => "upstream_handshake",
             Self::Pass(PassError::CutShort(_) | PassError::Http(_)) => "upstream_broke_off",
+            Self::Pass(PassError::NoRoom) => "body_no_room",
             Self::Pass(PassError::Timeout) => "upstream_timeout",
             Self::Policy(reason) => reason.as_str(),
             Self::Preflight(PreflightError::Field) => "preflight_field",
@@ -172,7 +173,7 @@ impl Denial {
             | Self::Key(KeyError::NoRoom)
             | Self::LimiterFull
             | Self::Overloaded
-            | Self::Pass(PassError::Busy | PassError::Ejected { .. })
+            | Self::Pass(PassError::Busy | PassError::Ejected { .. } | PassError::NoRoom)
             | Self::Record => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute(_) => StatusCode::NOT_FOUND,
             Self::Fields(_)
@@ -225,7 +226,7 @@ impl Denial {
             }) => Some(*retry_after_seconds),
             Self::Key(KeyError::InProgress | KeyError::NoRoom)
             | Self::Overloaded
-            | Self::Pass(PassError::Busy) => Some(RETRY_AFTER.as_secs()),
+            | Self::Pass(PassError::Busy | PassError::NoRoom) => Some(RETRY_AFTER.as_secs()),
             Self::BodyTooLarge
             | Self::Credential(_)
             | Self::Exchange(_)

@@ -434,7 +434,8 @@ impl<P: Planes> Flow<'_, P> {
                 | PassError::Connect(_)
                 | PassError::CutShort(_)
                 | PassError::Ejected { .. }
-                | PassError::Handshake(_),
+                | PassError::Handshake(_)
+                | PassError::NoRoom,
             ) => {}
         }
     }

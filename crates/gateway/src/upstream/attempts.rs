@@ -207,7 +207,8 @@ fn outcome_of(ended: &Result<Response<PooledBody>, PassError>, others: Others) -
             | PassError::BodyTooLarge
             | PassError::Busy
             | PassError::CutShort(_)
-            | PassError::Ejected { .. },
+            | PassError::Ejected { .. }
+            | PassError::NoRoom,
         ) => Outcome::Nothing,
     }
 }

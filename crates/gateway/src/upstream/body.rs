@@ -2,7 +2,7 @@
 
 use super::members::Load;
 use super::pool::{Lease, PassError};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use countersign_net::{BodyError, InboundBody};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -10,9 +10,10 @@ use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 /// How far the body of a request got on its way to the upstream.
@@ -200,24 +201,67 @@ impl RequestBody {
                     .exact()
                     .is_some_and(|length| length <= bytes_max) =>
             {
-                Self::Arriving(body).whole().await.map(Self::Whole)
+                hold(body, &HELD).await.map(Self::Whole)
             }
             other => Ok(other),
         }
     }
 
-    /// All of it, read to its end; its limits are those of the route.
+    /// All of it, read to its end; its limits are those of the route, and the room that all bodies in memory have.
     pub(crate) async fn whole(self) -> Result<Bytes, PassError> {
         match self {
             Self::Whole(bytes) => Ok(bytes),
             Self::Arriving(body) if body.is_end_stream() => Ok(Bytes::new()),
-            Self::Arriving(body) => match body.collect().await {
-                Ok(body) => Ok(body.to_bytes()),
-                Err(BodyError::TooLarge) => Err(PassError::BodyTooLarge),
-                Err(BodyError::Broken(_) | BodyError::Idle) => Err(PassError::Body),
-            },
+            Self::Arriving(body) => hold(body, &HELD).await,
         }
     }
+}
+
+/// Bytes of requests' bodies that a process holds in memory, to send them again or to know them again by their key.
+pub const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+static HELD: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(HELD_BYTES_MAX)));
+
+/// A body in memory; with the last of it goes its part of the room.
+struct Held {
+    bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads `body` to its end. Room is taken for what came, not for what was announced: announcing costs nothing.
+async fn hold<B>(mut body: B, room: &Arc<Semaphore>) -> Result<Bytes, PassError>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
+{
+    let mut bytes = BytesMut::new();
+    let mut taken: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| match error {
+            BodyError::TooLarge => PassError::BodyTooLarge,
+            BodyError::Broken(_) | BodyError::Idle => PassError::Body,
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = u32::try_from(data.len()).map_err(|_| PassError::NoRoom)?;
+        let more = Arc::clone(room).try_acquire_many_owned(length);
+        let more = more.map_err(|_| PassError::NoRoom)?;
+        match &mut taken {
+            Some(taken) => taken.merge(more),
+            None => taken = Some(more),
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Bytes::from_owner(Held {
+        bytes: bytes.freeze(),
+        _room: taken,
+    }))
 }
 
 /// The body of a request as the upstream gets it.

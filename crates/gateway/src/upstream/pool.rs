@@ -59,6 +59,9 @@ pub enum PassError {
     /// The exchange broke off.
     #[error("the upstream broke off")]
     Http(#[source] hyper::Error),
+    /// The bodies that are in memory leave no room for this one.
+    #[error("there is no room for the body of the request")]
+    NoRoom,
     /// Too slow.
     #[error("the upstream did not answer in time")]
     Timeout,
@@ -68,7 +71,11 @@ impl PassError {
     /// Whether the upstream surely saw nothing of the request.
     pub(crate) const fn is_unsent(&self) -> bool {
         match self {
-            Self::Busy | Self::Connect(_) | Self::Ejected { .. } | Self::Handshake(_) => true,
+            Self::Busy
+            | Self::Connect(_)
+            | Self::Ejected { .. }
+            | Self::Handshake(_)
+            | Self::NoRoom => true,
             Self::Body
             | Self::BodyTooLarge
             | Self::CutShort(_)

@@ -72,6 +72,7 @@ pub(crate) fn is_worth_another(repeat: Repeat, ended: Result<StatusCode, &PassEr
                 | PassError::Busy
                 | PassError::CutShort(_)
                 | PassError::Ejected { .. }
+                | PassError::NoRoom
                 | PassError::Timeout,
             ),
             _,

@@ -1,4 +1,6 @@
 use super::*;
+use http_body_util::Full;
+use std::convert::Infallible;
 
 #[test]
 fn latency_begins_when_the_upstream_has_the_whole_request() {
@@ -19,4 +21,25 @@ fn latency_begins_when_the_upstream_has_the_whole_request() {
         let open = ProgressWatch::of(progress);
         assert_eq!(open.had_whole_for(began, began + second), None);
     }
+}
+
+#[tokio::test]
+async fn bodies_in_memory_have_only_so_much_room_together() {
+    let room = Arc::new(Semaphore::new(10));
+    let held = async |length: usize| {
+        let body = Full::new(Bytes::from(vec![b'x'; length]));
+        hold(body.map_err(|never: Infallible| match never {}), &room).await
+    };
+    let first = held(6).await.unwrap();
+    assert_eq!(first.as_ref(), b"xxxxxx");
+    assert!(matches!(held(5).await, Err(PassError::NoRoom)));
+    let second = held(4).await.unwrap();
+    assert_eq!(held(0).await.unwrap().len(), 0);
+    // Its room is taken as long as any copy of it is there.
+    let copy = first.clone();
+    drop((first, second));
+    assert!(matches!(held(5).await, Err(PassError::NoRoom)));
+    drop(copy);
+    assert_eq!(held(10).await.unwrap().len(), 10);
+    assert_eq!(room.available_permits(), 10);
 }
