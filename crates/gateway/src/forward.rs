@@ -6,7 +6,8 @@ use crate::idempotency::{self, UpstreamKeys};
 use crate::request::{Caller, GatewayRequest};
 use crate::routes::CallersToken;
 use crate::upstream::{
-    Balance, Earlier, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending, Upstreams, key_of,
+    Balance, Earlier, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending, Upstreams,
+    key_of,
 };
 use countersign_policy::Permitted;
 use countersign_store::Recorded;

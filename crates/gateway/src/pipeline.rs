@@ -15,7 +15,7 @@ use crate::planes::{Planes, Seen};
 use crate::request::{Arrived, Caller, GatewayRequest};
 use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
-use crate::upstream::{PassError, Place, PooledBody};
+use crate::upstream::{PassError, PooledBody};
 use crate::verdicts::Key as VerdictKey;
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
@@ -35,8 +35,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod admission;
+mod lesson;
 mod tail;
 
+use lesson::Lesson;
 use tail::CLIENT_CLOSED;
 pub(crate) use tail::{Places, Tail};
 
@@ -337,20 +339,9 @@ impl<P: Planes> Flow<'_, P> {
     ) -> Step<Response<GatewayBody>> {
         let mut tail = Box::new(self.tail(&recorded));
         tail.span = self.span.take();
-        let running = match keyed::known_yet(self.core, &recorded, &mut self.places).await {
+        let running = match self.known_yet(&recorded).await {
             Ok(keyed::Key::Again(answer)) => return Ok(self.replay(&answer, tail)),
-            Ok(keyed::Key::First(running)) => Some(running),
-            Ok(keyed::Key::FirstAfterWait(running)) => {
-                let request = recorded.decision().target();
-                match self.take_places(request.caller(), &request.matched().route) {
-                    Ok(places) => self.places = places,
-                    Err(ended) => {
-                        running.end(idempotency::Ended::NotCarriedOut);
-                        return Err(self.failed(*tail, ended.denial));
-                    }
-                }
-                Some(running)
-            }
+            Ok(keyed::Key::First(running) | keyed::Key::FirstAfterWait(running)) => Some(running),
             Ok(keyed::Key::Unkeyed) => None,
             Err(denial) => return Err(self.failed(*tail, denial)),
         };
@@ -368,10 +359,7 @@ impl<P: Planes> Flow<'_, P> {
             UpstreamToken::Exchanged(_) => exchange_key(&recorded),
         };
         let places = std::mem::take(&mut self.places);
-        let (began, sent) = (
-            tokio::time::Instant::now(),
-            recorded.decision().target().watch_body(),
-        );
+        let lesson = Lesson::begin(recorded.decision().target().watch_body());
         let answered = match running {
             None => {
                 tail.places = places;
@@ -388,10 +376,7 @@ impl<P: Planes> Flow<'_, P> {
             }
         };
         if let Some(place) = &tail.places.upstream {
-            let now = tokio::time::Instant::now();
-            if let Some(waited) = sent.had_whole_for(began, now) {
-                self.learn(place, waited, now.duration_since(began), &answered);
-            }
+            lesson.tell(place, &answered, self.core.moment(self.now).steady);
         }
         match answered {
             Ok(response) => {
@@ -410,33 +395,6 @@ impl<P: Planes> Flow<'_, P> {
                 Ok(Response::from_parts(head, body))
             }
             Err(error) => Err(self.failed(*tail, Denial::Pass(error))),
-        }
-    }
-
-    /// What the way to the upstream and back says of how many requests it can take, in the time that it had all of this one: what its
-    /// caller took to send it says nothing.
-    fn learn<B>(
-        &self,
-        place: &Place,
-        waited: Duration,
-        took: Duration,
-        answered: &Result<Response<B>, PassError>,
-    ) {
-        match answered {
-            Ok(_) => place.answered(waited, self.core.moment(self.now).steady),
-            // Most of that time may have been the caller's.
-            Err(PassError::Timeout) if waited < took / 2 => {}
-            Err(PassError::Http(_) | PassError::Timeout) => place.failed(),
-            Err(
-                PassError::Body
-                | PassError::BodyTooLarge
-                | PassError::Busy
-                | PassError::Connect(_)
-                | PassError::CutShort(_)
-                | PassError::Ejected { .. }
-                | PassError::Handshake(_)
-                | PassError::NoRoom,
-            ) => {}
         }
     }
 

@@ -160,7 +160,11 @@ fn keys_are_one_field_of_visible_characters() {
 #[test]
 fn an_upstream_that_did_nothing_says_so() {
     let mut headers = HeaderMap::new();
-    assert!(is_not_carried_out(StatusCode::TOO_MANY_REQUESTS, &headers, TokenSeen::Callers));
+    assert!(is_not_carried_out(
+        StatusCode::TOO_MANY_REQUESTS,
+        &headers,
+        TokenSeen::Callers
+    ));
     assert!(!is_not_carried_out(
         StatusCode::SERVICE_UNAVAILABLE,
         &headers,

@@ -3,14 +3,18 @@
 use super::tail::Places;
 use super::{Ended, Flow, Step};
 use crate::answer::{Denial, LimitFields};
+use crate::idempotency;
+use crate::keyed;
 use crate::limiter::{Caller as Counted, Known, Verdict as Quotas};
 use crate::planes::Planes;
-use crate::request::Caller;
+use crate::request::{Caller, GatewayRequest};
 use crate::routes::Route;
 use crate::upstream::{Gate, Priority};
 use countersign_authn::Subject;
 use countersign_authn::access_token::Confirmation;
 use countersign_net::Connection;
+use countersign_policy::Permitted;
+use countersign_store::Recorded;
 use std::sync::Arc;
 
 impl<P: Planes> Flow<'_, P> {
@@ -76,8 +80,30 @@ impl<P: Planes> Flow<'_, P> {
         Ok(())
     }
 
+    /// What is known of its key. Who waited for another request takes places anew.
+    pub(super) async fn known_yet(
+        &mut self,
+        recorded: &Recorded<Permitted<GatewayRequest>>,
+    ) -> Result<keyed::Key, Denial> {
+        let known = keyed::known_yet(self.core, recorded, &mut self.places).await?;
+        let keyed::Key::FirstAfterWait(running) = known else {
+            return Ok(known);
+        };
+        let request = recorded.decision().target();
+        match self.take_places(request.caller(), &request.matched().route) {
+            Ok(places) => {
+                self.places = places;
+                Ok(keyed::Key::First(running))
+            }
+            Err(ended) => {
+                running.end(idempotency::Ended::NotCarriedOut);
+                Err(ended.denial)
+            }
+        }
+    }
+
     /// How many: a place among the requests under way, of the route and of its upstream.
-    pub(super) fn take_places(&self, caller: &Caller, route: &Route) -> Step<Places> {
+    fn take_places(&self, caller: &Caller, route: &Route) -> Step<Places> {
         let priority = match caller {
             Caller::Anonymous(_) => Priority::Anonymous,
             Caller::Subject(..) => Priority::Authenticated,

@@ -76,11 +76,9 @@ impl PassError {
             | Self::Ejected { .. }
             | Self::Handshake(_)
             | Self::NoRoom => true,
-            Self::Body
-            | Self::BodyTooLarge
-            | Self::CutShort(_)
-            | Self::Http(_)
-            | Self::Timeout => false,
+            Self::Body | Self::BodyTooLarge | Self::CutShort(_) | Self::Http(_) | Self::Timeout => {
+                false
+            }
         }
     }
 }
@@ -398,11 +396,7 @@ where
 
 /// The upstream's time counts from when it has the whole request: until when it lasts, if that is later than `until`. Time that the caller
 /// took to send is no fault of the upstream's.
-fn extended(
-    until: Instant,
-    answer: Duration,
-    watch: &ProgressWatch,
-) -> Result<Instant, PassError> {
+fn extended(until: Instant, answer: Duration, watch: &ProgressWatch) -> Result<Instant, PassError> {
     match watch.progress() {
         Progress::Awaited | Progress::Broken => Err(PassError::Body),
         Progress::TooLarge => Err(PassError::BodyTooLarge),

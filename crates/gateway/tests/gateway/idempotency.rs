@@ -408,9 +408,7 @@ async fn a_refusal_of_an_exchanged_token_is_not_kept() {
     for (path, passed_on) in [("/exchanged/unauthorized", 2), ("/things/unauthorized", 1)] {
         for _ in 0..2 {
             let body = Bytes::from_static(b"abc");
-            let answer = world
-                .send(&client, Method::POST, path, &fields, body)
-                .await;
+            let answer = world.send(&client, Method::POST, path, &fields, body).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         }
         assert_eq!(world.upstream.take().len(), passed_on, "{path}");

@@ -10,10 +10,7 @@ fn latency_begins_when_the_upstream_has_the_whole_request() {
     assert_eq!(without.had_whole_for(began, began + second), Some(second));
     let sent = ProgressWatch::of(Progress::Complete);
     let completed = sent.completed().unwrap();
-    assert_eq!(
-        sent.had_whole_for(began, completed + second),
-        Some(second)
-    );
+    assert_eq!(sent.had_whole_for(began, completed + second), Some(second));
     // It was here before the way to the upstream began.
     let later = completed + second;
     assert_eq!(sent.had_whole_for(later, later + second), Some(second));

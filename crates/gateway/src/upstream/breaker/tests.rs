@@ -29,7 +29,10 @@ fn failures_in_a_row_open_the_circuit_and_one_trial_closes_it() {
     assert_eq!(breaker.usable(Completeness::Whole, SECOND), Usable::Trial);
     breaker.begin_trial(Completeness::Whole, SECOND);
     assert!(
-        matches!(breaker.usable(Completeness::Whole, SECOND), Usable::Ejected { .. }),
+        matches!(
+            breaker.usable(Completeness::Whole, SECOND),
+            Usable::Ejected { .. }
+        ),
         "one trial at a time"
     );
     breaker.report(Outcome::Succeeded, SECOND);
@@ -64,9 +67,15 @@ fn a_trial_that_is_given_up_or_lost_makes_room_for_another() {
     }
     breaker.begin_trial(Completeness::Whole, SECOND);
     breaker.report(Outcome::Nothing, SECOND + 1);
-    assert_eq!(breaker.usable(Completeness::Whole, SECOND + 1), Usable::Trial);
+    assert_eq!(
+        breaker.usable(Completeness::Whole, SECOND + 1),
+        Usable::Trial
+    );
     breaker.begin_trial(Completeness::Whole, SECOND + 1);
-    assert_eq!(breaker.usable(Completeness::Whole, SECOND + 1 + TRIAL_MAX_NANOS), Usable::Trial);
+    assert_eq!(
+        breaker.usable(Completeness::Whole, SECOND + 1 + TRIAL_MAX_NANOS),
+        Usable::Trial
+    );
 }
 
 #[test]
@@ -77,10 +86,7 @@ fn whoever_is_still_sending_keeps_a_trial_from_its_like_alone_and_for_a_moment()
     }
     breaker.begin_trial(Completeness::Arriving, SECOND);
     let of = |breaker: &Breaker, body, now| breaker.usable(body, now);
-    assert_eq!(
-        of(&breaker, Completeness::Whole, SECOND),
-        Usable::Trial
-    );
+    assert_eq!(of(&breaker, Completeness::Whole, SECOND), Usable::Trial);
     let until = SECOND + ARRIVING_TRIAL_MAX_NANOS;
     assert_eq!(
         of(&breaker, Completeness::Arriving, until - 1),
@@ -95,10 +101,7 @@ fn whoever_is_still_sending_keeps_a_trial_from_its_like_alone_and_for_a_moment()
         Usable::Ejected { .. }
     ));
     breaker.abandon_trial(SECOND + 1, SECOND + 2);
-    assert_eq!(
-        of(&breaker, Completeness::Whole, SECOND + 2),
-        Usable::Trial
-    );
+    assert_eq!(of(&breaker, Completeness::Whole, SECOND + 2), Usable::Trial);
 }
 
 proptest! {

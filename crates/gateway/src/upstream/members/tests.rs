@@ -34,7 +34,10 @@ fn wanted(key: u64, repeat: Repeat) -> Wanted {
 const BY_CLIENT: Balance = Balance::ConsistentHash(HashBy::Client);
 
 fn choose(members: &Members, key: u64) -> usize {
-    members.choose(wanted(key, Repeat::OnlyUnsent), &[], 0).unwrap().0
+    members
+        .choose(wanted(key, Repeat::OnlyUnsent), &[], 0)
+        .unwrap()
+        .0
 }
 
 fn eject(members: &Members, position: usize) {
@@ -44,7 +47,9 @@ fn eject(members: &Members, position: usize) {
 #[test]
 fn the_less_loaded_of_two_is_chosen() {
     let members = members(&[1, 2], Balance::LeastLoaded);
-    let (first, _held) = members.choose(wanted(0, Repeat::OnlyUnsent), &[], 0).unwrap();
+    let (first, _held) = members
+        .choose(wanted(0, Repeat::OnlyUnsent), &[], 0)
+        .unwrap();
     // With one request under way at one of two addresses the other is the less loaded, whichever was drawn first.
     for _ in 0..50 {
         assert_eq!(choose(&members, 0), 1 - first);
@@ -55,7 +60,11 @@ fn the_less_loaded_of_two_is_chosen() {
 fn nobody_is_overloaded_while_others_idle() {
     let members = members(&[1, 2, 3, 4, 5, 6, 7, 8], Balance::LeastLoaded);
     let held: Vec<(usize, Load)> = (0..800)
-        .map(|_| members.choose(wanted(0, Repeat::OnlyUnsent), &[], 0).unwrap())
+        .map(|_| {
+            members
+                .choose(wanted(0, Repeat::OnlyUnsent), &[], 0)
+                .unwrap()
+        })
         .collect();
     let mut counts = BTreeMap::new();
     for (position, _) in &held {
@@ -138,7 +147,9 @@ fn an_ejected_address_is_tried_by_a_request_that_may_be_sent_again() {
     assert_eq!(at(Repeat::OnlyUnsent, second), Ok(1));
     assert_eq!(at(Repeat::Harmless, second), Ok(0));
     // The load was dropped without a word: the trial is there for the next.
-    let (position, mut load) = members.choose(wanted(0, Repeat::Harmless), &[], second).unwrap();
+    let (position, mut load) = members
+        .choose(wanted(0, Repeat::Harmless), &[], second)
+        .unwrap();
     assert_eq!(position, 0);
     assert_eq!(at(Repeat::Harmless, second), Ok(1), "one trial at a time");
     load.report(Outcome::Succeeded);
@@ -173,7 +184,9 @@ fn when_all_are_ejected_the_first_that_comes_back_is_named() {
     let members = members(&[1, 2], Balance::LeastLoaded);
     eject(&members, 0);
     eject(&members, 1);
-    let refused = members.choose(wanted(0, Repeat::OnlyUnsent), &[], 5).unwrap_err();
+    let refused = members
+        .choose(wanted(0, Repeat::OnlyUnsent), &[], 5)
+        .unwrap_err();
     assert_eq!(
         refused,
         AllEjected {
@@ -205,11 +218,18 @@ fn an_address_that_failed_this_request_is_the_last_resort() {
     let members = members(&[1, 2, 3], Balance::LeastLoaded);
     for _ in 0..50 {
         assert_eq!(
-            members.choose(wanted(0, Repeat::Harmless), &[0, 2], 0).unwrap().0,
+            members
+                .choose(wanted(0, Repeat::Harmless), &[0, 2], 0)
+                .unwrap()
+                .0,
             1
         );
     }
-    assert!(members.choose(wanted(0, Repeat::Harmless), &[0, 1, 2], 0).is_ok());
+    assert!(
+        members
+            .choose(wanted(0, Repeat::Harmless), &[0, 1, 2], 0)
+            .is_ok()
+    );
 }
 
 #[test]
@@ -222,7 +242,10 @@ fn a_reload_remembers_what_addresses_stay() {
 
 #[test]
 fn an_upstream_can_do_without_an_address_while_another_serves() {
-    assert_eq!(members(&[1], Balance::LeastLoaded).others(0, 0), Others::None);
+    assert_eq!(
+        members(&[1], Balance::LeastLoaded).others(0, 0),
+        Others::None
+    );
     let members = members(&[1, 2], Balance::LeastLoaded);
     assert_eq!(members.others(0, 0), Others::Serve);
     members.set_health(1, Health::Sick);
