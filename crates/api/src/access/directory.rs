@@ -12,10 +12,11 @@ use countersign_store::tables::{user_groups, users};
 use std::collections::{BTreeMap, HashMap};
 
 /// Why there is no such entity to ask about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum NoEntity {
-    /// The directory knows nobody and nothing of this id, or they are disabled.
-    Unknown,
+    /// The directory knows nobody and nothing of this id, or they are disabled. With one of the same type that has nothing and is nobody, so that a caller can be
+    /// told what it would be told of somebody in whom no policy sees anything.
+    Unknown(Box<Found>),
     /// The description does not fit the schema, or names a type that it does not have.
     Unfit,
 }
@@ -70,7 +71,7 @@ impl<'a> Directory<'a> {
                 found
             }
         };
-        Ok(found.ok_or(NoEntity::Unknown))
+        Ok(found.ok_or_else(|| NoEntity::Unknown(Box::new(nobody(kind, self.tenant)))))
     }
 
     async fn known(&self, kind: &str, id: &str) -> Result<Option<Found>, StoreError> {
@@ -104,6 +105,19 @@ impl<'a> Directory<'a> {
         let client = client.filter(|client| client.enabled);
         Ok(client.map(|client| vocabulary::client(&client.id, self.tenant)))
     }
+}
+
+/// One of a type that the directory has a list of, who is not in it.
+fn nobody(kind: &str, tenant: &Tenant) -> Found {
+    let id = UserId::from_bytes([0; 16]);
+    let entity = match kind {
+        "Account" => vocabulary::account(id, tenant),
+        "Administration" => vocabulary::administration(tenant),
+        "Client" => vocabulary::resource("Client", "", tenant),
+        "DecisionPoint" => vocabulary::decision_point(tenant),
+        _ => vocabulary::user(id, tenant, [], [], &BTreeMap::new()),
+    };
+    Found { entity, user: None }
 }
 
 /// The person of this id or username, with roles and groups of now; nobody if they are disabled.

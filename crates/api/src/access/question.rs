@@ -47,16 +47,32 @@ impl Recordable for Question {
 pub(super) enum Prepared {
     Question(Box<Question>),
     /// It cannot be asked of these policies or of this directory: denied, for this reason.
-    Unanswerable(&'static str),
+    Unanswerable(Unanswerable),
     /// One of a batch that has not the form of a question.
     Unreadable(RequestError),
+}
+
+/// Why a question is denied that no policy was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unanswerable {
+    /// What the log says.
+    recorded: &'static str,
+    /// What the caller is told: whoever may only ask about those whom it can name is not told which names there are.
+    told: &'static str,
+}
+
+impl Unanswerable {
+    const INVALID: Self = Self {
+        recorded: "query_invalid",
+        told: "query_invalid",
+    };
 }
 
 /// What was decided, not recorded yet and so not to be told.
 pub(super) enum Judged {
     Permitted(Permitted<Question>),
     Denied(Denied<Question>),
-    Unanswerable(&'static str),
+    Unanswerable(Unanswerable),
     Unreadable(RequestError),
 }
 
@@ -154,18 +170,18 @@ impl<'a> Asking<'a> {
         resource: Result<Found, NoEntity>,
         context: &Map<String, Value>,
     ) -> Prepared {
-        let (subject, resource) = match (subject, resource) {
-            (Ok(subject), Ok(resource)) => (subject, resource),
-            (Err(NoEntity::Unknown), _) => return Prepared::Unanswerable("subject_unknown"),
-            (_, Err(NoEntity::Unknown)) => return Prepared::Unanswerable("resource_unknown"),
-            (Err(NoEntity::Unfit), _) | (_, Err(NoEntity::Unfit)) => {
-                return Prepared::Unanswerable("query_invalid");
-            }
+        let unknown = match (&subject, &resource) {
+            (Err(NoEntity::Unknown(_)), _) => Some("subject_unknown"),
+            (_, Err(NoEntity::Unknown(_))) => Some("resource_unknown"),
+            (Ok(_) | Err(NoEntity::Unfit), Ok(_) | Err(NoEntity::Unfit)) => None,
+        };
+        let (Some(subject), Some(resource)) = (or_nobody(subject), or_nobody(resource)) else {
+            return Prepared::Unanswerable(Unanswerable::INVALID);
         };
         let Ok(context) = self.policies.context(action, context, &self.own_context()) else {
-            return Prepared::Unanswerable("query_invalid");
+            return Prepared::Unanswerable(Unanswerable::INVALID);
         };
-        Prepared::Question(Box::new(Question {
+        let question = Question {
             query: Query {
                 principal: subject.entity,
                 action: action.to_owned(),
@@ -177,7 +193,17 @@ impl<'a> Asking<'a> {
             client: self.asker.client().clone(),
             user: subject.user,
             request: self.asker.request(),
-        }))
+        };
+        match unknown {
+            None => Prepared::Question(Box::new(question)),
+            Some(recorded) => Prepared::Unanswerable(Unanswerable {
+                recorded,
+                told: match decide(&self.policies, question) {
+                    Err(denied) => denied.reason().as_str(),
+                    Ok(_) => "nothing_permits",
+                },
+            }),
+        }
     }
 
     /// What nobody else is asked for: the time.
@@ -214,7 +240,9 @@ impl<'a> Asking<'a> {
                 let reason = denied.reason().as_str();
                 (recorder.record_denied(denied)?.receipt(), reason, None)
             }
-            Judged::Unanswerable(reason) => (self.record_unasked(reason).await?, reason, None),
+            Judged::Unanswerable(Unanswerable { recorded, told }) => {
+                (self.record_unasked(recorded).await?, told, None)
+            }
             Judged::Unreadable(error) => {
                 let reason = "invalid_request";
                 (self.record_unasked(reason).await?, reason, Some(error))
@@ -244,5 +272,14 @@ impl<'a> Asking<'a> {
         Ok(recorder
             .event(tenant, request, decision, Durability::Queued)
             .await?)
+    }
+}
+
+/// Somebody to ask about, whether or not the directory knows them; none if the description fits nothing.
+fn or_nobody(found: Result<Found, NoEntity>) -> Option<Found> {
+    match found {
+        Ok(found) => Some(found),
+        Err(NoEntity::Unknown(nobody)) => Some(*nobody),
+        Err(NoEntity::Unfit) => None,
     }
 }

@@ -360,12 +360,12 @@ async fn authz_matrix_a_client_asks_about_its_own_tenant() {
     let carol = world.post(path, Some(&acme), &administers()).await;
     assert_eq!(
         (&carol.body["decision"], &carol.body["context"]["reason"]),
-        (&json!(false), &json!("subject_unknown"))
+        (&json!(false), &json!("nothing_permits"))
     );
     let mut across = administers();
     across["subject"]["id"] = "alice".into();
     let across = world.post(path, Some(&acme), &across).await;
-    assert_eq!(across.body["context"]["reason"], "resource_unknown");
+    assert_eq!(across.body["context"]["reason"], "nothing_permits");
     let mut home = administers();
     home["subject"]["id"] = "alice".into();
     home["resource"]["id"] = "acme".into();
@@ -549,7 +549,7 @@ async fn pdp_9_one_of_a_batch_that_cannot_be_judged_is_denied_alone() {
             (true, "permitted", false),
             (false, "invalid_request", true),
             (false, "invalid_request", true),
-            (false, "resource_unknown", false),
+            (false, "nothing_permits", false),
             (false, "query_invalid", false),
             (false, "query_invalid", false),
             (false, "action_unknown", false),
@@ -654,6 +654,45 @@ async fn pdp_13_a_batch_ends_where_its_semantic_says() {
 }
 
 #[tokio::test]
+async fn whoever_may_not_search_is_not_told_which_names_there_are() {
+    let world = World::start().await;
+    // Whom there is, is disabled, or never was: the same answer to the same question, good or bad.
+    let questions: [fn(&mut Value); 4] = [
+        |_| {},
+        |body| body["action"]["name"] = "no_such_action".into(),
+        |body| body["context"] = json!({ "operation": 7 }),
+        |body| body["resource"] = json!({ "type": "client", "id": "mesh" }),
+    ];
+    let told = async |change: fn(&mut Value), part: &str, id: &str| {
+        let mut body = own_account();
+        body["resource"]["id"] = "alice".into();
+        body["subject"]["id"] = "bob".into();
+        change(&mut body);
+        body[part]["id"] = id.into();
+        world.decision(&body).await
+    };
+    for change in questions {
+        for (part, known, unknown) in [
+            ("subject", "bob", ["gone", "nobody"]),
+            ("resource", "carol", ["gone", "nobody"]),
+        ] {
+            let expected = told(change, part, known).await;
+            assert!(!expected.0);
+            for id in unknown {
+                assert_eq!(told(change, part, id).await, expected, "{part} {id}");
+            }
+        }
+    }
+    let recorded = decisions(&world.records().await);
+    for reason in ["subject_unknown", "resource_unknown"] {
+        assert!(
+            recorded.iter().any(|(_, _, told, _)| told == reason),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_directory_says_who_people_are_and_not_the_caller() {
     let world = World::start().await;
     assert!(world.decision(&administers()).await.0);
@@ -666,7 +705,7 @@ async fn the_directory_says_who_people_are_and_not_the_caller() {
     body["subject"] = json!({ "type": "user", "id": "gone" });
     assert_eq!(
         world.decision(&body).await,
-        (false, "subject_unknown".to_owned())
+        (false, "nothing_permits".to_owned())
     );
     // The time is ours, whatever the caller says it is.
     let mut body = own_account();
