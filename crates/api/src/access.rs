@@ -12,6 +12,7 @@
 mod answer;
 mod caller;
 mod directory;
+mod lookups;
 mod opa;
 mod question;
 mod search;
@@ -26,6 +27,7 @@ use countersign_base::RequestId;
 use countersign_control::Fabric;
 use countersign_policy::authzen::{Batch, Evaluation, Sought};
 use http::Method;
+use lookups::LookUps;
 use question::{Answered, Asking, Prepared};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -47,6 +49,7 @@ pub(crate) struct Access {
     fabric: Arc<Fabric>,
     /// `https://localhost:8445`: the decision point's identifier.
     origin: Arc<str>,
+    lookups: Arc<LookUps>,
 }
 
 type Endpoint = (&'static str, fn() -> MethodRouter<Access>);
@@ -74,6 +77,7 @@ pub fn router(fabric: Arc<Fabric>, origin: &Url) -> Router {
     let access = Access {
         fabric,
         origin: origin.as_str().trim_end_matches('/').into(),
+        lookups: Arc::default(),
     };
     ENDPOINTS
         .iter()

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use countersign_authn::{Binding, Challenge, Refusal};
-use countersign_base::RequestId;
+use countersign_base::{Duration, RequestId};
 use countersign_policy::authzen::RequestError;
 use countersign_store::{RecordError, StoreError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -34,6 +34,8 @@ pub(super) enum Failure {
     PageUnknown,
     /// The form of the request.
     Request(RequestError),
+    /// Its network showed too many tokens that nobody knows. After how long it may try again.
+    TooManyRequests(Duration),
     /// The store or the log can't serve now.
     Unavailable,
 }
@@ -47,6 +49,7 @@ impl Failure {
             Self::Denied => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotListed | Self::PageUnknown | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -61,6 +64,7 @@ impl Failure {
             Self::NotListed => "not_listed",
             Self::PageUnknown => "page_unknown",
             Self::Request(_) => "invalid_request",
+            Self::TooManyRequests(_) => "too_many_requests",
             Self::Unavailable => "unavailable",
         }
     }
@@ -78,6 +82,7 @@ impl Failure {
             }
             Self::PageUnknown => "`page.token` names no page".to_owned(),
             Self::Request(error) => error.to_string(),
+            Self::TooManyRequests(_) => "too many tokens that are not known".to_owned(),
             Self::Unavailable => "try again in a moment".to_owned(),
         }
     }
@@ -160,6 +165,9 @@ impl Reply {
                 ),
                 Failure::Method(taken) => {
                     _ = headers.insert(header::ALLOW, HeaderValue::from_static(taken));
+                }
+                Failure::TooManyRequests(after) => {
+                    _ = headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
                 }
                 Failure::BodyTooLarge
                 | Failure::ContentType

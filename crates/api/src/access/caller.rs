@@ -6,12 +6,13 @@ use axum::body::Bytes;
 use axum::extract::{OriginalUri, Request};
 use countersign_audit::event::{Decision, Verdict};
 use countersign_audit::{Code, Text};
+use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{
     Anonymous, Binding, Demand, Found, KeyAnswer, Reason, Refusal, ResourceRequest, ResourceRules,
     Subject, TokenDemand, TrustedIssuer, demand, prove,
 };
 use countersign_base::{
-    Audience, ClientId, Conditional, NoTls, RequestId, Scope, Scopes, Tenant, UnixTime,
+    Audience, ClientId, Conditional, Duration, NoTls, RequestId, Scope, Scopes, Tenant, UnixTime,
 };
 use countersign_control::opaque;
 use countersign_crypto::x509::PeerCertificate;
@@ -126,6 +127,43 @@ impl Asker {
     }
 }
 
+/// Why nobody knows who asks.
+enum Unproven {
+    Refused(Box<Refusal>),
+    /// The network showed too many tokens that nobody knows; after how long it may show another.
+    TooMany(Duration),
+}
+
+impl Unproven {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.reason().as_str(),
+            Self::TooMany(_) => "too_many_unknown_tokens",
+        }
+    }
+}
+
+impl From<Refusal> for Unproven {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<Reason> for Unproven {
+    fn from(reason: Reason) -> Self {
+        Refusal::from(reason).into()
+    }
+}
+
+impl From<Unproven> for Failure {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Refused(refusal) => Self::Caller(refusal),
+            Unproven::TooMany(after) => Self::TooManyRequests(after),
+        }
+    }
+}
+
 /// A call that may be answered.
 pub(super) struct Admitted {
     pub(super) asker: Asker,
@@ -143,16 +181,16 @@ pub(super) async fn admit(
     let from = source(&parts);
     let fabric = &access.fabric;
     let now = fabric.now();
-    let subject = match authenticate(access, &parts, right, now).await {
+    let subject = match authenticate(access, &parts, right, from, now).await {
         Ok(subject) => subject,
-        Err(refusal) => {
-            let reason = Code::of(refusal.reason().as_str());
+        Err(unproven) => {
+            let reason = Code::of(unproven.reason());
             let event = Decision::new(SURFACE, Verdict::Denied, reason);
             fabric.metrics().decided("access", "refused");
             fabric
                 .recorder()
                 .refused(from, &Tenant::default_tenant(), Some(id), event)?;
-            return Err(refusal.into());
+            return Err(unproven.into());
         }
     };
     let ask = Ask {
@@ -208,8 +246,9 @@ async fn authenticate(
     access: &Access,
     parts: &Parts,
     right: Right,
+    from: IpAddr,
     now: UnixTime,
-) -> Result<Subject, Refusal> {
+) -> Result<Subject, Unproven> {
     let fabric = &access.fabric;
     let uri = match parts.extensions.get::<OriginalUri>() {
         Some(OriginalUri(uri)) => uri,
@@ -234,7 +273,7 @@ async fn authenticate(
         Demand::Token(token) => token,
         Demand::Anonymous(_) => return Err(Reason::NoCredential.into()),
     };
-    let found = found(access, &token).await?;
+    let found = found(access, &token, from, now).await?;
     let nonces = fabric.nonces().policy(now);
     let proven = prove(token, found, fabric.revocations(), nonces, now)?;
     let tenant = proven.verdict.tenant().clone();
@@ -245,7 +284,8 @@ async fn authenticate(
         .map_err(|error| {
             tracing::warn!(event = "store_failed", %error);
             Reason::SpentUnknown
-        })??;
+        })?
+        .map_err(Refusal::from)?;
     let _held = subject.require_scopes(&right.scopes())?;
     Ok(subject)
 }
@@ -272,12 +312,21 @@ fn rules(access: &Access) -> Result<ResourceRules, Refusal> {
     ))
 }
 
-async fn found(access: &Access, token: &TokenDemand) -> Result<Found, Refusal> {
+async fn found(
+    access: &Access,
+    token: &TokenDemand,
+    from: IpAddr,
+    now: UnixTime,
+) -> Result<Found, Unproven> {
     let fabric = &access.fabric;
     if let Some(opaque) = token.opaque() {
-        return Ok(Found::Stored(
-            opaque::find(fabric, opaque, token.issuers()).await,
-        ));
+        // One that nobody knows costs a look-up in the table of every tenant.
+        access.lookups.begin(from, now).map_err(Unproven::TooMany)?;
+        let answer = opaque::find(fabric, opaque, token.issuers()).await;
+        if matches!(answer, StoredAnswer::Unknown) {
+            access.lookups.missed(from, now);
+        }
+        return Ok(Found::Stored(answer));
     }
     let needed = token.key()?;
     let tenant = fabric.directory().by_issuer(needed.issuer());

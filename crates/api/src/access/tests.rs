@@ -350,6 +350,28 @@ async fn authz_matrix_of_the_decision_point_asks_policy() {
 }
 
 #[tokio::test]
+async fn tokens_that_nobody_knows_are_looked_up_only_so_often() {
+    let world = World::start().await;
+    let good = world.token(EVALUATE).await;
+    let path = "/access/v1/evaluation";
+    let bad = format!("csat_{}", "A".repeat(43));
+    for _ in 0..super::lookups::MISSES_MAX {
+        let answered = world.post(path, Some(&bad), &own_account()).await;
+        assert_eq!(answered.status, StatusCode::UNAUTHORIZED, "{answered:?}");
+    }
+    let answered = world.post(path, Some(&bad), &own_account()).await;
+    assert_eq!(answered.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answered.headers[header::RETRY_AFTER], "1");
+    assert_eq!(answered.body["error"], "too_many_requests");
+    // What costs no look-up passes, and a second later the next is looked up.
+    let answered = world.post(path, Some(&good), &own_account()).await;
+    assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
+    world.test.clock.advance(Duration::from_secs(1));
+    let answered = world.post(path, Some(&bad), &own_account()).await;
+    assert_eq!(answered.status, StatusCode::UNAUTHORIZED, "{answered:?}");
+}
+
+#[tokio::test]
 async fn authz_matrix_a_client_asks_about_its_own_tenant() {
     let world = World::start().await;
     let acme = world.token_of("acme", AUDIENCE, EVALUATE).await;
