@@ -30,6 +30,16 @@ pub(super) fn browser_tag(identity: &Identity, call: &Call) -> Option<Tag> {
     Some(key.tag("browser cookie", &[value.expose().as_bytes()]))
 }
 
+/// The keyed hash under which the store knows a browser in which somebody proved a second factor: the same cookie, and no tag that a password alone leaves.
+pub(super) fn proven_browser_tag(identity: &Identity, call: &Call) -> Option<Tag> {
+    let (tenant, value) = (&call.tenant.name, browser(call)?);
+    let key = identity
+        .fabric
+        .secrets()
+        .tenant_mac_key(tenant, "known-browser");
+    Some(key.tag("browser of a second factor", &[value.expose().as_bytes()]))
+}
+
 /// Lets a browser that somebody signed in with keep its name, so that it is known the next time.
 pub(super) fn keep_browser(
     response: &mut Response,

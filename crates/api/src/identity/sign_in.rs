@@ -32,6 +32,7 @@ use countersign_base::{ClientId, Secret, UserId, Username};
 use countersign_crypto::password::{
     PASSWORD_BYTES_MAX, PasswordDiffers, PasswordHash, PasswordMatched,
 };
+use countersign_crypto::mac::Tag;
 use countersign_oauth::authentication::access::Device;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::{AuthenticationMethod, OAuthError, UserRecord};
@@ -316,16 +317,37 @@ async fn compare(
 
 /// Whether somebody signed in with this browser before.
 async fn device(identity: &Identity, call: &Call, user: UserId) -> Result<Device, Failure> {
-    let Some(browser) = cookies::browser_tag(identity, call) else {
-        return Ok(Device::New);
+    let browser = cookies::browser_tag(identity, call);
+    let known = known(identity, call, user, browser).await?;
+    Ok(known.map_or(Device::New, |_| Device::Known))
+}
+
+/// The keyed hash of this browser, if this person proved a second factor in it before. Whoever has their password alone has any number of browsers that are
+/// merely known.
+async fn proven_browser(
+    identity: &Identity,
+    call: &Call,
+    user: UserId,
+) -> Result<Option<Tag>, Failure> {
+    let browser = cookies::proven_browser_tag(identity, call);
+    known(identity, call, user, browser).await
+}
+
+/// What it is given, if the store has it of this person.
+async fn known(
+    identity: &Identity,
+    call: &Call,
+    user: UserId,
+    browser: Option<Tag>,
+) -> Result<Option<Tag>, Failure> {
+    let Some(browser) = browser else {
+        return Ok(None);
     };
     let fabric = &identity.fabric;
     let (tenant, now) = (&call.tenant.name, fabric.now());
     let mut connection = fabric.store().read().await?;
-    match authenticators::is_known(&mut connection, tenant, user, &browser, now).await? {
-        true => Ok(Device::Known),
-        false => Ok(Device::New),
-    }
+    let known = authenticators::is_known(&mut connection, tenant, user, &browser, now).await?;
+    Ok(known.then_some(browser))
 }
 
 fn attempt(

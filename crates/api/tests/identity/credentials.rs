@@ -184,6 +184,114 @@ async fn a62_a_right_code_forgives_those_that_were_wrong_before() {
     }
 }
 
+/// A password is enough for somebody's own pages, and never for a client of who has a second factor.
+const LENIENT: &str = r#"
+    @id("own-tenant")
+    permit (principal is User, action == Action::"sign_in", resource);
+    @id("second-factor-for-clients")
+    forbid (principal is User, action == Action::"sign_in", resource is Client)
+    when { context.has_second_factor && context.level < 2 };
+"#;
+
+/// A browser in which alice's password was right, and nothing else was ever proven.
+async fn known_by_password(server: &Server) -> Browser {
+    let mut browser = Browser::default();
+    let entered = enter(server, &mut browser, "/account").await;
+    assert!(entered.text.contains("this device"), "{entered:?}");
+    browser.cookies.remove(SESSION);
+    browser
+}
+
+#[tokio::test]
+async fn a62_browsers_that_a_password_alone_made_known_share_one_count() {
+    let server = Server::with_sign_in_policy(LENIENT).await;
+    let mut owner = Browser::default();
+    let app = enrol_app(&server, &mut owner).await;
+    for _ in 0..2 {
+        let mut known = known_by_password(&server).await;
+        let _form = guess(&server, &mut known, 50).await;
+    }
+    server.advance(400).await;
+    let mut known = known_by_password(&server).await;
+    let form = Form::of(&half(&server, &mut known).await);
+    let refused = known.submit(&server, &form, &app.code(&server)).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        refused.text.contains("Too many codes were wrong"),
+        "{refused:?}"
+    );
+    owner.cookies.remove(SESSION);
+    let form = Form::of(&half(&server, &mut owner).await);
+    let twin = owner.submit(&server, &form, &app.code(&server)).await;
+    assert_eq!(twin.status, StatusCode::SEE_OTHER, "the twin: {twin:?}");
+}
+
+#[tokio::test]
+async fn a62_a_browser_that_a_password_alone_made_known_waits_like_any_other() {
+    let server = Server::with_sign_in_policy(LENIENT).await;
+    let mut owner = Browser::default();
+    let app = enrol_app(&server, &mut owner).await;
+    server.advance(30).await;
+    let mut known = known_by_password(&server).await;
+    let mut guesser = Browser::default();
+    let form = Form::of(&half(&server, &mut guesser).await);
+    let mut last = StatusCode::OK;
+    for _ in 0..6 {
+        last = guesser.submit(&server, &form, "code=000000").await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS, "this network waits");
+    let form = Form::of(&half(&server, &mut known).await);
+    let waits = known.submit(&server, &form, &app.code(&server)).await;
+    assert_eq!(waits.status, StatusCode::TOO_MANY_REQUESTS, "{waits:?}");
+    owner.cookies.remove(SESSION);
+    let form = Form::of(&half(&server, &mut owner).await);
+    let twin = owner.submit(&server, &form, &app.code(&server)).await;
+    assert_eq!(twin.status, StatusCode::SEE_OTHER, "the twin: {twin:?}");
+}
+
+/// What a code is worth in a browser that nobody knows, with alice's new password.
+async fn right_code(server: &Server, code: &str) -> Reply {
+    let mut browser = Browser::default();
+    let page = asked(server, &mut browser, "").await;
+    let new = format!("username=alice&password={}", escape(NEW_PASSWORD));
+    let half = browser.submit(server, &Form::of(&page), &new).await;
+    assert!(half.text.contains("One more step"), "{half:?}");
+    browser.submit(server, &Form::of(&half), code).await
+}
+
+#[tokio::test]
+async fn a62_another_password_forgives_wrong_codes_only_by_two_factors() {
+    let fields = choice(PASSWORD, NEW_PASSWORD, NEW_PASSWORD);
+    for by_two_factors in [false, true] {
+        let server = Server::with_sign_in_policy(LENIENT).await;
+        let mut owner = Browser::default();
+        let app = enrol_app(&server, &mut owner).await;
+        let _form = guess(&server, &mut Browser::default(), 100).await;
+        server.advance(400).await;
+        let mut changes = Browser::default();
+        if by_two_factors {
+            owner.cookies.remove(SESSION);
+            let form = Form::of(&half(&server, &mut owner).await);
+            let entered = owner.submit(&server, &form, &app.code(&server)).await;
+            assert_eq!(entered.status, StatusCode::SEE_OTHER, "{entered:?}");
+            changes = owner;
+        } else {
+            let _entered = enter(&server, &mut changes, "/account").await;
+        }
+        let page = at_her_password_again(&server, &mut changes).await;
+        let done = changes.submit(&server, &Form::of(&page), &fields).await;
+        assert!(done.text.contains("Your password is changed."), "{done:?}");
+        server.advance(30).await;
+        let reply = right_code(&server, &app.code(&server)).await;
+        if by_two_factors {
+            assert_eq!(reply.status, StatusCode::SEE_OTHER, "the twin: {reply:?}");
+        } else {
+            assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
+            assert!(reply.text.contains("Too many codes were wrong"));
+        }
+    }
+}
+
 /// Alice, whose password is her own to change, on the page where she does.
 async fn at_her_password(server: &Server, browser: &mut Browser) -> Reply {
     let script = |alice: &mut UserRecord| alice.origin = Origin::Script;

@@ -114,6 +114,19 @@ impl Server {
         .await
     }
 
+    /// A server that has these rules of signing in, in the place of the default ones.
+    pub(crate) async fn with_sign_in_policy(text: &str) -> Self {
+        let mut policies = countersign_policy::defaults::POLICIES.to_vec();
+        policies.retain(|(name, _)| *name != "sign_in.cedar");
+        policies.push(("sign_in.cedar", text));
+        Self::on(
+            TestFabric::with_policies(declared(), &policies)
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
     /// As both [`Server::with`] and [`Server::with_policy`].
     pub(crate) async fn with_policy_and(text: &str, change: impl FnOnce(&mut Declared)) -> Self {
         let mut declared = declared();

@@ -19,7 +19,7 @@ use crate::pages::account::{AccountPage, Note, PasswordForm, PasswordPage, Passw
 use axum::response::Response;
 use countersign_audit::Code;
 use countersign_audit::event::{AuthenticatorChanged, Verdict};
-use countersign_authn::Form;
+use countersign_authn::{Acr, Form};
 use countersign_base::Secret;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::client::Origin;
@@ -102,7 +102,9 @@ pub(super) async fn set(
         session: session.id,
     };
     let mut writes = vec![Write::SetPassword(Box::new(new))];
-    writes.extend(code_limit::forgotten(identity, call, session.user));
+    if session.acr() >= Some(Acr::TwoFactors) {
+        writes.extend(code_limit::forgotten(identity, call, session.user));
+    }
     let event = changed(session, "changed", "password");
     let risen = session::rise(identity, call, session.clone(), writes, event).await?;
     let cookie = risen.map_err(|not| match not {

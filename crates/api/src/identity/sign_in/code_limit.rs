@@ -1,19 +1,19 @@
 //! How many codes may be wrong at all (A62, V6.3): a count in the store that outlives restarts and waiting, beside the counters that make guesses slow.
 //!
 //! Six digits can be guessed by whoever has the password and the patience: at the pace that waiting leaves, within months. After a hundred wrong codes of one
-//! kind no other of that kind is judged, until a week passed or the person chose another password. Their other factors work as before, and so does a browser
-//! that they signed in with before: it has a count of its own.
+//! kind no other of that kind is judged, until a week passed or the person, by two factors, chose another password. Their other factors work as before, and so
+//! does a browser in which they proved a second factor before: it has a count of its own. One that they merely signed in with has none: the password buys any
+//! number of those.
 
 use super::super::Identity;
 use super::super::answer::Failure;
 use super::super::call::Call;
-use super::super::{cookies, record};
-use super::device;
+use super::super::record;
+use super::proven_browser;
 use countersign_audit::Code;
 use countersign_audit::event::{AuthenticatorChanged, Verdict};
 use countersign_base::{Duration, UserId};
 use countersign_crypto::mac::Tag;
-use countersign_oauth::authentication::access::Device;
 use countersign_oauth::totp::TypedCode;
 use countersign_store::Write;
 use countersign_store::tables::throttle::{self, Allowance};
@@ -87,10 +87,9 @@ pub(super) async fn begin(
     user: UserId,
     kind: Kind,
 ) -> Result<Option<Counted>, Failure> {
-    let browser = cookies::browser_tag(identity, call);
-    let place = match (device(identity, call, user).await?, browser) {
-        (Device::Known, Some(browser)) => place(identity, call, user, kind, browser.as_bytes()),
-        (Device::Known, None) | (Device::New, _) => place(identity, call, user, kind, b""),
+    let place = match proven_browser(identity, call, user).await? {
+        Some(browser) => place(identity, call, user, kind, browser.as_bytes()),
+        None => place(identity, call, user, kind, b""),
     };
     let fabric = &identity.fabric;
     let (tenant, source, now) = (call.tenant.name.clone(), place.clone(), fabric.now());
@@ -111,7 +110,8 @@ pub(super) async fn begin(
     })
 }
 
-/// What is forgotten with a password: nobody who guessed with the old one gets this far with it again.
+/// What is forgotten with a password: nobody who guessed with the old one gets this far with it again. That is not for whoever proved the password alone: a
+/// change of it would buy them as many guesses again.
 pub(in super::super) fn forgotten(identity: &Identity, call: &Call, user: UserId) -> Vec<Write> {
     let kinds = [Kind::App, Kind::Recovery].into_iter();
     kinds

@@ -10,6 +10,7 @@ use super::attempt;
 use axum::response::Response;
 use countersign_audit::event::{SignInOutcome, UpstreamSignIn, Verdict};
 use countersign_audit::{Event, Text};
+use countersign_authn::Acr;
 use countersign_base::{ClientId, Secret, UnixTime};
 use countersign_federation::id_token::UpstreamSubject;
 use countersign_federation::{IssuerUrl, ProviderName, UpstreamIdentity};
@@ -153,7 +154,7 @@ fn signed_in(client: Option<&ClientId>, session: &Session, factor: &Factor) -> E
     }
 }
 
-/// Everything at once, or nothing. The browser is known with its person from now on.
+/// Everything at once, or nothing. The browser is known with its person from now on, and apart from that as one in which they proved a second factor, if they did.
 async fn commit(
     identity: &Identity,
     call: &Call,
@@ -165,6 +166,11 @@ async fn commit(
     let browser = cookies::browser_tag(identity, call).ok_or(PageError::ForeignForm)?;
     let remember = AuthenticatorChange::RememberBrowser(session.user, browser);
     writes.push(Write::Authenticator(remember));
+    if session.acr() >= Some(Acr::TwoFactors) {
+        let proven = cookies::proven_browser_tag(identity, call).ok_or(PageError::ForeignForm)?;
+        let remember = AuthenticatorChange::RememberBrowser(session.user, proven);
+        writes.push(Write::Authenticator(remember));
+    }
     let event = fabric.recorder().about_event(tenant, Some(call.id), event);
     match fabric
         .store()

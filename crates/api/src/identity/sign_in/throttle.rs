@@ -2,17 +2,17 @@
 //! that of the guarded thing from anywhere.
 //!
 //! Whoever floods a name from elsewhere does not lock out its owner: a browser that they signed in with before has a counter of its own, and passkeys have none.
+//! For codes that is one in which they proved a second factor: whoever guesses codes has the password, and with it as many known browsers as they like.
 //! From a new browser the owner waits, too, once many guesses failed from anywhere.
 
 use super::super::Identity;
 use super::super::answer::Failure;
 use super::super::call::{Call, subscriber};
 use super::super::{cookies, record};
-use super::{attempt, device};
+use super::{attempt, known, proven_browser};
 use countersign_audit::event::SignInOutcome;
 use countersign_base::{ClientId, UserId};
 use countersign_oauth::AuthenticationMethod;
-use countersign_oauth::authentication::access::Device;
 use countersign_oauth::throttle::{Attempt, SignInThrottle, TooManyAttempts};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -164,19 +164,25 @@ fn counted(identity: &Identity, call: &Call, guarded: Guarded<'_>) -> Result<Gue
     }
 }
 
-/// A browser that its owner signed in with before has a counter of its own.
+/// A browser that its owner signed in with before has a counter of its own, for codes if they proved a second factor in it.
 async fn from_known_browser(
     identity: &Identity,
     call: &Call,
     guarded: Guarded<'_>,
     user: Option<UserId>,
 ) -> Result<Option<Result<Guess, TooManyAttempts>>, Failure> {
-    let (Some(user), Some(browser)) = (user, cookies::browser_tag(identity, call)) else {
+    let Some(user) = user else {
         return Ok(None);
     };
-    if device(identity, call, user).await? == Device::New {
+    let browser = match guarded {
+        Guarded::Password(_) => {
+            known(identity, call, user, cookies::browser_tag(identity, call)).await?
+        }
+        Guarded::SecondFactor(_) => proven_browser(identity, call, user).await?,
+    };
+    let Some(browser) = browser else {
         return Ok(None);
-    }
+    };
     let now = identity.fabric.now();
     let own = key(identity, call, guarded, browser.as_bytes());
     let anywhere = key(identity, call, guarded, b"");
