@@ -26,6 +26,7 @@ pub mod secrets;
 pub mod telemetry;
 pub mod traces;
 pub mod upstream;
+pub mod wrong_codes;
 
 pub use authority::Authority;
 pub use ciba_notice::CibaNotice;

@@ -5,6 +5,7 @@
 
 use crate::passwords::{PasswordPool, PoolBusy};
 use crate::secrets::Secrets;
+use crate::wrong_codes;
 use countersign_audit::event::{
     Actor, ClientAdded, ClientChanged, ProviderChanged, TenantAdded, UserAdded, UserChanged,
 };
@@ -271,6 +272,7 @@ impl Reconciler<'_> {
         if renewed {
             // Whoever knew the password before is out.
             writes.push(Write::Revoke(Revoked::User(id)));
+            writes.extend(wrong_codes::forgotten(self.secrets, &tenant, id));
         }
         self.change(&tenant, writes, event.into()).await
     }

@@ -6,7 +6,7 @@
 //! pool, and names that nobody has look like all others (CA-16, A56).
 
 pub(super) mod admission;
-pub(super) mod code_limit;
+mod code_limit;
 pub(super) mod passkey;
 pub(super) mod second_factor;
 pub(super) mod session;

@@ -5,6 +5,8 @@ use super::browser::{Browser, Form};
 use super::flow::{audit_files, holds, redeem, text};
 use super::harness::{PASSWORD, Reply, Server, escape};
 use super::second_factors::{SESSION, asked, button, credentials, enrol_app, enrol_passkey, enter};
+use countersign_base::Secret;
+use countersign_control::DeclaredUser;
 use countersign_oauth::UserRecord;
 use countersign_oauth::authentication::BreachedPasswords;
 use countersign_oauth::client::Origin;
@@ -290,6 +292,30 @@ async fn a62_another_password_forgives_wrong_codes_only_by_two_factors() {
             assert!(reply.text.contains("Too many codes were wrong"));
         }
     }
+}
+
+#[tokio::test]
+async fn a62_a_declared_new_password_forgives_wrong_codes() {
+    let server = Server::start().await;
+    let app = enrol_app(&server, &mut Browser::default()).await;
+    let _form = guess(&server, &mut Browser::default(), 100).await;
+    let server = server.restart_declared(|_same| {}).await;
+    let mut browser = Browser::default();
+    let form = Form::of(&half(&server, &mut browser).await);
+    let refused = browser.submit(&server, &form, &app.code(&server)).await;
+    assert!(
+        refused.text.contains("Too many codes were wrong"),
+        "the same password: {refused:?}"
+    );
+    let server = server
+        .restart_declared(|declared| {
+            let name = |user: &DeclaredUser| user.record.username.as_str() == "alice";
+            let alice = declared.users.iter_mut().find(|user| name(user)).unwrap();
+            alice.password = Secret::new(NEW_PASSWORD.to_owned());
+        })
+        .await;
+    let right = right_code(&server, &app.code(&server)).await;
+    assert_eq!(right.status, StatusCode::SEE_OTHER, "{right:?}");
 }
 
 /// Alice, whose password is her own to change, on the page where she does.

@@ -10,8 +10,8 @@ use crate::identity::Identity;
 use crate::identity::answer::Failure;
 use crate::identity::authorize::shown;
 use crate::identity::call::Call;
+use crate::identity::sign_in;
 use crate::identity::sign_in::session::{self, NotBegun};
-use crate::identity::sign_in::{self, code_limit};
 use crate::identity::ticket::Browser;
 use crate::identity::{cookies, record};
 use crate::pages;
@@ -21,6 +21,7 @@ use countersign_audit::Code;
 use countersign_audit::event::{AuthenticatorChanged, Verdict};
 use countersign_authn::{Acr, Form};
 use countersign_base::Secret;
+use countersign_control::wrong_codes;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{AuthenticationMethod, ResolvedUser, Session, StoredPassword};
@@ -103,7 +104,9 @@ pub(super) async fn set(
     };
     let mut writes = vec![Write::SetPassword(Box::new(new))];
     if session.acr() >= Some(Acr::TwoFactors) {
-        writes.extend(code_limit::forgotten(identity, call, session.user));
+        // Not for whoever proved the password alone: a change of it would buy them as many guesses again.
+        let (secrets, tenant) = (identity.fabric.secrets(), &call.tenant.name);
+        writes.extend(wrong_codes::forgotten(secrets, tenant, session.user));
     }
     let event = changed(session, "changed", "password");
     let risen = session::rise(identity, call, session.clone(), writes, event).await?;

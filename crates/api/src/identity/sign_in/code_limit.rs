@@ -13,6 +13,7 @@ use super::proven_browser;
 use countersign_audit::Code;
 use countersign_audit::event::{AuthenticatorChanged, Verdict};
 use countersign_base::{Duration, UserId};
+use countersign_control::wrong_codes::GuessedCode;
 use countersign_crypto::mac::Tag;
 use countersign_oauth::totp::TypedCode;
 use countersign_store::Write;
@@ -23,36 +24,18 @@ const WRONG_MAX: i64 = 100;
 /// How long after the last of them they are forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
-/// What is guessed.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// A code of an app.
-    App,
-    /// A recovery code.
-    Recovery,
-}
-
-impl Kind {
-    pub(super) const fn of(typed: &TypedCode) -> Self {
-        match typed {
-            TypedCode::App(_) => Self::App,
-            TypedCode::Recovery(_) => Self::Recovery,
-        }
-    }
-
-    /// As records name the factor.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::App => "totp",
-            Self::Recovery => "recovery_codes",
-        }
+/// What was typed, as it is counted.
+pub(super) const fn guessed(typed: &TypedCode) -> GuessedCode {
+    match typed {
+        TypedCode::App(_) => GuessedCode::App,
+        TypedCode::Recovery(_) => GuessedCode::Recovery,
     }
 }
 
 /// A guess that may be judged, counted as wrong already.
 #[must_use]
 pub(super) struct Counted {
-    kind: Kind,
+    kind: GuessedCode,
     user: UserId,
     number: i64,
     place: Tag,
@@ -85,13 +68,16 @@ pub(super) async fn begin(
     identity: &Identity,
     call: &Call,
     user: UserId,
-    kind: Kind,
+    kind: GuessedCode,
 ) -> Result<Option<Counted>, Failure> {
-    let place = match proven_browser(identity, call, user).await? {
-        Some(browser) => place(identity, call, user, kind, browser.as_bytes()),
-        None => place(identity, call, user, kind, b""),
-    };
     let fabric = &identity.fabric;
+    let browser = proven_browser(identity, call, user).await?;
+    let place = kind.place(
+        fabric.secrets(),
+        &call.tenant.name,
+        user,
+        browser.as_ref(),
+    );
     let (tenant, source, now) = (call.tenant.name.clone(), place.clone(), fabric.now());
     let counted = fabric.store().write(move |tx| {
         let guess = async move {
@@ -108,19 +94,4 @@ pub(super) async fn begin(
         }),
         Allowance::Spent => None,
     })
-}
-
-/// What is forgotten with a password: nobody who guessed with the old one gets this far with it again. That is not for whoever proved the password alone: a
-/// change of it would buy them as many guesses again.
-pub(in super::super) fn forgotten(identity: &Identity, call: &Call, user: UserId) -> Vec<Write> {
-    let kinds = [Kind::App, Kind::Recovery].into_iter();
-    kinds
-        .map(|kind| Write::ClearFailures(place(identity, call, user, kind, b"")))
-        .collect()
-}
-
-fn place(identity: &Identity, call: &Call, user: UserId, kind: Kind, browser: &[u8]) -> Tag {
-    let secrets = identity.fabric.secrets();
-    let key = secrets.tenant_mac_key(&call.tenant.name, "wrong-codes");
-    key.tag(kind.name(), &[user.as_bytes(), browser])
 }

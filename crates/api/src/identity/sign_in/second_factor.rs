@@ -146,7 +146,7 @@ pub(in super::super) async fn code(
     let Some(typed) = answer.form.get("code").and_then(TypedCode::read) else {
         return wrong(&identity, &call, pending, method).await;
     };
-    let kind = code_limit::Kind::of(&typed);
+    let kind = code_limit::guessed(&typed);
     let Some(counted) = code_limit::begin(&identity, &call, user.id, kind).await? else {
         guess.abandoned(&identity);
         return exhausted(&identity, &call, pending, &typed).await;
