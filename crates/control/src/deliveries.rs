@@ -79,11 +79,23 @@ const KINDS: &[(&str, Attempt)] = &[
 /// # Errors
 /// When the store failed. What was taken and not settled is due again when its lease ends.
 pub async fn deliver_due(fabric: &Fabric) -> Result<usize, StoreError> {
+    // What cannot be told of keeps nothing waiting that was queued before.
+    let told = tell_logouts(fabric).await;
+    let taken = deliver(fabric).await;
+    told.and(taken)
+}
+
+async fn tell_logouts(fabric: &Fabric) -> Result<(), StoreError> {
     for _ in 0..LOGOUT_STEPS_MAX {
-        if fabric.store().tell_logouts().await? == Told::All {
-            break;
+        match fabric.store().tell_logouts().await? {
+            Told::All => break,
+            Told::More => {}
         }
     }
+    Ok(())
+}
+
+async fn deliver(fabric: &Fabric) -> Result<usize, StoreError> {
     let mut round = Round::new(fabric);
     let mut under_way = FuturesUnordered::new();
     let mut failed = None;

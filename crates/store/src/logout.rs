@@ -220,13 +220,29 @@ async fn tell(
     let (user, after) = (fanout.user, fanout.after.as_ref());
     let found = grants::clients_of_session(tx, tenant, user, session, after, limit).await?;
     for client in &found {
-        let record = clients::find(tx, tenant, client).await?;
-        if record.is_some_and(|record| record.logout.backchannel_uri.is_some()) {
+        if wants_to_hear(tx, tenant, client).await? {
             let new = delivery(tenant, client.clone(), user, session, fanout.ended)?;
             let _queued: Queued = deliveries::add(tx, tenant, &new, fanout.ended).await?;
         }
     }
     Ok(found)
+}
+
+/// A client that cannot be read is told nothing, and keeps nobody else waiting.
+async fn wants_to_hear(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    client: &ClientId,
+) -> Result<bool, StoreError> {
+    match clients::find(tx, tenant, client).await {
+        Ok(found) => Ok(found.is_some_and(|found| found.logout.backchannel_uri.is_some())),
+        Err(StoreError::Corrupt { .. }) => {
+            let (tenant, client) = (tenant.as_str(), client.as_str());
+            tracing::warn!(event = "logout_not_told", tenant, client);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn delivery(

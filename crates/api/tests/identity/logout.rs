@@ -451,6 +451,24 @@ async fn lo_7_a_client_that_fails_is_tried_once_and_the_rest_of_its_tokens_count
 }
 
 #[tokio::test]
+async fn lo_7_a_row_that_cannot_be_read_keeps_no_delivery_waiting() {
+    let server = slow_and_quick().await;
+    let sql = |text: &str| {
+        let store = rusqlite::Connection::open(server.fabric.data.path().join("state.db"));
+        store.unwrap().execute(text, []).unwrap()
+    };
+    sql("INSERT INTO logout_fanouts VALUES ('default', x'00112233445566778899aabbccddeeff', '{', 0)");
+    queue(&server, "orders", 0..6).await;
+    let round = deliver_due(&server.fabric.fabric).await;
+    assert!(round.is_err(), "it is reported");
+    assert_eq!(heard_at(&server, "quick.test"), 6);
+    assert_eq!(sql("DELETE FROM logout_fanouts"), 1);
+    queue(&server, "orders", 6..7).await;
+    let twin = deliver_due(&server.fabric.fabric).await;
+    assert_eq!(twin.unwrap(), 1, "the twin");
+}
+
+#[tokio::test]
 async fn lo_7_a_client_that_is_away_is_told_when_it_is_back() {
     let server = server().await;
     server.fabric.internet.host("portal.test", |_| {

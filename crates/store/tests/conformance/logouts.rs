@@ -15,6 +15,7 @@ behaviours! {
     lo_7_two_hundred_clients_of_a_session_are_all_told_whatever_crashes,
     lo_7_two_hundred_sessions_of_a_person_are_all_told_of,
     lo_7_what_ran_out_before_is_news_to_nobody,
+    lo_7_a_client_that_cannot_be_read_keeps_no_other_waiting,
 }
 
 /// What one transaction tells at most.
@@ -136,4 +137,25 @@ async fn lo_7_what_ran_out_before_is_news_to_nobody(fixture: Fixture) {
     }
     change(store, vec![Write::Revoke(Revoked::User(USER))]).await;
     assert_eq!(tell_all(&fixture).await, [1]);
+}
+
+async fn lo_7_a_client_that_cannot_be_read_keeps_no_other_waiting(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    for number in 0..3 {
+        let add = Write::AddClient(Box::new(hearing(number)));
+        change(
+            store,
+            vec![add, granted(number, client_of(number), SESSION)],
+        )
+        .await;
+    }
+    fixture
+        .sql("UPDATE clients SET record = '{' WHERE client = 'client-1'")
+        .await;
+    change(store, vec![Write::EndSession(SESSION)]).await;
+    tell_all(&fixture).await;
+    let told: Vec<String> = waiting(store).await.into_iter().map(|row| row.1).collect();
+    let told: BTreeSet<&str> = told.iter().map(String::as_str).collect();
+    assert_eq!(told, ["client-0", "client-2"].into());
 }
