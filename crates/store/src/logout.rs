@@ -53,7 +53,7 @@ enum Which {
     One,
 }
 
-/// Tells the clients of a session that it ends now. A session that had ended before tells nobody again.
+/// Tells the clients of a session that it ends now. A session that had ended or run out before tells nobody again.
 pub(crate) async fn of_session(
     tx: &mut Transaction,
     tenant: &Tenant,
@@ -132,7 +132,7 @@ impl Fanout {
         now: UnixTime,
     ) -> Result<Option<Self>, StoreError> {
         let found = sessions::find(tx, tenant, session).await?;
-        let alive = found.filter(|found| found.ended.is_none());
+        let alive = found.filter(|found| found.is_live(now));
         Ok(alive.map(|found| Self {
             user: found.user,
             ended: now,

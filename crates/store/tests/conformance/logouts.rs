@@ -6,8 +6,8 @@ use crate::sample::{SESSION, USER, client_record, event, grant, populate, sessio
 use countersign_base::{ClientId, GrantId, SessionId};
 use countersign_crypto::mac::MacKey;
 use countersign_oauth::{Change, ClientRecord, GrantRecord, Session};
-use countersign_store::tables::deliveries;
 use countersign_store::tables::revocations::Revoked;
+use countersign_store::tables::{deliveries, sessions};
 use countersign_store::{DeliveryId, Store, Told, Write};
 use std::collections::BTreeSet;
 
@@ -15,6 +15,7 @@ behaviours! {
     lo_7_two_hundred_clients_of_a_session_are_all_told_whatever_crashes,
     lo_7_two_hundred_sessions_of_a_person_are_all_told_of,
     lo_7_what_ran_out_before_is_news_to_nobody,
+    lo_7_one_that_ran_out_before_it_is_ended_is_news_to_nobody,
     lo_7_a_client_that_cannot_be_read_keeps_no_other_waiting,
 }
 
@@ -158,4 +159,20 @@ async fn lo_7_a_client_that_cannot_be_read_keeps_no_other_waiting(fixture: Fixtu
     let told: Vec<String> = waiting(store).await.into_iter().map(|row| row.1).collect();
     let told: BTreeSet<&str> = told.iter().map(String::as_str).collect();
     assert_eq!(told, ["client-0", "client-2"].into());
+}
+
+async fn lo_7_one_that_ran_out_before_it_is_ended_is_news_to_nobody(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    change(store, vec![Write::AddClient(Box::new(hearing(0)))]).await;
+    for (number, expires_after, told) in [(1, 0, 0), (2, 1, 1)] {
+        let session = SessionId::from_u64(number);
+        let granted = granted(number, client_of(0), session);
+        change(store, vec![signed_in(number, expires_after), granted]).await;
+        change(store, vec![Write::EndSession(session)]).await;
+        assert_eq!(tell_all(&fixture).await, [told]);
+        let mut connection = store.read().await.unwrap();
+        let found = sessions::find(&mut connection, &tenant(), session).await;
+        assert!(found.unwrap().unwrap().ended.is_some(), "ended all the same");
+    }
 }
