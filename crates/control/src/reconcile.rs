@@ -24,7 +24,7 @@ use countersign_store::tables::revocations::Revoked;
 use countersign_store::tables::{
     PAGE_MAX, clients, identity_providers, tenants, user_groups, users,
 };
-use countersign_store::{Store, StoreError, Write};
+use countersign_store::{AuthenticatorChange, Store, StoreError, Write};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -273,6 +273,8 @@ impl Reconciler<'_> {
             // Whoever knew the password before is out.
             writes.push(Write::Revoke(Revoked::User(id)));
             writes.extend(wrong_codes::forgotten(self.secrets, &tenant, id));
+            let forgotten = AuthenticatorChange::ForgetBrowsers(id);
+            writes.push(Write::Authenticator(forgotten));
         }
         self.change(&tenant, writes, event.into()).await
     }

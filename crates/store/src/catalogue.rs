@@ -315,6 +315,7 @@ catalogue! {
 
     /// Browsers that people signed in with.
     known_browsers: Tenant {
+        CLEAR = plain "DELETE FROM known_browsers WHERE tenant = $1 AND user_id = $2";
         FIND = plain "SELECT last_used_at FROM known_browsers WHERE tenant = $1 AND user_id = $2 AND browser = $3 AND expires_at > $4";
         OF_USER = plain "SELECT browser, first_used_at, last_used_at FROM known_browsers WHERE tenant = $1 AND user_id = $2 AND expires_at > $3 ORDER BY last_used_at DESC LIMIT 100";
         PUT = plain "INSERT INTO known_browsers (tenant, user_id, browser, first_used_at, last_used_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5) ON CONFLICT (tenant, user_id, browser) DO UPDATE SET last_used_at = excluded.last_used_at, expires_at = excluded.expires_at";

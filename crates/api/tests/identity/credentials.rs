@@ -10,6 +10,7 @@ use countersign_control::DeclaredUser;
 use countersign_oauth::UserRecord;
 use countersign_oauth::authentication::BreachedPasswords;
 use countersign_oauth::client::Origin;
+use countersign_store::tables::authenticators;
 use http::StatusCode;
 
 const NEW_PASSWORD: &str = "a quite different battery";
@@ -394,6 +395,30 @@ async fn at_her_password_again(server: &Server, browser: &mut Browser) -> Reply 
     let script = |alice: &mut UserRecord| alice.origin = Origin::Script;
     server.change_user("alice", script).await;
     browser.get(server, "/account/security/password").await
+}
+
+/// How many browsers alice is known with.
+async fn known_browsers(server: &Server) -> usize {
+    let alice = server.user("alice").await;
+    let fabric = &server.fabric.fabric;
+    let mut connection = fabric.store().read().await.unwrap();
+    let known = authenticators::browsers_of(&mut connection, &alice.tenant, alice.id, fabric.now());
+    known.await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_new_password_leaves_no_browser_known_but_its_own() {
+    let server = Server::start().await;
+    let mut alice = Browser::default();
+    let _elsewhere = enter(&server, &mut Browser::default(), "/account").await;
+    let page = at_her_password(&server, &mut alice).await;
+    assert_eq!(known_browsers(&server).await, 2, "the twin");
+    let fields = choice(PASSWORD, NEW_PASSWORD, NEW_PASSWORD);
+    let done = alice.submit(&server, &Form::of(&page), &fields).await;
+    assert!(done.text.contains("Your password is changed."), "{done:?}");
+    assert_eq!(known_browsers(&server).await, 1);
+    let server = server.restart().await;
+    assert_eq!(known_browsers(&server).await, 0, "another is declared");
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub enum AuthenticatorChange {
     PutTotp(UserId, Vec<u8>, TimeStep),
     /// New recovery codes take the place of all before.
     PutRecoveryCodes(UserId, Vec<Tag>),
+    /// No browser is known any more, for whoever knew the password is out.
+    ForgetBrowsers(UserId),
     /// The browser of a sign-in is known from now on.
     RememberBrowser(UserId, Tag),
     /// The end of a passkey.
@@ -64,6 +66,13 @@ pub(crate) async fn apply(
         AuthenticatorChange::PutRecoveryCodes(user, codes) => {
             put_recovery_codes(tx, tenant, *user, codes).await
         }
+        AuthenticatorChange::ForgetBrowsers(user) => tx
+            .execute(
+                &known_browsers::CLEAR,
+                args![tenant.as_str(), user.as_bytes()],
+            )
+            .await
+            .map(drop),
         AuthenticatorChange::RememberBrowser(user, browser) => {
             remember_browser(tx, tenant, *user, browser, now).await
         }

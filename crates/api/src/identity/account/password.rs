@@ -1,7 +1,7 @@
 //! `/account/security/password`: people choose their password, by the rules of their tenant.
 //!
 //! Whoever has a password types it once more, unless the session proved a passkey that checked its user. The old one is gone with everything that it opened
-//! elsewhere: every other session with its tokens, and every sign-in that waits for a second factor. What the configuration declares is not theirs to change.
+//! elsewhere: every other session with its tokens, every sign-in that waits for a second factor, and every other browser that was known. What the configuration declares is not theirs to change.
 
 use super::factors::changed;
 use super::overview::View;
@@ -25,7 +25,7 @@ use countersign_control::wrong_codes;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{AuthenticationMethod, ResolvedUser, Session, StoredPassword};
-use countersign_store::Write;
+use countersign_store::{AuthenticatorChange, Write};
 use countersign_store::tables::users::NewPassword;
 
 /// A choice that is not taken: what the page says, and what the log keeps.
@@ -102,7 +102,12 @@ pub(super) async fn set(
         after,
         session: session.id,
     };
-    let mut writes = vec![Write::SetPassword(Box::new(new))];
+    // This browser is remembered again by what keeps the session.
+    let forgotten = AuthenticatorChange::ForgetBrowsers(session.user);
+    let mut writes = vec![
+        Write::SetPassword(Box::new(new)),
+        Write::Authenticator(forgotten),
+    ];
     if session.acr() >= Some(Acr::TwoFactors) {
         // Not for whoever proved the password alone: a change of it would buy them as many guesses again.
         let (secrets, tenant) = (identity.fabric.secrets(), &call.tenant.name);
