@@ -29,10 +29,10 @@ use countersign_audit::event::{SignIn, SignInOutcome};
 use countersign_authn::Form;
 use countersign_authn::webauthn::{Challenge, RelyingParty};
 use countersign_base::{ClientId, Secret, UserId, Username};
+use countersign_crypto::mac::Tag;
 use countersign_crypto::password::{
     PASSWORD_BYTES_MAX, PasswordDiffers, PasswordHash, PasswordMatched,
 };
-use countersign_crypto::mac::Tag;
 use countersign_oauth::authentication::access::Device;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::{AuthenticationMethod, OAuthError, UserRecord};

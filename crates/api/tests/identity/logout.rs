@@ -457,7 +457,9 @@ async fn lo_7_a_row_that_cannot_be_read_keeps_no_delivery_waiting() {
         let store = rusqlite::Connection::open(server.fabric.data.path().join("state.db"));
         store.unwrap().execute(text, []).unwrap()
     };
-    sql("INSERT INTO logout_fanouts VALUES ('default', x'00112233445566778899aabbccddeeff', '{', 0)");
+    sql(
+        "INSERT INTO logout_fanouts VALUES ('default', x'00112233445566778899aabbccddeeff', '{', 0)",
+    );
     queue(&server, "orders", 0..6).await;
     let round = deliver_due(&server.fabric.fabric).await;
     assert!(round.is_err(), "it is reported");

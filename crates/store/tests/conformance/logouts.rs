@@ -173,6 +173,9 @@ async fn lo_7_one_that_ran_out_before_it_is_ended_is_news_to_nobody(fixture: Fix
         assert_eq!(tell_all(&fixture).await, [told]);
         let mut connection = store.read().await.unwrap();
         let found = sessions::find(&mut connection, &tenant(), session).await;
-        assert!(found.unwrap().unwrap().ended.is_some(), "ended all the same");
+        assert!(
+            found.unwrap().unwrap().ended.is_some(),
+            "ended all the same"
+        );
     }
 }

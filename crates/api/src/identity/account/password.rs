@@ -25,8 +25,8 @@ use countersign_control::wrong_codes;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::client::Origin;
 use countersign_oauth::{AuthenticationMethod, ResolvedUser, Session, StoredPassword};
-use countersign_store::{AuthenticatorChange, Write};
 use countersign_store::tables::users::NewPassword;
+use countersign_store::{AuthenticatorChange, Write};
 
 /// A choice that is not taken: what the page says, and what the log keeps.
 struct Refused {

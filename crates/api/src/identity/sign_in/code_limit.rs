@@ -72,12 +72,7 @@ pub(super) async fn begin(
 ) -> Result<Option<Counted>, Failure> {
     let fabric = &identity.fabric;
     let browser = proven_browser(identity, call, user).await?;
-    let place = kind.place(
-        fabric.secrets(),
-        &call.tenant.name,
-        user,
-        browser.as_ref(),
-    );
+    let place = kind.place(fabric.secrets(), &call.tenant.name, user, browser.as_ref());
     let (tenant, source, now) = (call.tenant.name.clone(), place.clone(), fabric.now());
     let counted = fabric.store().write(move |tx| {
         let guess = async move {
