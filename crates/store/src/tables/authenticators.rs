@@ -66,13 +66,10 @@ pub(crate) async fn apply(
         AuthenticatorChange::PutRecoveryCodes(user, codes) => {
             put_recovery_codes(tx, tenant, *user, codes).await
         }
-        AuthenticatorChange::ForgetBrowsers(user) => tx
-            .execute(
-                &known_browsers::CLEAR,
-                args![tenant.as_str(), user.as_bytes()],
-            )
-            .await
-            .map(drop),
+        AuthenticatorChange::ForgetBrowsers(user) => {
+            let values = args![tenant.as_str(), user.as_bytes()];
+            tx.execute(&known_browsers::CLEAR, values).await.map(drop)
+        }
         AuthenticatorChange::RememberBrowser(user, browser) => {
             remember_browser(tx, tenant, *user, browser, now).await
         }
@@ -84,13 +81,10 @@ pub(crate) async fn apply(
             ];
             tx.execute(&passkeys::REMOVE, values).await.map(drop)
         }
-        AuthenticatorChange::RemoveTotp(user) => tx
-            .execute(
-                &totp_secrets::REMOVE,
-                args![tenant.as_str(), user.as_bytes()],
-            )
-            .await
-            .map(drop),
+        AuthenticatorChange::RemoveTotp(user) => {
+            let values = args![tenant.as_str(), user.as_bytes()];
+            tx.execute(&totp_secrets::REMOVE, values).await.map(drop)
+        }
         AuthenticatorChange::RenamePasskey(user, credential, name) => {
             rename_passkey(tx, tenant, *user, credential, name).await
         }
