@@ -120,7 +120,10 @@ async function walk(browser, issuer) {
   await press('Sign in with a passkey')
   await page.getByText('This passkey did not work.').waitFor()
   judge('a removed passkey signs nobody in', true)
+  // The page that refused it offers passkeys too, and this authenticator answers by itself: until it has nothing to answer with.
+  await touches(false)
   await cdp.send('WebAuthn.clearCredentials', { authenticatorId })
+  await page.goto('about:blank').catch(() => {})
   await page.goto(authorize(issuer))
   await with_password()
   const alone = await allowed()

@@ -164,6 +164,8 @@ fn signed_in<'a>(
     }
     let age = now.since(session.auth_time).as_secs();
     match request.max_age {
+        // Whoever came with a session signed in before, if only a part of a second: `max_age=0` asks as `prompt=login` does (OpenID Connect Core §3.1.2.1).
+        Some(0) => Err(SignInReason::MaxAge),
         Some(max_age) if age > u64::from(max_age) => Err(SignInReason::MaxAge),
         Some(_) | None => Ok(session),
     }

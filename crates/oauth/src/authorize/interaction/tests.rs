@@ -105,6 +105,21 @@ fn r15_ar_13_max_age_asks_again() {
         step("max_age=2", &portal(), Some(&session()), arrived, after(2)),
         "approved"
     );
+    let at_once = Beginning {
+        at: session().auth_time,
+        ..arrived
+    };
+    assert_eq!(
+        step(
+            "max_age=0",
+            &portal(),
+            Some(&session()),
+            at_once,
+            session().auth_time
+        ),
+        "sign in: max_age",
+        "a sign-in of the same second was before, too"
+    );
     assert_eq!(
         step(
             "max_age=1",
