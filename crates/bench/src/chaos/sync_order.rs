@@ -1,10 +1,10 @@
-//! The order of system calls under the database: an answer leaves only after the sync of what it promises.
+//! The order of system calls under database and journal: an answer leaves only after the sync of what it promises.
 //!
 //! A killed process leaves the kernel's cache as it was, so `kill -9` alone says nothing about power. Here the kernel is watched instead (`strace`): between
 //! the arrival of a token request and its answer there must be a write to the write-ahead log of `state.db` and, after that, a completed `fdatasync` or
-//! `fsync` of it. The twin that shows that the watcher can tell: reading the public keys promises nothing, and most of those answers leave without a sync.
+//! `fsync` of it; or the same of the audit journal, where the event of a token that changes no row goes. The twin that shows that the watcher can tell: reading the public keys promises nothing, and most of those answers leave without a sync.
 //!
-//! Not here: the audit journal, whose disk is replaced by a faulty one in the store's own tests.
+//! Not here: a disk that loses what was not synced, which takes the journal's place in the store's own tests.
 
 use super::ledger::{Ledger, lock};
 use super::session::Session;
@@ -55,7 +55,7 @@ pub(crate) async fn answers_follow_syncs(server: &Server, ledger: &Ledger) -> Re
     // What was answered beyond the tokens is the demand for another nonce, which promises nothing.
     if synced < promised {
         return Err(format!(
-            "{promised} token answers arrived, but only {synced} left after a sync of the database"
+            "{promised} token answers arrived, but only {synced} left after a sync of database or journal"
         )
         .into());
     }
@@ -92,7 +92,7 @@ async fn watched_reads(server: &Server, destination: &Destination) -> Result<Vec
 /// How an answer left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    /// Between the request and it, the database was written and then synced.
+    /// Between the request and it, the database or the journal was written and then synced.
     Synced,
     /// It was not.
     Unsynced,
@@ -168,12 +168,34 @@ fn every_thread_is_traced(pid: u32) -> Result<bool, Failed> {
     Ok(true)
 }
 
+/// Where something is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Database,
+    Journal,
+}
+
+impl Place {
+    fn of(file: &str) -> Option<Self> {
+        if file.ends_with("state.db-wal") {
+            Some(Self::Database)
+        } else if file.contains("/journal/") {
+            Some(Self::Journal)
+        } else {
+            None
+        }
+    }
+}
+
+/// Where a connection stands between a request and its answer, for each place.
+type Waiting = BTreeMap<(String, Place), Standing>;
+
 /// Where a connection stands between a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// The request has arrived.
     Arrived,
-    /// The database was written since.
+    /// The place was written since.
     Written,
     /// And synced after that.
     Synced,
@@ -181,7 +203,7 @@ enum Standing {
 
 /// Reads a trace in its order.
 fn judge(trace: &str) -> Vec<Answer> {
-    let mut waiting: BTreeMap<String, Standing> = BTreeMap::new();
+    let mut waiting = Waiting::new();
     let mut unfinished: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
     let mut answers = Vec::new();
     for line in trace.lines() {
@@ -208,24 +230,32 @@ fn judge(trace: &str) -> Vec<Answer> {
             }
         };
         let succeeded = ended.is_some_and(|rest| result_of(rest) >= Some(0));
-        match name {
-            "pwrite64" | "write" if began && file.ends_with("state.db-wal") => {
-                advance(&mut waiting, Standing::Arrived, Standing::Written)
+        match (name, Place::of(file)) {
+            ("pwrite64" | "write", Some(place)) if began => {
+                advance(&mut waiting, place, Standing::Arrived, Standing::Written);
             }
-            "fsync" | "fdatasync" if succeeded && file.ends_with("state.db-wal") => {
-                advance(&mut waiting, Standing::Written, Standing::Synced)
+            ("fsync" | "fdatasync", Some(place)) if succeeded => {
+                advance(&mut waiting, place, Standing::Written, Standing::Synced);
             }
-            "read" | "readv" | "recvfrom" | "recvmsg"
+            ("read" | "readv" | "recvfrom" | "recvmsg", None)
                 if file.starts_with("TCP")
                     && ended.is_some_and(|rest| result_of(rest) > Some(0)) =>
             {
-                waiting.entry(file.to_owned()).or_insert(Standing::Arrived);
+                for place in [Place::Database, Place::Journal] {
+                    waiting
+                        .entry((file.to_owned(), place))
+                        .or_insert(Standing::Arrived);
+                }
             }
-            "write" | "writev" | "sendto" | "sendmsg" if began && file.starts_with("TCP") => {
-                match waiting.remove(file) {
-                    Some(Standing::Synced) => answers.push(Answer::Synced),
-                    Some(Standing::Arrived | Standing::Written) => answers.push(Answer::Unsynced),
-                    None => {}
+            ("write" | "writev" | "sendto" | "sendmsg", None)
+                if began && file.starts_with("TCP") =>
+            {
+                let left = [Place::Database, Place::Journal]
+                    .map(|place| waiting.remove(&(file.to_owned(), place)));
+                if left.contains(&Some(Standing::Synced)) {
+                    answers.push(Answer::Synced);
+                } else if left.iter().any(Option::is_some) {
+                    answers.push(Answer::Unsynced);
                 }
             }
             _ => {}
@@ -234,9 +264,11 @@ fn judge(trace: &str) -> Vec<Answer> {
     answers
 }
 
-fn advance(waiting: &mut BTreeMap<String, Standing>, from: Standing, to: Standing) {
-    for standing in waiting.values_mut().filter(|standing| **standing == from) {
-        *standing = to;
+fn advance(waiting: &mut Waiting, at: Place, from: Standing, to: Standing) {
+    for ((_, place), standing) in waiting {
+        if *place == at && *standing == from {
+            *standing = to;
+        }
     }
 }
 

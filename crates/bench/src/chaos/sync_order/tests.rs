@@ -19,6 +19,15 @@ fn an_answer_after_write_and_sync_is_synced() {
 }
 
 #[test]
+fn the_journal_counts_by_its_own_writes_and_syncs() {
+    let write = "8 write(13</data/audit/o/journal/0001>, \"\"..., 4096) = 4096\n";
+    let sync = "8 fdatasync(13</data/audit/o/journal/0001>) = 0\n";
+    check(&[IN, write, sync, OUT], &[Answer::Synced]);
+    check(&[IN, write, SYNC, OUT], &[Answer::Unsynced]);
+    check(&[IN, WRITE, sync, OUT], &[Answer::Unsynced]);
+}
+
+#[test]
 fn an_answer_before_the_sync_is_not() {
     check(&[IN, WRITE, OUT, SYNC], &[Answer::Unsynced]);
     check(&[IN, OUT], &[Answer::Unsynced]);
