@@ -19,6 +19,9 @@ pub struct State {
     pub journal: Position,
     /// The outbox rows of the last batch: in the log, and perhaps not yet removed from their table.
     pub outbox: Vec<i64>,
+    /// The checkpoint that `checkpoint` is published in place of, as [`State::mark`] makes it: until then the log stands between the two. None in the
+    /// first state of a log.
+    pub replaces: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,11 +30,19 @@ struct Written {
     chain: Digest,
     checkpoint: String,
     outbox: Vec<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<Digest>,
     sequence: u64,
     v: u32,
 }
 
 impl State {
+    /// How a state names a signed checkpoint.
+    #[must_use]
+    pub fn mark(checkpoint: &[u8]) -> Digest {
+        Digest::of(checkpoint)
+    }
+
     /// The bytes of the file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -39,6 +50,7 @@ impl State {
             chain: Digest::from_bytes(*self.journal.chain.as_bytes()),
             checkpoint: self.checkpoint.clone(),
             outbox: self.outbox.clone(),
+            replaces: self.replaces,
             sequence: self.journal.sequence,
             v: 1,
         };
@@ -67,6 +79,7 @@ impl State {
             checkpoint: written.checkpoint,
             journal,
             outbox: written.outbox,
+            replaces: written.replaces,
         })
     }
 }
@@ -81,6 +94,7 @@ mod tests {
             checkpoint: "a\n1\nb\n".to_owned(),
             journal: Position::START,
             outbox: vec![-1, 7, i64::MAX],
+            replaces: Some(State::mark(b"the checkpoint before")),
         };
         let bytes = state.to_bytes();
         assert_eq!(State::parse(&bytes), Some(state));

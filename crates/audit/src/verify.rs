@@ -73,8 +73,12 @@ impl<'a, F: LogFiles> Verifier<'a, F> {
     /// # Errors
     /// With the first thing that does not hold.
     pub fn verify(&self) -> Result<Report, VerifyError> {
-        let (checkpoint, state) = self.snapshot()?;
-        let older = self.older_roots(&checkpoint)?;
+        let Snapshot {
+            committed: checkpoint,
+            published,
+            state,
+        } = self.snapshot()?;
+        let older = self.older_roots(&checkpoint, published.as_ref())?;
         let mut walk = Walk {
             files: self.files,
             frontier: Frontier::new(),
@@ -94,6 +98,7 @@ impl<'a, F: LogFiles> Verifier<'a, F> {
         Ok(Report {
             origin: checkpoint.origin.as_str().to_owned(),
             size: checkpoint.size,
+            published: published.map_or(checkpoint.size, |published| published.size),
             root: format!("{:?}", checkpoint.root),
             tiles: walk.tiles,
             superseded: stray.superseded,
@@ -103,8 +108,8 @@ impl<'a, F: LogFiles> Verifier<'a, F> {
         })
     }
 
-    /// Checkpoint and state of one moment.
-    fn snapshot(&self) -> Result<(Checkpoint, Option<State>), VerifyError> {
+    /// Checkpoint and state of one moment. A state may be one checkpoint ahead, the very one that it names: whatever else differs was rolled back.
+    fn snapshot(&self) -> Result<Snapshot, VerifyError> {
         let mut last = VerifyError::missing(CHECKPOINT_PATH);
         for _ in 0..SNAPSHOT_ATTEMPTS_MAX {
             let note = self
@@ -117,7 +122,7 @@ impl<'a, F: LogFiles> Verifier<'a, F> {
                     cause,
                 })?;
             let Some(bytes) = self.files.read(STATE_PATH)? else {
-                return Ok((published, None));
+                return Ok(Snapshot::published(published, None));
             };
             let state = State::parse(&bytes).ok_or(VerifyError::State)?;
             let committed =
@@ -128,7 +133,14 @@ impl<'a, F: LogFiles> Verifier<'a, F> {
                     }
                 })?;
             if committed == published {
-                return Ok((published, Some(state)));
+                return Ok(Snapshot::published(published, Some(state)));
+            }
+            if state.replaces == Some(State::mark(&note)) {
+                return Ok(Snapshot {
+                    committed,
+                    published: Some(published),
+                    state: Some(state),
+                });
             }
             last = VerifyError::Rollback {
                 published: published.size,
@@ -138,8 +150,15 @@ impl<'a, F: LogFiles> Verifier<'a, F> {
         Err(last)
     }
 
-    fn older_roots(&self, newest: &Checkpoint) -> Result<BTreeMap<u64, Hash>, VerifyError> {
-        let mut roots = BTreeMap::new();
+    fn older_roots(
+        &self,
+        newest: &Checkpoint,
+        published: Option<&Checkpoint>,
+    ) -> Result<BTreeMap<u64, Hash>, VerifyError> {
+        let mut roots: BTreeMap<u64, Hash> = published
+            .map(|published| (published.size, published.root))
+            .into_iter()
+            .collect();
         for note in &self.older {
             let older = Checkpoint::open(note, &self.key).map_err(|cause| VerifyError::Note {
                 path: "the older checkpoint",
@@ -157,6 +176,25 @@ impl<'a, F: LogFiles> Verifier<'a, F> {
             }
         }
         Ok(roots)
+    }
+}
+
+/// What the files say at one moment.
+struct Snapshot {
+    /// Everything that is in the log.
+    committed: Checkpoint,
+    /// The checkpoint beside it, where it is the one before: a round ends by replacing it, and the program was killed before that.
+    published: Option<Checkpoint>,
+    state: Option<State>,
+}
+
+impl Snapshot {
+    const fn published(checkpoint: Checkpoint, state: Option<State>) -> Self {
+        Self {
+            committed: checkpoint,
+            published: None,
+            state,
+        }
     }
 }
 

@@ -10,8 +10,10 @@ use std::fmt;
 pub struct Report {
     /// The log's name.
     pub origin: String,
-    /// Records under the checkpoint; every one was read and hashed.
+    /// Records in the log; every one was read and hashed.
     pub size: u64,
+    /// Records under the published checkpoint: fewer only if the program was killed before it published the newest, which it does when it starts.
+    pub published: u64,
     /// The root, in hexadecimal.
     pub root: String,
     /// Tiles and bundles that were compared byte for byte.
@@ -45,6 +47,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "log        {}", self.origin)?;
         writeln!(f, "records    {} (each read, parsed and hashed)", self.size)?;
+        if self.published < self.size {
+            writeln!(
+                f,
+                "published  {} of them: the program was killed before it published the newest checkpoint, and does so when it starts",
+                self.published
+            )?;
+        }
         writeln!(f, "root       {} (signed)", self.root)?;
         writeln!(
             f,
@@ -140,8 +149,7 @@ pub enum VerifyError {
     },
     /// The checkpoint is older than what is known to have been committed.
     #[error(
-        "the checkpoint covers {published} records and {committed} were committed: it was rolled back, \
-         or the program was killed between the two and repairs it when it starts"
+        "the checkpoint covers {published} records and {committed} were committed, and it is not the one that these follow: it was rolled back"
     )]
     Rollback {
         /// What the checkpoint covers.

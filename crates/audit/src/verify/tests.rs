@@ -106,6 +106,7 @@ fn publish(
         checkpoint: checkpoint.clone(),
         journal: position,
         outbox: vec![3],
+        replaces: log.files.get(CHECKPOINT_PATH).map(|note| State::mark(note)),
     };
     log.files.insert(STATE_PATH.to_owned(), state.to_bytes());
     log.files
@@ -209,6 +210,53 @@ fn whoever_rewrites_entries_needs_the_key() {
             committed: 600
         })
     );
+}
+
+#[test]
+fn a_state_one_checkpoint_ahead_verifies_and_says_so_but_no_other_difference_does() {
+    let signer = signer("log.example");
+    let checkpoint_at = |sizes: &[usize]| {
+        let log = write(&signer, &entries(700), sizes);
+        log.files[CHECKPOINT_PATH].clone()
+    };
+    let killed = |note: Vec<u8>| {
+        let mut log = write(&signer, &entries(700), &[300, 600, 700]);
+        log.files.insert(CHECKPOINT_PATH.to_owned(), note);
+        verify(&log, &signer)
+    };
+    let whole = killed(checkpoint_at(&[300, 600, 700])).unwrap();
+    assert_eq!((whole.size, whole.published), (700, 700));
+    let before_the_last_step = killed(checkpoint_at(&[300, 600])).unwrap();
+    assert_eq!(
+        (before_the_last_step.size, before_the_last_step.published),
+        (700, 600)
+    );
+    assert!(before_the_last_step.to_string().contains("600 of them"));
+    assert!(!whole.to_string().contains("of them"));
+    for rolled_back in [&[300][..], &[599]] {
+        let published = *rolled_back.last().unwrap() as u64;
+        assert_eq!(
+            killed(checkpoint_at(rolled_back)),
+            Err(VerifyError::Rollback {
+                published,
+                committed: 700
+            })
+        );
+    }
+}
+
+#[test]
+fn a_state_cannot_name_a_checkpoint_that_its_log_does_not_extend() {
+    let signer = signer("log.example");
+    let mut others = entries(600);
+    others.swap(0, 1);
+    let fork = write(&signer, &others, &[600]).files[CHECKPOINT_PATH].clone();
+    let mut log = write(&signer, &entries(700), &[600, 700]);
+    let mut state = State::parse(&log.files[STATE_PATH]).unwrap();
+    state.replaces = Some(State::mark(&fork));
+    log.files.insert(STATE_PATH.to_owned(), state.to_bytes());
+    log.files.insert(CHECKPOINT_PATH.to_owned(), fork);
+    assert_eq!(verify(&log, &signer), Err(VerifyError::Fork { size: 600 }));
 }
 
 #[test]

@@ -216,6 +216,7 @@ impl Sequencer {
         };
         let checkpoint = checkpoint.sign(&self.signer).map_err(io::Error::other)?;
         self.state = State {
+            replaces: Some(State::mark(self.state.checkpoint.as_bytes())),
             checkpoint,
             journal: self.reader.position(),
             outbox,
@@ -267,6 +268,7 @@ pub(super) fn found(disk: &dyn Disk, signer: &NoteSigner) -> Result<State, OpenE
         checkpoint,
         journal: Position::START,
         outbox: Vec::new(),
+        replaces: None,
     };
     replace(disk, STATE_PATH, &state.to_bytes())?;
     replace(disk, CHECKPOINT_PATH, state.checkpoint.as_bytes())?;
