@@ -1,6 +1,7 @@
 //! What callers are told: the upstream's answer, or a status, the RFC's challenge, and an id to ask with. Why exactly is in the log alone.
 
 use crate::canonical::TargetError;
+use crate::content::ContentError;
 use crate::cors::PreflightError;
 use crate::exchange::ExchangeError;
 use crate::forward_auth::ForwardError;
@@ -33,6 +34,9 @@ pub enum Denial {
     /// The body is larger than the route allows.
     #[error("body_too_large")]
     BodyTooLarge,
+    /// What it carries, where that has to be seen before it is decided about.
+    #[error("{0}")]
+    Content(ContentError),
     /// The credential, its proof or its scopes.
     #[error("{0}")]
     Credential(Refusal),
@@ -86,11 +90,13 @@ impl Denial {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::BodyTooLarge => "body_too_large",
+            Self::Content(error) => error.code(),
             Self::Credential(refusal) => refusal.reason().as_str(),
             Self::Exchange(ExchangeError::Denied) => "exchange_denied",
             Self::Exchange(ExchangeError::Unavailable) => "exchange_unavailable",
             Self::Fields(FieldError::Repeated) => "field_repeated",
             Self::Fields(FieldError::Spelling) => "field_spelling",
+            Self::Forwarded(ForwardError::Body) => "forward_body",
             Self::Forwarded(ForwardError::Description) => "forward_description",
             Self::Forwarded(ForwardError::Field) => "forward_field",
             Self::Forwarded(ForwardError::Plaintext) => "forward_plaintext",
@@ -141,6 +147,7 @@ impl Denial {
             Self::Policy(_) => Seen::Denied,
             Self::Exchange(_) | Self::Key(_) | Self::Pass(_) => Seen::Permitted,
             Self::BodyTooLarge
+            | Self::Content(_)
             | Self::Credential(_)
             | Self::Fields(_)
             | Self::Forwarded(_)
@@ -158,25 +165,36 @@ impl Denial {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::BodyTooLarge | Self::Pass(PassError::BodyTooLarge) => {
-                StatusCode::PAYLOAD_TOO_LARGE
+            Self::BodyTooLarge
+            | Self::Content(ContentError::TooLarge)
+            | Self::Pass(PassError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Content(ContentError::Encoded | ContentError::MediaType) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Self::Credential(refusal) => refusal.status(),
-            Self::Exchange(ExchangeError::Denied)
+            Self::Content(ContentError::Attribute)
+            | Self::Exchange(ExchangeError::Denied)
             | Self::Forwarded(ForwardError::Untrusted)
             | Self::Policy(_)
             | Self::Preflight(_) => StatusCode::FORBIDDEN,
             Self::Forwarded(
-                ForwardError::Description | ForwardError::Field | ForwardError::Plaintext,
+                ForwardError::Body
+                | ForwardError::Description
+                | ForwardError::Field
+                | ForwardError::Plaintext,
             ) => StatusCode::BAD_REQUEST,
-            Self::Exchange(ExchangeError::Unavailable)
+            Self::Content(ContentError::NoRoom)
+            | Self::Exchange(ExchangeError::Unavailable)
             | Self::Key(KeyError::NoRoom)
             | Self::LimiterFull
             | Self::Overloaded
             | Self::Pass(PassError::Busy | PassError::Ejected { .. } | PassError::NoRoom)
             | Self::Record => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute(_) => StatusCode::NOT_FOUND,
-            Self::Fields(_)
+            Self::Content(
+                ContentError::Broken | ContentError::Json(_) | ContentError::Unexpected,
+            )
+            | Self::Fields(_)
             | Self::Key(KeyError::Broken | KeyError::Missing)
             | Self::Pass(PassError::Body)
             | Self::Target(_) => StatusCode::BAD_REQUEST,
@@ -224,10 +242,20 @@ impl Denial {
             | Self::Pass(PassError::Ejected {
                 retry_after_seconds,
             }) => Some(*retry_after_seconds),
-            Self::Key(KeyError::InProgress | KeyError::NoRoom)
+            Self::Content(ContentError::NoRoom)
+            | Self::Key(KeyError::InProgress | KeyError::NoRoom)
             | Self::Overloaded
             | Self::Pass(PassError::Busy | PassError::NoRoom) => Some(RETRY_AFTER.as_secs()),
             Self::BodyTooLarge
+            | Self::Content(
+                ContentError::Attribute
+                | ContentError::Broken
+                | ContentError::Encoded
+                | ContentError::Json(_)
+                | ContentError::MediaType
+                | ContentError::TooLarge
+                | ContentError::Unexpected,
+            )
             | Self::Credential(_)
             | Self::Exchange(_)
             | Self::Fields(_)

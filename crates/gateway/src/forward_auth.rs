@@ -6,7 +6,7 @@
 //! refused: what the proxy does with them is not ours to know. What is described then takes the way of every request: one canonical target, route,
 //! credential, limit, policy, record. Only the upstream is missing: the answer is 200 with the identity fields, all of them.
 //!
-//! Not here: the request's body, and certificates of callers, which end at the proxy: a token that is bound to one is refused. Tokens for upstreams are not
+//! Not here: the request's body (a route that has to see it refuses the question), and certificates of callers, which end at the proxy: a token that is bound to one is refused. Tokens for upstreams are not
 //! exchanged.
 
 use crate::forward::set_identity;
@@ -115,6 +115,9 @@ impl TrustedProxy {
 /// Why a description is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForwardError {
+    /// The route looks at the body, which the proxy keeps.
+    #[error("the body would have to be seen")]
+    Body,
     /// A field is missing, stands there twice or has another form.
     #[error("the proxy does not describe one request")]
     Description,

@@ -7,6 +7,7 @@
 //! once only   store::ReplayMemory             the one-time values of a proof
 //! how often   limiter::Limiter                every limit of the route, or none is charged
 //! how many    upstream::Gate                  a place, of the route and of its upstream
+//! content     content::Content                where somebody needs it: all of the body, within limits
 //! may they    policy::decide                  takes the request itself
 //! record      store::Recorder                 denials too
 //! known yet   idempotency::Keys               what came before under its key is answered, not passed on
@@ -18,6 +19,7 @@
 
 mod answer;
 pub mod canonical;
+pub mod content;
 pub mod cors;
 #[cfg(doctest)]
 mod evidence;
@@ -26,10 +28,12 @@ mod forward;
 pub mod forward_auth;
 pub mod headers;
 pub mod idempotency;
+pub mod json;
 mod keyed;
 pub mod limiter;
 mod pipeline;
 mod planes;
+pub mod projection;
 mod request;
 pub mod routes;
 mod service;

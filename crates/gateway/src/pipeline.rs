@@ -5,6 +5,7 @@ mod held;
 
 use crate::answer::{Denial, GatewayBody, LimitFields, no_content, write_nonce};
 use crate::canonical::{CanonicalTarget, TargetError};
+use crate::content::ContentNeed;
 use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod admission;
+mod content;
 mod lesson;
 mod tail;
 
@@ -63,6 +65,15 @@ impl From<Denial> for Box<Ended> {
 
 type Step<T> = Result<T, Box<Ended>>;
 
+/// Who has a request before it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// This gateway: its body is here.
+    Gateway,
+    /// A proxy that asks about it, and keeps its body.
+    Proxy,
+}
+
 /// What the steps of one request share.
 struct Flow<'a, P> {
     core: &'a Core<P>,
@@ -76,6 +87,7 @@ struct Flow<'a, P> {
     span: Option<Box<Span>>,
     /// Known once the limits were asked.
     limit: Option<LimitFields>,
+    holder: Holder,
     /// Known from the second step on.
     cors: CorsAnswer,
     places: Places,
@@ -100,6 +112,7 @@ pub(crate) async fn answer<P: Planes>(
             .traces()
             .begin(Surface::Gateway, request.method(), request.headers()),
         limit: None,
+        holder: Holder::Gateway,
         cors: CorsAnswer::default(),
         places: Places::default(),
     };
@@ -184,7 +197,11 @@ impl<P: Planes> Flow<'_, P> {
             at: self.now,
         };
         let onward = self.core.planes().traces().onward(self.span.as_deref());
-        let request = GatewayRequest::new(arrived, target, matched, caller).traced(onward);
+        let mut request = GatewayRequest::new(arrived, target, matched, caller).traced(onward);
+        if request.matched().operation().content != ContentNeed::Unread {
+            // In a box, so that a request whose body nobody looks at carries no room for it.
+            Box::pin(self.content(&mut request)).await?;
+        }
         let recorded = self.permit(request).await?;
         if let Some(span) = &mut self.span {
             span.decision = Some(Verdict::Allowed);

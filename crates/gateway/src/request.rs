@@ -1,6 +1,7 @@
 //! The request as policy, record and upstream see it: one canonical target, one route, one caller whose evidence is complete.
 
 use crate::canonical::CanonicalTarget;
+use crate::content::Content;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
 use crate::upstream::{PassError, ProgressWatch, RequestBody};
@@ -50,6 +51,15 @@ pub struct GatewayRequest {
     pub(crate) at: UnixTime,
     /// What the upstream learns of the trace.
     pub(crate) onward: Onward,
+    /// Absent where nobody needs to see the body.
+    pub(crate) read: Option<Box<Read>>,
+}
+
+/// What was read of a request's body before it was decided about.
+pub(crate) struct Read {
+    pub(crate) content: Content,
+    /// The attributes of the resource that come from it, by name.
+    pub(crate) attributes: Vec<(String, Value)>,
 }
 
 impl GatewayRequest {
@@ -78,6 +88,7 @@ impl GatewayRequest {
             body: Mutex::new(RequestBody::arriving(body)),
             at,
             onward: Onward::removed(),
+            read: None,
         }
     }
 
@@ -110,6 +121,12 @@ impl GatewayRequest {
     pub(crate) fn take_body(&mut self) -> RequestBody {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(body, RequestBody::Whole(Bytes::new()))
+    }
+
+    /// All that it carries, where it was read before the decision.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        self.read.as_deref().map(|read| &read.content)
     }
 
     /// Its id.
@@ -212,6 +229,11 @@ impl GatewayRequest {
         let entity = vocabulary::resource(kind, id, &route.tenant);
         attributes.iter().fold(entity, |entity, (name, source)| {
             let value = match source {
+                // Whatever is not there was refused when the body was read; a question without it does not fit the schema and is denied.
+                AttributeSource::Body { .. } => match self.attribute(name) {
+                    Some(value) => value.clone(),
+                    None => return entity,
+                },
                 AttributeSource::Entity { kind, parameter } => {
                     Value::Entity(EntityId::new(kind, self.parameter(parameter)))
                 }
@@ -230,6 +252,14 @@ impl GatewayRequest {
         };
         let scopes = &self.matched.operation().scopes;
         vocabulary::route(&route.id, &route.tenant, scopes, access)
+    }
+
+    /// An attribute that came from the body.
+    fn attribute(&self, name: &str) -> Option<&Value> {
+        let mut known = self.read.as_deref()?.attributes.iter();
+        known
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 
     /// Routes are checked when they are built: whatever they name exists.

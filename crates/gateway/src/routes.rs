@@ -11,6 +11,7 @@ pub use spec::{
 };
 
 use crate::canonical::CanonicalTarget;
+use crate::content::ContentNeed;
 use crate::cors::{Cors, CorsError};
 use crate::forward_auth::ForwardAuth;
 use crate::idempotency::IdempotencySpec;
@@ -163,6 +164,8 @@ pub struct Operation {
     pub action: String,
     /// The scopes that a token needs, all of them.
     pub scopes: Scopes,
+    /// What has to be seen of the body before it is decided about.
+    pub(crate) content: ContentNeed,
 }
 
 /// The route of a request, with the values of its path's parameters.

@@ -127,7 +127,7 @@ pub enum Durability {
 pub struct RecordError(#[from] AuditUnavailable);
 
 /// How a permitted request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
     /// Status of the response.
     pub status: u16,
@@ -135,6 +135,8 @@ pub struct Ending {
     pub bytes: u64,
     /// From the decision to the last byte.
     pub took: Duration,
+    /// What did not fit, though it was passed on, or why the answer was not; nothing that a caller or an upstream wrote.
+    pub detail: Option<Text<256>>,
 }
 
 /// Records decisions and events in the audit log. Cloning it is cheap.
@@ -256,6 +258,7 @@ impl Recorder {
     ) -> Result<(), RecordError> {
         let outcome = event::Outcome {
             bytes: Count::of(ending.bytes),
+            detail: ending.detail,
             micros: Count::of(u64::try_from(ending.took.as_micros()).unwrap_or(u64::MAX)),
             of: receipt,
             status: ending.status,
@@ -313,6 +316,7 @@ impl Recorder {
             client: about.client.clone(),
             commitment,
             decision: decided.verdict,
+            detail: None,
             grant: about.grant,
             policies: Names::of(policies.iter().map(String::as_str)),
             reason: decided.reason.clone(),

@@ -49,6 +49,9 @@ pub struct Decision {
     pub commitment: Option<Digest>,
     /// Allowed or denied.
     pub decision: Verdict,
+    /// What exactly was wrong, in words of the operator's own documents: a place in a schema, the rules that matched. Never what the caller sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Text<256>>,
     /// The grant of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
@@ -78,6 +81,7 @@ impl Decision {
             client: None,
             commitment: None,
             decision,
+            detail: None,
             grant: None,
             policies: Names::none(),
             reason,
@@ -95,6 +99,9 @@ impl Decision {
 pub struct Outcome {
     /// Bytes of the response body that were passed on.
     pub bytes: Count,
+    /// What of request or answer did not fit, though it was passed on, or why the answer was not; in words of the operator's own documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Text<256>>,
     /// Microseconds from the decision to the last byte.
     pub micros: Count,
     /// The decision's record.

@@ -49,6 +49,7 @@ fn decision() -> Decision {
         bundle: Some(Digest::of(b"")),
         client: Some(client()),
         commitment: Some(Digest::of(b"")),
+        detail: Some(text()),
         grant: Some(GrantId::from_u64(u64::MAX)),
         policies: names(),
         resource: text(),
@@ -286,6 +287,7 @@ fn key_and_lifecycle_events() -> Vec<Event> {
         .into(),
         Outcome {
             bytes: many,
+            detail: Some(text()),
             micros: many,
             of: EventId::from_bytes([0xff; 16]),
             status: u16::MAX,

@@ -3,6 +3,7 @@
 //! Unknown keys are errors. All mistakes of a file are reported at once, each with its line. Secrets are references, never values.
 
 pub mod advice;
+pub mod attributes;
 pub mod audit;
 pub mod branding;
 pub mod ciba;

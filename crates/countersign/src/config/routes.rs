@@ -1,5 +1,6 @@
 //! `[[routes]]`: what the gateway lets through, to where, and what it asks of the caller. A path or method that no route names is denied.
 
+use super::attributes::{self, AttributeSection, RawAttributes};
 use super::clients::ClientSection;
 use super::cors::{self, RawCors};
 use super::error::Mistakes;
@@ -66,9 +67,9 @@ struct RawResource {
     kind: String,
     /// The parameter of the path that is its id; without it, the whole path.
     id: Option<String>,
-    /// Parameters that are attributes of the same name, as text.
+    /// Its attributes: a list of parameters of the same name, or a table that says where each comes from.
     #[serde(default)]
-    attributes: BTreeSet<String>,
+    attributes: RawAttributes,
     /// Parameters that are attributes of the same name and name a person.
     #[serde(default)]
     users: BTreeSet<String>,
@@ -135,8 +136,8 @@ pub struct ResourceSection {
     pub kind: String,
     /// The parameter of the path that is its id; without it, the whole path.
     pub id: Option<String>,
-    /// Parameters that are attributes, as text.
-    pub attributes: BTreeSet<String>,
+    /// Where attributes come from, by name.
+    pub attributes: BTreeMap<String, AttributeSection>,
     /// Parameters that are attributes and name a person.
     pub users: BTreeSet<String>,
     /// Attributes that are the same for every request.
@@ -304,7 +305,7 @@ fn section(
         resource: route.resource.map(|resource| ResourceSection {
             kind: resource.kind,
             id: resource.id,
-            attributes: resource.attributes,
+            attributes: attributes::check(resource.attributes, mistakes),
             users: resource.users,
             fixed: resource.fixed,
         }),

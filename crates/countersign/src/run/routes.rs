@@ -1,5 +1,6 @@
 //! From the configuration's routes and upstreams to the gateway's.
 
+use crate::config::attributes::AttributeSection;
 use crate::config::error::ConfigError;
 use crate::config::forward_auth::{ProxyAnswers, ProxySection};
 use crate::config::limits::{AnonymousCount, By, Counting, LimitSection};
@@ -387,6 +388,26 @@ fn exchange(section: &ExchangeSection) -> ExchangeSpec {
     }
 }
 
+fn attribute(section: &AttributeSection) -> AttributeSource {
+    match section {
+        AttributeSection::Body { pointer, kind } => AttributeSource::Body {
+            pointer: pointer.clone(),
+            kind: kind.clone(),
+        },
+        AttributeSection::Parameter { name, kind: None } => {
+            AttributeSource::Parameter(name.clone())
+        }
+        AttributeSection::Parameter {
+            name,
+            kind: Some(kind),
+        } => AttributeSource::Entity {
+            kind: kind.clone(),
+            parameter: name.clone(),
+        },
+        AttributeSection::Static(value) => AttributeSource::Static(value.clone()),
+    }
+}
+
 fn resource(section: Option<&ResourceSection>) -> ResourceSpec {
     let Some(section) = section else {
         return ResourceSpec::Route;
@@ -394,7 +415,7 @@ fn resource(section: Option<&ResourceSection>) -> ResourceSpec {
     let text = section
         .attributes
         .iter()
-        .map(|name| (name.clone(), AttributeSource::Parameter(name.clone())));
+        .map(|(name, section)| (name.clone(), attribute(section)));
     let people = section.users.iter().map(|name| {
         let source = AttributeSource::Entity {
             kind: "User".to_owned(),

@@ -1,6 +1,6 @@
 //! A request that another proxy holds: every step but the last, and an answer of our own in place of the upstream's. See [`crate::forward_auth`].
 
-use super::Flow;
+use super::{Flow, Holder};
 use crate::answer::{Denial, GatewayBody};
 use crate::forward_auth::{self, Described};
 use crate::planes::{Planes, Seen};
@@ -17,6 +17,7 @@ impl<P: Planes> Flow<'_, P> {
         connection: &Arc<Connection>,
         request: Request<Incoming>,
     ) -> (Response<GatewayBody>, Seen) {
+        self.holder = Holder::Proxy;
         let (head, body) = request.into_parts();
         let routes = self.generation.routes();
         let (answers, described) = routes.forward_auth().described(connection, head);

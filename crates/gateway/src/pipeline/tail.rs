@@ -49,6 +49,7 @@ impl Drop for Tail {
             status: self.status,
             bytes: self.bytes,
             took: self.started.elapsed(),
+            detail: None,
         };
         let request = Some(self.request);
         let outcome = self

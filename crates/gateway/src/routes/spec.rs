@@ -1,12 +1,13 @@
 //! A route as configuration says it.
 
 use super::{Operation, Route, RouteError};
+use crate::content::ContentNeed;
 use crate::cors::{Cors, CorsSpec};
 use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitSpec, RouteLimits};
 use crate::upstream::ConcurrencySpec;
 use countersign_authn::{Anonymous, ResourceRules};
-use countersign_base::{Audience, ClientId, RouteId, Scopes, Tenant};
+use countersign_base::{Audience, ClientId, JsonPointer, RouteId, Scopes, Tenant};
 use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,6 +96,13 @@ pub enum ResourceId {
 /// Where an attribute of a resource comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttributeSource {
+    /// What stands at a place of the request's JSON body: text, a truth value or an integer. Absent, or of another type, the request is denied.
+    Body {
+        /// The place.
+        pointer: JsonPointer,
+        /// The type of the entity that it names, where it names one.
+        kind: Option<String>,
+    },
     /// A reference to an entity of type `kind` whose id is the value of a parameter of the path: `User` and the owner's id.
     Entity {
         /// The type.
@@ -122,9 +130,22 @@ impl ResourceSpec {
             AttributeSource::Entity { parameter, .. } | AttributeSource::Parameter(parameter) => {
                 Some(parameter)
             }
-            AttributeSource::Static(_) => None,
+            AttributeSource::Body { .. } | AttributeSource::Static(_) => None,
         });
         id.into_iter().chain(of_attributes).collect()
+    }
+
+    /// What it needs to see of a request's body.
+    fn content(&self) -> ContentNeed {
+        let Self::Entity { attributes, .. } = self else {
+            return ContentNeed::Unread;
+        };
+        let body = |source: &AttributeSource| matches!(source, AttributeSource::Body { .. });
+        if attributes.values().any(body) {
+            ContentNeed::Whole
+        } else {
+            ContentNeed::Unread
+        }
     }
 }
 
@@ -166,7 +187,7 @@ impl RouteSpec {
             // Keys of callers without a token would have no owner.
             return Err(RouteError::Idempotency { route: self.id });
         }
-        let operations = operations(&self.id, self.actions)?;
+        let operations = operations(&self.id, self.actions, self.resource.content())?;
         let methods = operations.iter().map(|operation| &operation.method);
         let cors = self.cors.map(|spec| Cors::new(spec, methods)).transpose();
         let cors = cors.map_err(|error| RouteError::Cors {
@@ -197,6 +218,7 @@ impl RouteSpec {
 fn operations(
     route: &RouteId,
     actions: BTreeMap<String, ActionSpec>,
+    content: ContentNeed,
 ) -> Result<Vec<Operation>, RouteError> {
     let wrong = || RouteError::Method {
         route: route.clone(),
@@ -213,6 +235,7 @@ fn operations(
                 method,
                 action: spec.action,
                 scopes: spec.scopes,
+                content,
             })
         } else {
             Err(wrong())

@@ -12,6 +12,7 @@
 mod attacks;
 mod backend;
 mod browsers;
+mod content;
 mod credentials;
 mod differential;
 mod exchange;

@@ -143,6 +143,7 @@ async fn a_permit_becomes_its_target_only_through_its_record() {
         status: 200,
         bytes: 12,
         took: Duration::from_millis(3),
+        detail: None,
     };
     fixture
         .recorder
