@@ -100,6 +100,7 @@ fn record(random: &Random) -> Result<Record, Failed> {
             client: Some("portal".parse()?),
             commitment: None,
             decision: Verdict::Allowed,
+            detail: None,
             grant: None,
             policies: Names::of(["client-scopes"]),
             reason: Code::of("policy"),
