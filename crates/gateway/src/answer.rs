@@ -339,6 +339,8 @@ pub struct GatewayBody {
 }
 
 enum Content {
+    /// An answer of the gateway's own that ends with trailers.
+    Own(VecDeque<Frame<Bytes>>),
     /// What was read of it, then the rest.
     Passing(VecDeque<Frame<Bytes>>, PooledBody),
     Streamed(PooledBody),
@@ -350,6 +352,22 @@ impl GatewayBody {
         Self {
             content: Content::Whole(Some(bytes)),
             tail: None,
+        }
+    }
+
+    /// An answer of the gateway's own in pieces.
+    pub(crate) const fn own(frames: VecDeque<Frame<Bytes>>) -> Self {
+        Self {
+            content: Content::Own(frames),
+            tail: None,
+        }
+    }
+
+    /// What it says, if all of it is in memory.
+    pub(crate) fn text(&self) -> Bytes {
+        match &self.content {
+            Content::Whole(bytes) => bytes.clone().unwrap_or_default(),
+            Content::Own(_) | Content::Passing(..) | Content::Streamed(_) => Bytes::new(),
         }
     }
 
@@ -392,6 +410,7 @@ impl Body for GatewayBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = self.get_mut();
         let frame = match &mut this.content {
+            Content::Own(frames) => frames.pop_front().map(Ok),
             Content::Passing(frames, rest) => match frames.pop_front() {
                 Some(frame) => Some(Ok(frame)),
                 None => ready!(Pin::new(rest).poll_frame(cx)),
@@ -410,6 +429,7 @@ impl Body for GatewayBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
+            Content::Own(frames) => frames.is_empty(),
             Content::Passing(frames, rest) => frames.is_empty() && rest.is_end_stream(),
             Content::Streamed(body) => body.is_end_stream(),
             Content::Whole(bytes) => bytes.is_none(),
@@ -418,7 +438,7 @@ impl Body for GatewayBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Passing(..) => SizeHint::default(),
+            Content::Own(_) | Content::Passing(..) => SizeHint::default(),
             Content::Streamed(body) => body.size_hint(),
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))

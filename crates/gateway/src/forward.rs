@@ -11,7 +11,7 @@ use crate::upstream::{
 };
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri};
 use std::io;
 
@@ -104,7 +104,7 @@ fn repeat_of(keys: UpstreamKeys, outbound: &Request<RequestBody>) -> Repeat {
 
 fn outbound(mut request: GatewayRequest, token: UpstreamToken) -> Request<RequestBody> {
     let body = request.take_body();
-    let mut headers = request.headers;
+    let mut headers = std::mem::take(&mut request.headers);
     headers::remove_untrusted(&mut headers);
     headers::remove_own_cookies(&mut headers);
     match (token, request.matched.route.callers_token) {
@@ -116,24 +116,68 @@ fn outbound(mut request: GatewayRequest, token: UpstreamToken) -> Request<Reques
         }
         (UpstreamToken::AsRouted, CallersToken::PassOn) => {}
     }
-    headers::set_forwarded(
-        &mut headers,
-        request.connection.remote.ip(),
-        &request.target.authority(),
-    );
-    headers::set(&mut headers, headers::REQUEST_ID, &request.id.to_string());
-    headers::set(
-        &mut headers,
-        headers::TENANT,
-        request.matched.route.tenant.as_str(),
-    );
-    set_identity(&mut headers, &request.caller);
+    set_own(&mut headers, &request);
     request.onward.write(&mut headers);
     let mut outbound = Request::new(body);
     *outbound.method_mut() = request.target.method().clone();
     *outbound.uri_mut() = Uri::from(request.target.path_and_query().clone());
     *outbound.headers_mut() = headers;
     outbound
+}
+
+/// What another proxy has to do with the fields of a request that it holds, so that its upstream sees what it would see behind this gateway.
+pub(crate) struct Edits {
+    /// To be set, in the place of what is there.
+    pub(crate) set: HeaderMap,
+    /// To be removed; none of them is to be set.
+    pub(crate) remove: Vec<HeaderName>,
+}
+
+/// See [`Edits`]. The proxy frames the message itself, and its traces are its own.
+pub(crate) fn edits(recorded: &Recorded<Permitted<GatewayRequest>>) -> Edits {
+    let request = recorded.decision().target();
+    let came = &request.headers;
+    let mut onward = came.clone();
+    headers::remove_trusted(&mut onward);
+    headers::remove_own_cookies(&mut onward);
+    match request.matched.route.callers_token {
+        CallersToken::PassOn => {}
+        CallersToken::Remove => _ = onward.remove(header::AUTHORIZATION),
+    }
+    let mut set = HeaderMap::new();
+    if let Some(cookies) = onward.get(header::COOKIE)
+        && came.get(header::COOKIE) != Some(cookies)
+    {
+        set.insert(header::COOKIE, cookies.clone());
+    }
+    set_own(&mut set, request);
+    let decision = recorded.receipt().to_string();
+    headers::set(&mut set, headers::DECISION, &decision);
+    let gone = came.keys().filter(|name| !onward.contains_key(*name));
+    let mut remove: Vec<HeaderName> = gone
+        .cloned()
+        .chain(headers::trusted_names())
+        .filter(|name| !set.contains_key(name))
+        .collect();
+    remove.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    remove.dedup();
+    Edits { set, remove }
+}
+
+/// What the gateway itself says of a request, but for the decision.
+fn set_own(headers: &mut HeaderMap, request: &GatewayRequest) {
+    headers::set_forwarded(
+        headers,
+        request.connection.remote.ip(),
+        &request.target.authority(),
+    );
+    headers::set(headers, headers::REQUEST_ID, &request.id.to_string());
+    headers::set(
+        headers,
+        headers::TENANT,
+        request.matched.route.tenant.as_str(),
+    );
+    set_identity(headers, &request.caller);
 }
 
 /// Who the caller is. The fields were removed before, so an anonymous request has none of them.

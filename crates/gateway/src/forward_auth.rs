@@ -9,6 +9,7 @@
 //! Not here: the request's body (a route that has to see it refuses the question), and certificates of callers, which end at the proxy: a token that is bound to one is refused. Tokens for upstreams are not
 //! exchanged.
 
+use crate::ext_authz;
 use crate::forward::set_identity;
 use crate::headers;
 use crate::request::GatewayRequest;
@@ -138,6 +139,15 @@ pub(crate) struct Described {
     pub(crate) head: request::Parts,
 }
 
+/// In which language a proxy asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// See [`crate::ext_authz`].
+    Grpc,
+    /// See the module.
+    Http,
+}
+
 /// Whom the gateway answers about requests that it does not pass on.
 #[derive(Clone, Default)]
 pub struct ForwardAuth(Vec<TrustedProxy>);
@@ -149,9 +159,23 @@ impl ForwardAuth {
         Self(proxies)
     }
 
-    /// Whether a request is such a question. Without a proxy the path is one like any other.
-    pub(crate) fn is_asked(&self, uri: &Uri) -> bool {
-        !self.0.is_empty() && uri.path() == PATH
+    /// Whether a request is such a question, and in which language. Without a proxy the paths are paths like any other.
+    pub(crate) fn asked(&self, uri: &Uri) -> Option<Asked> {
+        if self.0.is_empty() {
+            return None;
+        }
+        match uri.path() {
+            PATH => Some(Asked::Http),
+            ext_authz::PATH => Some(Asked::Grpc),
+            _ => None,
+        }
+    }
+
+    /// Whether one of them asks.
+    pub(crate) fn knows(&self, connection: &Connection, headers: &HeaderMap) -> bool {
+        self.0
+            .iter()
+            .any(|proxy| proxy.is_shown(connection, headers))
     }
 
     /// The request that is asked about, and how its refusal is told; a stranger is told like anybody.

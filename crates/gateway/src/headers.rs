@@ -135,6 +135,12 @@ pub fn unambiguous(headers: &HeaderMap) -> Result<(), FieldError> {
 /// Removes what no caller may send on, and what belongs to this hop alone.
 pub fn remove_untrusted(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
+    remove_trusted(headers);
+    headers.remove(header::EXPECT);
+}
+
+/// Removes what upstreams may take for the word of a proxy, and proofs of possession.
+pub(crate) fn remove_trusted(headers: &mut HeaderMap) {
     let untrusted: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_trusted_name(name.as_str()))
@@ -145,7 +151,15 @@ pub fn remove_untrusted(headers: &mut HeaderMap) {
     }
     // A proof of possession was made for this gateway and is worthless, or worse, behind it.
     headers.remove(DPOP);
-    headers.remove(header::EXPECT);
+}
+
+/// The names of fields that no caller may send on, as far as they are whole names.
+pub(crate) fn trusted_names() -> impl Iterator<Item = HeaderName> {
+    let own = [SUBJECT, CLIENT, TENANT, SCOPES, REQUEST_ID, DECISION];
+    let forwarded = [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, DPOP];
+    own.into_iter()
+        .chain(forwarded)
+        .chain(TRUSTED_NAMES.into_iter().map(HeaderName::from_static))
 }
 
 /// Removes the fabric's own cookies from a request: who is signed in here is no upstream's business. Other cookies keep their order.

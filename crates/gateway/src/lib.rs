@@ -24,8 +24,10 @@ pub mod cors;
 #[cfg(doctest)]
 mod evidence;
 pub mod exchange;
+pub mod ext_authz;
 mod forward;
 pub mod forward_auth;
+mod grpc;
 pub mod headers;
 pub mod idempotency;
 pub mod json;

@@ -9,6 +9,8 @@ use crate::content::ContentNeed;
 use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
+use crate::forward_auth::Asked;
+use crate::grpc::Dialect;
 use crate::headers::unambiguous;
 use crate::idempotency::{self, Answer};
 use crate::keyed;
@@ -37,6 +39,7 @@ use std::time::{Duration, Instant};
 
 mod admission;
 mod content;
+mod envoy;
 mod lesson;
 mod tail;
 
@@ -116,13 +119,18 @@ pub(crate) async fn answer<P: Planes>(
         cors: CorsAnswer::default(),
         places: Places::default(),
     };
-    let (mut response, seen) = if generation.routes().forward_auth().is_asked(request.uri()) {
-        flow.judge(connection, request).await
-    } else {
-        match flow.run(connection, request).await {
+    let dialect = Dialect::of(&request);
+    let asked = generation.routes().forward_auth().asked(request.uri());
+    let (mut response, seen) = match asked {
+        Some(Asked::Grpc) => flow.check(connection, request).await,
+        Some(Asked::Http) => flow.judge(connection, request).await,
+        None => match flow.run(connection, request).await {
             Ok(response) => (response, Seen::Permitted),
-            Err(ended) => (flow.refuse(connection, &ended), ended.denial.seen()),
-        }
+            Err(ended) => {
+                let refused = flow.refuse(connection, &ended);
+                (dialect.refusal(refused), ended.denial.seen())
+            }
+        },
     };
     core.planes()
         .observe(seen, response.status(), flow.started.elapsed());
@@ -158,16 +166,16 @@ impl<P: Planes> Flow<'_, P> {
         if let Some(granted) = self.preflight(&head)? {
             return Ok(granted);
         }
-        let recorded = self.permitted(connection, head, body).await?;
+        let recorded = self.permitted(connection, head, Some(body)).await?;
         self.pass_on(recorded).await
     }
 
-    /// Every step before the upstream.
+    /// Every step before the upstream. Without a body it is in somebody else's hands.
     async fn permitted(
         &mut self,
         connection: &Arc<Connection>,
         head: http::request::Parts,
-        body: Incoming,
+        body: Option<Incoming>,
     ) -> Step<Recorded<Permitted<GatewayRequest>>> {
         let target = target_of(&head)?;
         let matched = self
@@ -176,11 +184,10 @@ impl<P: Planes> Flow<'_, P> {
             .find(&target)
             .map_err(Denial::NoRoute)?;
         self.enter(&matched.route, &head.headers);
-        let body = InboundBody::new(
-            body,
-            matched.route.body_bytes_max,
-            self.core.body_idle_timeout(),
-        );
+        let body = body.map_or_else(InboundBody::empty, |body| {
+            let idle = self.core.body_idle_timeout();
+            InboundBody::new(body, matched.route.body_bytes_max, idle)
+        });
         if body.announced_too_large() {
             return Err(Denial::BodyTooLarge.into());
         }

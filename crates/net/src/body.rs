@@ -25,7 +25,8 @@ pub enum BodyError {
 
 /// An inbound body that ends with an error past its limits. Trailers are dropped: nothing downstream may trust them (HDR-8).
 pub struct InboundBody {
-    inner: Incoming,
+    /// Absent if there never was one.
+    inner: Option<Incoming>,
     left: u64,
     idle: Duration,
     // Made on the first wait: a body that is already there costs no timer.
@@ -37,9 +38,20 @@ impl InboundBody {
     #[must_use]
     pub const fn new(inner: Incoming, bytes_max: u64, idle: Duration) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
             left: bytes_max,
             idle,
+            sleep: None,
+        }
+    }
+
+    /// No body.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            inner: None,
+            left: 0,
+            idle: Duration::ZERO,
             sleep: None,
         }
     }
@@ -47,7 +59,7 @@ impl InboundBody {
     /// Whether the length that the peer announced is over the limit already.
     #[must_use]
     pub fn announced_too_large(&self) -> bool {
-        self.inner.size_hint().lower() > self.left
+        self.size_hint().lower() > self.left
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
@@ -70,7 +82,10 @@ impl Body for InboundBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         loop {
-            let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
+            let Some(inner) = &mut this.inner else {
+                return Poll::Ready(None);
+            };
+            let frame = match Pin::new(inner).poll_frame(cx) {
                 Poll::Pending => return this.poll_idle(cx).map(|error| Some(Err(error))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(Err(error))) => {
@@ -94,10 +109,11 @@ impl Body for InboundBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let none = || SizeHint::with_exact(0);
+        self.inner.as_ref().map_or_else(none, Body::size_hint)
     }
 }

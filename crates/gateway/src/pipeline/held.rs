@@ -23,7 +23,7 @@ impl<P: Planes> Flow<'_, P> {
         let (answers, described) = routes.forward_auth().described(connection, head);
         let (connection, outcome) = match described {
             Ok(Described { connection, head }) => {
-                let outcome = self.permitted(&connection, head, body).await;
+                let outcome = self.permitted(&connection, head, Some(body)).await;
                 (connection, outcome)
             }
             Err(error) => (Arc::clone(connection), Err(Denial::Forwarded(error).into())),

@@ -16,6 +16,7 @@ mod content;
 mod credentials;
 mod differential;
 mod exchange;
+mod ext_authz;
 mod floods;
 mod forward_auth;
 mod forwarding;
