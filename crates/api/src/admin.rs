@@ -8,6 +8,7 @@
 //! Not here: administrators who sign in as people, and lists for a console; they do not exist yet.
 
 mod answer;
+mod api_keys;
 mod clients;
 mod decisions;
 mod grants;
@@ -71,6 +72,15 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     ("/admin/v1/tenants/{tenant}/decisions/replay", || {
         post(decisions::replay)
+    }),
+    ("/admin/v1/tenants/{tenant}/api-keys", || {
+        post(api_keys::add)
+    }),
+    ("/admin/v1/tenants/{tenant}/api-keys/list", || {
+        post(api_keys::list)
+    }),
+    ("/admin/v1/tenants/{tenant}/api-keys/{key}/revoke", || {
+        post(api_keys::revoke)
     }),
 ];
 

@@ -3,6 +3,7 @@
 //! No event holds personal data: people appear by [`countersign_base::UserId`], what they asked for as a salted commitment. A new kind needs a
 //! line in the list below, and every match on [`Event`] then says what it does with it.
 
+mod api_key;
 mod decision;
 mod decoupled;
 mod delivery;
@@ -15,6 +16,7 @@ mod sign_in;
 mod token;
 mod upstream;
 
+pub use api_key::{ApiKeyAdded, ApiKeyEnded};
 pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
 pub use decoupled::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused};
 pub use delivery::DeliveryEnded;
@@ -96,6 +98,10 @@ events! {
     AuthorizationRefused = "authorization.refused", Data;
     /// A valid authorization request arrived, directly or pushed.
     AuthorizationRequested = "authorization.requested", Data;
+    /// An API key was made.
+    ApiKeyAdded = "api_key.added", Control;
+    /// An API key was revoked.
+    ApiKeyEnded = "api_key.ended", Control;
     /// A client came into being.
     ClientAdded = "client.added", Control;
     /// A client proved who it is, or failed to.

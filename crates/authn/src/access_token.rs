@@ -12,6 +12,7 @@ pub use details::{
     DetailsBroken,
 };
 
+use crate::api_key::SourceNetworks;
 use crate::refusal::Reason;
 use crate::resource::{TrustedIssuer, VerdictKey};
 use countersign_base::{Audience, Kid, Tenant, UnixTime, limits};
@@ -58,6 +59,8 @@ pub struct VerifiedToken {
     tenant: Tenant,
     kid: Option<Kid>,
     cache_key: VerdictKey,
+    /// Where an API key may come from; absent for every other token.
+    networks: Option<SourceNetworks>,
 }
 
 impl VerifiedToken {
@@ -76,6 +79,7 @@ impl VerifiedToken {
             tenant: issuer.tenant.clone(),
             kid,
             cache_key,
+            networks: None,
         })
     }
 
@@ -84,12 +88,14 @@ impl VerifiedToken {
         claims: AccessTokenClaims,
         tenant: Tenant,
         cache_key: VerdictKey,
+        networks: Option<SourceNetworks>,
     ) -> Self {
         Self {
             claims,
             tenant,
             kid: None,
             cache_key,
+            networks,
         }
     }
 
@@ -109,6 +115,17 @@ impl VerifiedToken {
     #[must_use]
     pub const fn kid(&self) -> Option<&Kid> {
         self.kid.as_ref()
+    }
+
+    /// Where it may come from, if it is an API key.
+    pub(crate) const fn networks(&self) -> Option<&SourceNetworks> {
+        self.networks.as_ref()
+    }
+
+    /// Whether it is an API key and no token that somebody signed or was issued for minutes.
+    #[must_use]
+    pub const fn is_api_key(&self) -> bool {
+        self.networks.is_some()
     }
 
     /// When it expires, leeway left out: a cache keeps it no longer.

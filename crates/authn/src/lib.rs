@@ -13,6 +13,7 @@
 //! - [`trust`]: whom a tenant believes beside itself. [`assertion`]: what such an issuer says of people, as a grant (RFC 7523 §2.1).
 //! - [`dpop`]: proofs of possession and nonces (RFC 9449).
 //! - [`opaque`]: access tokens whose claims only the store knows.
+//! - [`api_key`]: secrets of partners who have nothing better, where a route takes them.
 //! - [`presented`]: a token that is a parameter and not a credential (RFC 7662, RFC 7009, RFC 8693).
 //! - [`transaction`]: transaction tokens, which say what a call chain is about (draft-ietf-oauth-transaction-tokens).
 //! - [`revocation_list`]: what was revoked, as a service pulls it.
@@ -21,6 +22,7 @@
 
 pub mod access_token;
 mod acr;
+pub mod api_key;
 pub mod assertion;
 pub mod client;
 mod credential;

@@ -6,6 +6,7 @@
 //! Not here: who makes the name and where the row lies (`control`, `store`).
 
 use crate::access_token::{AccessTokenClaims, TokenHash, VerifiedToken};
+use crate::api_key::SourceNetworks;
 use crate::refusal::{Reason, Refusal};
 use crate::resource::{TrustedIssuer, VerdictKey, check_revocations};
 use crate::revocation::Revocations;
@@ -35,18 +36,31 @@ pub struct StoredToken {
     claims: AccessTokenClaims,
     tenant: Tenant,
     hash: TokenHash,
+    /// Of an API key alone.
+    networks: Option<SourceNetworks>,
 }
 
 impl StoredToken {
+    pub(crate) const fn of(
+        claims: AccessTokenClaims,
+        tenant: Tenant,
+        hash: TokenHash,
+        networks: Option<SourceNetworks>,
+    ) -> Self {
+        Self {
+            claims,
+            tenant,
+            hash,
+            networks,
+        }
+    }
+
     /// Reads a row. See [`crate::danger::stored_token`].
     pub(crate) fn read(tenant: Tenant, token: &str, record: &str) -> Result<Self, Reason> {
         let members: Map<String, Value> =
             serde_json::from_str(record).map_err(|_| Reason::ClaimBroken)?;
-        Ok(Self {
-            claims: AccessTokenClaims::of(&Claims::from_members(members))?,
-            tenant,
-            hash: TokenHash::of(token),
-        })
+        let claims = AccessTokenClaims::of(&Claims::from_members(members))?;
+        Ok(Self::of(claims, tenant, TokenHash::of(token), None))
     }
 
     pub(crate) const fn hash(&self) -> TokenHash {
@@ -63,7 +77,12 @@ impl StoredToken {
             .iter()
             .any(|issuer| issuer.tenant == self.tenant && issuer.issuer == self.claims.iss);
         if trusted {
-            Ok(VerifiedToken::stored(self.claims, self.tenant, cache_key))
+            Ok(VerifiedToken::stored(
+                self.claims,
+                self.tenant,
+                cache_key,
+                self.networks,
+            ))
         } else {
             Err(Reason::IssuerUnknown)
         }

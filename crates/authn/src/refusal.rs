@@ -15,6 +15,10 @@ pub enum Reason {
     ActorsTooMany,
     /// The algorithm is not one that the issuer may use.
     AlgorithmNotAllowed,
+    /// An API key from a network that it may not come from.
+    ApiKeyNetwork,
+    /// An API key, or what gives itself out as one, where none is taken, or in another field than the one they are taken in.
+    ApiKeyNotTaken,
     /// The token is for somebody else, or for several.
     AudienceMismatch,
     /// Two `Authorization` headers, or one without the form of one.
@@ -83,6 +87,8 @@ pub enum Reason {
     TokenTooLong,
     /// No such opaque token.
     TokenUnknown,
+    /// Two credentials in one request.
+    TwoCredentials,
     /// `typ` is not that of an access token.
     TypMismatch,
     /// A cached verdict belongs to another token or to other rules.
@@ -110,6 +116,8 @@ impl Reason {
         match self {
             Self::ActorsTooMany => "actors_too_many",
             Self::AlgorithmNotAllowed => "algorithm_not_allowed",
+            Self::ApiKeyNetwork => "api_key_network",
+            Self::ApiKeyNotTaken => "api_key_not_taken",
             Self::AudienceMismatch => "audience_mismatch",
             Self::AuthorizationBroken => "authorization_broken",
             Self::BindingRequired => "binding_required",
@@ -146,6 +154,7 @@ impl Reason {
             Self::TokenNotBound => "token_not_bound",
             Self::TokenTooLong => "token_too_long",
             Self::TokenUnknown => "token_unknown",
+            Self::TwoCredentials => "two_credentials",
             Self::TypMismatch => "typ_mismatch",
             Self::VerdictMismatch => "verdict_mismatch",
         }
@@ -159,7 +168,8 @@ impl Reason {
             Self::AuthorizationBroken
             | Self::ProofBesideBearer
             | Self::ProofWithoutToken
-            | Self::TokenInQuery => Answer::InvalidRequest,
+            | Self::TokenInQuery
+            | Self::TwoCredentials => Answer::InvalidRequest,
             Self::Dpop(reason) => Answer::Proof(reason.error()),
             Self::ProofKeyMismatch | Self::ProofMissing | Self::Replayed(_) => {
                 Answer::Proof("invalid_dpop_proof")
@@ -170,6 +180,8 @@ impl Reason {
             | Self::VerdictMismatch => Answer::Unavailable,
             Self::ActorsTooMany
             | Self::AlgorithmNotAllowed
+            | Self::ApiKeyNetwork
+            | Self::ApiKeyNotTaken
             | Self::AudienceMismatch
             | Self::BindingRequired
             | Self::BoundTokenAsBearer

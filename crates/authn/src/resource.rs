@@ -7,7 +7,8 @@
 //! Not here: scopes and policies ([`Subject::require_scopes`], the policy crate), and the spending of one-time values.
 
 use crate::access_token::{Confirmation, TokenHash, VerifiedToken};
-use crate::credential::Authorization;
+use crate::api_key::{self, ApiKeyField};
+use crate::credential::{Authorization, single_header};
 use crate::dpop::{self, DpopProof, NoncePolicy, ProofUse};
 use crate::form::Form;
 use crate::opaque::{self, StoredAnswer};
@@ -24,6 +25,7 @@ use countersign_crypto::x509::PeerCertificate;
 use countersign_crypto::{Unverified, Verified, digest};
 use http::{HeaderMap, Method};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The parts of a request that say who sent it.
@@ -39,6 +41,8 @@ pub struct ResourceRequest<'a> {
     pub headers: &'a HeaderMap,
     /// The certificate with which the connection was made.
     pub peer: Conditional<&'a PeerCertificate, NoTls>,
+    /// The address that it came from, where that is known.
+    pub remote: Option<IpAddr>,
 }
 
 /// An issuer whose tokens are taken.
@@ -86,6 +90,7 @@ struct Rules {
     issuers: Vec<TrustedIssuer>,
     binding: Binding,
     anonymous: Anonymous,
+    api_keys: Option<ApiKeyField>,
     digest: [u8; 32],
 }
 
@@ -98,14 +103,44 @@ impl ResourceRules {
         binding: Binding,
         anonymous: Anonymous,
     ) -> Self {
-        let digest = rules_digest(&audience, &issuers, binding, anonymous);
+        Self::of(audience, issuers, binding, anonymous, None)
+    }
+
+    fn of(
+        audience: Audience,
+        issuers: Vec<TrustedIssuer>,
+        binding: Binding,
+        anonymous: Anonymous,
+        api_keys: Option<ApiKeyField>,
+    ) -> Self {
+        let digest = rules_digest(&audience, &issuers, binding, anonymous, api_keys);
         Self(Arc::new(Rules {
             audience,
             issuers,
             binding,
             anonymous,
+            api_keys,
             digest,
         }))
+    }
+
+    /// The same rules, under which API keys are taken too, in this field. A key is bound to nothing, whatever these rules ask of tokens.
+    #[must_use]
+    pub fn taking_api_keys(&self, field: ApiKeyField) -> Self {
+        let rules = &self.0;
+        Self::of(
+            rules.audience.clone(),
+            rules.issuers.clone(),
+            rules.binding,
+            rules.anonymous,
+            Some(field),
+        )
+    }
+
+    /// Where API keys are taken, if they are.
+    #[must_use]
+    pub fn api_keys(&self) -> Option<ApiKeyField> {
+        self.0.api_keys
     }
 
     /// Whom tokens must be for.
@@ -144,9 +179,10 @@ fn rules_digest(
     issuers: &[TrustedIssuer],
     binding: Binding,
     anonymous: Anonymous,
+    api_keys: Option<ApiKeyField>,
 ) -> [u8; 32] {
     // Debug forms quote their texts, so no two rules have the same one.
-    let text = format!("{audience:?} {issuers:?} {binding:?} {anonymous:?}");
+    let text = format!("{audience:?} {issuers:?} {binding:?} {anonymous:?} {api_keys:?}");
     digest::sha256(text.as_bytes())
 }
 
@@ -176,6 +212,7 @@ pub struct TokenDemand {
 
 /// What the request shows besides the token.
 enum Shown {
+    ApiKey(Option<IpAddr>),
     Bearer(Conditional<countersign_crypto::x509::CertificateThumbprint, NoTls>),
     Dpop(Box<DpopProof>),
 }
@@ -191,10 +228,14 @@ impl fmt::Debug for TokenDemand {
 /// # Errors
 /// When it is broken, ambiguous, or absent where the rules demand one.
 pub fn demand(request: &ResourceRequest<'_>, rules: &ResourceRules) -> Result<Demand, Refusal> {
-    if request.query.is_some_and(holds_token) {
+    if request.query.is_some_and(holds_credential) {
         return Err(Reason::TokenInQuery.into());
     }
     let has_proof = request.headers.contains_key(dpop::DPOP_HEADER);
+    if rules.0.api_keys == Some(ApiKeyField::ApiKey) && request.headers.contains_key(api_key::FIELD)
+    {
+        return api_key_in_its_field(request, rules);
+    }
     let (scheme, token) = match Authorization::read(request.headers) {
         Authorization::Absent if has_proof => return Err(Reason::ProofWithoutToken.into()),
         Authorization::Absent => {
@@ -221,6 +262,11 @@ pub fn demand(request: &ResourceRequest<'_>, rules: &ResourceRules) -> Result<De
         return Err(Reason::SchemeUnknown.into());
     } else if has_proof {
         return Err(Reason::ProofBesideBearer.into());
+    } else if api_key::is_api_key(token) {
+        if rules.0.api_keys != Some(ApiKeyField::Authorization) {
+            return Err(Reason::ApiKeyNotTaken.into());
+        }
+        return api_key_demand(token, request, rules);
     } else {
         Shown::Bearer(match request.peer {
             Conditional::Absent(reason) => Conditional::Absent(reason),
@@ -233,6 +279,60 @@ pub fn demand(request: &ResourceRequest<'_>, rules: &ResourceRules) -> Result<De
         shown,
         rules: rules.clone(),
     }))
+}
+
+/// A key in the field of its own, and no other credential beside it: which one counted would be anybody's guess.
+fn api_key_in_its_field(
+    request: &ResourceRequest<'_>,
+    rules: &ResourceRules,
+) -> Result<Demand, Refusal> {
+    let beside = [http::header::AUTHORIZATION, dpop::DPOP_HEADER];
+    if beside.iter().any(|name| request.headers.contains_key(name)) {
+        return Err(Reason::TwoCredentials.into());
+    }
+    match single_header(request.headers, &api_key::FIELD) {
+        Conditional::Present(Ok(key)) => api_key_demand(key, request, rules),
+        Conditional::Present(Err(())) | Conditional::Absent(()) => {
+            Err(Reason::AuthorizationBroken.into())
+        }
+    }
+}
+
+/// A key that does not even have its form is told as one that nobody made: nobody has to look for it.
+fn api_key_demand(
+    key: &str,
+    request: &ResourceRequest<'_>,
+    rules: &ResourceRules,
+) -> Result<Demand, Refusal> {
+    if api_key::id_of(key).is_none() {
+        return Err(Reason::TokenUnknown.into());
+    }
+    Ok(Demand::Token(TokenDemand {
+        token: key.to_owned(),
+        hash: TokenHash::of(key),
+        shown: Shown::ApiKey(request.remote),
+        rules: rules.clone(),
+    }))
+}
+
+/// Whether a query string holds a credential of ours.
+fn holds_credential(query: &str) -> bool {
+    holds_token(query) || holds_api_key(query)
+}
+
+/// Whether an API key stands anywhere in a query string, however it is escaped and whatever its name.
+fn holds_api_key(query: &str) -> bool {
+    let whole = |text: &str| {
+        text.match_indices(api_key::PREFIX).any(|(at, _)| {
+            let rest = text.get(at..).unwrap_or_default();
+            let end = rest.find(['&', ';']).unwrap_or(rest.len());
+            rest.get(..end).and_then(api_key::id_of).is_some()
+        })
+    };
+    if query.contains('%') {
+        return whole(&percent_encoding::percent_decode_str(query).decode_utf8_lossy());
+    }
+    whole(query)
 }
 
 /// Whether a query string names `access_token` (RFC 6750 §2.3, which FAPI 2.0 forbids), however it is escaped.
@@ -262,10 +362,16 @@ impl TokenDemand {
         }
     }
 
-    /// The token, if it is an opaque one: no key checks it, the store knows it or not. Asked only where no verdict was found.
+    /// The token, if it is an opaque one or an API key: no key checks it, the store knows it or not. Asked only where no verdict was found.
     #[must_use]
     pub fn opaque(&self) -> Option<&str> {
-        opaque::is_opaque(&self.token).then_some(self.token.as_str())
+        (self.is_api_key() || opaque::is_opaque(&self.token)).then_some(self.token.as_str())
+    }
+
+    /// Whether it is an API key: it lives so long that a verdict on it is asked for anew now and then.
+    #[must_use]
+    pub const fn is_api_key(&self) -> bool {
+        matches!(self.shown, Shown::ApiKey(_))
     }
 
     /// Whose tokens are taken.
@@ -544,7 +650,19 @@ fn check_binding(
     nonces: NoncePolicy<'_>,
     now: UnixTime,
 ) -> Result<Vec<ReplayEntry>, Refusal> {
+    match (&demand.shown, token.networks()) {
+        (Shown::ApiKey(remote), Some(networks)) if networks.allow(*remote) => {
+            return Ok(Vec::new());
+        }
+        (Shown::ApiKey(_), Some(_)) => return Err(Reason::ApiKeyNetwork.into()),
+        (Shown::Bearer(_) | Shown::Dpop(_), None) => {}
+        // What was shown as one thing is not judged as another.
+        (Shown::ApiKey(_), None) | (Shown::Bearer(_) | Shown::Dpop(_), Some(_)) => {
+            return Err(Reason::VerdictMismatch.into());
+        }
+    }
     match (demand.shown, &token.claims().cnf) {
+        (Shown::ApiKey(_), _) => Err(Reason::VerdictMismatch.into()),
         (Shown::Bearer(_), None) => match demand.rules.0.binding {
             Binding::Any => Ok(Vec::new()),
             Binding::Required => Err(Reason::BindingRequired.into()),

@@ -3,6 +3,7 @@
 //! This crate parses at the door and holds nothing that acts: no clock, no environment, no input or output.
 //! A value of one of its types has already passed its grammar, so no other crate checks it again.
 
+mod address_block;
 mod audience;
 mod bounded;
 mod classification;
@@ -18,6 +19,7 @@ mod scope;
 mod secret;
 mod time;
 
+pub use address_block::AddressBlock;
 pub use audience::{Audience, Issuer};
 pub use bounded::Bounded;
 pub use classification::Classification;

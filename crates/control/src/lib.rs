@@ -4,6 +4,7 @@
 //! Not here: anything that answers a request (`api`, `gateway`), and files of configuration (`countersign`).
 
 pub mod administrator;
+pub mod api_keys;
 pub mod authority;
 pub mod ciba_notice;
 pub mod client_keys;

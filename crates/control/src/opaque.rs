@@ -2,9 +2,9 @@
 //!
 //! Not here: what a row says and how it is judged (`authn::opaque`), and who asks: the token endpoint, introspection, userinfo and the gateway of this process.
 
-use crate::Fabric;
-use countersign_authn::TrustedIssuer;
+use crate::{Fabric, api_keys};
 use countersign_authn::opaque::{PREFIX, StoredAnswer};
+use countersign_authn::{TrustedIssuer, api_key};
 use countersign_base::{Secret, Tenant};
 use countersign_crypto::base64url;
 use countersign_crypto::mac::MacKey;
@@ -82,6 +82,9 @@ async fn of_tenant(
     token: &str,
     tenant: &Tenant,
 ) -> Result<Option<StoredAnswer>, StoreError> {
+    if api_key::is_api_key(token) {
+        return api_keys::of_tenant(fabric, token, tenant).await;
+    }
     let keys = fabric.keys().opaque_keys(tenant);
     let mut connection = fabric.store().read().await?;
     let stored = access_tokens::find(&mut connection, tenant, &keys.handles, token).await?;

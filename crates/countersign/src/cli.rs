@@ -1,9 +1,11 @@
 //! The command line: what can be typed, with an example for every verb. What a verb does stands in [`crate::verb`].
 
 mod client;
+mod client_key;
 mod policy;
 
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
+pub use client_key::{ClientKeyAdd, ClientKeyVerb};
 pub use policy::{PolicyReplay, PolicyTest, PolicyVerb};
 
 use clap::{Args, Parser, Subcommand};
@@ -173,6 +175,9 @@ pub enum ClientVerb {
     /// Register a client
     #[command(after_help = client::EXAMPLES)]
     Add(Box<ClientAdd>),
+    /// Administer API keys, for partners who can show nothing better
+    #[command(subcommand)]
+    Key(ClientKeyVerb),
     /// Make a token with which somebody registers one client themselves (RFC 7591)
     #[command(
         after_help = "Example:\n  countersign client registration-token --expires-in 3600 --tenant demo"

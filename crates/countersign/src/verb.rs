@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod client;
+mod client_key;
 mod control;
 mod demo;
 mod grant;

@@ -107,12 +107,17 @@ fn outbound(mut request: GatewayRequest, token: UpstreamToken) -> Request<Reques
     let mut headers = std::mem::take(&mut request.headers);
     headers::remove_untrusted(&mut headers);
     headers::remove_own_cookies(&mut headers);
+    headers::remove_api_key(&mut headers, request.matched.route.rules.api_keys());
     match (token, request.matched.route.callers_token) {
         (UpstreamToken::Exchanged(value), CallersToken::PassOn | CallersToken::Remove) => {
             _ = headers.insert(header::AUTHORIZATION, value)
         }
         (UpstreamToken::AsRouted, CallersToken::Remove) => {
             _ = headers.remove(header::AUTHORIZATION)
+        }
+        // An API key is worth as much to whoever reads it as to its owner.
+        (UpstreamToken::AsRouted, CallersToken::PassOn) if is_by_api_key(&request.caller) => {
+            _ = headers.remove(header::AUTHORIZATION);
         }
         (UpstreamToken::AsRouted, CallersToken::PassOn) => {}
     }
@@ -140,9 +145,10 @@ pub(crate) fn edits(recorded: &Recorded<Permitted<GatewayRequest>>) -> Edits {
     let mut onward = came.clone();
     headers::remove_trusted(&mut onward);
     headers::remove_own_cookies(&mut onward);
+    headers::remove_api_key(&mut onward, request.matched.route.rules.api_keys());
     match request.matched.route.callers_token {
-        CallersToken::PassOn => {}
-        CallersToken::Remove => _ = onward.remove(header::AUTHORIZATION),
+        CallersToken::PassOn if !is_by_api_key(&request.caller) => {}
+        CallersToken::PassOn | CallersToken::Remove => _ = onward.remove(header::AUTHORIZATION),
     }
     let mut set = HeaderMap::new();
     if let Some(cookies) = onward.get(header::COOKIE)
@@ -178,6 +184,12 @@ fn set_own(headers: &mut HeaderMap, request: &GatewayRequest) {
         request.matched.route.tenant.as_str(),
     );
     set_identity(headers, &request.caller);
+}
+
+fn is_by_api_key(caller: &Caller) -> bool {
+    caller
+        .subject()
+        .is_some_and(|subject| subject.token().is_api_key())
 }
 
 /// Who the caller is. The fields were removed before, so an anonymous request has none of them.

@@ -5,6 +5,7 @@
 //! is refused, as is one that repeats a field of which upstreams read the first or the last. Fields of one hop end here (RFC 9110 §7.6.1). Nothing that `Connection` names can
 //! remove what the gateway sets, because it sets its own fields afterwards.
 
+use countersign_authn::api_key::{self, ApiKeyField};
 use countersign_oauth::session::COOKIE_PREFIXES;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
@@ -160,6 +161,20 @@ pub(crate) fn trusted_names() -> impl Iterator<Item = HeaderName> {
     own.into_iter()
         .chain(forwarded)
         .chain(TRUSTED_NAMES.into_iter().map(HeaderName::from_static))
+}
+
+/// Removes an API key of ours: the whole field where the route takes keys in it, and anywhere else what looks like one of ours, which was sent to the wrong route.
+pub fn remove_api_key(headers: &mut HeaderMap, taken: Option<ApiKeyField>) {
+    let ours = match taken {
+        Some(ApiKeyField::ApiKey) => true,
+        Some(ApiKeyField::Authorization) | None => headers
+            .get_all(api_key::FIELD)
+            .iter()
+            .any(|value| value.as_bytes().starts_with(api_key::PREFIX.as_bytes())),
+    };
+    if ours {
+        headers.remove(api_key::FIELD);
+    }
 }
 
 /// Removes the fabric's own cookies from a request: who is signed in here is no upstream's business. Other cookies keep their order.

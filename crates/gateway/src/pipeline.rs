@@ -268,6 +268,7 @@ impl<P: Planes> Flow<'_, P> {
                 Conditional::Absent(reason) => Conditional::Absent(*reason),
                 Conditional::Present(certificate) => Conditional::Present(certificate),
             },
+            remote: Some(connection.remote.ip()),
         };
         let token = match demand(&request, &matched.route.rules).map_err(Denial::Credential)? {
             Demand::Anonymous(reason) => return Ok(Caller::Anonymous(reason)),
@@ -283,10 +284,7 @@ impl<P: Planes> Flow<'_, P> {
     /// Judges a token with a verdict that is known, or a key that is fetched, and spends its one-time values.
     async fn prove(&self, token: TokenDemand) -> Step<Subject> {
         let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
-        let key = VerdictKey {
-            verdict: token.cache_key(),
-            generation: planes.key_generation(),
-        };
+        let key = VerdictKey::of(&token, planes.key_generation(), self.now);
         let nonces = planes.nonces().policy(self.now);
         let Proven { subject, .. } = match verdicts.verified(&key) {
             Some(verdict) => prove(

@@ -4,7 +4,8 @@
 //! revocation, binding, scope and policy are not part of the verdict and are judged every time. Refusals have a space of their own, so that
 //! junk can't push out good entries. A proof of possession is never kept.
 
-use countersign_authn::{Reason, Refusal, VerdictKey, VerifiedToken};
+use countersign_authn::{Reason, Refusal, TokenDemand, VerdictKey, VerifiedToken};
+use countersign_base::UnixTime;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,27 @@ pub(crate) const REFUSALS_MAX: usize = 4_096;
 pub(crate) struct Key {
     pub(crate) verdict: VerdictKey,
     pub(crate) generation: u64,
+    /// Of what lives so long that it is asked for anew: the time in which the verdict counts.
+    pub(crate) window: i64,
+}
+
+/// Seconds for which a verdict on an API key counts. Its revocation is looked at every time; this is for everything else that may end it.
+const API_KEY_SECONDS: i64 = 60;
+
+impl Key {
+    /// Under what a verdict on `token` is found now.
+    pub(crate) fn of(token: &TokenDemand, generation: u64, now: UnixTime) -> Self {
+        let window = if token.is_api_key() {
+            now.0.div_euclid(API_KEY_SECONDS)
+        } else {
+            0
+        };
+        Self {
+            verdict: token.cache_key(),
+            generation,
+            window,
+        }
+    }
 }
 
 /// Verdicts of a process.

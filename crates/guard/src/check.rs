@@ -152,6 +152,7 @@ impl Guard {
             query: request.query,
             headers: request.headers,
             peer: request.peer.clone(),
+            remote: None,
         };
         let token = match demand(&request, &self.rules)? {
             Demand::Anonymous(reason) => return Ok(Checked::Anonymous(reason)),

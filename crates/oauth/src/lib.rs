@@ -10,6 +10,7 @@
 //! - [`throttle`]: how often somebody may try to sign in.
 
 pub mod address;
+pub mod api_key;
 pub mod authentication;
 pub mod authorization_details;
 pub mod authorization_request;

@@ -15,6 +15,7 @@ use countersign_base::{Audience, Duration, Issuer, Role, Tenant};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::api_key::ApiKeyRules;
 use crate::authentication::AuthenticationRules;
 use crate::authorization_details::DetailTypes;
 use crate::security_profile::SecurityProfile;
@@ -49,6 +50,9 @@ pub struct TenantRecord {
     /// Which clients may register themselves.
     #[serde(default)]
     pub registration: RegistrationRules,
+    /// How long API keys may live.
+    #[serde(default)]
+    pub api_keys: ApiKeyRules,
 }
 
 impl TenantRecord {
@@ -70,6 +74,7 @@ impl TenantRecord {
             profile: SecurityProfile::Standard,
             trust: TenantTrust::nobody(),
             registration: RegistrationRules::default(),
+            api_keys: ApiKeyRules::default(),
         }
     }
 

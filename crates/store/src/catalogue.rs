@@ -143,6 +143,18 @@ catalogue! {
         REMOVE = plain "DELETE FROM clients WHERE tenant = $1 AND client = $2";
     }
 
+    /// API keys.
+    api_keys: Tenant {
+        ADD = plain "INSERT INTO api_keys (tenant, key_id, client, tag, record, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        COUNT = plain "SELECT COUNT(*) FROM (SELECT key_id FROM api_keys WHERE tenant = $1 AND client = $2 AND ended_at IS NULL AND expires_at > $3 LIMIT $4) AS live";
+        END = plain "UPDATE api_keys SET ended_at = $3 WHERE tenant = $1 AND key_id = $2 AND ended_at IS NULL";
+        FIND = plain "SELECT record, expires_at, ended_at, used_on, tag FROM api_keys WHERE tenant = $1 AND key_id = $2";
+        OF_CLIENT = plain "SELECT record, expires_at, ended_at, used_on FROM api_keys WHERE tenant = $1 AND client = $2 ORDER BY expires_at, key_id LIMIT $3";
+        SHORTEN = plain "UPDATE api_keys SET expires_at = CASE WHEN expires_at > $4 THEN $4 ELSE expires_at END WHERE tenant = $1 AND key_id = $2 AND client = $3 AND ended_at IS NULL";
+        SWEEP = sweep "DELETE FROM api_keys WHERE (tenant, key_id) IN (SELECT tenant, key_id FROM api_keys WHERE expires_at < $1 LIMIT $2)";
+        USED = plain "UPDATE api_keys SET used_on = $3 WHERE tenant = $1 AND key_id = $2 AND (used_on IS NULL OR used_on < $3)";
+    }
+
     /// Which clients registered themselves.
     registered_clients: Tenant {
         ADD = plain "INSERT INTO registered_clients (tenant, client) VALUES ($1, $2)";

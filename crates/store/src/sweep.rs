@@ -1,9 +1,9 @@
 //! Expiry, off the request path: small deletes, each its own unit, never one large one.
 
 use crate::catalogue::{
-    Statement, access_tokens, assertions, decoupled_requests, deliveries, event_details, exchanges,
-    grant_assertions, grants, one_time, refresh_families, revocations, sessions, throttle,
-    upstream_sessions, used_proofs,
+    Statement, access_tokens, api_keys, assertions, decoupled_requests, deliveries, event_details,
+    exchanges, grant_assertions, grants, one_time, refresh_families, revocations, sessions,
+    throttle, upstream_sessions, used_proofs,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -33,6 +33,11 @@ impl Sweep {
         Self {
             statement: &access_tokens::SWEEP,
             kept: Duration::from_secs(60),
+        },
+        // A key that ended is listed for a while, with the day of its last use.
+        Self {
+            statement: &api_keys::SWEEP,
+            kept: Duration::from_secs(30 * 24 * 3600),
         },
         Self {
             statement: &assertions::SWEEP,

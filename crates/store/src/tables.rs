@@ -4,6 +4,7 @@
 //! which only a unit of work has. What belongs to a tenant is never reached without naming the tenant.
 
 pub mod access_tokens;
+pub mod api_keys;
 pub mod assertions;
 pub mod audit_outbox;
 pub mod authenticators;

@@ -2,6 +2,7 @@
 
 use crate::logout;
 use crate::tables::access_tokens::{self, NewAccessToken};
+use crate::tables::api_keys::{self, NewApiKey};
 use crate::tables::authenticators::{self, AuthenticatorChange};
 use crate::tables::clients::Removed;
 use crate::tables::decoupled_requests::NewDecoupled;
@@ -33,6 +34,8 @@ use countersign_oauth::{
 pub enum Write {
     /// A new access token without content.
     AddAccessToken(Box<NewAccessToken>),
+    /// A new API key of a client that is enabled.
+    AddApiKey(Box<NewApiKey>),
     /// A new client; there must be none of its id.
     AddClient(Box<ClientRecord>),
     /// A new client that registers itself; there must be none of its id, and fewer than so many of its kind.
@@ -69,6 +72,8 @@ pub enum Write {
     WithdrawDocument(ClientId),
     /// The sealed query of the event.
     Detail(EventDetail),
+    /// The end of an API key.
+    EndApiKey(GrantId),
     /// The end of a session, with every token that came of it.
     EndSession(SessionId),
     /// Nothing of its own: the unit happens only while this person may sign in and still has what they proved.
@@ -103,6 +108,8 @@ pub enum Write {
     RemoveUser(UserId),
     /// A password that its owner chose, and the end of every session of theirs but the one in which they did.
     SetPassword(Box<NewPassword>),
+    /// An API key of this client ends at this time, if it would live longer.
+    ShortenApiKey(ClientId, GrantId, UnixTime),
     /// Every token of something, issued until now, is dead. Of a person: their sessions and grants end too.
     Revoke(Revoked),
 }
@@ -123,6 +130,7 @@ pub(crate) async fn apply(
     for write in writes {
         match write {
             Write::AddAccessToken(new) => access_tokens::add(tx, tenant, new).await?,
+            Write::AddApiKey(new) => api_keys::add(tx, tenant, new, now).await?,
             Write::AddClient(record) => clients::add(tx, tenant, record, now).await?,
             Write::AddRegistered(record, max) => {
                 clients::add_registered(tx, tenant, record, *max, now).await?;
@@ -151,6 +159,7 @@ pub(crate) async fn apply(
             Write::FollowDocument(record) => follow_document(tx, tenant, record, now).await?,
             Write::RestoreDocument(record) => restore_document(tx, tenant, record, now).await?,
             Write::WithdrawDocument(client) => withdraw_document(tx, tenant, client, now).await?,
+            Write::EndApiKey(key) => api_keys::end(tx, tenant, *key, now).await?,
             Write::EndSession(session) => end_session(tx, tenant, *session, now).await?,
             Write::HoldUser(user, held) => users::hold_as(tx, tenant, *user, held).await?,
             Write::MoveSigningKey(kid, from, to) => {
@@ -180,6 +189,9 @@ pub(crate) async fn apply(
             }
             Write::RemoveUser(user) => remove_user(tx, tenant, *user, now).await?,
             Write::SetPassword(new) => set_password(tx, tenant, new, now).await?,
+            Write::ShortenApiKey(client, key, at) => {
+                api_keys::shorten(tx, tenant, client, *key, *at).await?;
+            }
             Write::Revoke(Revoked::User(user)) => end_user(tx, tenant, *user, now).await?,
             Write::Revoke(revoked) => revocations::add(tx, tenant, revoked, now).await?,
         }

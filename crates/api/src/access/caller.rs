@@ -268,6 +268,7 @@ async fn authenticate(
             Some(Conditional::Absent(reason)) => Conditional::Absent(*reason),
             Some(Conditional::Present(certificate)) => Conditional::Present(certificate),
         },
+        remote: None,
     };
     let token = match demand(&request, &rules(access)?)? {
         Demand::Token(token) => token,

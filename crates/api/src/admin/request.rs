@@ -87,6 +87,14 @@ impl Permit<'_> {
         match fabric.store().change(&tenant, writes, record, now).await {
             Ok(_event) => {}
             Err(StoreError::Conflict(..)) => return Err(AdminError::Exists),
+            Err(StoreError::Full(_)) => {
+                let message = "there are as many as are allowed: end one first";
+                return Err(AdminError::Invalid(message.to_owned()));
+            }
+            Err(StoreError::Superseded(_)) => {
+                let message = "what it is about is not there any more, or has ended";
+                return Err(AdminError::Invalid(message.to_owned()));
+            }
             Err(_) => return Err(AdminError::Unavailable),
         }
         // What was revoked with it is denied by this node from now on, not from the next look at the table on.

@@ -11,6 +11,7 @@ use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::jose::Algorithm;
 use countersign_crypto::mac::Tag;
 use countersign_crypto::random::Random;
+use countersign_oauth::api_key::ApiKeyRecord;
 use countersign_oauth::client::Origin;
 use countersign_oauth::registration::InitialAccess;
 use countersign_oauth::tenant::registration::RegistrationMode;
@@ -31,6 +32,7 @@ use tower::ServiceExt;
 
 const GRANT: GrantId = GrantId::from_u64(0x00c0_ffee);
 const EVENT: EventId = EventId::from_bytes([3; 16]);
+const API_KEY: GrantId = GrantId::from_u64(0x0a91_0ce7);
 const SESSION: SessionId = SessionId::from_u64(0x0005_e551);
 
 type Case = (&'static str, fn(&str) -> (String, Value));
@@ -100,6 +102,24 @@ const CASES: &[Case] = &[
         let path = format!("/admin/v1/tenants/{tenant}/decisions/replay");
         (path, json!({ "events": [EVENT] }))
     }),
+    ("/admin/v1/tenants/{tenant}/api-keys", |tenant| {
+        let body = json!({
+            "client": "partner", "name": "night batch", "audience": "https://orders.example", "scopes": ["orders.read"],
+            "networks": ["192.0.2.0/24"], "expires_in": 3600,
+        });
+        (format!("/admin/v1/tenants/{tenant}/api-keys"), body)
+    }),
+    ("/admin/v1/tenants/{tenant}/api-keys/list", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/api-keys/list");
+        (path, json!({ "client": "partner" }))
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/api-keys/{key}/revoke",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/api-keys/{API_KEY}/revoke");
+            (path, Value::Null)
+        },
+    ),
 ];
 
 /// What a grant is asked is shown; everything else changes something.
@@ -163,6 +183,10 @@ fn declared() -> Declared {
         countersign_base::UnixTime(0),
     );
     client.origin = Origin::Configuration;
+    let mut partner = client.clone();
+    partner.id = "partner".parse().unwrap();
+    partner.audiences = ["https://orders.example".parse().unwrap()].into();
+    partner.scopes = "orders.read orders.write".parse().unwrap();
     Declared {
         tenants: vec![
             trusting(record("default", "https://id.example")),
@@ -173,10 +197,16 @@ fn declared() -> Declared {
             record: person("dora", Origin::Configuration),
             password: Secret::new("declared password".to_owned()),
         }],
-        clients: vec![DeclaredClient {
-            record: client,
-            secret: None,
-        }],
+        clients: vec![
+            DeclaredClient {
+                record: client,
+                secret: None,
+            },
+            DeclaredClient {
+                record: partner,
+                secret: None,
+            },
+        ],
         ..Declared::default()
     }
 }
@@ -264,7 +294,26 @@ impl Setting {
             [AuthenticationMethod::Password].into(),
             now,
         );
+        let key = ApiKeyRecord {
+            id: API_KEY,
+            client: "partner".parse().unwrap(),
+            name: Bounded::parse("first").unwrap(),
+            audience: "https://orders.example".parse().unwrap(),
+            scopes: "orders.read".parse().unwrap(),
+            networks: BTreeSet::new(),
+            created: now,
+            expires: now.plus(Duration::from_secs(86_400)),
+            ended: None,
+            used_on: None,
+        };
+        let (_, key) = countersign_control::api_keys::make(
+            &self.test.fabric,
+            &tenant("default"),
+            key,
+            &Random::system(),
+        );
         let writes = vec![
+            key,
             Change::GrantCreated(grant).into(),
             countersign_store::Write::AddUser(Box::new(erin)),
             countersign_store::Write::AddSession(Tag::from_bytes([5; 32]), Box::new(session)),
@@ -1117,4 +1166,106 @@ async fn a_decision_is_shown_with_its_question_and_asked_of_other_policies() {
     let many = json!({ "events": vec![EVENT; 501] });
     let many = setting.administer(&path("replay"), &many).await;
     many.refused(StatusCode::BAD_REQUEST, "invalid_request");
+}
+
+/// What one asks for a key; the test that has a flaw changes one member.
+fn a_key() -> Value {
+    json!({
+        "client": "partner", "name": "night batch", "audience": "https://orders.example", "scopes": ["orders.read"], "networks": ["192.0.2.0/24"],
+        "expires_in": 3600,
+    })
+}
+
+#[tokio::test]
+async fn a_key_is_told_once_and_never_more_than_its_client() {
+    let setting = setting().await;
+    let path = "/admin/v1/tenants/default/api-keys";
+    let made = setting.administer(path, &a_key()).await;
+    assert_eq!(made.status, StatusCode::OK, "{made:?}");
+    let key = made.body["api_key"].as_str().unwrap();
+    let id = made.body["key_id"].as_str().unwrap();
+    assert_eq!(
+        countersign_authn::api_key::id_of(key).unwrap().to_string(),
+        id
+    );
+    let of = json!({ "client": "partner" });
+    let list = "/admin/v1/tenants/default/api-keys/list";
+    let listed = setting.administer(list, &of).await;
+    assert!(!listed.body.to_string().contains(key));
+    assert!(listed.body.to_string().contains(id));
+    for (member, flaw) in [
+        ("client", json!("nobody")),
+        ("audience", json!("https://billing.example")),
+        ("scopes", json!(["orders.read", "orders.admin"])),
+        ("scopes", json!([])),
+        ("networks", json!(["192.0.2.1/24"])),
+        ("expires_in", json!(0)),
+        ("expires_in", json!(90 * 86_400 + 1)),
+        ("overlap", json!(1)),
+        ("replaces", json!("00000000000000ff")),
+    ] {
+        let mut flawed = a_key();
+        flawed[member] = flaw;
+        let refused = setting.administer(path, &flawed).await;
+        assert!(refused.status.is_client_error(), "{member}: {refused:?}");
+        assert!(refused.body["api_key"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_with_an_overlap_and_revoked_at_once() {
+    let setting = setting().await;
+    let path = "/admin/v1/tenants/default/api-keys";
+    let mut next = a_key();
+    next["replaces"] = json!(API_KEY);
+    next["overlap"] = json!(600);
+    let made = setting.administer(path, &next).await;
+    assert_eq!(made.status, StatusCode::OK, "{made:?}");
+    let now = setting.test.fabric.now();
+    let list = "/admin/v1/tenants/default/api-keys/list";
+    let of = json!({ "client": "partner" });
+    let key = async |id: &str| {
+        let listed = setting.administer(list, &of).await;
+        let keys = listed.body["keys"].as_array().unwrap().clone();
+        keys.into_iter().find(|key| key["key_id"] == id).unwrap()
+    };
+    let replaced = key(&API_KEY.to_string()).await;
+    assert_eq!(replaced["expires"], now.0 + 600);
+    assert!(replaced["revoked"].is_null());
+    let id = made.body["key_id"].as_str().unwrap();
+    let revoke = format!("{path}/{id}/revoke");
+    let revoked = setting.administer(&revoke, &Value::Null).await;
+    assert_eq!(revoked.status, StatusCode::OK);
+    assert_eq!(key(id).await["revoked"], now.0);
+    let grant: GrantId = id.parse().unwrap();
+    let revocations = setting.test.fabric.revocations();
+    let known = countersign_authn::Revocations::not_before(
+        revocations,
+        countersign_authn::RevocationId::Grant(grant),
+    );
+    assert!(known.is_some(), "told like the end of a grant");
+    let elsewhere = format!("/admin/v1/tenants/other/api-keys/{API_KEY}/revoke");
+    setting
+        .administer(&elsewhere, &Value::Null)
+        .await
+        .refused(StatusCode::NOT_FOUND, "unknown");
+}
+
+#[tokio::test]
+async fn a_client_has_a_bounded_number_of_keys() {
+    let setting = setting().await;
+    let path = "/admin/v1/tenants/default/api-keys";
+    // One was there before.
+    for _ in 1..countersign_store::tables::api_keys::KEYS_MAX {
+        let made = setting.administer(path, &a_key()).await;
+        assert_eq!(made.status, StatusCode::OK);
+    }
+    setting
+        .administer(path, &a_key())
+        .await
+        .refused(StatusCode::BAD_REQUEST, "invalid_request");
+    let revoke = format!("{path}/{API_KEY}/revoke");
+    setting.administer(&revoke, &Value::Null).await;
+    let made = setting.administer(path, &a_key()).await;
+    assert_eq!(made.status, StatusCode::OK);
 }

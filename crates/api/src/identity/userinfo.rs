@@ -134,6 +134,7 @@ async fn prove_caller(identity: &Identity, call: &Call) -> Result<Subject, Refus
         query: call.parts.uri.query(),
         headers: call.headers(),
         peer: call.peer(),
+        remote: None,
     };
     let token = match demand(&request, &rules)? {
         Demand::Token(token) => token,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::text::{Code, Count, Digest, Names, Text};
 use countersign_base::{
-    ClientId, EventId, GrantId, Kid, RouteId, SessionId, Tenant, UnixMillis, UserId,
+    ClientId, EventId, GrantId, Kid, RouteId, SessionId, Tenant, UnixMillis, UnixTime, UserId,
 };
 
 const CODE: &str = "a-code-of-sixty-four-characters-which-is-as-long-as-one-may-be!!";
@@ -206,6 +206,22 @@ fn administration_events() -> Vec<Event> {
             decision: Verdict::Allowed,
             reason: code(),
             resource: text(),
+        }
+        .into(),
+        ApiKeyAdded {
+            by: by(),
+            client: client(),
+            expires: UnixTime(i64::MAX),
+            key: GrantId::from_u64(u64::MAX),
+            networks: many,
+            replaces: Some(GrantId::from_u64(u64::MAX)),
+        }
+        .into(),
+        ApiKeyEnded {
+            by: by(),
+            client: client(),
+            key: GrantId::from_u64(u64::MAX),
+            reason: code(),
         }
         .into(),
         ClientAdded {

@@ -54,6 +54,7 @@ fn shown(token: &str, tenant: &str) -> TokenDemand {
         query: None,
         headers: &headers,
         peer: Conditional::Absent(NoTls::NoCertificate),
+        remote: None,
     };
     match demand(&request, &rules).unwrap() {
         Demand::Token(token) => token,

@@ -119,6 +119,7 @@ impl Request {
             query: self.query,
             headers,
             peer,
+            remote: None,
         };
         demand(&request, &self.rules)
     }
@@ -906,7 +907,7 @@ proptest! {
         let request = Request { rules: rules_with(AUDIENCE, Binding::Any, Anonymous::Allowed), ..Request::bearer() };
         let headers = headers(&[("authorization", authorization.trim())]);
         let peer = Conditional::Absent(NoTls::Plaintext);
-        let resource = ResourceRequest { method: &Method::GET, target_uri: TARGET, query: Some(&query), headers: &headers, peer };
+        let resource = ResourceRequest { method: &Method::GET, target_uri: TARGET, query: Some(&query), headers: &headers, peer, remote: None };
         let demanded = demand(&resource, &request.rules);
         prop_assert!(!matches!(demanded, Ok(Demand::Anonymous(_))), "a header that is there is never anonymous");
         if let Ok(Demand::Token(token)) = demanded {

@@ -110,6 +110,21 @@ fn of_route(route: &RouteSection) -> Vec<Advice> {
             "it takes bearer tokens: write `proof = \"bound\"`, and a stolen token is worth nothing",
         );
     }
+    if let Some(keys) = &route.api_keys {
+        found.push(Advice {
+            subject: format!("route `{}`", route.name),
+            text: format!(
+                "it takes API keys, which live long and are bound to nothing, because: {}",
+                keys.reason
+            ),
+        });
+    }
+    let mut look_at = |text: &str| {
+        found.push(Advice {
+            subject: format!("route `{}`", route.name),
+            text: text.to_owned(),
+        });
+    };
     if route.limits.is_empty() {
         look_at("it has no `rate` and no `limits`: one client may take it all");
     }

@@ -14,6 +14,9 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
+/// Bytes of a reason.
+const REASON_BYTES_MAX: usize = 512;
+
 /// One of `[[routes]]` as written.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +53,37 @@ pub struct RawRoute {
     /// How many requests may be under way at once.
     concurrency: Option<Spanned<u32>>,
     idempotency: Option<RawIdempotency>,
+    /// Whether partners who can do nothing better may show API keys.
+    api_keys: Option<Spanned<RawApiKeys>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApiKeys {
+    /// Why it has to be: a key lives long and is bound to nothing.
+    reason: String,
+    #[serde(default)]
+    field: KeyField,
+}
+
+/// Where a route takes API keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyField {
+    /// `Authorization: Bearer`.
+    #[default]
+    Authorization,
+    /// `X-API-Key`.
+    XApiKey,
+}
+
+/// That a route takes API keys, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeysSection {
+    /// Why it has to be.
+    pub reason: String,
+    /// Where it takes them.
+    pub field: KeyField,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -179,6 +213,8 @@ pub struct RouteSection {
     pub exchange: Option<ExchangeSection>,
     /// Which pages of other origins may call it; without rules none.
     pub cors: Option<CorsSpec>,
+    /// That it takes API keys, and why.
+    pub api_keys: Option<ApiKeysSection>,
 }
 
 /// A token exchange before the upstream.
@@ -265,6 +301,22 @@ fn check_references(
     }
 }
 
+/// A reason is a sentence that somebody will read in a year.
+fn api_keys(raw: Spanned<RawApiKeys>, mistakes: &mut Mistakes<'_>) -> ApiKeysSection {
+    let span = raw.span();
+    let RawApiKeys { reason, field } = raw.into_inner();
+    let reason = reason.trim().to_owned();
+    let words = reason.split_whitespace().count();
+    if words < 3 || reason.len() > REASON_BYTES_MAX {
+        mistakes.at(
+            &span,
+            "no reason why this route takes API keys",
+            format!("write `reason` as a sentence of three words or more, at most {REASON_BYTES_MAX} bytes: who can do nothing better, and until when"),
+        );
+    }
+    ApiKeysSection { reason, field }
+}
+
 fn section(
     route: RawRoute,
     tenant: Tenant,
@@ -295,6 +347,7 @@ fn section(
         .cors
         .and_then(|raw| cors::of_route(raw, methods.iter().map(String::as_str), mistakes));
     RouteSection {
+        api_keys: route.api_keys.map(|raw| api_keys(raw, mistakes)),
         cors,
         name: route.name.into_inner(),
         tenant,

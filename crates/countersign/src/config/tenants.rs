@@ -8,6 +8,7 @@ use countersign_authn::trust::SecretInBody;
 use countersign_base::{Audience, Bounded, Issuer, Role, Tenant};
 use countersign_oauth::Claim;
 use countersign_oauth::SecurityProfile;
+use countersign_oauth::api_key;
 use countersign_oauth::authentication::rules::FRESH_SECONDS_MAX;
 use countersign_oauth::authentication::{AuthenticationRules, PasswordRules};
 use countersign_oauth::tenant::{ClaimRelease, RoleRelease};
@@ -51,6 +52,8 @@ pub struct RawTenant {
     password_length_min: Option<Spanned<u16>>,
     /// Seconds after a sign-in in which people may change how they sign in; 300 without it.
     fresh_for: Option<Spanned<u32>>,
+    /// Days that an API key may live; 90 without it, and never more than 366.
+    api_key_days_max: Option<Spanned<u16>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -101,6 +104,8 @@ pub struct TenantSection {
     pub password_length_min: u16,
     /// Seconds after a sign-in in which people may change how they sign in.
     pub fresh_for: u32,
+    /// Days that an API key may live.
+    pub api_key_days_max: u16,
 }
 
 /// One type of authorization details.
@@ -157,6 +162,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
             client_secret_post: tenant.client_secret_post,
             password_length_min: password_length_min(tenant.password_length_min, mistakes),
             fresh_for: fresh_for(tenant.fresh_for, mistakes),
+            api_key_days_max: api_key_days_max(tenant.api_key_days_max, mistakes),
             registration: registration::check(tenant.registration, mistakes),
         });
     }
@@ -174,6 +180,7 @@ pub(crate) fn check(raw: Vec<RawTenant>, mistakes: &mut Mistakes<'_>) -> Vec<Ten
                 client_secret_post: SecretInBody::Refused,
                 password_length_min: PasswordRules::LENGTH_MIN,
                 fresh_for: AuthenticationRules::default().fresh_for,
+                api_key_days_max: api_key::DAYS_MAX_DEFAULT,
                 registration: RegistrationSection::default(),
             },
         );
@@ -197,6 +204,20 @@ fn password_length_min(raw: Option<Spanned<u16>>, mistakes: &mut Mistakes<'_>) -
         );
     }
     length.into_inner()
+}
+
+fn api_key_days_max(raw: Option<Spanned<u16>>, mistakes: &mut Mistakes<'_>) -> u16 {
+    let Some(days) = raw else {
+        return api_key::DAYS_MAX_DEFAULT;
+    };
+    if !(1..=api_key::DAYS_MAX).contains(days.get_ref()) {
+        mistakes.at(
+            &days.span(),
+            "not a longest life of API keys",
+            format!("a number of days from 1 to {}", api_key::DAYS_MAX),
+        );
+    }
+    days.into_inner()
 }
 
 fn fresh_for(raw: Option<Spanned<u32>>, mistakes: &mut Mistakes<'_>) -> u32 {

@@ -61,6 +61,7 @@ pub(super) fn declared(
                 record.profile = tenant.profile;
                 record.authentication.password_length_min = tenant.password_length_min;
                 record.authentication.fresh_for = tenant.fresh_for;
+                record.api_keys.days_max = tenant.api_key_days_max;
                 match foreign::trust(config, tenant) {
                     Ok(trust) => record.trust = trust,
                     Err(error) => errors.push(error),

@@ -8,10 +8,11 @@ use crate::config::resilience::{
     BalanceSection, IdempotencySection, KeysSection, UpstreamKeysSection,
 };
 use crate::config::routes::{
-    self, ExchangeSection, Proof, Recording, ResourceSection, RouteSection,
+    self, ExchangeSection, KeyField, Proof, Recording, ResourceSection, RouteSection,
 };
 use crate::config::upstreams::{GatewayIdentity, UpstreamSection};
 use crate::config::{Config, FILE};
+use countersign_authn::api_key::ApiKeyField;
 use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
 use countersign_base::{Duration, UnixTime};
 use countersign_control::Fabric;
@@ -319,6 +320,12 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
             },
         )
     });
+    let rules = ResourceRules::new(section.audience.clone(), vec![trusted], binding, anonymous);
+    let rules = match section.api_keys.as_ref().map(|keys| keys.field) {
+        None => rules,
+        Some(KeyField::Authorization) => rules.taking_api_keys(ApiKeyField::Authorization),
+        Some(KeyField::XApiKey) => rules.taking_api_keys(ApiKeyField::ApiKey),
+    };
     Ok(RouteSpec {
         id: section.name.clone(),
         tenant: section.tenant.clone(),
@@ -330,7 +337,7 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         path: section.path.clone(),
         actions: actions.collect(),
         upstream: section.upstream.clone(),
-        rules: ResourceRules::new(section.audience.clone(), vec![trusted], binding, anonymous),
+        rules,
         resource: resource(section.resource.as_ref()),
         exchange: section.exchange.as_ref().map(exchange),
         callers_token: CallersToken::Remove,

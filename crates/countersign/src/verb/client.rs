@@ -12,6 +12,7 @@ pub(super) fn client(verb: &ClientVerb, output: Output) -> Ended {
     match verb {
         ClientVerb::Add(add) => self::add(add, output),
         ClientVerb::Disable { id, target } => disable(id, target, output),
+        ClientVerb::Key(verb) => super::client_key::key(verb, output),
         ClientVerb::RegistrationToken { expires_in, target } => {
             registration_token(*expires_in, target, output)
         }

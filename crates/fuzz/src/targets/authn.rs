@@ -80,6 +80,7 @@ pub(crate) fn authorization_header(input: &[u8]) -> Verdict {
         query: None,
         headers: &headers,
         peer: Conditional::Absent(NoTls::Plaintext),
+        remote: None,
     };
     match countersign_authn::demand(&request, &rules) {
         Ok(Demand::Token(demand)) => Verdict::of(&demand.key()),

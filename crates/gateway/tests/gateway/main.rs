@@ -9,6 +9,7 @@
     reason = "helpers of tests fail a test by panicking"
 )]
 
+mod api_keys;
 mod attacks;
 mod backend;
 mod browsers;

@@ -3,6 +3,7 @@
 use crate::routes::{built, spec, specs};
 use crate::upstream::FakeUpstream;
 use bytes::Bytes;
+use countersign_authn::api_key::SourceNetworks;
 use countersign_authn::dpop::{NonceUse, Nonces};
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::replay::ReplayLimits;
@@ -30,6 +31,8 @@ use countersign_net::{
     ClientCertificates, ClientOptions, ClientResponse, EgressPolicy, HttpClient, Limits, Listeners,
     ServerTls, TlsClient, TlsIdentity, TrustRoots,
 };
+use countersign_oauth::api_key::ApiKeyRecord;
+use countersign_oauth::{ClientRecord, TenantRecord};
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
 use countersign_store::{Recorder, ReplayMemory};
@@ -88,6 +91,8 @@ pub struct TestPlanes {
     pub away: AtomicBool,
     /// Opaque tokens and their claims.
     pub opaque: Mutex<BTreeMap<String, Value>>,
+    /// API keys, what they say, and where they may come from.
+    pub api_keys: Mutex<BTreeMap<String, (ApiKeyRecord, ClientRecord)>>,
     pub lookups: AtomicUsize,
     pub exchanges: AtomicUsize,
     pub exchange_fails: Mutex<Option<ExchangeError>>,
@@ -176,6 +181,15 @@ impl Planes for TestPlanes {
         self.lookups.fetch_add(1, Ordering::SeqCst);
         if self.away.load(Ordering::SeqCst) {
             return StoredAnswer::Unavailable;
+        }
+        if let Some((record, client)) = self.api_keys.lock().unwrap().get(token) {
+            let tenant = TenantRecord::new(issuers[0].tenant.clone(), issuers[0].issuer.clone());
+            let Some(claims) = record.claims(client, &tenant, self.clock.now()) else {
+                return StoredAnswer::Unknown;
+            };
+            let networks = SourceNetworks(record.networks.iter().copied().collect());
+            let stored = danger::stored_api_key(tenant.name, token, claims, networks);
+            return StoredAnswer::Token(Box::new(stored.unwrap()));
         }
         let rows = self.opaque.lock().unwrap();
         let (Some(row), Some(issuer)) = (rows.get(token), issuers.first()) else {
@@ -290,6 +304,7 @@ impl World {
             fetches: AtomicUsize::new(0),
             away: AtomicBool::new(false),
             opaque: Mutex::default(),
+            api_keys: Mutex::default(),
             lookups: AtomicUsize::new(0),
             exchanges: AtomicUsize::new(0),
             exchange_fails: Mutex::new(None),

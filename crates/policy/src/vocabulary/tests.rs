@@ -64,6 +64,7 @@ fn subject(more: Json) -> Subject {
         query: None,
         headers: &headers,
         peer: Conditional::Absent(NoTls::Plaintext),
+        remote: None,
     };
     let Demand::Token(demanded) = demand(&request, &rules).unwrap() else {
         panic!("a token was sent")

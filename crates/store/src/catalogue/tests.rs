@@ -9,6 +9,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("one_time", "SWEEP"),
     ("decoupled_requests", "SWEEP"),
     ("access_tokens", "SWEEP"),
+    ("api_keys", "SWEEP"),
     ("grants", "SWEEP"),
     ("refresh_families", "SWEEP"),
     ("assertions", "SWEEP"),

@@ -77,6 +77,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "registered_clients",
         sql: include_str!("../../migrations/sqlite/0014_registered_clients.sql"),
     },
+    Migration {
+        version: 15,
+        name: "api_keys",
+        sql: include_str!("../../migrations/sqlite/0015_api_keys.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -135,6 +140,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 14,
         name: "registered_clients",
         sql: include_str!("../../migrations/postgres/0014_registered_clients.sql"),
+    },
+    Migration {
+        version: 15,
+        name: "api_keys",
+        sql: include_str!("../../migrations/postgres/0015_api_keys.sql"),
     },
 ];
 

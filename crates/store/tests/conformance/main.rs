@@ -11,6 +11,7 @@
 )]
 
 mod access_tokens;
+mod api_keys;
 mod assertions;
 mod client_credentials;
 mod crash;
