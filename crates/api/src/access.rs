@@ -7,7 +7,9 @@
 //!
 //! `/.well-known/authzen-configuration` describes it and is the one thing that anybody may read.
 //!
-//! Not here: the form of requests ([`countersign_policy::authzen`]), obligations, signed metadata, other gateways' own protocols (`ext_authz`).
+//! Obligations are told as the AuthZEN profile for obligations has them, to who says that it takes them; to everybody else such a permit is a denial.
+//!
+//! Not here: the form of requests ([`countersign_policy::authzen`]), signed metadata, other gateways' own protocols (`ext_authz`).
 
 mod answer;
 mod caller;
@@ -154,6 +156,7 @@ async fn metadata(State(access): State<Access>, request: Request) -> Response {
         "search_subject_endpoint": at(SEARCH_SUBJECT),
         "search_resource_endpoint": at(SEARCH_RESOURCE),
         "search_action_endpoint": at(SEARCH_ACTION),
+        "supported_obligations": ["custom", "step-up"],
     })))
 }
 

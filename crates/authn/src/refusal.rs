@@ -239,7 +239,9 @@ impl Refusal {
         }
     }
 
-    pub(crate) const fn insufficient_authentication(demand: AuthenticationDemand) -> Self {
+    /// The challenge to sign in as well, and as lately, as `demand` says (RFC 9470 §3).
+    #[must_use]
+    pub const fn insufficient_authentication(demand: AuthenticationDemand) -> Self {
         Self {
             reason: Reason::InsufficientAuthentication,
             nonce: None,

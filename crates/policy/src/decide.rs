@@ -1,13 +1,21 @@
 //! The one function that permits.
 
+use crate::obligation::{Duty, Obligations};
 use crate::query::Query;
 use crate::set::{Digest, PolicyId, PolicySet};
+use countersign_authn::AuthenticationDemand;
 use std::fmt;
+use std::sync::Arc;
 
 /// What a decision can be about: it says itself what is asked, so that nobody decides about one thing and acts on another.
 pub trait Target {
     /// The question whether this may happen.
     fn query(&self) -> Query;
+
+    /// What whoever acts on the permit does with the answer, if a policy obliges them to. A permit that asks for more is a denial.
+    fn carries_out(&self) -> &[Duty] {
+        &[]
+    }
 }
 
 /// Which policies decided, and of which set.
@@ -42,6 +50,7 @@ pub struct Permitted<T> {
 struct About {
     query: Query,
     decision: Decision,
+    obligations: Option<Arc<Obligations>>,
 }
 
 impl<T> Permitted<T> {
@@ -60,6 +69,12 @@ impl<T> Permitted<T> {
     #[must_use]
     pub fn decision(&self) -> &Decision {
         &self.about.decision
+    }
+
+    /// What the permit asks of whoever acts on it; all of it is among what the target [`carries_out`](Target::carries_out).
+    #[must_use]
+    pub fn obligations(&self) -> Option<&Arc<Obligations>> {
+        self.about.obligations.as_ref()
     }
 
     pub(crate) fn into_target(self) -> T {
@@ -133,15 +148,27 @@ pub enum DenialReason {
     /// A policy forbids it.
     #[error("a policy forbids it")]
     Forbidden,
+    /// The policies that permit it ask for what excludes each other.
+    #[error("the policies that permit it ask for purposes that exclude each other")]
+    ObligationsContradict,
+    /// Whoever would act on the permit cannot do what it asks.
+    #[error("the permit asks for `{}`, which is not carried out here", .0.as_str())]
+    ObligationNotCarriedOut(Duty),
     /// No policy permits it.
     #[error("no policy permits it")]
     NothingPermits,
     /// A policy could not be evaluated; whatever its effect, that denies.
     #[error("a policy could not be evaluated")]
     PolicyFailed,
+    /// It is permitted for a purpose that the request does not name.
+    #[error("it is permitted for a purpose that the request does not name")]
+    PurposeRequired,
     /// The question does not fit the schema.
     #[error("the question does not fit the schema: {0}")]
     QueryInvalid(String),
+    /// It would be permitted after a sign-in that is stronger or later (RFC 9470).
+    #[error("it is permitted after a stronger or later sign-in")]
+    StepUpRequired(AuthenticationDemand),
 }
 
 impl DenialReason {
@@ -152,8 +179,12 @@ impl DenialReason {
             Self::ActionUnknown => "action_unknown",
             Self::Forbidden => "forbidden",
             Self::NothingPermits => "nothing_permits",
+            Self::ObligationNotCarriedOut(_) => "obligation_not_carried_out",
+            Self::ObligationsContradict => "obligations_contradict",
             Self::PolicyFailed => "policy_failed",
+            Self::PurposeRequired => "purpose_required",
             Self::QueryInvalid(_) => "query_invalid",
+            Self::StepUpRequired(_) => "step_up_required",
         }
     }
 }
@@ -162,29 +193,60 @@ impl DenialReason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) policies: Vec<PolicyId>,
-    pub(crate) outcome: Result<(), DenialReason>,
+    pub(crate) outcome: Result<Option<Arc<Obligations>>, DenialReason>,
 }
 
 /// Decides about `target`, and gives it back as permitted or denied.
 ///
 /// # Errors
-/// The denial: a policy forbids it, none permits it, one failed, or the question does not fit the schema.
+/// The denial: a policy forbids it, none permits it, one failed, the question does not fit the schema, or the permit asks for what is not given or not carried out.
 pub fn decide<T: Target>(policies: &PolicySet, target: T) -> Result<Permitted<T>, Denied<T>> {
     let query = target.query();
     let verdict = policies.evaluate(&query);
+    let outcome = verdict
+        .outcome
+        .and_then(|obligations| carried_out(obligations, target.carries_out()));
     let decision = Decision {
         policies: verdict.policies,
         bundle: *policies.digest(),
     };
-    let about = Box::new(About { query, decision });
-    match verdict.outcome {
-        Ok(()) => Ok(Permitted { target, about }),
+    let about = |obligations| {
+        Box::new(About {
+            query,
+            decision,
+            obligations,
+        })
+    };
+    match outcome {
+        Ok(obligations) => Ok(Permitted {
+            target,
+            about: about(obligations),
+        }),
         Err(reason) => Err(Denied {
             target,
-            about,
+            about: about(None),
             reason: Box::new(reason),
         }),
     }
+}
+
+/// The obligations, if all of them are carried out; nothing if nothing is left of them to do.
+fn carried_out(
+    obligations: Option<Arc<Obligations>>,
+    able: &[Duty],
+) -> Result<Option<Arc<Obligations>>, DenialReason> {
+    let Some(obligations) = obligations else {
+        return Ok(None);
+    };
+    let mut duties = obligations.duties().peekable();
+    if duties.peek().is_none() {
+        return Ok(None);
+    }
+    if let Some(duty) = duties.find(|duty| !able.contains(duty)) {
+        return Err(DenialReason::ObligationNotCarriedOut(duty));
+    }
+    drop(duties);
+    Ok(Some(obligations))
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@
 
 use crate::footprint::Footprint;
 use crate::memory::Memory;
+use crate::obligation::{Asked, Obligations};
 use crate::query::{Entity, EntityId, Query, Value};
 use crate::schema::Shapes;
-use crate::set::PolicyId;
+use crate::set::{PolicyError, PolicyId};
 use cedar_policy::{
     ActionConstraint, Authorizer, Context, Decision, Entities, EntityUid, Policy,
     PrincipalConstraint, Request, ResourceConstraint, RestrictedExpression, Schema,
 };
+use countersign_authn::AuthenticationDemand;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -27,14 +29,21 @@ pub(crate) struct Outcome {
     pub(crate) permits: Vec<PolicyId>,
     pub(crate) forbids: Vec<PolicyId>,
     pub(crate) failed: Vec<PolicyId>,
+    /// What the permits ask for together.
+    pub(crate) obligations: Option<Arc<Obligations>>,
+    /// What would lift all of the forbids.
+    pub(crate) lifting: Option<AuthenticationDemand>,
 }
 
 impl Outcome {
-    /// Puts each list in the order of the ids.
-    fn sort(&mut self) {
+    /// Puts each list in the order of the ids, and takes down what the policies ask for.
+    fn complete(mut self, asked: &Asked) -> Self {
         self.permits.sort();
         self.forbids.sort();
         self.failed.sort();
+        self.obligations = asked.of_permits(&self.permits);
+        self.lifting = asked.lifting(&self.forbids);
+        self
     }
 }
 
@@ -42,6 +51,7 @@ impl Outcome {
 pub(crate) struct Index {
     authorizer: Authorizer,
     actions: HashMap<String, ActionCells>,
+    asked: Asked,
     #[cfg(test)]
     all: cedar_policy::PolicySet,
 }
@@ -63,22 +73,27 @@ enum Head {
 }
 
 impl Index {
-    pub(crate) fn new(policies: Vec<Policy>, schema: &Schema) -> Result<Self, String> {
-        let entities = schema
-            .action_entities()
-            .map_err(|error| error.to_string())?;
+    pub(crate) fn new(
+        policies: Vec<Policy>,
+        schema: &Schema,
+        shapes: &Shapes,
+    ) -> Result<Self, PolicyError> {
+        let unread = |error: &dyn std::fmt::Display| PolicyError::Schema(error.to_string());
+        let entities = schema.action_entities().map_err(|error| unread(&error))?;
+        let mut asked = Asked::default();
+        policies.iter().try_for_each(|policy| asked.add(policy))?;
         let mut actions = HashMap::new();
         for uid in schema.actions() {
             let entity = entities
                 .get(uid)
-                .ok_or("an action is not in the schema")?
+                .ok_or_else(|| unread(&"an action is not in the schema"))?
                 .clone();
             actions.insert(
                 uid.id().unescaped().to_owned(),
                 ActionCells::new(uid.clone(), entity),
             );
         }
-        for cells in actions.values_mut() {
+        for (name, cells) in &mut actions {
             let principals = schema
                 .principals_for_action(&cells.uid)
                 .into_iter()
@@ -94,7 +109,9 @@ impl Index {
             let mut footprint = Footprint::default();
             for policy in &policies {
                 if applies(policy, &cells.uid, &entities) {
-                    cells.add(policy, &principals, &resources)?;
+                    fits(&asked, policy, name, shapes)?;
+                    let added = cells.add(policy, &principals, &resources);
+                    added.map_err(|error| unread(&error))?;
                     footprint.add(policy);
                 }
             }
@@ -103,9 +120,10 @@ impl Index {
         Ok(Self {
             authorizer: Authorizer::new(),
             actions,
+            asked,
             #[cfg(test)]
             all: cedar_policy::PolicySet::from_policies(policies)
-                .map_err(|error| error.to_string())?,
+                .map_err(|error| unread(&error))?,
         })
     }
 
@@ -143,8 +161,7 @@ impl Index {
         for cell in cells {
             self.ask_one(cell, &request, &entities, &mut outcome);
         }
-        outcome.sort();
-        Ok(outcome)
+        Ok(outcome.complete(&self.asked))
     }
 
     /// Asks the whole set.
@@ -154,8 +171,7 @@ impl Index {
         let (request, entities) = action.build(query, shapes)?;
         let mut outcome = Outcome::default();
         self.ask_one(&self.all, &request, &entities, &mut outcome);
-        outcome.sort();
-        Ok(Arc::new(outcome))
+        Ok(Arc::new(outcome.complete(&self.asked)))
     }
 
     #[cfg(test)]
@@ -185,6 +201,22 @@ impl Index {
             }
         });
         outcome.failed.extend(failed);
+    }
+}
+
+/// Whether what a policy asks for can be found in the contexts of an action that it is about.
+fn fits(asked: &Asked, policy: &Policy, action: &str, shapes: &Shapes) -> Result<(), PolicyError> {
+    let id = named(policy.id());
+    let missing = shapes
+        .actions
+        .get(action)
+        .and_then(|shape| asked.unfit(&id, &shape.context));
+    match missing {
+        None => Ok(()),
+        Some(missing) => Err(PolicyError::Invalid {
+            policy: id,
+            message: format!("{missing} of `{action}`: name the actions that it is about"),
+        }),
     }
 }
 

@@ -6,6 +6,9 @@
 //! The engine is Cedar with a schema. Policies are checked strictly when they are loaded and sorted into slices by the heads of their
 //! scopes, so that a decision tries few of them; a property test holds the slices against the whole set.
 //!
+//! A permit may come with [`obligation`]s. They travel inside [`Permitted`], so that nobody acts on a permit without having them, and a target whose enforcer cannot
+//! carry one out is denied.
+//!
 //! What a fresh installation permits stands in `policies/`, as files that a user can read and replace; see [`defaults`].
 //!
 //! Not here: where attributes come from, and the recording of decisions.
@@ -22,6 +25,7 @@ mod index;
 mod memory;
 #[cfg(doctest)]
 mod misuse;
+pub mod obligation;
 mod query;
 pub mod recorded;
 mod schema;

@@ -3,9 +3,11 @@
 use crate::authzen::Described;
 use crate::decide::{DenialReason, Verdict};
 use crate::index::{Index, Outcome};
+use crate::obligation::{self, Obligations};
 use crate::query::{Entity, Query, Value};
 use crate::schema::Shapes;
 use cedar_policy::{Policy, Schema, ValidationMode, Validator};
+use countersign_authn::AuthenticationDemand;
 use countersign_base::Tenant;
 use countersign_crypto::digest::sha256_parts;
 use serde::Serialize;
@@ -70,6 +72,16 @@ impl fmt::Debug for Digest {
 /// Why a set is not loaded. The texts are for whoever writes policies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
+    /// An annotation that there is not, or that says what cannot be read: an obligation that nobody would carry out.
+    #[error("`{policy}`, `@{annotation}`: {message}")]
+    Annotation {
+        /// The policy.
+        policy: PolicyId,
+        /// The annotation.
+        annotation: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// Two policies of one file have the same `@id`.
     #[error("`{0}` stands there twice: give each policy an `@id` of its own")]
     IdRepeated(PolicyId),
@@ -123,7 +135,7 @@ impl PolicySet {
         let (cedar_schema, policies) = parsed(schema, sources)?;
         let shapes = Shapes::read(schema, &cedar_schema).map_err(PolicyError::Schema)?;
         let ids = policies.iter().map(named).collect();
-        let index = Index::new(policies, &cedar_schema).map_err(PolicyError::Schema)?;
+        let index = Index::new(policies, &cedar_schema, &shapes)?;
         Ok(Self {
             shapes,
             index,
@@ -207,11 +219,7 @@ impl PolicySet {
         self.index.remembered(action)
     }
 
-    fn evaluate_by(
-        &self,
-        query: &Query,
-        ask: fn(&Index, &Query, &Shapes) -> Result<Arc<Outcome>, String>,
-    ) -> Verdict {
+    fn evaluate_by(&self, query: &Query, ask: Ask) -> Verdict {
         let denied = |policies, reason| Verdict {
             policies,
             outcome: Err(reason),
@@ -231,19 +239,97 @@ impl PolicySet {
             permits,
             forbids,
             failed,
+            obligations,
+            lifting: _,
         } = &*outcome;
         if !failed.is_empty() {
             denied(failed.clone(), DenialReason::PolicyFailed)
         } else if !forbids.is_empty() {
-            denied(forbids.clone(), DenialReason::Forbidden)
+            let reason = match self.would_lift(&outcome, query, ask) {
+                None => DenialReason::Forbidden,
+                Some(demand) => DenialReason::StepUpRequired(demand),
+            };
+            denied(forbids.clone(), reason)
         } else if permits.is_empty() {
             denied(Vec::new(), DenialReason::NothingPermits)
         } else {
+            let outcome = match obligations {
+                None => Ok(None),
+                Some(obligations) => {
+                    due(query, obligations).map(|()| Some(Arc::clone(obligations)))
+                }
+            };
             Verdict {
                 policies: permits.clone(),
-                outcome: Ok(()),
+                outcome,
             }
         }
+    }
+
+    /// The sign-in with which a question that is forbidden now would be permitted: policies say what lifts them, and are asked whether it does.
+    fn would_lift(
+        &self,
+        forbidden: &Outcome,
+        query: &Query,
+        ask: Ask,
+    ) -> Option<AuthenticationDemand> {
+        let context = &self.shapes.actions.get(&query.action)?.context;
+        let mut demand = forbidden.lifting.filter(|_| can_sign_in(query))?;
+        for _ in 0..LIFTS_MAX {
+            let supposed = obligation::supposing(demand, query, context);
+            let outcome = ask(&self.index, &supposed, &self.shapes).ok()?;
+            if !outcome.failed.is_empty() {
+                return None;
+            }
+            if outcome.forbids.is_empty() {
+                if outcome.permits.is_empty() {
+                    return None;
+                }
+                let Some(obligations) = &outcome.obligations else {
+                    return Some(demand);
+                };
+                let all = obligation::both(demand, obligations.step_up());
+                let supposed = obligation::supposing(all, query, context);
+                return due(&supposed, obligations).is_ok().then_some(all);
+            }
+            let more = obligation::both(demand, outcome.lifting?);
+            if more == demand {
+                return None;
+            }
+            demand = more;
+        }
+        None
+    }
+}
+
+/// How an index is asked.
+type Ask = fn(&Index, &Query, &Shapes) -> Result<Arc<Outcome>, String>;
+
+/// How often what lifts one forbid may meet another one.
+const LIFTS_MAX: usize = 4;
+
+/// Whether somebody could come back after another sign-in. A client of its own accord never signs in.
+fn can_sign_in(query: &Query) -> bool {
+    query.principal.id().kind() != "Client"
+}
+
+/// Whether the question brings what the permits ask for.
+fn due(query: &Query, obligations: &Obligations) -> Result<(), DenialReason> {
+    if let Some(purposes) = obligations.purposes() {
+        if purposes.is_empty() {
+            return Err(DenialReason::ObligationsContradict);
+        }
+        if !obligation::has_purpose(purposes, query) {
+            return Err(DenialReason::PurposeRequired);
+        }
+    }
+    let demand = obligations.step_up();
+    if obligation::meets(demand, query) {
+        Ok(())
+    } else if can_sign_in(query) {
+        Err(DenialReason::StepUpRequired(demand))
+    } else {
+        Err(DenialReason::NothingPermits)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::query::{Entity, EntityId, Value};
 use countersign_authn::access_token::Confirmation;
-use countersign_authn::{AttributeValue, Subject, SubjectId};
+use countersign_authn::{Acr, AttributeValue, Subject, SubjectId};
 use countersign_base::{
     Audience, ClientId, GroupName, Role, RouteId, Scopes, Tenant, UnixTime, UserId,
 };
@@ -161,6 +161,8 @@ pub struct RequestContext<'a> {
     pub subject: Option<&'a Subject>,
     /// Where it comes from.
     pub source: Option<IpAddr>,
+    /// What it is for, if that is one of the route's purposes.
+    pub purpose: Option<&'a str>,
     /// When.
     pub now: UnixTime,
 }
@@ -192,19 +194,26 @@ impl RequestContext<'_> {
                 self.subject.map_or("none", binding).into(),
             ),
         ]);
+        let acr = self.subject.and_then(Subject::acr);
+        let auth_time = self.subject.and_then(Subject::auth_time);
         let optional = [
             ("source", self.source.map(Value::from)),
+            ("purpose", self.purpose.map(Value::from)),
             (
                 "client",
                 self.subject
                     .map(|subject| client_id(subject.client()).into()),
             ),
-            ("acr", self.subject.and_then(Subject::acr).map(Value::from)),
+            ("acr", acr.map(Value::from)),
             (
-                "auth_time",
-                self.subject
-                    .and_then(Subject::auth_time)
-                    .map(|time| time.0.into()),
+                "level",
+                acr.and_then(|acr| acr.parse::<Acr>().ok())
+                    .map(|acr| acr.level().into()),
+            ),
+            ("auth_time", auth_time.map(|time| time.0.into())),
+            (
+                "age",
+                auth_time.map(|time| self.now.0.saturating_sub(time.0).max(0).into()),
             ),
         ];
         context.extend(

@@ -59,7 +59,8 @@ async fn answered(access: &Access, id: RequestId, request: Request) -> Result<Va
 
 fn to_json(document: Document, answered: &Answered) -> Value {
     let result = match document {
-        Document::Allow => answered.decision.into(),
+        // Who reads this document alone carries nothing out, whatever it says.
+        Document::Allow => answered.is_plain_permit().into(),
         Document::Whole => {
             let mut whole = answered.explanation();
             whole.insert("allow".to_owned(), answered.decision.into());

@@ -6,9 +6,13 @@ use super::caller::{Asker, SURFACE};
 use super::directory::{Directory, Found, NoEntity};
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
+use countersign_authn::{Acr, AuthenticationDemand};
 use countersign_base::{ClientId, EventId, RequestId, Tenant, UserId};
 use countersign_policy::authzen::{Described, Evaluation, RequestError};
-use countersign_policy::{Denied, Permitted, PolicySet, Query, Target, decide, vocabulary};
+use countersign_policy::obligation::Duty;
+use countersign_policy::{
+    DenialReason, Denied, Permitted, PolicySet, Query, Target, decide, vocabulary,
+};
 use countersign_store::{About, Durability, Recordable};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
@@ -22,12 +26,38 @@ pub(super) struct Question {
     client: ClientId,
     user: Option<UserId>,
     request: RequestId,
+    /// What the one who asks says that it carries out.
+    duties: &'static [Duty],
 }
 
 impl Target for Question {
     fn query(&self) -> Query {
         self.query.clone()
     }
+
+    fn carries_out(&self) -> &[Duty] {
+        self.duties
+    }
+}
+
+/// What a caller carries out: everything, if it says that it takes obligations of ours (`supported_obligations` holds `custom`; a type that it then does not know is a denial
+/// to it), else nothing.
+fn duties(context: &Map<String, Value>) -> &'static [Duty] {
+    let supported = context
+        .get("supported_obligations")
+        .and_then(Value::as_array);
+    let custom = supported.is_some_and(|types| types.iter().any(|one| one == "custom"));
+    if custom { &Duty::ALL } else { &[] }
+}
+
+/// The obligation to sign in again, as the AuthZEN profile for obligations has it; its `max_age` is ours.
+fn step_up(demand: AuthenticationDemand) -> Value {
+    let acr = demand.acr.unwrap_or(Acr::OneFactor);
+    let mut properties = Map::from_iter([("acr_value".to_owned(), acr.as_str().into())]);
+    if let Some(max_age) = demand.max_age {
+        properties.insert("max_age".to_owned(), max_age.into());
+    }
+    json!([{ "type": "step-up", "id": "1", "properties": properties }])
 }
 
 impl Recordable for Question {
@@ -91,6 +121,7 @@ pub(super) struct Answered {
     pub(super) reason: &'static str,
     event: EventId,
     policies: String,
+    obligations: Option<Value>,
     error: Option<RequestError>,
 }
 
@@ -112,11 +143,19 @@ impl Answered {
 
     /// Where to look it up, and in one word why.
     pub(super) fn explanation(&self) -> Map<String, Value> {
-        Map::from_iter([
+        let told = [
             ("decision_id".to_owned(), self.event.to_string().into()),
             ("policy_version".to_owned(), self.policies.as_str().into()),
             ("reason".to_owned(), self.reason.into()),
-        ])
+        ];
+        let obligations = self.obligations.clone();
+        let obligations = obligations.map(|all| ("obligations".to_owned(), all));
+        told.into_iter().chain(obligations).collect()
+    }
+
+    /// The same for who takes nothing but yes and no: what it is not told of, it does not carry out.
+    pub(super) const fn is_plain_permit(&self) -> bool {
+        self.decision && self.obligations.is_none()
     }
 }
 
@@ -178,6 +217,7 @@ impl<'a> Asking<'a> {
         let (Some(subject), Some(resource)) = (or_nobody(subject), or_nobody(resource)) else {
             return Prepared::Unanswerable(Unanswerable::INVALID);
         };
+        let duties = duties(context);
         let Ok(context) = self.policies.context(action, context, &self.own_context()) else {
             return Prepared::Unanswerable(Unanswerable::INVALID);
         };
@@ -193,6 +233,7 @@ impl<'a> Asking<'a> {
             client: self.asker.client().clone(),
             user: subject.user,
             request: self.asker.request(),
+            duties,
         };
         match unknown {
             None => Prepared::Question(Box::new(question)),
@@ -231,12 +272,17 @@ impl<'a> Asking<'a> {
         let decision = judged.decision();
         let outcome = if decision { "permitted" } else { "denied" };
         self.access.fabric.metrics().decided("access", outcome);
+        let mut obligations = None;
         let (event, reason, error) = match judged {
             Judged::Permitted(permitted) => {
+                obligations = permitted.obligations().map(|all| all.to_json());
                 let recorded = recorder.record(permitted, Durability::Durable).await?;
                 (recorded.receipt(), "permitted", None)
             }
             Judged::Denied(denied) => {
+                if let DenialReason::StepUpRequired(demand) = denied.reason() {
+                    obligations = Some(step_up(*demand));
+                }
                 let reason = denied.reason().as_str();
                 (recorder.record_denied(denied)?.receipt(), reason, None)
             }
@@ -253,6 +299,7 @@ impl<'a> Asking<'a> {
             reason,
             event,
             policies: self.policies.digest().to_string(),
+            obligations,
             error,
         })
     }

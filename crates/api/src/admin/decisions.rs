@@ -9,6 +9,7 @@ use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Digest;
 use countersign_base::{EventId, Tenant};
+use countersign_policy::obligation::Duty;
 use countersign_policy::{PolicyId, PolicySet, Query, Target, decide, recorded};
 use countersign_store::{DetailError, commitment};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub(crate) struct Said {
     reason: &'static str,
     policies: Vec<PolicyId>,
     bundle: String,
+    /// What a permit asks for; as a line of text each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    obligations: Vec<String>,
 }
 
 struct Asked<'a>(&'a Query);
@@ -35,16 +39,25 @@ impl Target for Asked<'_> {
     fn query(&self) -> Query {
         self.0.clone()
     }
+
+    /// Nobody acts on it.
+    fn carries_out(&self) -> &[Duty] {
+        &Duty::ALL
+    }
 }
 
 impl Said {
     fn by(policies: &PolicySet, query: &Query) -> Self {
+        let mut obligations = Vec::new();
         let (decision, reason, by) = match decide(policies, Asked(query)) {
-            Ok(permitted) => (
-                "allowed",
-                "permitted",
-                permitted.decision().policies().to_vec(),
-            ),
+            Ok(permitted) => {
+                obligations.extend(permitted.obligations().iter().flat_map(|all| all.lines()));
+                (
+                    "allowed",
+                    "permitted",
+                    permitted.decision().policies().to_vec(),
+                )
+            }
             Err(denied) => (
                 "denied",
                 denied.reason().as_str(),
@@ -56,6 +69,7 @@ impl Said {
             reason,
             policies: by,
             bundle: policies.digest().to_string(),
+            obligations,
         }
     }
 }

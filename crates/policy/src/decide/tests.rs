@@ -186,6 +186,7 @@ fn request(principal: Entity, held: &str, declared: &str, access: RouteAccess) -
         path: "/orders",
         subject: None,
         source: Some([127, 0, 0, 1].into()),
+        purpose: None,
         now: countersign_base::UnixTime(1_700_000_000),
     };
     let mut context = context.to_context();

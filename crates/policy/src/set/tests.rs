@@ -315,13 +315,13 @@ fn an_answer_is_remembered_for_what_policies_read() {
         };
         set.evaluate(&query).outcome
     };
-    assert_eq!(ask(5, 1, 0), Ok(()));
+    assert_eq!(ask(5, 1, 0), Ok(None));
     assert_eq!(set.remembered("look"), 1);
-    assert_eq!(ask(5, 1, 7), Ok(()));
+    assert_eq!(ask(5, 1, 7), Ok(None));
     assert_eq!(set.remembered("look"), 1, "nothing reads `unread`");
     assert_eq!(ask(5, 9, 0), Err(DenialReason::NothingPermits));
     assert_eq!(ask(0, 1, 0), Err(DenialReason::NothingPermits));
-    assert_eq!(ask(5, 1, 0), Ok(()));
+    assert_eq!(ask(5, 1, 0), Ok(None));
     assert_eq!(set.remembered("look"), 3);
 }
 

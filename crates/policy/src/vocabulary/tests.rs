@@ -95,6 +95,7 @@ fn request(subject: Option<&Subject>) -> Asked {
         path: "/orders",
         subject,
         source: Some([10, 0, 0, 1].into()),
+        purpose: None,
         now: NOW,
     };
     Asked(Query {

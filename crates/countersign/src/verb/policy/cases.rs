@@ -5,6 +5,7 @@
 
 use countersign_base::Tenant;
 use countersign_policy::authzen::Described;
+use countersign_policy::obligation::Duty;
 use countersign_policy::{Denied, Entity, Permitted, PolicyId, PolicySet, Query, Target, decide};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -37,6 +38,8 @@ pub(super) struct Case {
     policies: Option<BTreeSet<String>>,
     /// Why it is denied.
     reason: Option<String>,
+    /// What the permit asks for, all of it, each as `mask /path`.
+    obligations: Option<BTreeSet<String>>,
 }
 
 /// What a case expects.
@@ -84,6 +87,11 @@ struct Asked(Query);
 impl Target for Asked {
     fn query(&self) -> Query {
         self.0.clone()
+    }
+
+    /// Nobody acts on it.
+    fn carries_out(&self) -> &[Duty] {
+        &Duty::ALL
     }
 }
 
@@ -190,6 +198,25 @@ impl Case {
         {
             differs.push(format!(
                 "expected the reason {expected}, got {reason}: {detail}"
+            ));
+        }
+        let obliged: BTreeSet<String> = match &decided {
+            Ok(permitted) => permitted
+                .obligations()
+                .iter()
+                .flat_map(|all| all.lines())
+                .collect(),
+            Err(_) => BTreeSet::new(),
+        };
+        if let Some(expected) = &self.obligations
+            && *expected != obliged
+        {
+            let told =
+                |lines: &BTreeSet<String>| lines.iter().cloned().collect::<Vec<_>>().join(", ");
+            differs.push(format!(
+                "expected the obligations [{}], got [{}]",
+                told(expected),
+                told(&obliged)
             ));
         }
         if let Some(expected) = &self.policies
