@@ -79,12 +79,32 @@ pub enum Denial {
     /// The decision could not be recorded: then the doors are closed.
     #[error("record_unavailable")]
     Record,
+    /// Policy permits it after a stronger or later sign-in: the challenge of RFC 9470.
+    #[error("{0}")]
+    StepUp(Refusal),
     /// The target has no canonical form.
     #[error("{0}")]
     Target(TargetError),
 }
 
 impl Denial {
+    /// A denial by policy; one that another sign-in would lift is a challenge.
+    pub(crate) fn by_policy(reason: &DenialReason) -> Self {
+        match reason {
+            DenialReason::StepUpRequired(demand) => {
+                Self::StepUp(Refusal::insufficient_authentication(*demand))
+            }
+            DenialReason::ActionUnknown
+            | DenialReason::Forbidden
+            | DenialReason::NothingPermits
+            | DenialReason::ObligationNotCarriedOut(_)
+            | DenialReason::ObligationsContradict
+            | DenialReason::PolicyFailed
+            | DenialReason::PurposeRequired
+            | DenialReason::QueryInvalid(_) => Self::Policy(reason.clone()),
+        }
+    }
+
     /// The reason as records name it.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -121,12 +141,14 @@ impl Denial {
             Self::Pass(PassError::Handshake(_)) => "upstream_handshake",
             Self::Pass(PassError::CutShort(_) | PassError::Http(_)) => "upstream_broke_off",
             Self::Pass(PassError::NoRoom) => "body_no_room",
+            Self::Pass(PassError::Projection(error)) => error.code(),
             Self::Pass(PassError::Timeout) => "upstream_timeout",
             Self::Policy(reason) => reason.as_str(),
             Self::Preflight(PreflightError::Field) => "preflight_field",
             Self::Preflight(PreflightError::Origin) => "preflight_origin",
             Self::RateLimited { .. } => "rate_limited",
             Self::Record => "record_unavailable",
+            Self::StepUp(_) => "step_up_required",
             Self::Target(TargetError::Authority) => "target_authority",
             Self::Target(TargetError::Control) => "target_control",
             Self::Target(TargetError::DotSegment) => "target_dot_segment",
@@ -144,7 +166,7 @@ impl Denial {
     /// What became of the request, for metrics.
     pub(crate) const fn seen(&self) -> Seen {
         match self {
-            Self::Policy(_) => Seen::Denied,
+            Self::Policy(_) | Self::StepUp(_) => Seen::Denied,
             Self::Exchange(_) | Self::Key(_) | Self::Pass(_) => Seen::Permitted,
             Self::BodyTooLarge
             | Self::Content(_)
@@ -171,7 +193,7 @@ impl Denial {
             Self::Content(ContentError::Encoded | ContentError::MediaType) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Self::Credential(refusal) => refusal.status(),
+            Self::Credential(refusal) | Self::StepUp(refusal) => refusal.status(),
             Self::Content(ContentError::Attribute)
             | Self::Exchange(ExchangeError::Denied)
             | Self::Forwarded(ForwardError::Untrusted)
@@ -206,7 +228,8 @@ impl Denial {
                 PassError::Connect(_)
                 | PassError::CutShort(_)
                 | PassError::Handshake(_)
-                | PassError::Http(_),
+                | PassError::Http(_)
+                | PassError::Projection(_),
             ) => StatusCode::BAD_GATEWAY,
             Self::Pass(PassError::Timeout) => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -224,7 +247,7 @@ impl Denial {
             HeaderValue::from_static("application/json"),
         );
         write_own(headers);
-        if let Self::Credential(refusal) = self {
+        if let Self::Credential(refusal) | Self::StepUp(refusal) = self {
             refusal.write_headers(Challenge { binding }, headers);
         }
         if let Some(seconds) = self.retry_after_seconds() {
@@ -276,11 +299,13 @@ impl Denial {
                 | PassError::CutShort(_)
                 | PassError::Handshake(_)
                 | PassError::Http(_)
+                | PassError::Projection(_)
                 | PassError::Timeout,
             )
             | Self::Policy(_)
             | Self::Preflight(_)
             | Self::Record
+            | Self::StepUp(_)
             | Self::Target(_) => None,
         }
     }

@@ -89,6 +89,7 @@ impl From<PassError> for ContentError {
             | PassError::Ejected { .. }
             | PassError::Handshake(_)
             | PassError::Http(_)
+            | PassError::Projection(_)
             | PassError::Timeout => Self::Broken,
         }
     }

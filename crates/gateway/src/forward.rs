@@ -3,6 +3,7 @@
 
 use crate::headers;
 use crate::idempotency::{self, UpstreamKeys};
+use crate::projection;
 use crate::request::{Caller, GatewayRequest};
 use crate::routes::CallersToken;
 use crate::upstream::{
@@ -10,6 +11,7 @@ use crate::upstream::{
     key_of,
 };
 use countersign_policy::Permitted;
+use countersign_policy::obligation::Obligations;
 use countersign_store::Recorded;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri};
@@ -26,7 +28,7 @@ pub enum UpstreamToken {
 /// Sends a request that was permitted and recorded to its upstream.
 ///
 /// # Errors
-/// When the upstream can't be reached or does not answer, or the caller's body ends early.
+/// When the upstream can't be reached or does not answer, the caller's body ends early, or what the permit asks for cannot be done with the answer.
 pub async fn forward(
     recorded: Recorded<Permitted<GatewayRequest>>,
     upstreams: &Upstreams,
@@ -43,6 +45,7 @@ pub(crate) async fn forward_telling(
     earlier: &Earlier,
 ) -> Result<Response<PooledBody>, PassError> {
     let decision = recorded.receipt();
+    let obligations = recorded.decision().obligations().cloned();
     let request = recorded.into_target();
     let upstream = upstreams.get(request.matched.route.upstream);
     let upstream = upstream.ok_or_else(|| PassError::Connect(io::ErrorKind::NotFound.into()))?;
@@ -50,6 +53,9 @@ pub(crate) async fn forward_telling(
     let spec = request.matched.route.idempotency.as_ref();
     let keys = spec.map_or(UpstreamKeys::Ignored, |spec| spec.upstream);
     let mut outbound = outbound(request, token);
+    if obligations.is_some() {
+        projection::ask_for_all(outbound.headers_mut());
+    }
     let repeat = repeat_of(keys, &outbound);
     headers::set(
         outbound.headers_mut(),
@@ -64,7 +70,22 @@ pub(crate) async fn forward_telling(
     let mut response = upstream.send(sending, earlier).await?;
     headers::remove_hop_by_hop(response.headers_mut());
     headers::remove_planted_cookies(response.headers_mut());
-    Ok(response)
+    match obligations {
+        None => Ok(response),
+        // In a box, so that a request whose answer nobody changes carries no room for it.
+        Some(obligations) => Box::pin(obliged(response, &obligations)).await,
+    }
+}
+
+/// The answer with what its permit asks for carried out on it.
+async fn obliged(
+    response: Response<PooledBody>,
+    obligations: &Obligations,
+) -> Result<Response<PooledBody>, PassError> {
+    let (mut head, body) = response.into_parts();
+    let body = body.whole(projection::ANSWER_BYTES_MAX).await?;
+    let body = projection::oblige(&mut head, &body, obligations).map_err(PassError::Projection)?;
+    Ok(Response::from_parts(head, PooledBody::in_memory(body)))
 }
 
 /// What the address is chosen by.

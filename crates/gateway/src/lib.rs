@@ -8,7 +8,7 @@
 //! how often   limiter::Limiter                every limit of the route, or none is charged
 //! how many    upstream::Gate                  a place, of the route and of its upstream
 //! content     content::Content                where somebody needs it: all of the body, within limits
-//! may they    policy::decide                  takes the request itself
+//! may they    policy::decide                  takes the request itself; obligations come out with the permit
 //! record      store::Recorder                 denials too
 //! known yet   idempotency::Keys               what came before under its key is answered, not passed on
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream

@@ -15,6 +15,7 @@ use crate::headers::unambiguous;
 use crate::idempotency::{self, Answer};
 use crate::keyed;
 use crate::planes::{Planes, Seen};
+use crate::projection::oblige;
 use crate::request::{Arrived, Caller, GatewayRequest};
 use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
@@ -209,6 +210,9 @@ impl<P: Planes> Flow<'_, P> {
             // In a box, so that a request whose body nobody looks at carries no room for it.
             Box::pin(self.content(&mut request)).await?;
         }
+        if self.holder == Holder::Proxy {
+            request = request.answered_elsewhere();
+        }
         let recorded = self.permit(request).await?;
         if let Some(span) = &mut self.span {
             span.decision = Some(Verdict::Allowed);
@@ -342,7 +346,7 @@ impl<P: Planes> Flow<'_, P> {
                 .await
                 .map_err(|_| Denial::Record)?),
             Err(denied) => {
-                let denial = Denial::Policy(denied.reason().clone());
+                let denial = Denial::by_policy(denied.reason());
                 let recorded = planes
                     .recorder()
                     .record_denied(denied)
@@ -362,7 +366,7 @@ impl<P: Planes> Flow<'_, P> {
         let mut tail = Box::new(self.tail(&recorded));
         tail.span = self.span.take();
         let running = match self.known_yet(&recorded).await {
-            Ok(keyed::Key::Again(answer)) => return Ok(self.replay(&answer, tail)),
+            Ok(keyed::Key::Again(answer)) => return self.replay(&recorded, &answer, tail),
             Ok(keyed::Key::First(running) | keyed::Key::FirstAfterWait(running)) => Some(running),
             Ok(keyed::Key::Unkeyed) => None,
             Err(denial) => return Err(self.failed(*tail, denial)),
@@ -427,15 +431,33 @@ impl<P: Planes> Flow<'_, P> {
     }
 
     /// The answer that was given before.
-    fn replay(&self, answer: &Answer, mut tail: Box<Tail>) -> Response<GatewayBody> {
+    fn replay(
+        &self,
+        recorded: &Recorded<Permitted<GatewayRequest>>,
+        answer: &Answer,
+        mut tail: Box<Tail>,
+    ) -> Step<Response<GatewayBody>> {
         tail.status = answer.status.as_u16();
-        let mut response = Response::new(GatewayBody::kept(answer.body.clone(), tail));
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers.clone();
+        let mut kept = Response::new(());
+        *kept.status_mut() = answer.status;
+        *kept.headers_mut() = answer.headers.clone();
+        let (mut head, ()) = kept.into_parts();
+        // What policies ask for now may be more than what they asked for then.
+        let body = match recorded.decision().obligations() {
+            None => answer.body.clone(),
+            Some(obligations) => match oblige(&mut head, &answer.body, obligations) {
+                Ok(body) => body,
+                Err(error) => {
+                    let denial = Denial::Pass(PassError::Projection(error));
+                    return Err(self.failed(*tail, denial));
+                }
+            },
+        };
+        let mut response = Response::from_parts(head, GatewayBody::kept(body, tail));
         let headers = response.headers_mut();
         headers.insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
         self.hand_out_nonce(headers);
-        response
+        Ok(response)
     }
 
     async fn upstream_token(
@@ -495,6 +517,7 @@ impl<P: Planes> Flow<'_, P> {
             | PassError::CutShort(_)
             | PassError::Handshake(_)
             | PassError::Http(_)
+            | PassError::Projection(_)
             | PassError::Timeout,
         ) = denial
         {

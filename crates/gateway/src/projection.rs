@@ -7,6 +7,7 @@ use crate::content::is_json;
 use crate::json::{self, Integers, JsonError, Member, Node};
 use bytes::Bytes;
 use countersign_base::JsonPointer;
+use countersign_policy::obligation::{NotCarriedOut, Obligations};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, response};
 use std::borrow::Cow;
@@ -35,6 +36,12 @@ pub enum ProjectionError {
     /// It is something else than JSON.
     #[error("the answer has another media type")]
     MediaType,
+    /// All bodies in memory take all the room there is.
+    #[error("no room for the answer")]
+    NoRoom,
+    /// It has not the form that an obligation needs.
+    #[error("{0}")]
+    Obligation(NotCarriedOut),
     /// It is a part, of which nobody knows what is around it.
     #[error("the answer is a part")]
     Partial,
@@ -51,6 +58,10 @@ impl ProjectionError {
             Self::Encoded => "answer_encoded",
             Self::Json(_) => "answer_json",
             Self::MediaType => "answer_media_type",
+            Self::NoRoom => "answer_no_room",
+            Self::Obligation(NotCarriedOut::Depth) => "answer_depth",
+            Self::Obligation(NotCarriedOut::Json) => "answer_json",
+            Self::Obligation(NotCarriedOut::NoArray) => "answer_no_array",
             Self::Partial => "answer_partial",
             Self::TooLarge => "answer_too_large",
         }
@@ -58,13 +69,14 @@ impl ProjectionError {
 }
 
 /// The fields of a body that is no longer the upstream's.
-const FIELDS_OF_BYTES: [HeaderName; 8] = [
+const FIELDS_OF_BYTES: [HeaderName; 9] = [
     header::ACCEPT_RANGES,
     header::CONTENT_LENGTH,
     header::CONTENT_RANGE,
     header::ETAG,
     header::TRAILER,
     HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
     HeaderName::from_static("digest"),
     HeaderName::from_static("repr-digest"),
 ];
@@ -100,6 +112,36 @@ pub fn change(
         apply(&mut node, change);
     }
     Ok(written(head, body, &node))
+}
+
+/// Carries out on an answer, all of which is here, what the permit of its request asks for. An answer that is no success holds no rows, so that only fields are looked for
+/// in it.
+///
+/// # Errors
+/// It cannot be carried out, so that nothing of the answer may be passed on.
+pub fn oblige(
+    head: &mut response::Parts,
+    body: &Bytes,
+    obligations: &Obligations,
+) -> Result<Bytes, ProjectionError> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ProjectionError::MediaType);
+    }
+    if body.is_empty() {
+        forget_bytes(&mut head.headers);
+        return Ok(Bytes::new());
+    }
+    readable(head)?;
+    let carried_out = if head.status.is_success() {
+        obligations.carry_out(body)
+    } else {
+        obligations.without_limits().carry_out(body)
+    };
+    let out = carried_out.map_err(ProjectionError::Obligation)?;
+    forget_bytes(&mut head.headers);
+    head.headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(out.len()));
+    Ok(Bytes::from(out))
 }
 
 /// Whether it is a whole JSON document without a coding.

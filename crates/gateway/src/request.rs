@@ -7,16 +7,20 @@ use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
 use crate::upstream::{PassError, ProgressWatch, RequestBody};
 use bytes::Bytes;
 use countersign_audit::Text;
-use countersign_authn::{Anonymous, AnonymousReason, ScopesHeld, Subject};
+use countersign_authn::{Anonymous, AnonymousReason, AttributeValue, ScopesHeld, Subject};
 use countersign_base::{RequestId, UnixTime};
 use countersign_control::traces::Onward;
 use countersign_net::{Connection, InboundBody};
+use countersign_policy::obligation::Duty;
 use countersign_policy::vocabulary::{self, RequestContext, RouteAccess};
 use countersign_policy::{Entity, EntityId, Query, Target, Value};
 use countersign_store::{About, Recordable};
-use http::{HeaderMap, request};
+use http::{HeaderMap, HeaderName, request};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a caller says what a request is for.
+pub(crate) const PURPOSE: HeaderName = HeaderName::from_static("request-purpose");
 
 /// Who sent a request, with the evidence for it: a subject whose one-time values are spent and whose token has the operation's scopes,
 /// or nobody.
@@ -51,6 +55,8 @@ pub struct GatewayRequest {
     pub(crate) at: UnixTime,
     /// What the upstream learns of the trace.
     pub(crate) onward: Onward,
+    /// What is done with the answer, if a policy asks for it.
+    pub(crate) duties: &'static [Duty],
     /// Absent where nobody needs to see the body.
     pub(crate) read: Option<Box<Read>>,
 }
@@ -88,6 +94,7 @@ impl GatewayRequest {
             body: Mutex::new(RequestBody::arriving(body)),
             at,
             onward: Onward::removed(),
+            duties: &Duty::ALL,
             read: None,
         }
     }
@@ -97,6 +104,42 @@ impl GatewayRequest {
     pub fn traced(mut self, onward: Onward) -> Self {
         self.onward = onward;
         self
+    }
+
+    /// The same request, whose answer somebody else sees.
+    #[must_use]
+    pub(crate) fn answered_elsewhere(mut self) -> Self {
+        self.duties = &[];
+        self
+    }
+
+    /// What it is for: the one of the route's purposes that the request or its token names. If both do, they have to agree.
+    #[must_use]
+    pub fn purpose(&self) -> Option<&str> {
+        let purposes = &self.matched.route.purposes;
+        if purposes.is_empty() {
+            return None;
+        }
+        let mut values = self.headers.get_all(PURPOSE).iter();
+        let said = match (values.next(), values.next()) {
+            (None, _) => None,
+            // What cannot be read is none of the purposes.
+            (Some(value), None) => Some(value.to_str().unwrap_or_default()),
+            (Some(_), Some(_)) => Some(""),
+        };
+        let subject = self.caller.subject();
+        let vouched = subject.and_then(|subject| match subject.attributes().get("purpose") {
+            Some(AttributeValue::Text(purpose)) => Some(purpose.as_str()),
+            Some(AttributeValue::Bool(_) | AttributeValue::Long(_) | AttributeValue::Texts(_)) => {
+                Some("")
+            }
+            None => None,
+        });
+        let named = match (said, vouched) {
+            (Some(said), Some(vouched)) if said != vouched => return None,
+            (said, vouched) => vouched.or(said)?,
+        };
+        purposes.get(named).map(String::as_str)
     }
 
     /// All of its body, which stays with it. Policy has decided without it, so that the permit goes on to be about this very request.
@@ -179,6 +222,10 @@ impl Target for GatewayRequest {
             others: Vec::new(),
         }
     }
+
+    fn carries_out(&self) -> &[Duty] {
+        self.duties
+    }
 }
 
 impl Recordable for GatewayRequest {
@@ -192,6 +239,8 @@ impl Recordable for GatewayRequest {
             ResourceSpec::Entity { kind, .. } => kind,
             ResourceSpec::Route => route.id.as_str(),
         });
+        let purpose = self.purpose();
+        about.detail = purpose.map(|purpose| Text::of(&format!("purpose {purpose}")));
         match self.caller.subject() {
             Some(subject) => {
                 about.client = Some(subject.client().clone());
@@ -275,6 +324,7 @@ impl GatewayRequest {
             path: self.target.path(),
             subject: self.caller.subject(),
             source: Some(self.connection.remote.ip().to_canonical()),
+            purpose: self.purpose(),
             now: self.at,
         };
         context.to_context()

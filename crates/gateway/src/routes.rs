@@ -148,6 +148,8 @@ pub struct Route {
     pub(crate) concurrency: Option<ConcurrencySpec>,
     /// What it does with keys.
     pub(crate) idempotency: Option<IdempotencySpec>,
+    /// What requests may be for.
+    pub(crate) purposes: BTreeSet<String>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.

@@ -83,6 +83,8 @@ pub struct About {
     pub action: Text<128>,
     /// To what: a route or an entity type.
     pub resource: Text<256>,
+    /// What else is to be seen at once, in the operator's own words: the purpose of a request.
+    pub detail: Option<Text<256>>,
     /// Where an anonymous request came from: its denials are bounded by this source and the address is not recorded.
     pub anonymous_from: Option<IpAddr>,
 }
@@ -101,6 +103,7 @@ impl About {
             route: None,
             action: Text::of(""),
             resource: Text::of(""),
+            detail: None,
             anonymous_from: None,
         }
     }
@@ -316,7 +319,7 @@ impl Recorder {
             client: about.client.clone(),
             commitment,
             decision: decided.verdict,
-            detail: None,
+            detail: about.detail.clone(),
             grant: about.grant,
             policies: Names::of(policies.iter().map(String::as_str)),
             reason: decided.reason.clone(),

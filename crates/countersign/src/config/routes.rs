@@ -10,6 +10,7 @@ use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
 use countersign_base::{Audience, ClientId, RouteId, Scope, Tenant};
 use countersign_gateway::cors::CorsSpec;
+use countersign_policy::obligation::is_purpose;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -55,6 +56,9 @@ pub struct RawRoute {
     idempotency: Option<RawIdempotency>,
     /// Whether partners who can do nothing better may show API keys.
     api_keys: Option<Spanned<RawApiKeys>>,
+    /// What requests may be for.
+    #[serde(default)]
+    purposes: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -209,6 +213,8 @@ pub struct RouteSection {
     pub concurrency: Option<u32>,
     /// What it does with `Idempotency-Key`.
     pub idempotency: Option<IdempotencySection>,
+    /// What requests may be for; nothing else counts as a purpose.
+    pub purposes: BTreeSet<String>,
     /// The token that the upstream gets instead of the caller's.
     pub exchange: Option<ExchangeSection>,
     /// Which pages of other origins may call it; without rules none.
@@ -317,6 +323,22 @@ fn api_keys(raw: Spanned<RawApiKeys>, mistakes: &mut Mistakes<'_>) -> ApiKeysSec
     ApiKeysSection { reason, field }
 }
 
+fn purposes(written: Vec<Spanned<String>>, mistakes: &mut Mistakes<'_>) -> BTreeSet<String> {
+    let mut purposes = BTreeSet::new();
+    for purpose in written {
+        if !is_purpose(purpose.get_ref()) {
+            mistakes.at(
+                &purpose.span(),
+                format!("`{}` cannot be the name of a purpose", purpose.get_ref()),
+                "write up to 64 of `a-z`, `0-9`, `-`, `_`, `.` and `:`, as in `billing`",
+            );
+        } else {
+            purposes.insert(purpose.into_inner());
+        }
+    }
+    purposes
+}
+
 fn section(
     route: RawRoute,
     tenant: Tenant,
@@ -379,6 +401,7 @@ fn section(
         idempotency: route
             .idempotency
             .map(|raw| raw.checked(route.anonymous, mistakes)),
+        purposes: purposes(route.purposes, mistakes),
         anonymous: route.anonymous,
         proof: route.proof,
         record: route.record,

@@ -348,6 +348,7 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
             adapt: Adapt::Fixed,
         }),
         idempotency: section.idempotency.map(idempotency),
+        purposes: section.purposes.clone(),
         durability: match section.record {
             Recording::Durable => Durability::Durable,
             Recording::Queued => Durability::Queued,

@@ -44,7 +44,8 @@ impl Lesson {
                 | PassError::CutShort(_)
                 | PassError::Ejected { .. }
                 | PassError::Handshake(_)
-                | PassError::NoRoom,
+                | PassError::NoRoom
+                | PassError::Projection(_),
             ) => {}
         }
     }

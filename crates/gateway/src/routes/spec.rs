@@ -44,6 +44,8 @@ pub struct RouteSpec {
     pub concurrency: Option<ConcurrencySpec>,
     /// Whether unsafe requests that come again under their key are answered as before.
     pub idempotency: Option<IdempotencySpec>,
+    /// What requests may be for; nothing else counts as a purpose.
+    pub purposes: BTreeSet<String>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
@@ -208,6 +210,7 @@ impl RouteSpec {
             cors,
             concurrency: self.concurrency,
             idempotency: self.idempotency,
+            purposes: self.purposes,
             durability: self.durability,
             body_bytes_max: self.body_bytes_max,
             parameters,

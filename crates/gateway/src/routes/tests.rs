@@ -34,6 +34,7 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         concurrency: None,
         idempotency: None,
         durability: Durability::Durable,
+        purposes: Default::default(),
         body_bytes_max: 1024,
     }
 }

@@ -208,7 +208,8 @@ fn outcome_of(ended: &Result<Response<PooledBody>, PassError>, others: Others) -
             | PassError::Busy
             | PassError::CutShort(_)
             | PassError::Ejected { .. }
-            | PassError::NoRoom,
+            | PassError::NoRoom
+            | PassError::Projection(_),
         ) => Outcome::Nothing,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::members::Load;
 use super::pool::{Lease, PassError};
+use crate::projection::ProjectionError;
 use bytes::{Bytes, BytesMut};
 use countersign_net::{BodyError, InboundBody};
 use http_body::{Body, Frame, SizeHint};
@@ -341,7 +342,7 @@ pub enum AnswerError {
 /// The body of an answer. When it has been read to its end, its connection goes back to the pool; when it is dropped before, the
 /// connection is closed with it.
 pub struct PooledBody {
-    inner: Incoming,
+    inner: Pooled,
     lease: Option<Lease>,
     load: Option<Load>,
     idle: Duration,
@@ -349,17 +350,76 @@ pub struct PooledBody {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
+/// What there is of an answer.
+enum Pooled {
+    /// As it comes from the upstream.
+    Passing(Incoming),
+    /// All of it.
+    Whole(Option<Bytes>),
+}
+
+impl Pooled {
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Passing(body) => body.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_none(),
+        }
+    }
+}
+
 impl PooledBody {
+    /// An answer that is in memory, in place of the upstream's.
+    pub(crate) fn in_memory(bytes: Bytes) -> Self {
+        Self {
+            inner: Pooled::Whole((!bytes.is_empty()).then_some(bytes)),
+            lease: None,
+            load: None,
+            idle: Duration::ZERO,
+            sleep: None,
+        }
+    }
+
+    /// All of it, read to its end: at most `bytes_max` bytes, in the room that all bodies in memory have. Trailers are left out.
+    pub(crate) async fn whole(mut self, bytes_max: usize) -> Result<Bytes, PassError> {
+        let mut bytes = BytesMut::new();
+        let mut taken: Option<OwnedSemaphorePermit> = None;
+        while let Some(frame) = self.frame().await {
+            let frame = frame.map_err(|error| match error {
+                AnswerError::Broken(error) => PassError::Http(error),
+                AnswerError::Idle => PassError::Timeout,
+            })?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if data.len() > bytes_max.saturating_sub(bytes.len()) {
+                return Err(PassError::Projection(ProjectionError::TooLarge));
+            }
+            let no_room = || PassError::Projection(ProjectionError::NoRoom);
+            let length = u32::try_from(data.len()).map_err(|_| no_room())?;
+            let more = Arc::clone(&HELD).try_acquire_many_owned(length);
+            let more = more.map_err(|_| no_room())?;
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Bytes::from_owner(Held {
+            bytes: bytes.freeze(),
+            _room: taken,
+        }))
+    }
+
     /// `idle` is the longest time between two pieces.
     pub(crate) fn new(inner: Incoming, lease: Lease, idle: Duration) -> Self {
         let mut body = Self {
-            inner,
+            inner: Pooled::Passing(inner),
             lease: Some(lease),
             load: None,
             idle,
             sleep: None,
         };
-        if body.inner.is_end_stream() {
+        if body.inner.is_end() {
             body.give_back();
         }
         body
@@ -398,7 +458,13 @@ impl Body for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
+        let polled = match &mut self.inner {
+            Pooled::Passing(body) => Pin::new(body).poll_frame(cx),
+            Pooled::Whole(bytes) => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
+        };
+        let Poll::Ready(frame) = polled else {
             return self.poll_idle(cx).map(|error| Some(Err(error)));
         };
         let (idle, now) = (self.idle, Instant::now);
@@ -407,7 +473,7 @@ impl Body for PooledBody {
         }
         match &frame {
             None => self.give_back(),
-            Some(Ok(_)) if self.inner.is_end_stream() => self.give_back(),
+            Some(Ok(_)) if self.inner.is_end() => self.give_back(),
             Some(Ok(_)) => {}
             // Its lease is dropped with it: a connection that broke is not used again.
             Some(Err(_)) => (self.lease, self.load) = (None, None),
@@ -416,11 +482,16 @@ impl Body for PooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            Pooled::Passing(body) => body.size_hint(),
+            Pooled::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     ACQUIRE_TIMEOUT, Endpoint, HTTP2_CONNECTIONS_MAX, IDLE_MAX, IN_FLIGHT_MAX, Timeouts,
     UpstreamTransport,
 };
+use crate::projection::ProjectionError;
 use http::{HeaderValue, Request, Response, Uri, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -62,6 +63,9 @@ pub enum PassError {
     /// The bodies that are in memory leave no room for this one.
     #[error("there is no room for the body of the request")]
     NoRoom,
+    /// What has to be done with the answer cannot be done, so that nothing of it is passed on.
+    #[error("{0}")]
+    Projection(#[source] ProjectionError),
     /// Too slow.
     #[error("the upstream did not answer in time")]
     Timeout,
@@ -76,9 +80,12 @@ impl PassError {
             | Self::Ejected { .. }
             | Self::Handshake(_)
             | Self::NoRoom => true,
-            Self::Body | Self::BodyTooLarge | Self::CutShort(_) | Self::Http(_) | Self::Timeout => {
-                false
-            }
+            Self::Body
+            | Self::BodyTooLarge
+            | Self::CutShort(_)
+            | Self::Http(_)
+            | Self::Projection(_)
+            | Self::Timeout => false,
         }
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn is_worth_another(repeat: Repeat, ended: Result<StatusCode, &PassEr
                 | PassError::CutShort(_)
                 | PassError::Ejected { .. }
                 | PassError::NoRoom
+                | PassError::Projection(_)
                 | PassError::Timeout,
             ),
             _,

@@ -9,12 +9,12 @@ use http::{Method, StatusCode};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn proxy(answers: Answers) -> TrustedProxy {
+pub fn proxy(answers: Answers) -> TrustedProxy {
     TrustedProxy::new(Some(&Secret::new(SECRET.to_owned())), None, answers).unwrap()
 }
 
 /// Fields that describe `GET path` of a caller at 203.0.113.7.
-fn described(world: &World, path: &str) -> Vec<(String, String)> {
+pub fn described(world: &World, path: &str) -> Vec<(String, String)> {
     [
         ("countersign-proxy-secret", SECRET),
         ("x-forwarded-method", "GET"),
@@ -37,7 +37,7 @@ fn with(
     fields
 }
 
-async fn ask(world: &World, fields: &[(String, String)]) -> ClientResponse {
+pub async fn ask(world: &World, fields: &[(String, String)]) -> ClientResponse {
     let fields: Vec<(&str, &str)> = fields
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))

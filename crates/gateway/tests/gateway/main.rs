@@ -25,6 +25,7 @@ mod framing;
 mod headers;
 mod idempotency;
 mod limits;
+mod obligations;
 mod paths;
 mod policy;
 mod resilience;

@@ -5,6 +5,7 @@ use crate::world::{AUDIENCE, FOREIGN_ISSUER, ISSUER, OTHER_AUDIENCE, roots};
 use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
 use countersign_base::{RouteId, Tenant};
 use countersign_crypto::jose::Algorithm;
+use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
 use countersign_gateway::limiter::{Algorithm as Counts, Dimension, LimitSpec, Strangers};
 use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
@@ -86,6 +87,7 @@ pub fn spec(id: &str, path: &str) -> RouteSpec {
         concurrency: None,
         idempotency: None,
         durability: Durability::Queued,
+        purposes: Default::default(),
         body_bytes_max: 1_000,
     }
 }
@@ -157,7 +159,27 @@ pub fn specs() -> Vec<RouteSpec> {
         ),
         order("broken", "/broken/{region}/{owner}/{order}"),
     ]);
+    specs.extend(about_obligations());
     specs
+}
+
+fn about_obligations() -> Vec<RouteSpec> {
+    let keys = IdempotencySpec {
+        need: KeyNeed::Optional,
+        keep: Duration::from_secs(600),
+        upstream: UpstreamKeys::Ignored,
+    };
+    vec![
+        RouteSpec {
+            idempotency: Some(keys),
+            ..spec("obliged", "/obliged/{*rest}")
+        },
+        spec("stepped", "/stepped/{*rest}"),
+        RouteSpec {
+            purposes: ["billing", "support"].map(str::to_owned).into(),
+            ..spec("purposed", "/purposed/{*rest}")
+        },
+    ]
 }
 
 fn limit(requests: u32) -> Vec<LimitSpec> {

@@ -112,19 +112,22 @@ async fn answer(
         Conditional::Present(certificate) => certificate.uri_sans().to_vec(),
     };
     seen.lock().unwrap().push(Seen {
-        method: head.method,
+        method: head.method.clone(),
         target: head
             .uri
             .path_and_query()
             .map(ToString::to_string)
             .unwrap_or_default(),
         version: head.version,
-        headers: head.headers,
+        headers: head.headers.clone(),
         body,
         trailers,
         peer,
         port: connection.remote.port(),
     });
+    if head.uri.path().ends_with("/echo") {
+        return Ok(echoed(&head, &seen));
+    }
     let mut response = Response::new(Full::new(Bytes::from(format!("upstream read {length}"))));
     *response.status_mut() = status;
     response
@@ -143,4 +146,35 @@ async fn answer(
         response.headers_mut().append(name, value.parse().unwrap());
     }
     Ok(response)
+}
+
+/// The body of the request as an answer, with fields as the request's `x-answer-...` say.
+fn echoed(head: &http::request::Parts, seen: &Mutex<Vec<Seen>>) -> Response<Full<Bytes>> {
+    let said = |name: &str| head.headers.get(name).cloned();
+    let body = seen.lock().unwrap().last().unwrap().body.clone().unwrap();
+    let body = match said("x-answer-times") {
+        None => body,
+        Some(times) => body.repeat(times.to_str().unwrap().parse().unwrap()).into(),
+    };
+    let mut response = Response::new(Full::new(body));
+    if let Some(status) = said("x-answer-status") {
+        *response.status_mut() = StatusCode::from_bytes(status.as_bytes()).unwrap();
+    }
+    let fields = [
+        ("content-type", "x-answer-type"),
+        ("content-encoding", "x-answer-encoding"),
+    ];
+    for (field, source) in fields {
+        if let Some(value) = said(source) {
+            response.headers_mut().insert(field, value);
+        }
+    }
+    for (field, value) in [
+        ("etag", "\"1\""),
+        ("content-digest", "sha-256=:AAAA:"),
+        ("x-from-upstream", "yes"),
+    ] {
+        response.headers_mut().insert(field, value.parse().unwrap());
+    }
+    response
 }

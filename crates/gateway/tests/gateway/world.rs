@@ -70,6 +70,15 @@ permit (principal, action == Action::"broken", resource is Order);
 @id("nobody-in-private")
 forbid (principal, action == Action::"request", resource is Route)
 when { context.path like "/things/private" || context.path like "/things/private/*" };
+@id("masked") @mask("/iban /items/*/price") @drop("/**/internal") @limit_rows("/items 2")
+permit (principal, action == Action::"request", resource == Route::"obliged");
+@id("second-factor") @step_up("acr=urn:countersign:acr:2")
+forbid (principal, action == Action::"request", resource == Route::"stepped")
+unless { context has level && context.level >= 2 };
+@id("fresh") @step_up("max_age=300")
+permit (principal, action == Action::"request", resource == Route::"stepped");
+@id("purposed") @purpose("billing")
+permit (principal, action == Action::"request", resource == Route::"purposed");
 @id("fails-to-evaluate")
 forbid (principal, action == Action::"broken", resource is Order)
 when { context.time + 9223372036854775807 > 0 };
