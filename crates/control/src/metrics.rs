@@ -53,6 +53,13 @@ pub struct SpanLabels {
     pub outcome: &'static str,
 }
 
+/// Who counted a request of a route whose limits processes share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitedLabels {
+    /// `processes`, or while the shared counts were away `share`, `closed` or `open`.
+    pub by: &'static str,
+}
+
 /// Every metric of the process.
 #[derive(Clone)]
 pub struct Metrics {
@@ -65,6 +72,10 @@ pub struct Metrics {
     pub tokens: Family<GrantLabels, Counter>,
     /// Bytes of the tokens that were minted.
     pub token_bytes: Family<TokenSizeLabels, Histogram>,
+    /// Requests of routes with shared limits.
+    pub limited: Family<LimitedLabels, Counter>,
+    /// 1 while the shared counts are there, 0 while they are away.
+    pub shared_limits_there: Gauge,
     /// Spans of traces.
     pub spans: Family<SpanLabels, Counter>,
     /// Seconds from the first byte of a request to the answer's head, at the gateway.
@@ -86,6 +97,8 @@ impl Metrics {
         let token_bytes = Family::<TokenSizeLabels, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(64.0, 2.0, 9))
         });
+        let limited = Family::<LimitedLabels, Counter>::default();
+        let shared_limits_there = Gauge::default();
         let spans = Family::<SpanLabels, Counter>::default();
         let gateway_seconds = Histogram::new(exponential_buckets(0.000_1, 2.0, 16));
         let signing_keys = Gauge::default();
@@ -105,6 +118,16 @@ impl Metrics {
             "token_bytes",
             "Bytes of minted tokens by kind and audience",
             token_bytes.clone(),
+        );
+        registry.register(
+            "limited",
+            "Requests of routes with shared limits by who counted them",
+            limited.clone(),
+        );
+        registry.register(
+            "shared_limits_there",
+            "1 while the counts that processes share are there",
+            shared_limits_there.clone(),
         );
         registry.register("spans", "Spans of traces by outcome", spans.clone());
         registry.register(
@@ -128,6 +151,8 @@ impl Metrics {
             decisions,
             tokens,
             token_bytes,
+            limited,
+            shared_limits_there,
             spans,
             gateway_seconds,
             signing_keys,
@@ -154,6 +179,11 @@ impl Metrics {
         self.decisions
             .get_or_create(&DecisionLabels { surface, outcome })
             .inc();
+    }
+
+    /// Counts a request of a route with shared limits.
+    pub fn limited_by(&self, by: &'static str) {
+        self.limited.get_or_create(&LimitedLabels { by }).inc();
     }
 
     /// Counts a minted token.

@@ -8,6 +8,7 @@ mod foreign;
 mod identity_providers;
 mod planes;
 mod routes;
+mod shared_limits;
 mod telemetry;
 mod traces;
 
@@ -193,7 +194,9 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let administrator = administrator(&fabric, control.clone())?;
 
     let built = routes::build(&config, &fabric, &base, &roots).map_err(RunError::Config)?;
-    let gateway = Gateway::new(Arc::new(LocalPlanes::new(Arc::clone(&fabric))), built);
+    let planes = LocalPlanes::new(Arc::clone(&fabric));
+    let planes = planes.counting_with(shared_limits::counters(&config, &fabric)?);
+    let gateway = Gateway::new(Arc::new(planes), built);
     let options = GatewayOptions {
         tls: tls.gateway.clone(),
         limits: Limits::default(),
@@ -459,27 +462,13 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     let now = system_clock().now();
     let mut errors = Vec::new();
     errors.extend(declared::policies(config).err());
-    errors.extend(
-        declared::declared(config, &base, now)
-            .err()
-            .into_iter()
-            .flatten(),
-    );
-    errors.extend(
-        identity_providers::upstreams(config)
-            .err()
-            .into_iter()
-            .flatten(),
-    );
-    errors.extend(
-        routes::check(config, &base, now)
-            .err()
-            .into_iter()
-            .flatten(),
-    );
-    errors.extend(foreign::check(config, now).err().into_iter().flatten());
+    errors.extend(mistakes(declared::declared(config, &base, now)));
+    errors.extend(mistakes(identity_providers::upstreams(config)));
+    errors.extend(mistakes(routes::check(config, &base, now)));
+    errors.extend(mistakes(foreign::check(config, now)));
     errors.extend(traces::options(config).err());
     errors.extend(egress::client(config).err());
+    errors.extend(shared_limits::check(config).err());
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
     let references = [&config.store.postgres, &config.keys.passphrase];
@@ -494,6 +483,10 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
         errors.sort();
         Err(errors)
     }
+}
+
+fn mistakes<T>(judged: Result<T, Vec<ConfigError>>) -> Vec<ConfigError> {
+    judged.err().unwrap_or_default()
 }
 
 fn log_origin(config: &Config) -> Result<countersign_audit::Origin, ConfigError> {

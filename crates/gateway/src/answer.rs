@@ -52,6 +52,9 @@ pub enum Denial {
     /// The request's `Idempotency-Key`, or what it was used for.
     #[error("idempotency: {0}")]
     Key(KeyError),
+    /// The counts that processes share are away, and the route is closed then.
+    #[error("limiter_away")]
+    LimiterAway,
     /// Too many requests at this moment from callers of this kind.
     #[error("limiter_full")]
     LimiterFull,
@@ -128,6 +131,7 @@ impl Denial {
             Self::Key(KeyError::NoRoom) => "idempotency_no_room",
             Self::Key(KeyError::NotKept) => "idempotency_not_kept",
             Self::Key(KeyError::Unknown) => "idempotency_outcome_unknown",
+            Self::LimiterAway => "limiter_away",
             Self::LimiterFull => "limiter_full",
             Self::NoRoute(NoRoute::Host) => "no_route_host",
             Self::NoRoute(NoRoute::Method) => "no_route_method",
@@ -173,6 +177,7 @@ impl Denial {
             | Self::Credential(_)
             | Self::Fields(_)
             | Self::Forwarded(_)
+            | Self::LimiterAway
             | Self::LimiterFull
             | Self::NoRoute(_)
             | Self::Preflight(_)
@@ -208,6 +213,7 @@ impl Denial {
             Self::Content(ContentError::NoRoom)
             | Self::Exchange(ExchangeError::Unavailable)
             | Self::Key(KeyError::NoRoom)
+            | Self::LimiterAway
             | Self::LimiterFull
             | Self::Overloaded
             | Self::Pass(PassError::Busy | PassError::Ejected { .. } | PassError::NoRoom)
@@ -267,6 +273,7 @@ impl Denial {
             }) => Some(*retry_after_seconds),
             Self::Content(ContentError::NoRoom)
             | Self::Key(KeyError::InProgress | KeyError::NoRoom)
+            | Self::LimiterAway
             | Self::Overloaded
             | Self::Pass(PassError::Busy | PassError::NoRoom) => Some(RETRY_AFTER.as_secs()),
             Self::BodyTooLarge

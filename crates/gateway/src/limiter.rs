@@ -6,15 +6,17 @@
 //! on: nothing is counted when its answer comes.
 //!
 //! Where a limit goes by identity, callers with a token and those without are kept in separate tables, so that strangers can't crowd out
-//! clients; where it does not, they share one count. What is forgotten when a table is full says the table's page. Not here: what other
-//! processes counted.
+//! clients; where it does not, they share one count. What is forgotten when a table is full says the table's page. Limits whose counts are
+//! shared with other processes are in `shared`; the same arithmetic judges them.
 
 mod algorithm;
 mod calendar;
+mod shared;
 mod table;
 
 pub use algorithm::{Algorithm, Moment, Quota};
 pub use calendar::CalendarWindow;
+pub use shared::{CountedBy, LimitedBy, SharedLimits, SharedSpec, Sharing, WhenAway};
 pub use table::CALLERS_MAX;
 
 use algorithm::{Rule, seconds_up};
@@ -87,6 +89,8 @@ pub struct LimitSpec {
     pub by: BTreeSet<Dimension>,
     /// How those without a token are counted.
     pub strangers: Strangers,
+    /// Who keeps its counts.
+    pub sharing: Sharing,
 }
 
 impl LimitSpec {
@@ -100,6 +104,7 @@ impl LimitSpec {
             per,
             by: [Dimension::Client, Dimension::Route].into(),
             strangers,
+            sharing: Sharing::Process,
         }
     }
 }
@@ -112,12 +117,22 @@ pub enum LimitError {
         "`by` names nothing: expected at least one of certificate, client, network, route, subject, tenant"
     )]
     ByNothing,
+    /// Some counts are shared with other processes and some are not: then not all or none could be charged.
+    #[error(
+        "the limits of a route are all shared with other processes, or none is, and all say the same of the time when those are away"
+    )]
+    Mixed,
     /// Its name.
     #[error("a name has 1 to 32 lower-case letters, digits, `-` and `_`")]
     Name,
     /// It lets nothing through, or counts over no time.
     #[error("a limit needs at least one request and a window of one second to 31 days")]
     Nothing,
+    /// Its numbers are too large for the shared counts.
+    #[error(
+        "a shared limit has windows of whole microseconds, and its bucket fills in 366 days at most"
+    )]
+    Shared,
     /// Too many for one route.
     #[error("a route has at most 8 limits")]
     TooMany,
@@ -145,6 +160,8 @@ struct Limit {
 pub struct RouteLimits {
     limits: Vec<Limit>,
     policy: HeaderValue,
+    /// Absent where the counts are this process's own.
+    shared: Option<Box<SharedLimits>>,
 }
 
 impl Limit {
@@ -191,6 +208,7 @@ impl RouteLimits {
     pub fn new(specs: Vec<LimitSpec>) -> Result<Option<Self>, (String, LimitError)> {
         let mut policy = String::new();
         let mut limits: Vec<Limit> = Vec::with_capacity(specs.len());
+        let shared = SharedLimits::of(&specs)?;
         for spec in specs {
             let name = spec.name.clone();
             let field = policy_item(&spec);
@@ -212,7 +230,17 @@ impl RouteLimits {
         }
         let policy =
             HeaderValue::from_str(&policy).map_err(|_| (String::new(), LimitError::Name))?;
-        Ok(Some(Self { limits, policy }))
+        Ok(Some(Self {
+            limits,
+            policy,
+            shared: shared.map(Box::new),
+        }))
+    }
+
+    /// What is to be done where the counts are shared with other processes; absent where they are not.
+    #[must_use]
+    pub fn shared(&self) -> Option<&SharedLimits> {
+        self.shared.as_deref()
     }
 
     /// The field `RateLimit-Policy`.

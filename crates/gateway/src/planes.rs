@@ -1,6 +1,7 @@
 //! What the data plane needs of the control plane, and nothing else of it.
 
 use crate::exchange::{ExchangeError, ExchangeRequest, Exchanged};
+use crate::limiter::LimitedBy;
 use countersign_authn::dpop::Nonces;
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
@@ -8,6 +9,7 @@ use countersign_base::{Clock, UnixTime};
 use countersign_control::Traces;
 use countersign_crypto::random::Random;
 use countersign_policy::PolicySet;
+use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
 use http::StatusCode;
 use std::future::Future;
@@ -79,6 +81,14 @@ pub trait Planes: Send + Sync + 'static {
 
     /// Counts a request: what became of it, the status of the answer, and the time to the answer's head.
     fn observe(&self, seen: Seen, status: StatusCode, took: Duration);
+
+    /// The counts that several processes share; absent where there are none, which is as if they were away.
+    fn counters(&self) -> Option<&SharedCounters> {
+        None
+    }
+
+    /// Counts who counted a request of a route with shared limits.
+    fn limited(&self, _by: LimitedBy) {}
 
     /// A token for the upstream (RFC 8693). Whoever implements it decides by policy and records.
     fn exchange(

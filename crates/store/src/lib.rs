@@ -16,6 +16,7 @@ mod logout;
 mod outbox;
 mod parsed;
 mod record;
+pub mod redis;
 mod replay;
 mod revise;
 mod spend;

@@ -12,6 +12,7 @@ mod fabric;
 mod identity_provider;
 mod internet;
 pub mod random;
+mod redis;
 
 pub use authenticator::{Authenticator, USER_PRESENT, USER_VERIFIED};
 pub use caller::{Answer, Caller, CookieJar, basic, claims_of};
@@ -22,3 +23,4 @@ pub use fabric::{TestFabric, tenant};
 pub use identity_provider::FakeIdentityProvider;
 pub use internet::{FakeInternet, Heard, Held, Said};
 pub use random::seeded;
+pub use redis::RedisServer;

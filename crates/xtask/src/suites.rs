@@ -18,6 +18,7 @@ mod passkeys;
 mod postgres;
 mod python;
 mod races;
+mod redis;
 mod requirements;
 mod rust;
 mod tidy;
@@ -112,6 +113,7 @@ pub(crate) const SUITES: &[Suite] = &[
     clippy::SUITE,
     rust::SUITE,
     postgres::SUITE,
+    redis::SUITE,
     foreign::SUITE,
     browser::SUITE,
     flows::SUITE,

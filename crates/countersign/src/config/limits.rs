@@ -6,6 +6,7 @@
 use super::error::Mistakes;
 use super::nearest;
 use super::routes::Anonymous;
+use super::shared_limits::SharedLimitsSection;
 use super::span::{Span, parse_span};
 use countersign_base::{Duration, RouteId};
 use serde::Deserialize;
@@ -33,6 +34,9 @@ pub struct RawLimit {
     queue: Option<Spanned<u32>>,
     by: Spanned<BTreeSet<By>>,
     anonymous: Option<AnonymousCount>,
+    /// Whether other processes count with this one.
+    #[serde(default)]
+    counts: Counts,
 }
 
 /// `rate` of a route as written.
@@ -42,6 +46,8 @@ pub(super) struct RawRate {
     requests: Spanned<u32>,
     per: Span,
     anonymous: Option<AnonymousCount>,
+    #[serde(default)]
+    counts: Counts,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -105,6 +111,17 @@ pub enum AnonymousCount {
     Together,
 }
 
+/// Who keeps the counts of a limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    /// Each process by itself.
+    #[default]
+    Process,
+    /// All processes of `[shared_limits]` together.
+    Shared,
+}
+
 /// How requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counting {
@@ -145,6 +162,8 @@ pub struct LimitSection {
     pub anonymous_said: Option<AnonymousCount>,
     /// How those without a token are counted.
     pub anonymous: AnonymousCount,
+    /// Who keeps its counts.
+    pub counts: Counts,
 }
 
 impl LimitSection {
@@ -156,7 +175,11 @@ impl LimitSection {
     }
 }
 
-pub(crate) fn check(raw: Vec<RawLimit>, mistakes: &mut Mistakes<'_>) -> Vec<LimitSection> {
+pub(crate) fn check(
+    raw: Vec<RawLimit>,
+    shared: Option<&SharedLimitsSection>,
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<LimitSection> {
     let mut limits: Vec<LimitSection> = Vec::new();
     for limit in raw {
         let name = limit.name.get_ref();
@@ -170,6 +193,7 @@ pub(crate) fn check(raw: Vec<RawLimit>, mistakes: &mut Mistakes<'_>) -> Vec<Limi
         }
         check_name(&limit.name, mistakes);
         check_requests(&limit.requests, mistakes);
+        check_counts(limit.counts, shared, &limit.name.span(), mistakes);
         if limit.by.get_ref().is_empty() {
             mistakes.at(
                 &limit.by.span(),
@@ -188,9 +212,25 @@ pub(crate) fn check(raw: Vec<RawLimit>, mistakes: &mut Mistakes<'_>) -> Vec<Limi
             by: limit.by.into_inner(),
             anonymous_said: limit.anonymous,
             anonymous: limit.anonymous.unwrap_or(AnonymousCount::Together),
+            counts: limit.counts,
         });
     }
     limits
+}
+
+fn check_counts(
+    counts: Counts,
+    shared: Option<&SharedLimitsSection>,
+    span: &std::ops::Range<usize>,
+    mistakes: &mut Mistakes<'_>,
+) {
+    if counts == Counts::Shared && shared.is_none() {
+        mistakes.at(
+            span,
+            "the counts of this limit are shared, and nothing says where",
+            "add `[shared_limits]` with `url`, `names` and `nodes`",
+        );
+    }
 }
 
 fn check_name(name: &Spanned<String>, mistakes: &mut Mistakes<'_>) {
@@ -334,6 +374,7 @@ pub(super) fn of_route(
             by: [By::Client, By::Route].into(),
             anonymous_said: rate.anonymous,
             anonymous: rate.anonymous.unwrap_or(AnonymousCount::Together),
+            counts: rate.counts,
         };
         add(&mut chosen, section, (route, callers, &span), mistakes);
     }
@@ -374,6 +415,16 @@ fn add(
                 limit.name
             ),
             "add `anonymous = \"network\"` (people behind one address share a count) or `anonymous = \"together\"` to the limit",
+        );
+    }
+    if chosen
+        .first()
+        .is_some_and(|first| first.counts != limit.counts)
+    {
+        mistakes.at(
+            span,
+            format!("the limits of the route `{route}` are counted by this process and by all of them"),
+            "write `counts = \"shared\"` in all of them or in none: a request is charged to all limits or to none",
         );
     }
     if chosen.iter().any(|earlier| earlier.name == limit.name) {

@@ -23,6 +23,7 @@ pub mod registration;
 pub mod requests;
 pub mod resilience;
 pub mod routes;
+pub mod shared_limits;
 pub mod span;
 pub mod store;
 pub mod telemetry;
@@ -54,6 +55,7 @@ struct Raw {
     groups: Vec<groups::RawGroup>,
     identity_providers: Vec<identity_providers::RawProvider>,
     limits: Vec<limits::RawLimit>,
+    shared_limits: Option<shared_limits::RawSharedLimits>,
     forward_auth: Vec<forward_auth::RawProxy>,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
@@ -89,6 +91,8 @@ pub struct Config {
     pub identity_providers: Vec<identity_providers::ProviderSection>,
     /// `[[limits]]`
     pub limits: Vec<limits::LimitSection>,
+    /// `[shared_limits]`
+    pub shared_limits: Option<shared_limits::SharedLimitsSection>,
     /// `[[forward_auth]]`
     pub forward_auth: Vec<forward_auth::ProxySection>,
     /// `[[routes]]`
@@ -198,7 +202,10 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let trusted_issuers = trusted_issuers::check(raw.trusted_issuers, &known, mistakes);
     let clients = clients::check(raw.clients, &known, &trusted_issuers, mistakes);
     let upstreams = upstreams::check(raw.upstreams, mistakes);
-    let limits = limits::check(raw.limits, mistakes);
+    let shared_limits = raw
+        .shared_limits
+        .and_then(|raw| shared_limits::check(raw, mistakes));
+    let limits = limits::check(raw.limits, shared_limits.as_ref(), mistakes);
     let routes = routes::check(raw.routes, &known, &upstreams, &clients, &limits, mistakes);
     Config {
         dir: dir.to_owned(),
@@ -212,6 +219,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         groups,
         identity_providers,
         limits,
+        shared_limits,
         forward_auth: forward_auth::check(raw.forward_auth, mistakes),
         routes,
         upstreams,

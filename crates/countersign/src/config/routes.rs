@@ -4,7 +4,7 @@ use super::attributes::{self, AttributeSection, RawAttributes};
 use super::clients::ClientSection;
 use super::cors::{self, RawCors};
 use super::error::Mistakes;
-use super::limits::{self, LimitSection, RawRate};
+use super::limits::{self, Counts, LimitSection, RawRate};
 use super::resilience::{self, IdempotencySection, RawIdempotency};
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
@@ -48,6 +48,8 @@ pub struct RawRoute {
     /// Names of `[[limits]]`.
     #[serde(default)]
     limits: Vec<Spanned<String>>,
+    /// What it does while the counts of its shared limits are away.
+    limits_away: Option<Spanned<LimitsAway>>,
     exchange: Option<RawExchange>,
     /// Which pages of other origins may call it.
     cors: Option<Spanned<RawCors>>,
@@ -147,6 +149,18 @@ pub enum Proof {
     Bound,
 }
 
+/// What a route does while the counts of its shared limits are away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitsAway {
+    /// It refuses.
+    Closed,
+    /// It lets everything through.
+    Open,
+    /// Each process lets its share through.
+    Share,
+}
+
 /// When a decision is on disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -209,6 +223,8 @@ pub struct RouteSection {
     pub record: Recording,
     /// How often it may be called; all of them must let a request through.
     pub limits: Vec<LimitSection>,
+    /// What it does while the counts of its shared limits are away.
+    pub limits_away: LimitsAway,
     /// How many requests may be under way at once.
     pub concurrency: Option<u32>,
     /// What it does with `Idempotency-Key`.
@@ -339,8 +355,34 @@ fn purposes(written: Vec<Spanned<String>>, mistakes: &mut Mistakes<'_>) -> BTree
     purposes
 }
 
+/// Closed where callers without a token may change something, which is where they sign in: guessing is what a limit stops there. Elsewhere each process
+/// lets its share through.
+fn limits_away(
+    route: &RawRoute,
+    limits: &[LimitSection],
+    mistakes: &mut Mistakes<'_>,
+) -> LimitsAway {
+    let shared = limits.iter().any(|limit| limit.counts == Counts::Shared);
+    if let Some(said) = &route.limits_away {
+        if !shared {
+            mistakes.at(
+                &said.span(),
+                "`limits_away` says what happens while shared counts are away, and no limit of this route is shared",
+                "write `counts = \"shared\"` in its limits, or remove it",
+            );
+        }
+        return *said.get_ref();
+    }
+    let is_safe = |method: &String| matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    let only_reads = route.actions.keys().all(is_safe);
+    match route.anonymous {
+        Anonymous::Allowed if !only_reads => LimitsAway::Closed,
+        Anonymous::Allowed | Anonymous::Refused => LimitsAway::Share,
+    }
+}
+
 fn section(
-    route: RawRoute,
+    mut route: RawRoute,
     tenant: Tenant,
     limits: &[LimitSection],
     mistakes: &mut Mistakes<'_>,
@@ -348,8 +390,8 @@ fn section(
     let limits = limits::of_route(
         route.name.get_ref(),
         route.anonymous,
-        route.rate,
-        route.limits,
+        route.rate.take(),
+        std::mem::take(&mut route.limits),
         limits,
         mistakes,
     );
@@ -365,6 +407,7 @@ fn section(
         .keys()
         .map(|method| method.to_ascii_uppercase())
         .collect();
+    let limits_away = limits_away(&route, &limits, mistakes);
     let cors = route
         .cors
         .and_then(|raw| cors::of_route(raw, methods.iter().map(String::as_str), mistakes));
@@ -406,6 +449,7 @@ fn section(
         proof: route.proof,
         record: route.record,
         limits,
+        limits_away,
         exchange: route.exchange.map(|exchange| ExchangeSection {
             client: exchange.client.into_inner(),
             audience: exchange.audience,

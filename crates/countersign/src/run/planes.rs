@@ -6,8 +6,10 @@ use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
 use countersign_base::{Clock, UnixTime};
 use countersign_control::{Fabric, Traces, opaque};
 use countersign_crypto::random::Random;
+use countersign_gateway::limiter::LimitedBy;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
+use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
 use http::StatusCode;
 use std::sync::Arc;
@@ -16,13 +18,23 @@ use std::time::Duration;
 /// The fabric of this process.
 pub struct LocalPlanes {
     fabric: Arc<Fabric>,
+    counters: Option<SharedCounters>,
 }
 
 impl LocalPlanes {
     /// The planes of `fabric`.
     #[must_use]
     pub const fn new(fabric: Arc<Fabric>) -> Self {
-        Self { fabric }
+        Self {
+            fabric,
+            counters: None,
+        }
+    }
+
+    /// The same with counts that other processes share.
+    #[must_use]
+    pub fn counting_with(self, counters: Option<SharedCounters>) -> Self {
+        Self { counters, ..self }
     }
 }
 
@@ -68,6 +80,14 @@ impl Planes for LocalPlanes {
         metrics.decided("gateway", seen.as_str());
         metrics.answered("gateway", status.as_u16());
         metrics.gateway_seconds.observe(took.as_secs_f64());
+    }
+
+    fn counters(&self) -> Option<&SharedCounters> {
+        self.counters.as_ref()
+    }
+
+    fn limited(&self, by: LimitedBy) {
+        self.fabric.metrics().limited_by(by.as_str());
     }
 
     async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {

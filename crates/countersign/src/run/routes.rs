@@ -3,12 +3,12 @@
 use crate::config::attributes::AttributeSection;
 use crate::config::error::ConfigError;
 use crate::config::forward_auth::{ProxyAnswers, ProxySection};
-use crate::config::limits::{AnonymousCount, By, Counting, LimitSection};
+use crate::config::limits::{AnonymousCount, By, Counting, Counts as CountsSection, LimitSection};
 use crate::config::resilience::{
     BalanceSection, IdempotencySection, KeysSection, UpstreamKeysSection,
 };
 use crate::config::routes::{
-    self, ExchangeSection, KeyField, Proof, Recording, ResourceSection, RouteSection,
+    self, ExchangeSection, KeyField, LimitsAway, Proof, Recording, ResourceSection, RouteSection,
 };
 use crate::config::upstreams::{GatewayIdentity, UpstreamSection};
 use crate::config::{Config, FILE};
@@ -25,7 +25,8 @@ use countersign_crypto::x509::{
 use countersign_gateway::forward_auth::{Answers, ForwardAuth, TrustedProxy};
 use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
 use countersign_gateway::limiter::{
-    Algorithm as Counts, CalendarWindow, Dimension, LimitSpec, Strangers,
+    Algorithm as Counts, CalendarWindow, Dimension, LimitSpec, SharedSpec, Sharing, Strangers,
+    WhenAway,
 };
 use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec,
@@ -39,6 +40,7 @@ use countersign_net::{TlsClient, TlsIdentity, TrustRoots};
 use countersign_store::Durability;
 use std::collections::BTreeSet;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 /// Bytes of a request's body through the gateway.
@@ -341,7 +343,11 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         resource: resource(section.resource.as_ref()),
         exchange: section.exchange.as_ref().map(exchange),
         callers_token: CallersToken::Remove,
-        limits: section.limits.iter().map(limit).collect(),
+        limits: section
+            .limits
+            .iter()
+            .map(|limit| self::limit(limit, section, config))
+            .collect(),
         cors: section.cors.clone(),
         concurrency: section.concurrency.map(|max| ConcurrencySpec {
             max,
@@ -357,7 +363,7 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
     })
 }
 
-fn limit(section: &LimitSection) -> LimitSpec {
+fn limit(section: &LimitSection, route: &RouteSection, config: &Config) -> LimitSpec {
     let algorithm = match section.counting {
         Counting::CalendarDay => Counts::Calendar(CalendarWindow::Day),
         Counting::CalendarMonth => Counts::Calendar(CalendarWindow::Month),
@@ -383,6 +389,20 @@ fn limit(section: &LimitSection) -> LimitSpec {
         strangers: match section.anonymous {
             AnonymousCount::Network => Strangers::ByNetwork,
             AnonymousCount::Together => Strangers::Together,
+        },
+        sharing: match section.counts {
+            CountsSection::Process => Sharing::Process,
+            CountsSection::Shared => Sharing::Processes(SharedSpec {
+                away: match route.limits_away {
+                    LimitsAway::Closed => WhenAway::Closed,
+                    LimitsAway::Open => WhenAway::Open,
+                    LimitsAway::Share => WhenAway::Share,
+                },
+                nodes: config
+                    .shared_limits
+                    .as_ref()
+                    .map_or(NonZeroU32::MIN, |shared| shared.nodes),
+            }),
         },
     }
 }

@@ -109,6 +109,11 @@ impl Rule {
         }
     }
 
+    /// The state of a bucket that is full again at a time in microseconds and a part of one, in shares of the window's requests.
+    pub(super) fn filled_at(&self, micros: u64, part: u64) -> u128 {
+        u128::from(micros) * 1_000 * self.pace.get() + u128::from(part) * 1_000
+    }
+
     /// What is left.
     pub(super) fn quota(&self, state: u128, now: Moment) -> Quota {
         match self.algorithm {
@@ -335,7 +340,7 @@ fn calendar_window(window: CalendarWindow, state: u128, now: UnixTime) -> (u64, 
 }
 
 /// Number of a window and its count in one state.
-fn counted(index: u64, count: u32) -> u128 {
+pub(super) fn counted(index: u64, count: u32) -> u128 {
     ((u128::from(index) + 1) << 32) | u128::from(count)
 }
 
@@ -345,7 +350,7 @@ fn uncounted(state: u128) -> (Option<u64>, u32) {
 }
 
 /// Number of a window, the count of the one before, and its own.
-fn slid(index: u64, before: u32, count: u32) -> u128 {
+pub(super) fn slid(index: u64, before: u32, count: u32) -> u128 {
     ((u128::from(index) + 1) << 64) | (u128::from(before) << 32) | u128::from(count)
 }
 

@@ -20,6 +20,7 @@ fn spec(name: &str, requests: u32, by: &[Dimension]) -> LimitSpec {
         per: Duration::from_secs(60),
         by: by.iter().copied().collect(),
         strangers: Strangers::ByNetwork,
+        sharing: Sharing::Process,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Ended, Flow, Step};
 use crate::answer::{Denial, LimitFields};
 use crate::idempotency;
 use crate::keyed;
-use crate::limiter::{Caller as Counted, Known, Verdict as Quotas};
+use crate::limiter::{Caller as Counted, CountedBy, Known, RouteLimits, Verdict as Quotas};
 use crate::planes::Planes;
 use crate::request::{Caller, GatewayRequest};
 use crate::routes::Route;
@@ -48,24 +48,22 @@ impl<P: Planes> Flow<'_, P> {
             address: connection.remote.ip(),
         };
         self.places = self.take_places(caller, route)?;
-        let (quotas, admitted) =
-            match self
-                .core
-                .limiter()
-                .take(limits, &counted, self.core.moment(self.now))
-            {
-                Quotas::Admitted { quotas, delay } => (quotas, Ok(delay)),
-                Quotas::Exceeded {
-                    quotas,
+        let Some((limits, verdict)) = self.count(limits, &counted).await? else {
+            return Ok(());
+        };
+        let (quotas, admitted) = match verdict {
+            Quotas::Admitted { quotas, delay } => (quotas, Ok(delay)),
+            Quotas::Exceeded {
+                quotas,
+                retry_after_seconds,
+            } => (
+                quotas,
+                Err(Denial::RateLimited {
                     retry_after_seconds,
-                } => (
-                    quotas,
-                    Err(Denial::RateLimited {
-                        retry_after_seconds,
-                    }),
-                ),
-                Quotas::Full => return Err(Denial::LimiterFull.into()),
-            };
+                }),
+            ),
+            Quotas::Full => return Err(Denial::LimiterFull.into()),
+        };
         self.limit = Some(LimitFields {
             policy: limits.policy_field(),
             left: limits.field(&quotas),
@@ -78,6 +76,29 @@ impl<P: Planes> Flow<'_, P> {
             self.places = self.take_places(caller, route)?;
         }
         Ok(())
+    }
+
+    /// The verdict, with the limits that it speaks of; absent where the route is open while its shared counts are away.
+    async fn count<'l>(
+        &self,
+        limits: &'l RouteLimits,
+        counted: &Counted<'_>,
+    ) -> Step<Option<(&'l RouteLimits, Quotas)>> {
+        let (limiter, now) = (self.core.limiter(), self.core.moment(self.now));
+        let Some(shared) = limits.shared() else {
+            return Ok(Some((limits, limiter.take(limits, counted, now))));
+        };
+        let planes = self.core.planes();
+        let taken = limiter
+            .take_shared((limits, shared), planes.counters(), counted, now)
+            .await;
+        planes.limited(taken.how());
+        match taken {
+            CountedBy::Closed => Err(Denial::LimiterAway.into()),
+            CountedBy::Nobody => Ok(None),
+            CountedBy::Processes(verdict) => Ok(Some((limits, verdict))),
+            CountedBy::Share(share, verdict) => Ok(Some((share, verdict))),
+        }
     }
 
     /// What is known of its key. Who waited for another request takes places anew.

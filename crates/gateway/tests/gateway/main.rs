@@ -30,6 +30,7 @@ mod paths;
 mod policy;
 mod resilience;
 mod routes;
+mod shared_limits;
 mod strict;
 mod traces;
 mod upstream;

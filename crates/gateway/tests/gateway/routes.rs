@@ -6,7 +6,9 @@ use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
 use countersign_base::{RouteId, Tenant};
 use countersign_crypto::jose::Algorithm;
 use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
-use countersign_gateway::limiter::{Algorithm as Counts, Dimension, LimitSpec, Strangers};
+use countersign_gateway::limiter::{
+    Algorithm as Counts, Dimension, LimitSpec, SharedSpec, Sharing, Strangers, WhenAway,
+};
 use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
     Routes,
@@ -140,6 +142,9 @@ pub fn specs() -> Vec<RouteSpec> {
             limits: limit(2),
             ..spec("open-limited", "/open-limited/{*rest}")
         },
+        shared("shared-closed", 100, WhenAway::Closed),
+        shared("shared-share", 6, WhenAway::Share),
+        shared("shared-open", 1, WhenAway::Open),
         RouteSpec {
             limits: composed(),
             ..spec("composed", "/composed/{*rest}")
@@ -208,6 +213,21 @@ fn per_tenant(requests: u32) -> LimitSpec {
         per: Duration::from_secs(3_600),
         by: [Dimension::Tenant].into(),
         strangers: Strangers::Together,
+        sharing: Sharing::Process,
+    }
+}
+
+/// A limit that processes share, of a route that does so while its counts are away.
+fn shared(name: &str, requests: u32, away: WhenAway) -> RouteSpec {
+    let two = std::num::NonZeroU32::new(2).unwrap();
+    let limit = LimitSpec {
+        name: name.to_owned(),
+        sharing: Sharing::Processes(SharedSpec { away, nodes: two }),
+        ..per_tenant(requests)
+    };
+    RouteSpec {
+        limits: vec![limit],
+        ..spec(name, &format!("/{name}/{{*rest}}"))
     }
 }
 

@@ -21,6 +21,7 @@ use countersign_crypto::signing::{
 };
 use countersign_crypto::x509::{CertificateThumbprint, PeerCertificate};
 use countersign_gateway::forward_auth::{ForwardAuth, TrustedProxy};
+use countersign_gateway::limiter::LimitedBy;
 use countersign_gateway::routes::{RouteSpec, Routes};
 use countersign_gateway::{
     ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
@@ -35,6 +36,7 @@ use countersign_oauth::api_key::ApiKeyRecord;
 use countersign_oauth::{ClientRecord, TenantRecord};
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
+use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
 use countersign_testkit::{TestAuthority, system_clock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -107,6 +109,8 @@ pub struct TestPlanes {
     pub exchange_fails: Mutex<Option<ExchangeError>>,
     pub observed: Mutex<Vec<(&'static str, u16)>>,
     pub revoked: RevokedGrants,
+    counters: Option<SharedCounters>,
+    pub limited: Mutex<Vec<&'static str>>,
 }
 
 /// Grants that are revoked, and whether the table is current.
@@ -208,6 +212,14 @@ impl Planes for TestPlanes {
         StoredAnswer::Token(Box::new(stored.unwrap()))
     }
 
+    fn counters(&self) -> Option<&SharedCounters> {
+        self.counters.as_ref()
+    }
+
+    fn limited(&self, by: LimitedBy) {
+        self.limited.lock().unwrap().push(by.as_str());
+    }
+
     fn observe(&self, seen: Seen, status: StatusCode, _took: Duration) {
         let mut observed = self.observed.lock().unwrap();
         observed.push((seen.as_str(), status.as_u16()));
@@ -261,6 +273,7 @@ pub struct Setup {
     pub limits: Limits,
     pub audit: AuditOptions,
     pub traces: TraceOptions,
+    pub counters: Option<SharedCounters>,
 }
 
 impl Default for Setup {
@@ -277,6 +290,7 @@ impl Default for Setup {
             limits: Limits::default(),
             audit,
             traces: TraceOptions::default(),
+            counters: None,
         }
     }
 }
@@ -319,6 +333,8 @@ impl World {
             exchange_fails: Mutex::new(None),
             observed: Mutex::default(),
             revoked: RevokedGrants::default(),
+            counters: setup.counters,
+            limited: Mutex::default(),
             clock,
             random,
         });

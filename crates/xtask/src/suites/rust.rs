@@ -31,6 +31,8 @@ fn run() -> Result<Report, Problem> {
 pub(crate) enum Selection {
     /// One binary of integration tests of a package.
     Binary(&'static str, &'static str),
+    /// What a filter of nextest's selects; the plain test runner, which knows none, runs all.
+    Filter(&'static str),
     /// A package's.
     Package(&'static str),
     /// All.
@@ -60,6 +62,9 @@ pub(crate) fn tests(
             Selection::Binary(package, name) => {
                 command.args(["-E", &format!("package({package}) & binary({name})")]);
             }
+            Selection::Filter(filter) => {
+                command.args(["-E", filter]);
+            }
             Selection::Package(package) => {
                 command.args(["-E", &format!("package({package})")]);
             }
@@ -74,6 +79,9 @@ pub(crate) fn tests(
     match selection {
         Selection::Binary(package, name) => {
             command.args(["--package", package, "--test", name]);
+        }
+        Selection::Filter(_) => {
+            command.args(all).arg("--workspace");
         }
         Selection::Package(package) => {
             command.args(all).args(["--package", package]);

@@ -1,0 +1,107 @@
+//! The counts that several processes share, made of `[shared_limits]`, on the control runtime.
+
+use super::RunError;
+use crate::config::error::ConfigError;
+use crate::config::shared_limits::{Server, SharedLimitsSection};
+use crate::config::{Config, FILE};
+use countersign_base::Secret;
+use countersign_control::Fabric;
+use countersign_crypto::digest::sha256;
+use countersign_store::redis::{Presence, RedisAddress, RedisOptions, SharedCounters};
+use std::sync::Arc;
+
+/// Bytes of the secret under which names are hashed.
+const NAMES_BYTES_MIN: usize = 32;
+
+/// Begins to connect; the server need not be there. Absent without the section.
+///
+/// # Errors
+/// When a secret or the certificate authorities cannot be read.
+pub(super) fn counters(
+    config: &Config,
+    fabric: &Fabric,
+) -> Result<Option<SharedCounters>, RunError> {
+    let section = config.shared_limits.as_ref();
+    section
+        .map(|section| start(config, section, fabric))
+        .transpose()
+        .map_err(|error| RunError::Config(vec![error]))
+}
+
+fn start(
+    config: &Config,
+    section: &SharedLimitsSection,
+    fabric: &Fabric,
+) -> Result<SharedCounters, ConfigError> {
+    let there = fabric.metrics().shared_limits_there.clone();
+    let options = RedisOptions {
+        address: address(config, section)?,
+        user: section.user.clone(),
+        password: section.password.clone().map(|reference| {
+            let dir = config.dir.clone();
+            Arc::new(move || reference.read(&dir)) as countersign_store::redis::PasswordSource
+        }),
+        database: section.database,
+        timeout: section.timeout,
+        names: names(config, section)?,
+        told: Box::new(move |presence| {
+            there.set(match presence {
+                Presence::Away => 0,
+                Presence::There => 1,
+            });
+        }),
+    };
+    Ok(SharedCounters::start(options, fabric.random().clone()))
+}
+
+/// What [`counters`] would refuse, without connecting.
+///
+/// # Errors
+/// As [`counters`].
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let Some(section) = &config.shared_limits else {
+        return Ok(());
+    };
+    address(config, section)?;
+    names(config, section)?;
+    match &section.password {
+        Some(password) => password
+            .read(&config.dir)
+            .map(drop)
+            .map_err(|message| whole(config, message)),
+        None => Ok(()),
+    }
+}
+
+fn address(config: &Config, section: &SharedLimitsSection) -> Result<RedisAddress, ConfigError> {
+    let roots = match &section.ca {
+        None => None,
+        Some(path) => {
+            let path = config.dir.join(path);
+            let pem = std::fs::read(&path).map_err(|error| {
+                ConfigError::in_file(&path, format!("cannot be read: {}", error.kind()))
+            })?;
+            Some(pem)
+        }
+    };
+    Ok(match &section.server {
+        Server::Tcp(host, port) => RedisAddress::Tcp(host.clone(), *port),
+        Server::Tls(host, port) => RedisAddress::Tls(host.clone(), *port, roots),
+        Server::Unix(path) => RedisAddress::Unix(path.clone()),
+    })
+}
+
+fn names(config: &Config, section: &SharedLimitsSection) -> Result<Secret<[u8; 32]>, ConfigError> {
+    let secret = section.names.read(&config.dir);
+    let secret = secret.map_err(|message| whole(config, message))?;
+    if secret.expose().len() < NAMES_BYTES_MIN {
+        let message = format!("{} has less than {NAMES_BYTES_MIN} bytes", section.names);
+        return Err(whole(config, message));
+    }
+    Ok(Secret::new(sha256(secret.expose().as_bytes())))
+}
+
+fn whole(config: &Config, message: String) -> ConfigError {
+    let message = format!("`[shared_limits]`: {message}");
+    ConfigError::in_file(&config.dir.join(FILE), message)
+}
