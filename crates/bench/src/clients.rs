@@ -14,7 +14,6 @@ use countersign_crypto::signing::{
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The scope and audience of every client here.
@@ -81,12 +80,7 @@ impl TokenClient {
     /// # Errors
     /// When a signature fails.
     pub fn request_at(&self, path: &str) -> Result<Request<Full<Bytes>>, Failed> {
-        let form = format!(
-            "grant_type=client_credentials&scope={}&resource={}",
-            escape(SCOPE),
-            escape(AUDIENCE)
-        );
-        self.post(path, form)
+        self.post(path, client_credentials(SCOPE, AUDIENCE))
     }
 
     /// Posts a form with this client's authentication.
@@ -146,6 +140,16 @@ impl Script for TokenClient {
             _ => Wanted::No,
         }
     }
+}
+
+/// The form that asks for a token of the client's own.
+#[must_use]
+pub fn client_credentials(scope: &str, audience: &str) -> String {
+    format!(
+        "grant_type=client_credentials&scope={}&resource={}",
+        escape(scope),
+        escape(audience)
+    )
 }
 
 /// A holder of a DPoP key.
@@ -216,73 +220,6 @@ impl Prover {
         }
         self.nonce = Some(nonce.to_owned());
         Learned::Nonce
-    }
-}
-
-/// How a request to the gateway carries its token.
-#[derive(Clone)]
-pub enum Presented {
-    /// As a plain bearer token: whichever the mix gives next.
-    Bearer(Arc<dyn Fn(&mut crate::zipf::Dice) -> String + Send + Sync>),
-    /// Bound to a key, with a proof for each request.
-    Bound(Arc<Vec<String>>, Prover),
-    /// No token.
-    Nothing,
-}
-
-/// A caller of the gateway.
-pub struct Caller {
-    /// What it presents.
-    pub presented: Presented,
-    /// The gateway's origin.
-    pub gateway: String,
-    /// The path it asks for.
-    pub path: &'static str,
-    /// Chooses tokens.
-    pub dice: crate::zipf::Dice,
-    /// Where randomness for `jti` comes from.
-    pub random: Random,
-}
-
-impl Script for Caller {
-    fn next(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
-        let request = Request::builder().method(Method::GET).uri(self.path);
-        let request = match &self.presented {
-            Presented::Bearer(next) => request.header(
-                header::AUTHORIZATION,
-                format!("Bearer {}", next(&mut self.dice)),
-            ),
-            Presented::Bound(tokens, prover) => {
-                let place = usize::try_from(self.dice.next())
-                    .unwrap_or(0)
-                    .checked_rem(tokens.len())
-                    .unwrap_or(0);
-                let token = tokens.get(place).ok_or("no tokens")?;
-                let proof = prover.proof(
-                    &Method::GET,
-                    &format!("{}{}", self.gateway, self.path),
-                    Some(token),
-                    &self.random,
-                )?;
-                request
-                    .header(header::AUTHORIZATION, format!("DPoP {token}"))
-                    .header("dpop", proof)
-            }
-            Presented::Nothing => request,
-        };
-        Ok(request.body(Full::default())?)
-    }
-
-    fn judge(&mut self, status: StatusCode, headers: &HeaderMap, _body: &[u8]) -> Wanted {
-        let learned = match &mut self.presented {
-            Presented::Bound(_, prover) => prover.learn(headers),
-            Presented::Bearer(_) | Presented::Nothing => Learned::Nothing,
-        };
-        match status {
-            StatusCode::OK => Wanted::Yes,
-            StatusCode::UNAUTHORIZED if learned == Learned::Nonce => Wanted::Retry,
-            _ => Wanted::No,
-        }
     }
 }
 

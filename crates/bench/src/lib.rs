@@ -10,6 +10,7 @@ pub mod clients;
 pub mod cpu;
 pub(crate) mod form;
 pub mod load;
+pub mod open_loop;
 pub mod page;
 pub mod peers;
 pub mod report;

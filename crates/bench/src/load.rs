@@ -4,15 +4,15 @@ use crate::Failed;
 use crate::report::Run;
 use bytes::Bytes;
 use countersign_net::tls::{Alpn, TlsClient, TrustRoots};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use url::Url;
 
 /// Where a load goes.
@@ -155,6 +155,94 @@ pub async fn exchange(
     Ok((parts, body.collect().await?.to_bytes()))
 }
 
+/// A connection with what goes over it.
+pub struct Line<S> {
+    sender: SendRequest<Full<Bytes>>,
+    host: HeaderValue,
+    script: S,
+    /// Since the last count.
+    served: Served,
+}
+
+impl<S: Script> Line<S> {
+    /// Connects; the script begins.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn connect(destination: &Destination, mut script: S) -> Result<Self, Failed> {
+        script.begin();
+        Ok(Self {
+            sender: destination.connect().await?,
+            host: destination.host.parse()?,
+            script,
+            served: Served::default(),
+        })
+    }
+
+    /// What it sends next.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn request(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
+        let mut request = self.script.next()?;
+        let headers = request.headers_mut();
+        headers.insert(http::header::HOST, self.host.clone());
+        Ok(request)
+    }
+
+    /// Sends a request, and has the answer judged and counted as one to what was to be sent at `sent`.
+    ///
+    /// # Errors
+    /// When the connection breaks or the answer is wrong.
+    pub async fn ask(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        sent: Instant,
+    ) -> Result<Wanted, Failed> {
+        let (parts, body) = exchange(&mut self.sender, request).await?;
+        let served = &mut self.served;
+        let wanted = self.script.judge(parts.status, &parts.headers, &body);
+        match &wanted {
+            Wanted::Yes => {
+                served.good += 1;
+                let took = sent.elapsed().as_micros();
+                served
+                    .latencies
+                    .push(u32::try_from(took).unwrap_or(u32::MAX));
+            }
+            Wanted::No => {
+                served.bad += 1;
+                served.first_bad.get_or_insert_with(|| {
+                    format!("{}: {}", parts.status, String::from_utf8_lossy(&body))
+                });
+            }
+            Wanted::Partly | Wanted::Retry => {}
+            Wanted::Wrong(reason) => return Err(format!("a wrong answer: {reason}").into()),
+        }
+        Ok(wanted)
+    }
+
+    /// The script, to go on with over another connection.
+    pub fn into_script(self) -> S {
+        self.script
+    }
+}
+
+/// Connects for each script.
+///
+/// # Errors
+/// When there is no connection.
+pub async fn connect<S: Script>(
+    destination: &Destination,
+    scripts: Vec<S>,
+) -> Result<Vec<Line<S>>, Failed> {
+    let mut lines = Vec::new();
+    for script in scripts {
+        lines.push(Line::connect(destination, script).await?);
+    }
+    Ok(lines)
+}
+
 /// Runs one script a connection for `duration` and adds up what came back.
 ///
 /// # Errors
@@ -164,60 +252,51 @@ pub async fn drive<S: Script>(
     scripts: Vec<S>,
     duration: Duration,
 ) -> Result<(Served, Vec<S>), Failed> {
+    let lines = connect(destination, scripts).await?;
+    let (served, lines) = drive_over(lines, duration).await?;
+    Ok((served, lines.into_iter().map(Line::into_script).collect()))
+}
+
+/// The same over connections that are there.
+///
+/// # Errors
+/// As [`drive`].
+pub async fn drive_over<S: Script>(
+    lines: Vec<Line<S>>,
+    duration: Duration,
+) -> Result<(Served, Vec<Line<S>>), Failed> {
     let deadline = Instant::now() + duration;
-    let mut connections = Vec::new();
-    for script in scripts {
-        let destination = destination.clone();
-        connections.push(tokio::spawn(one(destination, script, deadline)));
+    let running = lines.into_iter().map(|line| one(line, deadline));
+    together(running.map(tokio::spawn).collect()).await
+}
+
+async fn one<S: Script>(mut line: Line<S>, deadline: Instant) -> Result<Line<S>, Failed> {
+    let mut begun: Option<Instant> = None;
+    while Instant::now() < deadline {
+        let request = line.request()?;
+        let sent = begun.take().unwrap_or_else(Instant::now);
+        if line.ask(request, sent).await? == Wanted::Partly {
+            begun = Some(sent);
+        }
     }
-    let (mut total, mut scripts) = (Served::default(), Vec::new());
-    for connection in connections {
-        let (served, script) = connection.await??;
+    Ok(line)
+}
+
+/// What all connections were served since the last count, and the connections.
+pub(crate) async fn together<S: Script>(
+    tasks: Vec<JoinHandle<Result<Line<S>, Failed>>>,
+) -> Result<(Served, Vec<Line<S>>), Failed> {
+    let (mut total, mut lines) = (Served::default(), Vec::new());
+    for task in tasks {
+        let mut line = task.await??;
+        let served = std::mem::take(&mut line.served);
         total.good += served.good;
         total.bad += served.bad;
         total.latencies.extend(served.latencies);
         total.first_bad = total.first_bad.or(served.first_bad);
-        scripts.push(script);
+        lines.push(line);
     }
-    Ok((total, scripts))
-}
-
-async fn one<S: Script>(
-    destination: Destination,
-    mut script: S,
-    deadline: Instant,
-) -> Result<(Served, S), Failed> {
-    script.begin();
-    let mut sender = destination.connect().await?;
-    let host: Arc<http::HeaderValue> = Arc::new(destination.host.parse()?);
-    let mut served = Served::default();
-    let mut begun: Option<Instant> = None;
-    while Instant::now() < deadline {
-        let mut request = script.next()?;
-        request
-            .headers_mut()
-            .insert(http::header::HOST, (*host).clone());
-        let sent = begun.take().unwrap_or_else(Instant::now);
-        let (parts, body) = exchange(&mut sender, request).await?;
-        match script.judge(parts.status, &parts.headers, &body) {
-            Wanted::Yes => {
-                served.good += 1;
-                served
-                    .latencies
-                    .push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
-            }
-            Wanted::No => {
-                served.bad += 1;
-                served.first_bad.get_or_insert_with(|| {
-                    format!("{}: {}", parts.status, String::from_utf8_lossy(&body))
-                });
-            }
-            Wanted::Partly => begun = Some(sent),
-            Wanted::Retry => {}
-            Wanted::Wrong(reason) => return Err(format!("a wrong answer: {reason}").into()),
-        }
-    }
-    Ok((served, script))
+    Ok((total, lines))
 }
 
 impl Served {
@@ -242,6 +321,7 @@ impl Served {
             p50_us: Some(at(&self.latencies, 0.50)),
             p99_us: Some(at(&self.latencies, 0.99)),
             rss_mib,
+            rate: None,
         })
     }
 }

@@ -1,9 +1,12 @@
-//! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] SUITE [--quick]` and `chaos --server PATH [--minutes N]`.
+//! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] SUITE [--quick]`, `chaos --server PATH [--minutes N]` and `upstream ADDRESS`.
+//!
+//! `--case=NAME` measures one case of a suite (of `gateway`; may stand several times), `--trial=SECONDS` only sees whether everything works: with either of them nothing is written.
 
 use countersign_bench::peers::Installed;
-use countersign_bench::{Failed, chaos, suites};
+use countersign_bench::{Failed, chaos, suites, upstream};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(Default)]
 struct Options {
@@ -11,6 +14,8 @@ struct Options {
     peers: Installed,
     quick: bool,
     minutes: Option<f64>,
+    cases: Vec<String>,
+    trial: Option<Duration>,
     names: Vec<String>,
 }
 
@@ -54,7 +59,7 @@ fn run() -> Result<bool, Failed> {
                         .parse()?,
                 )
             }
-            name => options.names.push(name.to_owned()),
+            other => options.take(other)?,
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -62,21 +67,48 @@ fn run() -> Result<bool, Failed> {
         .enable_all()
         .build()?;
     match verb.as_str() {
-        "bench" => {
-            let effort = if options.quick {
-                suites::Effort::quick()
-            } else {
-                suites::Effort::full()
-            };
-            let subjects = suites::Subjects {
-                server: options.server,
-                peers: options.peers,
-            };
-            runtime.block_on(suites::run(&options.names, &subjects, effort))
-        }
+        "bench" => runtime.block_on(bench(options)),
         "chaos" => runtime.block_on(chaos::run(&options.server, options.minutes.unwrap_or(1.0))),
-        other => Err(format!("`{other}` is neither `bench` nor `chaos`").into()),
+        "upstream" => {
+            let address = options.names.first().ok_or("where is it to listen?")?;
+            runtime.block_on(upstream::serve(address.parse()?))?;
+            Ok(true)
+        }
+        other => Err(format!("`{other}` is none of `bench`, `chaos` and `upstream`").into()),
     }
+}
+
+impl Options {
+    /// Takes what is one word by itself.
+    fn take(&mut self, argument: &str) -> Result<(), Failed> {
+        match argument.split_once('=') {
+            Some(("--case", name)) => self.cases.push(name.to_owned()),
+            Some(("--trial", seconds)) => {
+                self.trial = Some(Duration::try_from_secs_f64(seconds.parse()?)?);
+            }
+            Some(_) | None => self.names.push(argument.to_owned()),
+        }
+        Ok(())
+    }
+}
+
+async fn bench(options: Options) -> Result<bool, Failed> {
+    let effort = match options.trial {
+        Some(duration) => suites::Effort::trial(duration),
+        None if options.quick => suites::Effort::quick(),
+        None => suites::Effort::full(),
+    };
+    let outcome = if options.trial.is_some() || !options.cases.is_empty() {
+        suites::Outcome::Shown
+    } else {
+        suites::Outcome::Written
+    };
+    let subjects = suites::Subjects {
+        server: options.server,
+        peers: options.peers,
+        cases: options.cases,
+    };
+    suites::run(&options.names, &subjects, effort, outcome).await
 }
 
 /// `NAME=VALUE`.

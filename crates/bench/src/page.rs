@@ -49,7 +49,7 @@ fn page(report: &Report, about: &str) -> Result<String, Failed> {
         text,
         "![{suite}, drawn; the table below says the same]({suite}.svg)\n"
     )?;
-    text.push_str("| case | subject | value | unit | range | p50 | p99 | memory | runs |\n|---|---|---:|---|---:|---:|---:|---:|---:|\n");
+    text.push_str("| case | subject | value | unit | range | p50 | p99 | at | memory | runs |\n|---|---|---:|---|---:|---:|---:|---:|---:|---:|\n");
     for row in &report.rows {
         let value = row
             .error
@@ -60,10 +60,11 @@ fn page(report: &Report, about: &str) -> Result<String, Failed> {
             _ => "–".to_owned(),
         };
         let (p50, p99) = (number(row.p50_us, time), number(row.p99_us, time));
+        let rate = number(row.rate, |rate| format!("{}/s", plain(rate)));
         let memory = number(row.rss_mib, |value| format!("{value:.0} MiB"));
         writeln!(
             text,
-            "| `{}` | {} | {value} | {} | {range} | {p50} | {p99} | {memory} | {} |",
+            "| `{}` | {} | {value} | {} | {range} | {p50} | {p99} | {rate} | {memory} | {} |",
             row.case, row.subject, row.unit, row.runs
         )?;
     }

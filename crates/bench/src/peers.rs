@@ -2,9 +2,22 @@
 //!
 //! One file a peer under `bench/peers/`; `cargo xtask bench` installs them by name and version and says where they are, or why they are not there.
 
+mod cerbos;
+mod envoy;
 mod glewlwyd;
+mod haproxy;
+mod keys;
+mod nginx;
+mod process;
+mod trusted;
 
+pub use cerbos::{CERBOS, CerbosRule};
+pub use envoy::{ENVOY, Remembers};
 pub use glewlwyd::{CLIENT as GLEWLWYD_CLIENT, GLEWLWYD, Glewlwyd};
+pub use haproxy::HAPROXY;
+pub use nginx::{ANSWER_BYTES, MODSECURITY, NGINX, Upstream, answer};
+pub use process::Foreign;
+pub use trusted::Trusted;
 
 use crate::Failed;
 use crate::browser::Person;
@@ -170,30 +183,16 @@ fn certificate(home: &Path, random: &Random, now: u64) -> Result<TrustRoots, Fai
     let chain: String = issued
         .chain_der
         .iter()
-        .map(|der| pem("CERTIFICATE", der))
+        .map(|der| keys::pem("CERTIFICATE", der))
         .collect();
     std::fs::write(home.join("certificate.pem"), chain)?;
     std::fs::write(
         home.join("key.pem"),
-        pem("PRIVATE KEY", issued.key_der.expose()),
+        keys::pem("PRIVATE KEY", issued.key_der.expose()),
     )?;
     Ok(TrustRoots::from_pem(
         authority.certificate_pem().as_bytes(),
     )?)
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<&str> = text
-        .as_bytes()
-        .chunks(64)
-        .filter_map(|line| std::str::from_utf8(line).ok())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
 }
 
 /// A port after this one and below the ephemeral range, so that the connections of a load do not take it before the server does.

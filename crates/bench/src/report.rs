@@ -15,6 +15,8 @@ pub struct Run {
     pub p99_us: Option<f64>,
     /// Resident memory of the server at the end, if there is one.
     pub rss_mib: Option<f64>,
+    /// Requests a second at which the latencies were measured, if they came at a constant rate and not as fast as they were answered.
+    pub rate: Option<f64>,
 }
 
 /// A row: medians over all runs of one case with one subject.
@@ -40,6 +42,9 @@ pub struct Row {
     pub p99_us: Option<f64>,
     /// Resident memory.
     pub rss_mib: Option<f64>,
+    /// Requests a second at which the latencies were measured (open loop); without it, as fast as answers came (closed loop).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
     /// Why there is no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -63,6 +68,7 @@ impl Row {
             p50_us: median_of(|run| run.p50_us),
             p99_us: median_of(|run| run.p99_us),
             rss_mib: median_of(|run| run.rss_mib),
+            rate: median_of(|run| run.rate),
             error: runs.as_ref().err().cloned(),
         }
     }
@@ -167,6 +173,7 @@ mod tests {
             p50_us: Some(1.0),
             p99_us: Some(2.0),
             rss_mib: None,
+            rate: None,
         };
         let row = Row::of(
             "a",

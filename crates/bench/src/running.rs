@@ -53,8 +53,9 @@ pub async fn measure<S: Script>(
     duration: Duration,
 ) -> Result<(Run, Vec<S>), Failed> {
     let pid = running.pid()?;
-    let before = cpu::time_of(pid)?;
+    let before = cpu::time_of_family(pid)?;
     let (served, scripts) = drive(&running.destination()?, scripts, duration).await?;
-    let spent = cpu::time_of(pid)?.saturating_sub(before);
-    Ok((served.run(spent, Some(cpu::resident_mib(pid)?))?, scripts))
+    let spent = cpu::time_of_family(pid)?.saturating_sub(before);
+    let resident = cpu::resident_mib_of_family(pid)?;
+    Ok((served.run(spent, Some(resident))?, scripts))
 }

@@ -16,6 +16,8 @@ pub struct Addresses {
     pub identity: String,
     /// The gateway.
     pub gateway: String,
+    /// Administration and decisions.
+    pub control: String,
     /// Metrics and health.
     pub telemetry: String,
     /// The development CA's certificate.

@@ -19,6 +19,10 @@ pub struct Effort {
     pub runs: usize,
     /// How long one run takes.
     pub duration: Duration,
+    /// Different tokens in a mix.
+    pub tokens: u32,
+    /// Connections of which the memory is measured.
+    pub idle_connections: u32,
 }
 
 impl Effort {
@@ -28,6 +32,8 @@ impl Effort {
         Self {
             runs: 5,
             duration: Duration::from_secs(5),
+            tokens: 10_000,
+            idle_connections: 2_000,
         }
     }
 
@@ -37,6 +43,18 @@ impl Effort {
         Self {
             runs: 3,
             duration: Duration::from_secs(2),
+            ..Self::full()
+        }
+    }
+
+    /// Whether everything works: one short run each of a small mix. Its numbers mean nothing.
+    #[must_use]
+    pub const fn trial(duration: Duration) -> Self {
+        Self {
+            runs: 1,
+            duration,
+            tokens: 400,
+            idle_connections: 200,
         }
     }
 }
@@ -50,6 +68,24 @@ pub struct Subjects {
     pub server: PathBuf,
     /// Servers by others.
     pub peers: Installed,
+    /// The cases of the suite to measure; without any, all.
+    pub cases: Vec<String>,
+}
+
+impl Subjects {
+    /// Whether a case is to be measured.
+    fn wants(&self, case: &str) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|wanted| wanted == case)
+    }
+}
+
+/// What becomes of a measurement beside standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is shown and forgotten.
+    Shown,
+    /// Results and pages are written below the current directory.
+    Written,
 }
 
 struct Suite {
@@ -60,12 +96,17 @@ struct Suite {
 
 const SUITES: &[Suite] = &[audit::SUITE, gateway::SUITE, identity::SUITE];
 
-/// Measures the named suites, or all, and writes their results and pages below the current directory. `false` if a row of ours could not be measured; a peer that
+/// Measures the named suites, or all. `false` if a row of ours could not be measured; a peer that
 /// is not there or lacks a case says so in its row.
 ///
 /// # Errors
 /// When a name is unknown or nothing can be written; a row that cannot be measured is a row with its error.
-pub async fn run(names: &[String], subjects: &Subjects, effort: Effort) -> Result<bool, Failed> {
+pub async fn run(
+    names: &[String],
+    subjects: &Subjects,
+    effort: Effort,
+    outcome: Outcome,
+) -> Result<bool, Failed> {
     if let Some(unknown) = names
         .iter()
         .find(|name| SUITES.iter().all(|suite| suite.name != name.as_str()))
@@ -94,7 +135,7 @@ pub async fn run(names: &[String], subjects: &Subjects, effort: Effort) -> Resul
                 |value| format!("{value:.0} {}", row.unit),
             );
             println!(
-                "{:<10}{:<24}{:<22}{value}  p50 {:.0} us  p99 {:.0} us",
+                "{:<10}{:<24}{:<26} {value}  p50 {:.0} us  p99 {:.0} us",
                 suite.name,
                 row.case,
                 row.subject,
@@ -106,8 +147,13 @@ pub async fn run(names: &[String], subjects: &Subjects, effort: Effort) -> Resul
             .rows
             .iter()
             .all(|row| row.error.is_none() || !["countersign", "limit"].contains(&&*row.subject));
-        report.write(Path::new("."))?;
-        page::write(&report, suite.about, Path::new("."))?;
+        match outcome {
+            Outcome::Shown => {}
+            Outcome::Written => {
+                report.write(Path::new("."))?;
+                page::write(&report, suite.about, Path::new("."))?;
+            }
+        }
     }
     Ok(whole)
 }
@@ -189,5 +235,6 @@ fn limit<T>(
         p50_us: Some(crate::load::at(&latencies, 0.5)),
         p99_us: Some(crate::load::at(&latencies, 0.99)),
         rss_mib: None,
+        rate: None,
     })
 }

@@ -1,6 +1,7 @@
-//! A service behind the gateway that answers every request with the same few bytes, over plain HTTP on loopback.
+//! A service behind the gateway that answers every request with the same bytes, over plain HTTP on loopback.
 
 use crate::Failed;
+use crate::peers::answer;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -9,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 
 /// Starts it on a free port; it ends with the runtime.
@@ -17,22 +18,35 @@ use tokio::net::TcpListener;
 /// # Errors
 /// When no port can be had.
 pub async fn start() -> Result<SocketAddr, Failed> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            // A connection that breaks is the client's business.
-            let _fast = stream.set_nodelay(true);
-            tokio::spawn(
-                http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(stream), service_fn(hello)),
-            );
-        }
-    });
+    tokio::spawn(answer_all(listener));
     Ok(address)
 }
 
-async fn hello(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(b"hello"))))
+/// Serves at `address` until the process ends.
+///
+/// # Errors
+/// When the port cannot be had.
+pub async fn serve(address: SocketAddr) -> Result<(), Failed> {
+    answer_all(TcpListener::bind(address).await?).await;
+    Ok(())
+}
+
+async fn answer_all(listener: TcpListener) {
+    let body = Bytes::from(answer());
+    while let Ok((stream, _)) = listener.accept().await {
+        // A connection that breaks is the client's business.
+        let _fast = stream.set_nodelay(true);
+        let body = body.clone();
+        let answer = move |_request: Request<Incoming>| {
+            let response = Response::new(Full::new(body.clone()));
+            async move { Ok::<_, Infallible>(response) }
+        };
+        tokio::spawn(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service_fn(answer)),
+        );
+    }
 }

@@ -197,6 +197,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let planes = LocalPlanes::new(Arc::clone(&fabric));
     let planes = planes.counting_with(shared_limits::counters(&config, &fabric)?);
     let gateway = Gateway::new(Arc::new(planes), built);
+    gateway.remember_tokens(config.gateway.verified_tokens);
     let options = GatewayOptions {
         tls: tls.gateway.clone(),
         limits: Limits::default(),
@@ -553,6 +554,7 @@ impl Running {
         self.fabric.replace_policies(policies);
         self.fabric.replace_upstreams(upstreams);
         self.gateway.replace_routes(routes);
+        self.gateway.remember_tokens(config.gateway.verified_tokens);
         self.config.store(Arc::new(config.clone()));
         self.tls.renew(&self.fabric)?;
         Ok(changes)

@@ -50,3 +50,4 @@ pub use request::{Caller, GatewayRequest};
 pub use routes::{RouteError, RouteSpec, Routes};
 pub use service::{Gateway, GatewayOptions, RunningGateway};
 pub use upstream::{Endpoint, UpstreamError, UpstreamSpec, UpstreamTls, Upstreams};
+pub use verdicts::{TOKENS_KEPT, TOKENS_KEPT_MAX};

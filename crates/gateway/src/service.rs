@@ -94,6 +94,11 @@ impl<P: Planes> Gateway<P> {
         self.reloads.send_replace(());
     }
 
+    /// How many verified tokens are remembered from now on ([`crate::TOKENS_KEPT`] unless this is said); with 0 each is verified anew every time.
+    pub fn remember_tokens(&self, tokens_max: usize) {
+        self.verdicts.keep_at_most(tokens_max);
+    }
+
     /// Makes the health checks of the routes' upstreams until `drain` begins.
     async fn check_health(self: Arc<Self>, mut drain: Drain) {
         let mut reloads = self.reloads.subscribe();

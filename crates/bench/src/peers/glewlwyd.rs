@@ -2,13 +2,14 @@
 //!
 //! It takes part in `cc-secret-es256` alone: its access tokens are always JWTs, and it has no token exchange.
 
+use super::keys::{pem, public_pem};
+use super::process::{unpacked, version_of};
 use super::{Installed, free_port, installed};
 use crate::Failed;
 use crate::clients::{Credential, SCOPE};
 use crate::load::{Destination, exchange};
 use crate::running::{Paths, Running};
 use bytes::Bytes;
-use countersign_crypto::base64url;
 use countersign_crypto::jose::Algorithm;
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{AccessToken, SigningKey, generate_pkcs8};
@@ -93,12 +94,13 @@ impl Glewlwyd {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()?;
-        let version = program(&root).arg("-v").output().await?;
+        let mut version = program(&root);
+        version.arg("-v");
         let started = Self {
             child,
             roots,
             origin: format!("https://localhost:{port}"),
-            version: version_in(&[version.stdout, version.stderr].concat()),
+            version: version_of(version).await?,
             secret: random.token().expose().clone(),
             _home: home,
         };
@@ -144,19 +146,7 @@ impl Glewlwyd {
 }
 
 fn program(root: &Path) -> Command {
-    let mut command = Command::new(root.join("usr/bin/glewlwyd"));
-    command.env("LD_LIBRARY_PATH", root.join("usr/lib/x86_64-linux-gnu"));
-    command
-}
-
-/// The first word that begins with a digit.
-fn version_in(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    said.split_whitespace()
-        .map(|word| word.trim_start_matches('v'))
-        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
-        .unwrap_or("of unknown version")
-        .to_owned()
+    unpacked(root, "usr/bin/glewlwyd")
 }
 
 /// Makes its database as its package would.
@@ -214,10 +204,11 @@ database = {{ type = "sqlite3" path = "{directory}/glewlwyd.db" }};
 
 fn plugin(issuer: &str) -> Result<Value, Failed> {
     let secret = generate_pkcs8(Algorithm::Es256)?;
-    let signing = SigningKey::from_pkcs8(Algorithm::Es256, "bench".parse()?, &secret)?;
+    let signing: SigningKey<AccessToken> =
+        SigningKey::from_pkcs8(Algorithm::Es256, "bench".parse()?, &secret)?;
     let (key, public) = (
-        super::pem("PRIVATE KEY", secret.expose()),
-        public_pem(&signing)?,
+        pem("PRIVATE KEY", secret.expose()),
+        public_pem(&signing.public_jwk().to_json())?,
     );
     Ok(
         json!({"module": "oidc", "name": "oidc", "display_name": "OIDC", "parameters": {
@@ -229,21 +220,6 @@ fn plugin(issuer: &str) -> Result<Value, Failed> {
             "allowed-scope": ["openid", SCOPE], "jwks-show": true, "request-parameter-allow": false,
         }}),
     )
-}
-
-/// The public key of a P-256 key as PEM (RFC 5480 §2): all such keys begin with the same bytes, and end with the point.
-fn public_pem(key: &SigningKey<AccessToken>) -> Result<String, Failed> {
-    const BEGIN: [u8; 27] = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
-        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
-    ];
-    let jwk = key.public_jwk().to_json();
-    let mut der = BEGIN.to_vec();
-    for name in ["x", "y"] {
-        let coordinate = jwk.get(name).and_then(Value::as_str).ok_or("no point")?;
-        der.extend(base64url::decode(coordinate)?);
-    }
-    Ok(super::pem("PUBLIC KEY", &der))
 }
 
 /// Waits until it answers connections.
@@ -282,16 +258,4 @@ async fn post(
     let set = parts.headers.get(header::SET_COOKIE);
     let set = set.and_then(|cookie| cookie.to_str().ok()?.split(';').next());
     Ok(set.map(str::to_owned))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::version_in;
-
-    #[test]
-    fn the_version_is_found_in_what_it_says() {
-        assert_eq!(version_in(b"2.7.5\n"), "2.7.5");
-        assert_eq!(version_in(b"Glewlwyd v2.7.5 (c)"), "2.7.5");
-        assert_eq!(version_in(b""), "of unknown version");
-    }
 }

@@ -135,6 +135,7 @@ async fn durable(home: &Path, duration: Duration) -> Result<(Run, usize), Failed
             p50_us: Some(at(&latencies, 0.5)),
             p99_us: Some(at(&latencies, 0.99)),
             rss_mib: None,
+            rate: None,
         },
         batch,
     ))
@@ -193,6 +194,7 @@ fn raw(home: &Path, duration: Duration, batch: usize) -> Result<Run, Failed> {
         p50_us: Some(at(&latencies, 0.5)),
         p99_us: Some(at(&latencies, 0.99)),
         rss_mib: None,
+        rate: None,
     })
 }
 
@@ -220,5 +222,6 @@ async fn queued(home: &Path, duration: Duration) -> Result<Run, Failed> {
         p50_us: Some(at(&latencies, 0.5)),
         p99_us: Some(at(&latencies, 0.99)),
         rss_mib: None,
+        rate: None,
     })
 }

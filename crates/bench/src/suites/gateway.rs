@@ -1,119 +1,163 @@
-//! `gateway`: the full path of a request, with a realistic mix of tokens.
+//! `gateway`: what a request through the gateway costs, case by case, beside servers by others on the same upstream with the same tokens.
 
-use super::setting::Setting;
-use super::{Columns, Effort, Measured, Subjects, Suite, limit};
+mod callers;
+mod cases;
+mod idle;
+mod lane;
+mod limits;
+mod ours;
+mod policies;
+
+use super::{Columns, Effort, Measured, Subjects, Suite};
 use crate::Failed;
-use crate::clients::{Caller, Presented, new_key, now};
-use crate::load::drive;
-use crate::report::{Row, Run};
-use crate::zipf::{Dice, Zipf};
-use countersign_crypto::jose::{Jws, sign_jwt};
-use countersign_crypto::signing::{DpopProof, SigningKey};
-use serde_json::json;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::peers::Upstream;
+use crate::report::Row;
+use cases::GROUPS;
+use lane::Lane;
 use std::time::Duration;
 
 pub(super) const SUITE: Suite = Suite {
     name: "gateway",
-    about: "Requests through the gateway over 16 kept connections (TLS 1.3, HTTP/1.1) to an upstream on loopback, requests per second of the server's CPU time. \
-            `plain`: no token, on a route that is open to anyone; route, policy and a queued audit record. \
-            `jwt-es256-mixed`: 10,000 ES256 tokens chosen by Zipf's law, one request in a hundred with a token never seen before; verification, scope, policy and a queued audit record. \
-            `dpop`: 6 tokens for each of 16 keys, a fresh proof for each request; `limit` verifies such a proof and does nothing else.",
+    about: ABOUT,
     measure: |subjects, effort| -> Measured<'_> { Box::pin(measure(subjects, effort)) },
 };
 
-const CONNECTIONS: u64 = 16;
-const MIX: u32 = 10_000;
-/// Tokens of each connection's key. A key of its own, because used proofs are remembered up to a number for each key.
-const BOUND: usize = 6;
+const ABOUT: &str = "\
+Sixty-four kept connections (TLS 1.3, HTTP/1.1, a certificate on P-256) on loopback, one load generator for all. Behind every gateway stands the same upstream,
+a process of its own (nginx, one worker) that answers each request with the same kibibyte over plain HTTP on kept connections. A value is answers per second of
+the gateway's own CPU time (user and system, all its threads and children), which stays comparable whatever else the machine does; connecting does not count.
+The latencies are those of a second load at a constant rate, counted from when a request was due, so that a stall costs all who wait for it. The rate is the
+same for all of a case: half of what the slowest of them answered while it was warmed up. The runs of a case alternate. Every answer is looked at, and before a
+row counts, its server has to refuse a request without a token, one with a token for another audience and one with a forged signature.
+
+What is compared is not the same work. Countersign runs as a whole (identity, gateway, decision point and log in one process, a thread a core) and does with
+each request what its configuration says: canonical form, route, audience, issuer, expiry, revocation, scope, a decision by Cedar policies (twenty beside the
+built-in ones, unless the case says otherwise) and a record of it in the audit log, queued. HAProxy, nginx and Envoy (one thread each, no access log, no
+telemetry) check the signature, algorithm, issuer, audience and expiry where they check tokens at all; they know no revocation, ask no policy and record nothing.
+
+- `plain`: no token, on a route that is open to anyone. Countersign decides and records all the same.
+- `jwt-es256-mixed`, `jwt-rs256-mixed`: 10,000 tokens of forty clients chosen by Zipf's law, one request in a hundred with a token never seen before. Countersign remembers
+  32,768 verified tokens, as without a setting; Envoy's cache (`jwt_cache_config`) holds as many; HAProxy has none.
+- `jwt-es256-uncached`: the same with `[gateway] verified_tokens = 0`, and Envoy as it comes. `limit` is one verification on one thread and nothing else.
+- `dpop`: a token bound to a key of each connection, and a fresh proof with each request; the proof's signature cannot be remembered. `dpop-bare`: the same
+  with the built-in policies alone, by which the route's scope is enough. `limit` as above. Records stay queued in both: they cannot be turned off.
+- `policies-20`, `policies-1000`: `jwt-es256-mixed` with so many policies. Of 20, 2 are about everything, 10 about the action that is asked for; of 1,000, 100 and 10.
+- `routes-10000`: `jwt-es256-mixed` with so many routes, beside ten.
+- `authzen`: one evaluation over `/access/v1/evaluation` (OpenID AuthZEN 1.0) by twenty policies. Countersign asks for a token, looks the person up in its directory and has the
+  decision in its log, durably, before it answers; Cerbos (`GOMAXPROCS=1`) takes the caller's word for the person's roles and records nothing.
+- `rss-idle-connection`: resident memory by which a fresh server grows for each of 2,000 connections that are opened, used for one request and kept.";
+
+/// Connections of every case.
+const CONNECTIONS: usize = 64;
+const UNIT: &str = "req/cpu-s";
+const IDLE: &str = "rss-idle-connection";
+/// The share of what the slowest answers at which latencies are measured.
+const PACE: f64 = 0.5;
+/// A rate for a case whose warming up failed.
+const PACE_MIN: f64 = 10.0;
+/// More requests a second than any gateway answers here, to make enough tokens that are shown once.
+const RATE_MAX: f64 = 30_000.0;
+
+/// What all cases share.
+struct World<'a> {
+    subjects: &'a Subjects,
+    effort: Effort,
+    upstream: Upstream,
+}
+
+impl World<'_> {
+    /// How long connections, caches and code of each row are warmed up before a run counts.
+    fn warm_up(&self) -> Duration {
+        self.effort.duration / 2
+    }
+
+    /// Tokens to be shown once: one in a hundred of all requests to one server.
+    fn fresh(&self) -> Result<usize, Failed> {
+        let runs = u32::try_from(self.effort.runs)?;
+        let seconds = self.warm_up() + self.effort.duration * runs * 2;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive number far below the largest"
+        )]
+        let count = (seconds.as_secs_f64() * RATE_MAX * 0.01) as usize;
+        Ok(count)
+    }
+}
 
 async fn measure(subjects: &Subjects, effort: Effort) -> Result<Vec<Row>, Failed> {
+    let world = World {
+        upstream: Upstream::start(&subjects.peers).await?,
+        subjects,
+        effort,
+    };
+    progress(&format!("the upstream is {}", world.upstream.about));
     let mut columns = Columns::default();
-    let setting = Setting::start(&subjects.server).await?;
-    let client = setting.with_key("caller").await?;
-    let mix = usize::try_from(MIX)?;
-    // One in a hundred of what a fast gateway could serve in all runs together.
-    let fresh = mix / 2;
-    let tokens = setting.tokens(&client, mix + fresh).await?;
-    let mixed = Presented::Bearer(mixture(tokens, mix));
-    let mut bound = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let holder = Setting::bound(&client)?;
-        let tokens = setting.tokens(&holder, BOUND).await?;
-        let prover = holder.proof.ok_or("no key")?;
-        bound.push(Presented::Bound(Arc::new(tokens), prover));
+    for group in GROUPS {
+        if group.cases.iter().any(|case| subjects.wants(case)) {
+            progress(&format!("preparing {}", group.cases.join(", ")));
+            let mut lanes = (group.prepare)(&world).await;
+            lanes.retain(|lane| subjects.wants(lane.case));
+            alternate(&world, &mut lanes, &mut columns).await;
+        }
     }
-    let (nothing, mixed) = (everywhere(&Presented::Nothing), everywhere(&mixed));
-    for _ in 0..effort.runs {
-        columns.add(
-            "plain",
-            "countersign",
-            "req/cpu-s",
-            run(&setting, "/plain", &nothing, effort.duration).await,
-        );
-        columns.add(
-            "jwt-es256-mixed",
-            "countersign",
-            "req/cpu-s",
-            run(&setting, "/orders", &mixed, effort.duration).await,
-        );
-        columns.add(
-            "dpop",
-            "countersign",
-            "req/cpu-s",
-            run(&setting, "/orders", &bound, effort.duration).await,
-        );
-        columns.add("dpop", "limit", "req/cpu-s", proof(effort.duration / 4));
+    if subjects.wants(IDLE) {
+        for number in 1..=effort.runs {
+            let run = idle::measure(&world).await;
+            let came = run
+                .as_ref()
+                .map_or_else(ToString::to_string, |run| format!("{:.1}", run.value));
+            progress(&format!(
+                "run {number} of {}: {IDLE}, countersign: {came}",
+                effort.runs
+            ));
+            columns.add(IDLE, "countersign", "KiB/conn", run);
+        }
     }
-    setting.server.stop().await?;
     Ok(columns.rows())
 }
 
-/// The first `mix` tokens by Zipf's law; one time in a hundred the next of the rest, each only once.
-fn mixture(tokens: Vec<String>, mix: usize) -> Arc<dyn Fn(&mut Dice) -> String + Send + Sync> {
-    let (zipf, next) = (Zipf::new(MIX), AtomicUsize::new(mix));
-    Arc::new(move |dice| {
-        let never_seen = (dice.uniform() < 0.01)
-            .then(|| tokens.get(next.fetch_add(1, Ordering::Relaxed)))
-            .flatten();
-        never_seen
-            .or_else(|| tokens.get(zipf.rank(dice.uniform())))
-            .cloned()
-            .unwrap_or_default()
-    })
+/// The runs of a group in turn.
+async fn alternate(world: &World<'_>, lanes: &mut [Lane], columns: &mut Columns) {
+    let rate = warmed_up(world, lanes).await;
+    for number in 1..=world.effort.runs {
+        for lane in &mut *lanes {
+            let run = lane.run(rate, world.effort.duration).await;
+            let came = match &run {
+                Ok(run) => format!("{:.0}", run.value),
+                Err(problem) => problem.to_string(),
+            };
+            let (runs, case, subject) = (world.effort.runs, lane.case, &lane.subject);
+            progress(&format!(
+                "run {number} of {runs}: {case}, {subject}: {came}"
+            ));
+            let again = run.as_ref().copied().map_err(ToString::to_string);
+            columns.add(case, subject, UNIT, run);
+            if let Some((case, subject)) = lane.also {
+                columns.add(case, subject, UNIT, again.map_err(Into::into));
+            }
+        }
+    }
 }
 
-/// The same on every connection.
-fn everywhere(presented: &Presented) -> Vec<Presented> {
-    (0..CONNECTIONS).map(|_| presented.clone()).collect()
+/// The rate at which the latencies of a group are measured.
+async fn warmed_up(world: &World<'_>, lanes: &mut [Lane]) -> f64 {
+    let mut slowest = f64::INFINITY;
+    for lane in lanes {
+        progress(&format!("warming up {} of {}", lane.case, lane.subject));
+        // Why it fails is said by its first run.
+        if let Ok(Some(rate)) = lane.warm_up(world.warm_up()).await {
+            slowest = slowest.min(rate);
+        }
+    }
+    if slowest.is_finite() {
+        (slowest * PACE).max(PACE_MIN).floor()
+    } else {
+        PACE_MIN
+    }
 }
 
-/// `presented` holds what each connection presents.
-async fn run(
-    setting: &Setting,
-    path: &'static str,
-    presented: &[Presented],
-    duration: Duration,
-) -> Result<Run, Failed> {
-    let callers = presented.iter().zip(0..).map(|(presented, seed)| Caller {
-        presented: presented.clone(),
-        gateway: setting.server.addresses.gateway.clone(),
-        path,
-        dice: Dice::new(seed),
-        random: setting.random.clone(),
-    });
-    let before = setting.server.cpu()?;
-    let (served, _) = drive(&setting.gateway()?, callers.collect(), duration).await?;
-    served.run(
-        setting.server.cpu()?.saturating_sub(before),
-        Some(setting.server.resident_mib()?),
-    )
-}
-
-fn proof(duration: Duration) -> Result<Run, Failed> {
-    let key: SigningKey<DpopProof> = new_key("proof")?;
-    let claims = json!({"jti": "0123456789abcdef", "htm": "GET", "htu": "https://localhost:8444/orders", "iat": now(), "ath": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"});
-    let (token, verifier) = (sign_jwt(&key, &claims)?, key.verifying_key()?);
-    limit(duration, || Ok(Jws::parse(&token)?.verify(&verifier)?))
+/// Said while it goes on, beside the results on standard output.
+fn progress(text: &str) {
+    eprintln!("gateway: {text}");
 }

@@ -154,6 +154,7 @@ fn memory(run: &Result<Run, Failed>) -> Result<Run, Failed> {
         p50_us: None,
         p99_us: None,
         rss_mib: Some(value),
+        rate: None,
     })
 }
 

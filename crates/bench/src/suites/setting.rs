@@ -1,9 +1,9 @@
-//! What the suites share: a server with a route to a small upstream, and clients with tokens.
+//! What the suites share: our server on a configuration, and clients with tokens.
 
+use crate::Failed;
 use crate::clients::{AUDIENCE, Credential, Prover, SCOPE, TokenClient, new_key};
 use crate::load::{Destination, Script, Wanted, exchange};
 use crate::server::Server;
-use crate::{Failed, upstream};
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{ClientAssertion, SigningKey};
 use std::path::Path;
@@ -16,13 +16,6 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// Starts the server with routes to a fresh upstream.
-    pub(super) async fn start(program: &Path) -> Result<Self, Failed> {
-        let upstream = upstream::start().await?;
-        let files = [("countersign.toml", configuration(&upstream.to_string()))];
-        Self::configured(program, &files).await
-    }
-
     /// Starts the server on a fresh directory with these configuration files.
     pub(super) async fn configured(
         program: &Path,
@@ -31,9 +24,12 @@ impl Setting {
         std::fs::create_dir_all("target")?;
         let home = tempfile::tempdir_in("target")?;
         let config = home.path().join("config");
-        std::fs::create_dir_all(&config)?;
         for (name, content) in files {
-            std::fs::write(config.join(name), content)?;
+            let path = config.join(name);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::write(path, content)?;
         }
         let server = Server::start(
             program,
@@ -116,6 +112,11 @@ impl Setting {
         Ok(tokens)
     }
 
+    /// The control listener.
+    pub(super) fn control(&self) -> Result<Destination, Failed> {
+        Destination::new(&self.server.addresses.control, &self.server.roots()?)
+    }
+
     /// A client whose tokens are bound to a new key.
     pub(super) fn bound(client: &TokenClient) -> Result<TokenClient, Failed> {
         Ok(TokenClient {
@@ -166,32 +167,4 @@ pub(super) async fn fetch(
         }
     }
     Ok(tokens)
-}
-
-fn configuration(upstream: &str) -> String {
-    format!(
-        r#"[[upstreams]]
-name = "orders"
-url = "http://{upstream}"
-plain_http_because = "the benchmark's upstream is in the load generator's own process"
-
-[[routes]]
-name = "orders"
-path = "/orders"
-upstream = "orders"
-audience = "{AUDIENCE}"
-proof = "any"
-record = "queued"
-actions.GET = {{ action = "request", scopes = ["{SCOPE}"] }}
-
-[[routes]]
-name = "plain"
-path = "/plain"
-upstream = "orders"
-audience = "{AUDIENCE}"
-anonymous = "allowed"
-record = "queued"
-actions.GET = {{ action = "request" }}
-"#
-    )
 }

@@ -12,6 +12,7 @@ mod cors;
 pub mod egress;
 pub mod error;
 pub mod forward_auth;
+pub mod gateway;
 pub mod groups;
 pub mod identity_providers;
 pub mod keys;
@@ -57,6 +58,7 @@ struct Raw {
     limits: Vec<limits::RawLimit>,
     shared_limits: Option<shared_limits::RawSharedLimits>,
     forward_auth: Vec<forward_auth::RawProxy>,
+    gateway: gateway::RawGateway,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
     policies: policies::PoliciesSection,
@@ -95,6 +97,8 @@ pub struct Config {
     pub shared_limits: Option<shared_limits::SharedLimitsSection>,
     /// `[[forward_auth]]`
     pub forward_auth: Vec<forward_auth::ProxySection>,
+    /// `[gateway]`
+    pub gateway: gateway::GatewaySection,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
     /// `[[upstreams]]`
@@ -221,6 +225,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         limits,
         shared_limits,
         forward_auth: forward_auth::check(raw.forward_auth, mistakes),
+        gateway: gateway::check(raw.gateway, mistakes),
         routes,
         upstreams,
         policies: raw.policies,

@@ -445,3 +445,21 @@ fn the_exercise_is_a_valid_configuration() {
     assert_eq!(config.clients.len(), 4);
     assert_eq!(config.routes.len(), 3);
 }
+
+#[test]
+fn so_many_verified_tokens_are_remembered_as_is_said_and_no_more_than_the_limit() {
+    let kept = |text: &str| parsed(text).map(|config| config.gateway.verified_tokens);
+    let max = countersign_gateway::TOKENS_KEPT_MAX;
+    assert_eq!(kept("").unwrap(), countersign_gateway::TOKENS_KEPT);
+    for number in [0, 1, max] {
+        let text = format!("[gateway]\nverified_tokens = {number}\n");
+        assert_eq!(kept(&text).unwrap(), number);
+    }
+    let errors = kept(&format!("[gateway]\nverified_tokens = {}\n", max + 1)).unwrap_err();
+    assert!(
+        errors
+            .iter()
+            .any(|error| error.to_string().contains("at most")),
+        "{errors:?}"
+    );
+}

@@ -23,6 +23,20 @@ fn a_removed_entry_is_gone_from_both_generations() {
 }
 
 #[test]
+fn nothing_is_kept_where_nothing_may_be_and_what_was_kept_goes() {
+    let cache = Cache::new(SHARDS * 2);
+    cache.insert(7_u64, "a");
+    cache.keep_at_most(0);
+    assert_eq!((cache.get(&7), cache.len()), (None, 0));
+    cache.insert(7, "b");
+    assert_eq!((cache.get(&7), cache.len()), (None, 0));
+    // The smallest number that is not 0 keeps something.
+    cache.keep_at_most(1);
+    cache.insert(7, "c");
+    assert_eq!(cache.get(&7), Some("c"));
+}
+
+#[test]
 fn only_what_the_token_itself_decides_is_kept_as_refused() {
     assert!(is_lasting(Reason::SignatureInvalid));
     for passing in [

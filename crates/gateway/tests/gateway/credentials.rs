@@ -175,6 +175,21 @@ async fn a_signature_is_verified_once_a_generation() {
 }
 
 #[tokio::test]
+async fn a_signature_is_verified_every_time_where_no_verdict_is_kept() {
+    let world = World::start();
+    let bearer = world.bearer(|_| {});
+    let fields = [("authorization", bearer.as_str())];
+    for (kept, fetched) in [(0, 5), (64, 6), (0, 11)] {
+        world.remember_tokens(kept);
+        for _ in 0..5 {
+            assert_eq!(world.get("/things/a", &fields).await.status, StatusCode::OK);
+        }
+        assert_eq!(world.planes.fetches.load(Ordering::SeqCst), fetched);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn revocation_is_checked_every_time() {
     let world = World::start();
     let bearer = world.bearer(|claims| claims["grant_id"] = "0000000000000007".into());

@@ -381,6 +381,11 @@ impl World {
             .replace_routes(built(&self.authority, &self.upstream, specs));
     }
 
+    /// Keeps so many verdicts from now on.
+    pub fn remember_tokens(&self, tokens_max: usize) {
+        self.gateway.remember_tokens(tokens_max);
+    }
+
     /// Lets these proxies ask about requests that they hold.
     pub fn trust(&self, proxies: Vec<TrustedProxy>) {
         let routes = built(&self.authority, &self.upstream, specs());
