@@ -157,6 +157,11 @@ fn a_decision_is_explained_and_asked_again() {
     let (code, text) = said(&server.administer(&["policy", "replay"]));
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("0 differ"), "{text}");
+    // Nothing that could be asked is no success.
+    let elsewhere = server.administer(&["policy", "replay", "--tenant", "nobody"]);
+    let stderr = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
+    assert_eq!(said(&elsewhere).0, 1, "{stderr}");
+    assert!(stderr.contains("nothing to ask"), "{stderr}");
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     write("countersign.toml", "[policies]\ndirectory = \".\"\n");

@@ -206,6 +206,12 @@ pub(super) fn replay(args: &PolicyReplay, output: Output) -> Ended {
         Output::Json => print_line(replayed.to_json()),
         Output::Text => replayed.lines().iter().for_each(print_line),
     }
+    if replayed.asked() == 0 {
+        eprintln!(
+            "error: there was nothing to ask: no decision of this tenant whose question is still there"
+        );
+        return Ended::Failed;
+    }
     if replayed.differ == 0 {
         Ended::Done
     } else {
@@ -258,6 +264,11 @@ struct Replayed {
 }
 
 impl Replayed {
+    /// How many could be asked again: of none there is nothing to say.
+    const fn asked(&self) -> usize {
+        self.same + self.others + self.differ
+    }
+
     fn compare(&mut self, decisions: &[Decision], answer: &Value) {
         let answers = answer.get("decisions").and_then(Value::as_array);
         for (decision, answer) in decisions.iter().zip(answers.into_iter().flatten()) {
