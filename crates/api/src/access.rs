@@ -13,9 +13,11 @@
 
 mod answer;
 mod caller;
+mod calls;
 mod directory;
 mod lookups;
 mod opa;
+mod pages;
 mod question;
 mod search;
 
@@ -25,11 +27,13 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 use caller::{Admitted, Right};
+use calls::Calls;
 use countersign_base::RequestId;
 use countersign_control::Fabric;
 use countersign_policy::authzen::{Batch, Evaluation, Sought};
 use http::Method;
 use lookups::LookUps;
+use pages::Pages;
 use question::{Answered, Asking, Prepared};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -52,6 +56,8 @@ pub(crate) struct Access {
     /// `https://localhost:8445`: the decision point's identifier.
     origin: Arc<str>,
     lookups: Arc<LookUps>,
+    calls: Arc<Calls>,
+    pages: Arc<Pages>,
 }
 
 type Endpoint = (&'static str, fn() -> MethodRouter<Access>);
@@ -77,6 +83,8 @@ const ENDPOINTS: &[Endpoint] = &[
 /// `net::from_tower` puts it there.
 pub fn router(fabric: Arc<Fabric>, origin: &Url) -> Router {
     let access = Access {
+        pages: Arc::new(Pages::new(fabric.random())),
+        calls: Arc::default(),
         fabric,
         origin: origin.as_str().trim_end_matches('/').into(),
         lookups: Arc::default(),
@@ -117,6 +125,9 @@ async fn all_evaluated(access: &Access, id: RequestId, request: Request) -> Resu
         Batch::One(evaluation) => return Ok(asking.ask(&evaluation).await?.to_json()),
         Batch::Many(semantic, questions) => (semantic, questions),
     };
+    // The first was taken with the call.
+    let more = u32::try_from(questions.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    caller::take(access, &asker, more)?;
     let mut judged = Vec::with_capacity(questions.len());
     for question in questions {
         let prepared = match question {

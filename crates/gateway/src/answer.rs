@@ -1,5 +1,6 @@
 //! What callers are told: the upstream's answer, or a status, the RFC's challenge, and an id to ask with. Why exactly is in the log alone.
 
+use crate::attributes::AttributeError;
 use crate::canonical::TargetError;
 use crate::content::ContentError;
 use crate::cors::PreflightError;
@@ -31,6 +32,9 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// Why a request was not answered by its upstream.
 #[derive(Debug, thiserror::Error)]
 pub enum Denial {
+    /// What policy needs to know of the object cannot be had.
+    #[error("{0}")]
+    Attributes(AttributeError),
     /// The body is larger than the route allows.
     #[error("body_too_large")]
     BodyTooLarge,
@@ -112,6 +116,7 @@ impl Denial {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Attributes(error) => error.code(),
             Self::BodyTooLarge => "body_too_large",
             Self::Content(error) => error.code(),
             Self::Credential(refusal) => refusal.reason().as_str(),
@@ -172,7 +177,8 @@ impl Denial {
         match self {
             Self::Policy(_) | Self::StepUp(_) => Seen::Denied,
             Self::Exchange(_) | Self::Key(_) | Self::Pass(_) => Seen::Permitted,
-            Self::BodyTooLarge
+            Self::Attributes(_)
+            | Self::BodyTooLarge
             | Self::Content(_)
             | Self::Credential(_)
             | Self::Fields(_)
@@ -192,6 +198,7 @@ impl Denial {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
+            Self::Attributes(error) => error.status(),
             Self::BodyTooLarge
             | Self::Content(ContentError::TooLarge)
             | Self::Pass(PassError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -276,7 +283,8 @@ impl Denial {
             | Self::LimiterAway
             | Self::Overloaded
             | Self::Pass(PassError::Busy | PassError::NoRoom) => Some(RETRY_AFTER.as_secs()),
-            Self::BodyTooLarge
+            Self::Attributes(_)
+            | Self::BodyTooLarge
             | Self::Content(
                 ContentError::Attribute
                 | ContentError::Broken

@@ -246,6 +246,7 @@ pub(crate) fn attributes(
         AttributeSource::Body { pointer, kind } => Some((name, pointer, kind)),
         AttributeSource::Entity { .. }
         | AttributeSource::Parameter(_)
+        | AttributeSource::Source { .. }
         | AttributeSource::Static(_) => None,
     });
     let read = from_body.map(|(name, pointer, kind)| {

@@ -8,6 +8,7 @@
 //! how often   limiter::Limiter                every limit of the route, or none is charged
 //! how many    upstream::Gate                  a place, of the route and of its upstream
 //! content     content::Content                where somebody needs it: all of the body, within limits
+//! attributes  attributes::Sources             what the decision needs to know of the object, where its route says from where
 //! may they    policy::decide                  takes the request itself; obligations come out with the permit
 //! record      store::Recorder                 denials too
 //! known yet   idempotency::Keys               what came before under its key is answered, not passed on
@@ -18,6 +19,7 @@
 //! Not here: sessions, pages, administration. The control plane and the data plane meet in [`Planes`] alone.
 
 mod answer;
+pub mod attributes;
 pub mod canonical;
 pub mod content;
 pub mod cors;

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod admission;
+mod attributes;
 mod content;
 mod envoy;
 mod lesson;
@@ -209,6 +210,9 @@ impl<P: Planes> Flow<'_, P> {
         if request.matched().operation().content != ContentNeed::Unread {
             // In a box, so that a request whose body nobody looks at carries no room for it.
             Box::pin(self.content(&mut request)).await?;
+        }
+        if request.matched().route.looks_up {
+            Box::pin(self.look_up(&mut request)).await?;
         }
         if self.holder == Holder::Proxy {
             request = request.answered_elsewhere();

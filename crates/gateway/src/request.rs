@@ -57,6 +57,8 @@ pub struct GatewayRequest {
     pub(crate) onward: Onward,
     /// What is done with the answer, if a policy asks for it.
     pub(crate) duties: &'static [Duty],
+    /// The attributes of the resource that were looked up elsewhere, by name.
+    pub(crate) looked_up: Vec<(String, Value)>,
     /// Absent where nobody needs to see the body.
     pub(crate) read: Option<Box<Read>>,
 }
@@ -95,6 +97,7 @@ impl GatewayRequest {
             at,
             onward: Onward::removed(),
             duties: &Duty::ALL,
+            looked_up: Vec::new(),
             read: None,
         }
     }
@@ -287,6 +290,13 @@ impl GatewayRequest {
                     Value::Entity(EntityId::new(kind, self.parameter(parameter)))
                 }
                 AttributeSource::Parameter(parameter) => self.parameter(parameter).into(),
+                // As with the body: without it the request ended before.
+                AttributeSource::Source { .. } => {
+                    match self.looked_up.iter().find(|(known, _)| known == name) {
+                        Some((_, value)) => value.clone(),
+                        None => return entity,
+                    }
+                }
                 AttributeSource::Static(text) => text.as_str().into(),
             };
             entity.attribute(name, value)

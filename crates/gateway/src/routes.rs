@@ -10,6 +10,7 @@ pub use spec::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
 };
 
+use crate::attributes::{self, SourceError, SourceSpec};
 use crate::canonical::CanonicalTarget;
 use crate::content::ContentNeed;
 use crate::cors::{Cors, CorsError};
@@ -134,6 +135,8 @@ pub struct Route {
     pub(crate) operations: Vec<Operation>,
     /// What policies call the thing behind it.
     pub resource: ResourceSpec,
+    /// Whether something of that is looked up elsewhere.
+    pub(crate) looks_up: bool,
     /// Position of its upstream among the upstreams.
     pub(crate) upstream: usize,
     /// The token the upstream gets.
@@ -223,6 +226,7 @@ pub struct Routes {
     routes: Vec<Arc<Route>>,
     upstreams: Vec<UpstreamSpec>,
     forward_auth: ForwardAuth,
+    sources: Vec<SourceSpec>,
 }
 
 impl Routes {
@@ -258,6 +262,7 @@ impl Routes {
             routes: Vec::with_capacity(specs.len()),
             upstreams,
             forward_auth: ForwardAuth::default(),
+            sources: Vec::new(),
         };
         let mut ids = BTreeSet::new();
         for spec in specs {
@@ -347,6 +352,21 @@ impl Routes {
     pub fn asked_by(mut self, proxies: ForwardAuth) -> Self {
         self.forward_auth = proxies;
         self
+    }
+
+    /// The same routes, which look attributes up at these sources.
+    ///
+    /// # Errors
+    /// A source that cannot be asked, or one that a route names and that is not there.
+    pub fn looking_up(mut self, sources: Vec<SourceSpec>) -> Result<Self, SourceError> {
+        attributes::check(&sources, &self.routes)?;
+        self.sources = sources;
+        Ok(self)
+    }
+
+    /// Where attributes are looked up.
+    pub(crate) fn sources(&self) -> &[SourceSpec] {
+        &self.sources
     }
 
     /// Who may ask about requests that it holds itself.

@@ -1,5 +1,6 @@
 //! The gateway as a running thing: what is one a process, what is one a core, and what changes when routes are reloaded.
 
+use crate::attributes::Sources;
 use crate::exchange::Exchanges;
 use crate::idempotency::Keys;
 use crate::limiter::{Limiter, Moment};
@@ -11,7 +12,8 @@ use crate::verdicts::Verdicts;
 use arc_swap::ArcSwap;
 use countersign_base::{RequestId, UnixTime};
 use countersign_net::{
-    DataRuntime, Drain, DrainTrigger, Drained, Limits, Listener, Listeners, ServerTls, Transport,
+    DataRuntime, Drain, DrainTrigger, Drained, HttpClient, Limits, Listener, Listeners, ServerTls,
+    Transport,
 };
 use hyper::service::service_fn;
 use std::convert::Infallible;
@@ -40,6 +42,7 @@ pub struct Gateway<P> {
 struct Shared {
     routes: Routes,
     exchanges: Exchanges,
+    sources: Sources,
     upstreams: SharedUpstreams,
     /// The places of each route, in their order.
     gates: Vec<Option<Arc<Gate>>>,
@@ -64,6 +67,7 @@ impl Shared {
                 routes.upstreams(),
                 before.map(|before| &before.upstreams),
             ),
+            sources: Sources::new(routes.sources(), routes.routes()),
             routes,
             exchanges: Exchanges::default(),
         }
@@ -237,6 +241,8 @@ pub(crate) struct Core<P> {
 pub(crate) struct Generation {
     shared: Arc<Shared>,
     pub(crate) upstreams: Upstreams,
+    /// One a source of attributes.
+    pub(crate) attribute_clients: Vec<HttpClient>,
 }
 
 impl<P: Planes> Core<P> {
@@ -311,7 +317,12 @@ impl<P: Planes> Core<P> {
 impl Generation {
     fn of(shared: Arc<Shared>) -> Self {
         let upstreams = Upstreams::sharing(&shared.upstreams);
-        Self { shared, upstreams }
+        let attribute_clients = shared.sources.clients();
+        Self {
+            shared,
+            upstreams,
+            attribute_clients,
+        }
     }
 
     pub(crate) fn routes(&self) -> &Routes {
@@ -322,6 +333,10 @@ impl Generation {
     pub(crate) fn gate(&self, route: u32) -> Option<&Arc<Gate>> {
         let position = usize::try_from(route).ok()?;
         self.shared.gates.get(position)?.as_ref()
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.shared.sources
     }
 
     pub(crate) fn exchanges(&self) -> &Exchanges {

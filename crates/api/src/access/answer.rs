@@ -34,6 +34,8 @@ pub(super) enum Failure {
     PageUnknown,
     /// The form of the request.
     Request(RequestError),
+    /// The client asks too much. After how long it may ask this.
+    RateLimited(Duration),
     /// Its network showed too many tokens that nobody knows. After how long it may try again.
     TooManyRequests(Duration),
     /// The store or the log can't serve now.
@@ -49,7 +51,7 @@ impl Failure {
             Self::Denied => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotListed | Self::PageUnknown | Self::Request(_) => StatusCode::BAD_REQUEST,
-            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited(_) | Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -64,6 +66,7 @@ impl Failure {
             Self::NotListed => "not_listed",
             Self::PageUnknown => "page_unknown",
             Self::Request(_) => "invalid_request",
+            Self::RateLimited(_) => "rate_limited",
             Self::TooManyRequests(_) => "too_many_requests",
             Self::Unavailable => "unavailable",
         }
@@ -82,6 +85,7 @@ impl Failure {
             }
             Self::PageUnknown => "`page.token` names no page".to_owned(),
             Self::Request(error) => error.to_string(),
+            Self::RateLimited(_) => "too many questions of this client".to_owned(),
             Self::TooManyRequests(_) => "too many tokens that are not known".to_owned(),
             Self::Unavailable => "try again in a moment".to_owned(),
         }
@@ -166,7 +170,7 @@ impl Reply {
                 Failure::Method(taken) => {
                     _ = headers.insert(header::ALLOW, HeaderValue::from_static(taken));
                 }
-                Failure::TooManyRequests(after) => {
+                Failure::RateLimited(after) | Failure::TooManyRequests(after) => {
                     _ = headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
                 }
                 Failure::BodyTooLarge

@@ -45,6 +45,14 @@ impl Right {
         }
     }
 
+    /// What a call counts for, against what its client may ask.
+    const fn questions(self) -> u32 {
+        match self {
+            Self::Evaluate => 1,
+            Self::Search => 20,
+        }
+    }
+
     fn scopes(self) -> Scopes {
         let name = match self {
             Self::Evaluate => "access.evaluate",
@@ -214,6 +222,7 @@ pub(super) async fn admit(
             return Err(Failure::Denied);
         }
     };
+    take(access, &asker, right.questions())?;
     if parts.method != Method::POST {
         return Err(Failure::Method("POST"));
     }
@@ -223,6 +232,22 @@ pub(super) async fn admit(
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
     let body = body.map_err(|_| Failure::BodyTooLarge)?;
     Ok(Admitted { asker, body })
+}
+
+/// Takes so many questions of what the client may ask, or refuses.
+pub(super) fn take(access: &Access, asker: &Asker, questions: u32) -> Result<(), Failure> {
+    let (tenant, client) = (asker.tenant(), asker.client());
+    let taken = access.calls.take(tenant, client, questions, asker.now());
+    taken.map_err(|after| {
+        let mut event = Decision::new(SURFACE, Verdict::Denied, Code::of("rate_limited"));
+        event.client = Some(client.clone());
+        let (from, request) = (asker.ask().from, Some(asker.request()));
+        access.fabric.metrics().decided("access", "refused");
+        let recorder = access.fabric.recorder();
+        // It is refused either way; the log's own failure is reported where it happened.
+        let _ = recorder.refused(from, tenant, request, event);
+        Failure::RateLimited(after)
+    })
 }
 
 fn source(parts: &Parts) -> IpAddr {

@@ -8,6 +8,7 @@ use super::Access;
 use super::answer::Failure;
 use super::caller::{self, Admitted, Right};
 use super::directory::{Found, NoEntity, entity_of, person};
+use super::pages::PageOf;
 use super::question::{Asking, Judged};
 use axum::extract::Request;
 use countersign_base::{ClientId, RequestId, Tenant, UserId};
@@ -43,7 +44,11 @@ pub(super) async fn found(
     sought: Sought,
 ) -> Result<Value, Failure> {
     let Admitted { asker, body } = caller::admit(access, id, request, Right::Search).await?;
-    let search = Search::parse(sought, &body)?;
+    let mut search = Search::parse(sought, &body)?;
+    let of = PageOf::new(&asker, sought, &search);
+    if let Some(token) = &search.token {
+        search.token = Some(access.pages.last(&of, token)?);
+    }
     let mut asking = Asking::new(access, &asker);
     match sought {
         Sought::Action => actions(&mut asking, &search).await,
@@ -51,13 +56,15 @@ pub(super) async fn found(
             let resource = asking.find(&search.resource).await?;
             let sought = &search.subject;
             let pick = |found: Found| (Ok(found), resource.clone());
-            entities(access, &asking, &search, sought, pick, asker.tenant()).await
+            let page = entities(access, &asking, &search, sought, pick, asker.tenant()).await?;
+            page.told(access, &of)
         }
         Sought::Resource => {
             let subject = asking.find(&search.subject).await?;
             let sought = &search.resource;
             let pick = |found: Found| (subject.clone(), Ok(found));
-            entities(access, &asking, &search, sought, pick, asker.tenant()).await
+            let page = entities(access, &asking, &search, sought, pick, asker.tenant()).await?;
+            page.told(access, &of)
         }
     }
 }
@@ -94,7 +101,7 @@ async fn entities(
     sought: &Described,
     pick: impl Fn(Found) -> (Result<Found, NoEntity>, Result<Found, NoEntity>),
     tenant: &Tenant,
-) -> Result<Value, Failure> {
+) -> Result<Page, Failure> {
     let listed = match asking.policies().kind(&sought.kind) {
         Some("Account") => Listed::Accounts,
         Some("Client") => Listed::Clients,
@@ -126,7 +133,25 @@ async fn entities(
     }
     asking.record_all(permitted).await?;
     let ended = whole_list && seen == examined;
-    Ok(page(results, last.filter(|_| !ended)))
+    Ok(Page {
+        results,
+        last: last.filter(|_| !ended),
+    })
+}
+
+/// Those that a page tells of, and whom it ended with if there may be more.
+struct Page {
+    results: Vec<Value>,
+    last: Option<String>,
+}
+
+impl Page {
+    fn told(self, access: &Access, of: &PageOf) -> Result<Value, Failure> {
+        let next = self
+            .last
+            .map(|last| access.pages.after(of, &last, access.fabric.random()));
+        Ok(page(self.results, next.transpose()?))
+    }
 }
 
 fn page(results: Vec<Value>, next: Option<String>) -> Value {

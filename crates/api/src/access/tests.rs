@@ -829,6 +829,127 @@ async fn a_search_tells_whom_every_evaluation_would_permit() {
 }
 
 #[tokio::test]
+async fn a_page_is_of_one_search_and_tells_nobody() {
+    let world = World::start().await;
+    let search = |action: &str| {
+        let mut body = administers();
+        body.as_object_mut().unwrap().remove("subject");
+        body["subject"] = json!({ "type": "user" });
+        body["action"] = json!({ "name": action });
+        body["page"] = json!({ "limit": 1 });
+        body
+    };
+    let path = "/access/v1/search/subject";
+    let first = world.ask(path, &search("administer")).await;
+    assert_eq!(first.status, StatusCode::OK, "{first:?}");
+    let token = first.body["page"]["next_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let told = first.body["results"][0]["id"].as_str().unwrap();
+    assert!(!token.is_empty() && !token.contains(told), "{token}");
+    let again = world.ask(path, &search("administer")).await;
+    assert_ne!(again.body["page"]["next_token"], token.as_str());
+    let with = async |action: &str, token: &str| {
+        let mut body = search(action);
+        body["page"] = json!({ "token": token, "limit": 100 });
+        let answered = world.ask(path, &body).await;
+        (answered.status, answered.body["error"].clone())
+    };
+    let unknown = (StatusCode::BAD_REQUEST, json!("page_unknown"));
+    assert_eq!(with("administer", &token).await.0, StatusCode::OK);
+    assert_eq!(with("manage_account", &token).await, unknown);
+    assert_eq!(with("administer", told).await, unknown);
+    let mut forged = token.clone();
+    forged.replace_range(0..1, if token.starts_with('A') { "B" } else { "A" });
+    assert_eq!(with("administer", &forged).await, unknown);
+}
+
+#[tokio::test]
+async fn a_client_asks_only_so_much() {
+    let world = World::start().await;
+    let token = world.token(EVALUATE).await;
+    let items: Vec<Value> = (0..100).map(|_| json!({})).collect();
+    let mut batch = own_account();
+    batch["evaluations"] = items.into();
+    let path = "/access/v1/evaluations";
+    for _ in 0..super::calls::QUESTIONS_AT_ONCE / 100 {
+        let answered = world.post(path, Some(&token), &batch).await;
+        assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
+    }
+    let answered = world.post(path, Some(&token), &batch).await;
+    assert_eq!(answered.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answered.body["error"], "rate_limited");
+    assert_eq!(answered.headers[header::RETRY_AFTER], "1");
+    // Another client is not held up by it, and a moment later this one is not either.
+    let other = world.token_of("acme", AUDIENCE, EVALUATE).await;
+    let answered = world
+        .post("/access/v1/evaluation", Some(&other), &own_account())
+        .await;
+    assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
+    world.test.clock.advance(Duration::from_secs(1));
+    let answered = world.post(path, Some(&token), &batch).await;
+    assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
+}
+
+#[tokio::test]
+async fn obligations_are_told_to_who_carries_them_out() {
+    let mut policies = countersign_policy::defaults::POLICIES.to_vec();
+    policies.push((
+        "obliged.cedar",
+        r#"
+        @id("masked") @mask("/iban") @limit_rows("10")
+        permit (principal is User, action == Action::"manage_account", resource is Account);
+        @id("second-factor") @step_up("acr=phr")
+        permit (principal is User, action == Action::"request", resource is Route) when { context.method == "GET" };
+        "#,
+    ));
+    let world = World::with(&policies).await;
+    let asks = async |context: Value| {
+        let mut body = own_account();
+        body["context"]
+            .as_object_mut()
+            .unwrap()
+            .extend(context.as_object().unwrap().clone());
+        let told = world.evaluate(&body).await.body;
+        (told["decision"].clone(), told["context"].clone(), body)
+    };
+    for silent in [
+        json!({}),
+        json!({ "supported_obligations": ["step-up"] }),
+        json!({ "supported_obligations": "custom" }),
+    ] {
+        let (decision, told, _) = asks(silent).await;
+        assert_eq!(
+            (decision, &told["reason"]),
+            (json!(false), &json!("obligation_not_carried_out"))
+        );
+        assert!(told.get("obligations").is_none());
+    }
+    let (decision, told, body) = asks(json!({ "supported_obligations": ["custom"] })).await;
+    assert_eq!(decision, true);
+    let expected = json!([
+        { "type": "custom", "id": "1", "properties": { "vendor": "countersign", "action": "limit_rows", "rows": { "": 10 } } },
+        { "type": "custom", "id": "2", "properties": { "vendor": "countersign", "action": "mask", "paths": ["/iban"] } },
+    ]);
+    assert_eq!(told["obligations"], expected);
+    // A mere yes would be one without them.
+    let input = json!({ "input": body });
+    let allow = world.ask("/opa/v1/data/countersign/allow", &input).await;
+    assert_eq!(allow.body["result"], false);
+    let whole = world.ask("/opa/v1/data/countersign", &input).await;
+    assert_eq!(
+        (
+            &whole.body["result"]["allow"],
+            &whole.body["result"]["obligations"]
+        ),
+        (&json!(true), &expected)
+    );
+    let described = world.ask(METADATA_PATH, &json!({})).await;
+    assert_eq!(described.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
 async fn a_search_says_what_it_has_no_list_of() {
     let world = World::start().await;
     for (path, member, kind) in [

@@ -3,7 +3,7 @@
 //! `attributes = ["region"]` takes parameters of the path by their own names; `attributes.customer = { body = "/customer/id", type = "User" }` says where from.
 
 use super::error::Mistakes;
-use countersign_base::JsonPointer;
+use countersign_base::{JsonPointer, escape_step};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -24,7 +24,7 @@ impl Default for RawAttributes {
     }
 }
 
-/// Where one attribute comes from, as written: one of `parameter`, `body` and `value`.
+/// Where one attribute comes from, as written: one of `parameter`, `body`, `value`, or `source` with `parameter` and `field`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawAttribute {
@@ -34,6 +34,10 @@ pub(crate) struct RawAttribute {
     body: Option<JsonPointer>,
     /// The same for every request.
     value: Option<String>,
+    /// One of `[[attribute_sources]]`, which is asked about the object that `parameter` names.
+    source: Option<String>,
+    /// Where it stands in the source's answer: a member, or a JSON pointer.
+    field: Option<String>,
     /// The type of the entity that it names.
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -53,6 +57,17 @@ pub enum AttributeSection {
     Parameter {
         /// The parameter.
         name: String,
+        /// The type of the entity that it names.
+        kind: Option<String>,
+    },
+    /// What a source says.
+    Source {
+        /// The source.
+        source: String,
+        /// The parameter that names the object.
+        parameter: String,
+        /// Where it stands in the answer.
+        field: JsonPointer,
         /// The type of the entity that it names.
         kind: Option<String>,
     },
@@ -108,7 +123,7 @@ pub(crate) fn check(
             None => mistakes.at(
                 &span,
                 format!("the attribute `{name}` comes from one place"),
-                "write one of `{ parameter = \"region\" }`, `{ body = \"/customer/id\" }`, `{ value = \"eu\" }`; the first two may have a `type`",
+                "write one of `{ parameter = \"region\" }`, `{ body = \"/customer/id\" }`, `{ value = \"eu\" }`, `{ source = \"orders\", parameter = \"order\", field = \"owner\" }`; the first two may have a `type`",
             ),
         }
     }
@@ -118,6 +133,24 @@ pub(crate) fn check(
 impl RawAttribute {
     fn section(self) -> Option<AttributeSection> {
         let kind = self.kind;
+        if let Some(source) = self.source {
+            let (parameter, field) = (self.parameter?, self.field?);
+            let pointer = if field.starts_with('/') {
+                field
+            } else {
+                format!("/{}", escape_step(&field))
+            };
+            let alone = self.body.is_none() && self.value.is_none();
+            return alone.then_some(AttributeSection::Source {
+                source,
+                parameter,
+                field: pointer.parse().ok()?,
+                kind,
+            });
+        }
+        if self.field.is_some() {
+            return None;
+        }
         match (self.parameter, self.body, self.value) {
             (Some(name), None, None) => Some(AttributeSection::Parameter { name, kind }),
             (None, Some(pointer), None) => Some(AttributeSection::Body { pointer, kind }),

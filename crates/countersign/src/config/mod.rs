@@ -3,6 +3,7 @@
 //! Unknown keys are errors. All mistakes of a file are reported at once, each with its line. Secrets are references, never values.
 
 pub mod advice;
+pub mod attribute_sources;
 pub mod attributes;
 pub mod audit;
 pub mod branding;
@@ -61,6 +62,8 @@ struct Raw {
     gateway: gateway::RawGateway,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
+    #[serde(default)]
+    attribute_sources: Vec<attribute_sources::RawAttributeSource>,
     policies: policies::PoliciesSection,
     passwords: passwords::PasswordsSection,
     audit: audit::AuditSection,
@@ -101,6 +104,8 @@ pub struct Config {
     pub gateway: gateway::GatewaySection,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
+    /// `[[attribute_sources]]`
+    pub attribute_sources: Vec<attribute_sources::AttributeSourceSection>,
     /// `[[upstreams]]`
     pub upstreams: Vec<upstreams::UpstreamSection>,
     /// `[policies]`
@@ -210,6 +215,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         .shared_limits
         .and_then(|raw| shared_limits::check(raw, mistakes));
     let limits = limits::check(raw.limits, shared_limits.as_ref(), mistakes);
+    let attribute_sources = attribute_sources::check(raw.attribute_sources, mistakes);
     let routes = routes::check(raw.routes, &known, &upstreams, &clients, &limits, mistakes);
     Config {
         dir: dir.to_owned(),
@@ -227,6 +233,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         forward_auth: forward_auth::check(raw.forward_auth, mistakes),
         gateway: gateway::check(raw.gateway, mistakes),
         routes,
+        attribute_sources,
         upstreams,
         policies: raw.policies,
         passwords: raw.passwords,

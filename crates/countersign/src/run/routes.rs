@@ -1,5 +1,6 @@
 //! From the configuration's routes and upstreams to the gateway's.
 
+use crate::config::attribute_sources::AttributeSourceSection;
 use crate::config::attributes::AttributeSection;
 use crate::config::error::ConfigError;
 use crate::config::forward_auth::{ProxyAnswers, ProxySection};
@@ -22,6 +23,7 @@ use countersign_crypto::x509::{
     CertificateAuthority, CertificateRequest, CertificateThumbprint, CertificateUsage,
     IssuedCertificate, PeerCertificate,
 };
+use countersign_gateway::attributes::SourceSpec;
 use countersign_gateway::forward_auth::{Answers, ForwardAuth, TrustedProxy};
 use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
 use countersign_gateway::limiter::{
@@ -110,6 +112,16 @@ fn assemble(
     );
     let routes =
         Routes::build(specs, upstreams, hosts).map_err(|error| failed(error.to_string()))?;
+    let sources = config
+        .attribute_sources
+        .iter()
+        .map(|section| source(config, section, roots, own));
+    let sources = sources
+        .collect::<Result<Vec<_>, String>>()
+        .map_err(failed)?;
+    let routes = routes
+        .looking_up(sources)
+        .map_err(|error| failed(error.to_string()))?;
     let proxies = config
         .forward_auth
         .iter()
@@ -195,22 +207,47 @@ impl OwnIdentity {
     }
 }
 
+/// Whose certificates are believed: the authority's in this file, or the local one's.
+fn believed(config: &Config, ca: Option<&Path>, local: &TrustRoots) -> Result<TrustRoots, String> {
+    let Some(path) = ca else {
+        return Ok(local.clone());
+    };
+    let path = config.dir.join(path);
+    let pem = fs::read(&path)
+        .map_err(|error| format!("`{}` cannot be read: {}", path.display(), error.kind()))?;
+    TrustRoots::from_pem(&pem).map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+fn source(
+    config: &Config,
+    section: &AttributeSourceSection,
+    local: &TrustRoots,
+    own: &OwnIdentity,
+) -> Result<SourceSpec, String> {
+    let roots = believed(config, section.ca.as_deref(), local)?;
+    let identity = match section.identity {
+        GatewayIdentity::Certificate => Some(&own.tls),
+        GatewayIdentity::None => None,
+    };
+    let tls = TlsClient::new(&roots, identity, Alpn::Http1).map_err(|error| error.to_string())?;
+    Ok(SourceSpec {
+        name: section.name.clone(),
+        url: section.url.clone(),
+        tls,
+        ttl: section.ttl,
+        negative_ttl: section.negative_ttl,
+        timeout: section.timeout,
+        concurrency: section.concurrency,
+    })
+}
+
 fn upstream(
     config: &Config,
     section: &UpstreamSection,
     local: &TrustRoots,
     own: &OwnIdentity,
 ) -> Result<UpstreamSpec, String> {
-    let roots = match &section.ca {
-        None => local.clone(),
-        Some(path) => {
-            let path = config.dir.join(path);
-            let pem = fs::read(&path).map_err(|error| {
-                format!("`{}` cannot be read: {}", path.display(), error.kind())
-            })?;
-            TrustRoots::from_pem(&pem).map_err(|error| format!("`{}`: {error}", path.display()))?
-        }
-    };
+    let roots = believed(config, section.ca.as_deref(), local)?;
     let (identity, certificate) = match section.identity {
         GatewayIdentity::Certificate => (Some(&own.tls), Some(own.thumbprint)),
         GatewayIdentity::None => (None, None),
@@ -431,6 +468,17 @@ fn attribute(section: &AttributeSection) -> AttributeSource {
         } => AttributeSource::Entity {
             kind: kind.clone(),
             parameter: name.clone(),
+        },
+        AttributeSection::Source {
+            source,
+            parameter,
+            field,
+            kind,
+        } => AttributeSource::Source {
+            source: source.clone(),
+            parameter: parameter.clone(),
+            field: field.clone(),
+            kind: kind.clone(),
         },
         AttributeSection::Static(value) => AttributeSource::Static(value.clone()),
     }

@@ -114,6 +114,17 @@ pub enum AttributeSource {
     },
     /// The value of a parameter of the path, as a string.
     Parameter(String),
+    /// What an attribute source says of the object whose id is the value of a parameter of the path.
+    Source {
+        /// The source.
+        source: String,
+        /// The parameter.
+        parameter: String,
+        /// Where it stands in the source's answer.
+        field: JsonPointer,
+        /// The type of the entity that it names, where it names one.
+        kind: Option<String>,
+    },
     /// The same string for every request.
     Static(String),
 }
@@ -129,12 +140,21 @@ impl ResourceSpec {
             ResourceId::Path => None,
         };
         let of_attributes = attributes.values().filter_map(|source| match source {
-            AttributeSource::Entity { parameter, .. } | AttributeSource::Parameter(parameter) => {
-                Some(parameter)
-            }
+            AttributeSource::Entity { parameter, .. }
+            | AttributeSource::Parameter(parameter)
+            | AttributeSource::Source { parameter, .. } => Some(parameter),
             AttributeSource::Body { .. } | AttributeSource::Static(_) => None,
         });
         id.into_iter().chain(of_attributes).collect()
+    }
+
+    /// Whether something of it is looked up elsewhere.
+    fn looks_up(&self) -> bool {
+        let Self::Entity { attributes, .. } = self else {
+            return false;
+        };
+        let elsewhere = |from: &AttributeSource| matches!(from, AttributeSource::Source { .. });
+        attributes.values().any(elsewhere)
     }
 
     /// What it needs to see of a request's body.
@@ -202,6 +222,7 @@ impl RouteSpec {
             number,
             rules: self.rules,
             operations,
+            looks_up: self.resource.looks_up(),
             resource: self.resource,
             upstream,
             exchange: self.exchange,

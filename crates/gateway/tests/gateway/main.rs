@@ -11,6 +11,7 @@
 
 mod api_keys;
 mod attacks;
+mod attributes;
 mod backend;
 mod browsers;
 mod content;

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -30,9 +31,14 @@ pub struct Seen {
     pub port: u16,
 }
 
+/// A status and a body by id.
+pub type Objects = Arc<Mutex<BTreeMap<String, (u16, String)>>>;
+
 /// The upstream.
 pub struct FakeUpstream {
     pub address: SocketAddr,
+    /// What it says of `/objects/ID`: a status and a body.
+    pub objects: Objects,
     seen: Arc<Mutex<Vec<Seen>>>,
     _trigger: DrainTrigger,
 }
@@ -48,9 +54,15 @@ impl FakeUpstream {
         let (trigger, drain) = Drain::new();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let remembered = Arc::clone(&seen);
+        let objects = Objects::default();
+        let told = Arc::clone(&objects);
         let make = move |connection: &Arc<Connection>| {
             let (connection, seen) = (Arc::clone(connection), Arc::clone(&remembered));
-            service_fn(move |request| answer(Arc::clone(&connection), Arc::clone(&seen), request))
+            let objects = Arc::clone(&told);
+            service_fn(move |request| {
+                let (connection, seen) = (Arc::clone(&connection), Arc::clone(&seen));
+                answer(connection, seen, Arc::clone(&objects), request)
+            })
         };
         tokio::spawn(countersign_net::serve(
             listener,
@@ -61,6 +73,7 @@ impl FakeUpstream {
         ));
         Self {
             address,
+            objects,
             seen,
             _trigger: trigger,
         }
@@ -83,6 +96,7 @@ impl FakeUpstream {
 async fn answer(
     connection: Arc<Connection>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    objects: Objects,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
@@ -125,6 +139,15 @@ async fn answer(
         peer,
         port: connection.remote.port(),
     });
+    if let Some(id) = head.uri.path().strip_prefix("/objects/") {
+        let objects = objects.lock().unwrap();
+        let (status, body) = objects.get(id).cloned().unwrap_or((404, String::new()));
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        let json = "application/json".parse().unwrap();
+        response.headers_mut().insert("content-type", json);
+        return Ok(response);
+    }
     if head.uri.path().ends_with("/echo") {
         return Ok(echoed(&head, &seen));
     }
