@@ -16,6 +16,7 @@ pub mod peers;
 pub mod report;
 pub mod running;
 pub mod server;
+pub mod soak;
 pub mod suites;
 pub mod upstream;
 pub mod zipf;

@@ -1,9 +1,10 @@
-//! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] SUITE [--quick]`, `chaos --server PATH [--minutes N]` and `upstream ADDRESS`.
+//! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] SUITE [--quick]`, `chaos --server PATH [--minutes N]`,
+//! `soak --server PATH [--minutes N] [--out DIR]`, `upstream ADDRESS`, and `soak-upstream ADDRESS`, which the soak starts and kills.
 //!
 //! `--case=NAME` measures one case of a suite (of `gateway`; may stand several times), `--trial=SECONDS` only sees whether everything works: with either of them nothing is written.
 
 use countersign_bench::peers::Installed;
-use countersign_bench::{Failed, chaos, suites, upstream};
+use countersign_bench::{Failed, chaos, soak, suites, upstream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,6 +17,7 @@ struct Options {
     minutes: Option<f64>,
     cases: Vec<String>,
     trial: Option<Duration>,
+    out: PathBuf,
     names: Vec<String>,
 }
 
@@ -33,7 +35,10 @@ fn main() -> ExitCode {
 fn run() -> Result<bool, Failed> {
     let mut arguments = std::env::args().skip(1);
     let verb = arguments.next().unwrap_or_default();
-    let mut options = Options::default();
+    let mut options = Options {
+        out: PathBuf::from("."),
+        ..Options::default()
+    };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => options.quick = true,
@@ -51,6 +56,7 @@ fn run() -> Result<bool, Failed> {
                 let (name, reason) = named(arguments.next())?;
                 options.peers.insert(name, Err(reason));
             }
+            "--out" => options.out = arguments.next().ok_or("`--out` needs a directory")?.into(),
             "--minutes" => {
                 options.minutes = Some(
                     arguments
@@ -74,7 +80,22 @@ fn run() -> Result<bool, Failed> {
             runtime.block_on(upstream::serve(address.parse()?))?;
             Ok(true)
         }
-        other => Err(format!("`{other}` is none of `bench`, `chaos` and `upstream`").into()),
+        "soak" => {
+            let minutes = options.minutes.unwrap_or(1.0);
+            runtime.block_on(soak::run(&options.server, minutes, &options.out))
+        }
+        "soak-upstream" => {
+            let address = options
+                .names
+                .first()
+                .ok_or("`soak-upstream` needs an address")?;
+            runtime.block_on(soak::upstream::serve(address.parse()?))?;
+            Ok(true)
+        }
+        other => Err(format!(
+            "`{other}` is none of `bench`, `chaos`, `soak`, `soak-upstream` and `upstream`"
+        )
+        .into()),
     }
 }
 

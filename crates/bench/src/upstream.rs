@@ -18,7 +18,15 @@ use tokio::net::TcpListener;
 /// # Errors
 /// When no port can be had.
 pub async fn start() -> Result<SocketAddr, Failed> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    start_on((Ipv4Addr::LOCALHOST, 0).into()).await
+}
+
+/// Starts it there; it ends with the runtime.
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn start_on(address: SocketAddr) -> Result<SocketAddr, Failed> {
+    let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     tokio::spawn(answer_all(listener));
     Ok(address)

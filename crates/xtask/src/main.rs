@@ -9,6 +9,7 @@ mod install;
 mod process;
 mod requirements;
 mod screenshots;
+mod soak;
 mod suites;
 mod tidy;
 mod tree;
@@ -24,6 +25,7 @@ const VERBS: &[Verb] = &[
     requirements::VERB,
     fuzz::VERB,
     chaos::VERB,
+    soak::VERB,
     bench::VERB,
     screenshots::VERB,
 ];

@@ -21,6 +21,7 @@ mod races;
 mod redis;
 mod requirements;
 mod rust;
+mod soak;
 mod tidy;
 
 use crate::verb::{Outcome, Problem, Verb};
@@ -127,6 +128,7 @@ pub(crate) const SUITES: &[Suite] = &[
     differential::SUITE,
     fuzz::SUITE,
     chaos::SUITE,
+    soak::SUITE,
     requirements::SUITE,
 ];
 

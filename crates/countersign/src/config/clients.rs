@@ -32,6 +32,8 @@ pub struct RawClient {
     tenant: Option<Spanned<Tenant>>,
     id: Spanned<ClientId>,
     name: Option<Bounded<128>>,
+    /// Who answers for it: a team or a mailbox.
+    owner: Option<Bounded<128>>,
     /// A reference to a secret: the client authenticates with `client_secret_basic`.
     secret: Option<SecretReference>,
     /// Where the secret comes: `header`, or `body` (`client_secret_post`) where the tenant allows it.
@@ -129,6 +131,8 @@ pub struct ClientSection {
     pub id: ClientId,
     /// What people read on the consent page.
     pub name: Option<Bounded<128>>,
+    /// Who answers for it.
+    pub owner: Option<Bounded<128>>,
     /// How it authenticates.
     pub credential: ClientCredential,
     /// What kind of program it is.
@@ -305,6 +309,7 @@ fn check_one(
         grants: grants(&client.grants, mistakes),
         id: client.id.into_inner(),
         name: client.name,
+        owner: client.owner,
         credential,
         application: client.application.unwrap_or(Application::Web),
         redirect_uris: client.redirect_uris.into_iter().collect(),

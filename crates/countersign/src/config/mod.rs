@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are errors. All mistakes of a file are reported at once, each with its line. Secrets are references, never values.
 
+pub mod accepted;
 pub mod advice;
 pub mod attribute_sources;
 pub mod attributes;
@@ -12,6 +13,7 @@ pub mod clients;
 mod cors;
 pub mod egress;
 pub mod error;
+pub mod findings;
 pub mod forward_auth;
 pub mod gateway;
 pub mod groups;
@@ -69,6 +71,7 @@ struct Raw {
     audit: audit::AuditSection,
     egress: egress::RawEgress,
     telemetry: telemetry::RawTelemetry,
+    accepted: Vec<accepted::RawAccepted>,
 }
 
 /// A checked configuration.
@@ -118,6 +121,8 @@ pub struct Config {
     pub egress: egress::EgressSection,
     /// `[telemetry]`
     pub telemetry: telemetry::TelemetrySection,
+    /// `[[accepted]]`
+    pub accepted: Vec<accepted::AcceptedSection>,
 }
 
 /// The tenants that other sections may name.
@@ -240,6 +245,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         audit: raw.audit,
         egress: egress::check(raw.egress, mistakes),
         telemetry: telemetry::check(raw.telemetry, mistakes),
+        accepted: accepted::check(raw.accepted, mistakes),
     }
 }
 

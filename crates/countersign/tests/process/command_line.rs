@@ -502,11 +502,26 @@ fn check_reports_every_mistake_and_what_to_look_at() {
     let good = "[[clients]]\nid = \"batch\"\nsecret = { file = \"secret\" }\ngrants = [\"client_credentials\"]\nscopes = [\"admin\"]\naudiences = [\"https://a.example\"]\naccess_token_lifetime = \"50m\"\n";
     std::fs::write(dir.path().join("secret"), "0123456789abcdef").unwrap();
     std::fs::write(&file, good).unwrap();
+    // A scope for everything is bad enough to fail; with a reason it is not.
+    let (code, stdout, _) = ended(&countersign(&["check", path, "--json"], ""));
+    assert_eq!(code, 1, "{stdout}");
+    let accepted = format!(
+        "{good}\n[[accepted]]\nmistake = \"global-scope\"\nof = \"client batch\"\nbecause = \"the service knows one scope alone\"\n"
+    );
+    std::fs::write(&file, accepted).unwrap();
     let report = done(&countersign(&["check", path, "--json"], ""));
-    let look_at = report["look_at"].to_string();
-    for expected in ["static secret", "stands for everything", "50 minutes"] {
-        assert!(look_at.contains(expected), "{look_at}");
+    let findings = report["findings"].to_string();
+    for expected in ["static-secret", "they live 50 minutes", "no-owner"] {
+        assert!(findings.contains(expected), "{findings}");
     }
+    assert_eq!(report["accepted"][0]["mistake"], "global-scope");
+    assert_eq!(report["findings"][0]["line"], 3);
+    let (code, stdout, _) = ended(&countersign(&["check", path], ""));
+    assert_eq!(code, 0, "{stdout}");
+    assert!(
+        stdout.contains("to look at: 2 medium, 1 low; 1 accepted"),
+        "{stdout}"
+    );
     let bad = good
         .replace("client_credentials", "password")
         .replace("50m", "3h");
