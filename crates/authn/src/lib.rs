@@ -55,5 +55,7 @@ pub use resource::{
     ResourceRequest, ResourceRules, TokenDemand, TrustedIssuer, VerdictKey, demand, prove,
 };
 pub use revocation::{Freshness, RevocationId, Revocations};
-pub use subject::{Actor, AuthenticationHeld, ScopesHeld, Subject, SubjectId, TokenBinding};
+pub use subject::{
+    Actor, AuthenticationHeld, ScopesHeld, Standing, Subject, SubjectId, TokenBinding,
+};
 pub use unspent::Unspent;

@@ -3,6 +3,8 @@
 use crate::access_token::{AttributeValue, Confirmation, VerifiedToken};
 use crate::acr::{Acr, AuthenticationDemand};
 use crate::refusal::{Reason, Refusal};
+use crate::resource::check_revocations;
+use crate::revocation::Revocations;
 use countersign_base::{
     Audience, Bounded, ClientId, GrantId, Issuer, Role, Scopes, SessionId, Tenant, UnixTime, UserId,
 };
@@ -233,6 +235,30 @@ impl Subject {
             Ok(AuthenticationHeld(()))
         } else {
             Err(Refusal::insufficient_authentication(demand))
+        }
+    }
+}
+
+/// What has become of a token since it was proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Standing {
+    /// It is over: expired, or it or what it depends on was revoked, or nobody can tell.
+    Ended(Reason),
+    /// It would be taken again, as far as time and revocations go.
+    Stands,
+}
+
+impl Subject {
+    /// Whether the token still counts, for what goes on after the request that it was shown with: a tunnel, a socket. There is no leeway at its end, because both
+    /// ends of that span are ours.
+    pub fn standing(&self, revocations: &dyn Revocations, now: UnixTime) -> Standing {
+        if self.expires() <= now {
+            return Standing::Ended(Reason::TokenExpired);
+        }
+        match check_revocations(&self.token, revocations, now) {
+            Ok(()) => Standing::Stands,
+            Err(reason) => Standing::Ended(reason),
         }
     }
 }

@@ -297,6 +297,18 @@ pub const TARGETS: &[Target] = &[
         words: gateway::FRAMING_WORDS,
     },
     Target {
+        name: "websocket-frames",
+        about: "where a frame of a WebSocket ends",
+        run: gateway::frames,
+        words: &["\u{7f}", "~", "hello"],
+    },
+    Target {
+        name: "ext-authz-question",
+        about: "what Envoy asks about a request that it holds",
+        run: gateway::question,
+        words: gateway::FRAMING_WORDS,
+    },
+    Target {
         name: "cors-origin",
         about: "an origin whose pages may call a route",
         run: gateway::origin,

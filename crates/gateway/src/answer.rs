@@ -13,6 +13,7 @@ use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
 use crate::upstream::{AnswerError, PassError, PooledBody, RETRY_AFTER};
+use crate::websocket::{UpgradeError, VERSION_13};
 use bytes::Bytes;
 use countersign_authn::Refusal;
 use countersign_authn::dpop::DPOP_NONCE_HEADER;
@@ -92,6 +93,9 @@ pub enum Denial {
     /// The target has no canonical form.
     #[error("{0}")]
     Target(TargetError),
+    /// A handshake of a WebSocket.
+    #[error("{0}")]
+    Upgrade(UpgradeError),
 }
 
 impl Denial {
@@ -151,6 +155,8 @@ impl Denial {
             Self::Pass(PassError::CutShort(_) | PassError::Http(_)) => "upstream_broke_off",
             Self::Pass(PassError::NoRoom) => "body_no_room",
             Self::Pass(PassError::Projection(error)) => error.code(),
+            Self::Pass(PassError::RefusedStream) => "upstream_refused_stream",
+            Self::Pass(PassError::Switch) => "upstream_switch",
             Self::Pass(PassError::Timeout) => "upstream_timeout",
             Self::Policy(reason) => reason.as_str(),
             Self::Preflight(PreflightError::Field) => "preflight_field",
@@ -169,6 +175,10 @@ impl Denial {
             Self::Target(TargetError::TooLong) => "target_too_long",
             Self::Target(TargetError::TrailingDotOrSpace) => "target_trailing_dot_or_space",
             Self::Target(TargetError::Utf8) => "target_utf8",
+            Self::Upgrade(UpgradeError::Broken) => "upgrade_broken",
+            Self::Upgrade(UpgradeError::NotTaken) => "upgrade_not_taken",
+            Self::Upgrade(UpgradeError::Origin) => "upgrade_origin",
+            Self::Upgrade(UpgradeError::Version) => "upgrade_version",
         }
     }
 
@@ -190,7 +200,8 @@ impl Denial {
             | Self::Overloaded
             | Self::RateLimited { .. }
             | Self::Record
-            | Self::Target(_) => Seen::Refused,
+            | Self::Target(_)
+            | Self::Upgrade(_) => Seen::Refused,
         }
     }
 
@@ -242,10 +253,15 @@ impl Denial {
                 | PassError::CutShort(_)
                 | PassError::Handshake(_)
                 | PassError::Http(_)
-                | PassError::Projection(_),
+                | PassError::Projection(_)
+                | PassError::RefusedStream
+                | PassError::Switch,
             ) => StatusCode::BAD_GATEWAY,
             Self::Pass(PassError::Timeout) => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Upgrade(UpgradeError::Broken) => StatusCode::BAD_REQUEST,
+            Self::Upgrade(UpgradeError::NotTaken | UpgradeError::Origin) => StatusCode::FORBIDDEN,
+            Self::Upgrade(UpgradeError::Version) => StatusCode::UPGRADE_REQUIRED,
         }
     }
 
@@ -262,6 +278,10 @@ impl Denial {
         write_own(headers);
         if let Self::Credential(refusal) | Self::StepUp(refusal) = self {
             refusal.write_headers(Challenge { binding }, headers);
+        }
+        if let Self::Upgrade(UpgradeError::Version) = self {
+            // RFC 6455 §4.4.
+            headers.insert(header::SEC_WEBSOCKET_VERSION, VERSION_13);
         }
         if let Some(seconds) = self.retry_after_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -315,13 +335,16 @@ impl Denial {
                 | PassError::Handshake(_)
                 | PassError::Http(_)
                 | PassError::Projection(_)
+                | PassError::RefusedStream
+                | PassError::Switch
                 | PassError::Timeout,
             )
             | Self::Policy(_)
             | Self::Preflight(_)
             | Self::Record
             | Self::StepUp(_)
-            | Self::Target(_) => None,
+            | Self::Target(_)
+            | Self::Upgrade(_) => None,
         }
     }
 }

@@ -90,6 +90,8 @@ impl From<PassError> for ContentError {
             | PassError::Handshake(_)
             | PassError::Http(_)
             | PassError::Projection(_)
+            | PassError::RefusedStream
+            | PassError::Switch
             | PassError::Timeout => Self::Broken,
         }
     }

@@ -17,7 +17,8 @@ use bytes::Bytes;
 use countersign_base::{Conditional, NoTls};
 use countersign_net::{Connection, FramingWatch};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::{Method, Request, StatusCode, Uri, Version, request};
+use prost::Message;
 use proto::{
     BoolValue, DeniedHttpResponse, HeaderField, HeaderValueOption, HttpRequest, HttpResponse,
     HttpStatus, OkHttpResponse, RpcStatus,
@@ -36,11 +37,36 @@ const OVERWRITE_IF_EXISTS_OR_ADD: i32 = 2;
 const PERMISSION_DENIED: i32 = 7;
 const UNAUTHENTICATED: i32 = 16;
 
+/// Whether the bytes of a question describe one request: what comes before anybody judges it.
+///
+/// # Errors
+/// See [`ForwardError`].
+pub fn read(bytes: &[u8]) -> Result<(), ForwardError> {
+    let question = CheckRequest::decode(bytes).map_err(|_| ForwardError::Description)?;
+    head_of(question).map(|_described| ())
+}
+
 /// The request that is asked about, on a connection that says where it came from and nothing else of its caller.
 pub(crate) fn described(
     connection: &Connection,
     question: CheckRequest,
 ) -> Result<Described, ForwardError> {
+    let (remote, head) = head_of(question)?;
+    let connection = Connection {
+        // The certificate of the connection is Envoy's and speaks for no caller.
+        peer: Conditional::Absent(NoTls::NoCertificate),
+        remote: SocketAddr::new(remote, 0),
+        scheme: connection.scheme,
+        framing: FramingWatch::default(),
+    };
+    Ok(Described {
+        connection: Arc::new(connection),
+        head,
+    })
+}
+
+/// Where the request came from, and its head.
+fn head_of(question: CheckRequest) -> Result<(IpAddr, request::Parts), ForwardError> {
     let attributes = question.attributes.ok_or(ForwardError::Description)?;
     let remote = attributes
         .source
@@ -63,17 +89,7 @@ pub(crate) fn described(
     }
     head.headers.insert(header::HOST, host);
     head.version = Version::HTTP_11;
-    let connection = Connection {
-        // The certificate of the connection is Envoy's and speaks for no caller.
-        peer: Conditional::Absent(NoTls::NoCertificate),
-        remote: SocketAddr::new(remote, 0),
-        scheme: connection.scheme,
-        framing: FramingWatch::default(),
-    };
-    Ok(Described {
-        connection: Arc::new(connection),
-        head,
-    })
+    Ok((remote, head))
 }
 
 /// A path, so that the host comes from one place alone.

@@ -10,12 +10,16 @@ use crate::upstream::{
     Balance, Earlier, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending, Upstreams,
     key_of,
 };
+use crate::websocket;
 use countersign_policy::Permitted;
 use countersign_policy::obligation::Obligations;
 use countersign_store::Recorded;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use std::io;
+use tokio::time::Instant;
+
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// The token that goes on to the upstream.
 pub enum UpstreamToken {
@@ -47,6 +51,9 @@ pub(crate) async fn forward_telling(
     let decision = recorded.receipt();
     let obligations = recorded.decision().obligations().cloned();
     let request = recorded.into_target();
+    let (switching, idle) = (request.switching, request.matched.route.idle);
+    let timeout = request.call.and_then(|call| call.timeout);
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let upstream = upstreams.get(request.matched.route.upstream);
     let upstream = upstream.ok_or_else(|| PassError::Connect(io::ErrorKind::NotFound.into()))?;
     let key = balance_key(&request, upstream.members().balance());
@@ -66,10 +73,25 @@ pub(crate) async fn forward_telling(
         request: outbound,
         repeat,
         key,
+        deadline,
     };
     let mut response = upstream.send(sending, earlier).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && !(switching.is_some()
+            && obligations.is_none()
+            && websocket::is_switch(response.headers()))
+    {
+        // Nor where something has to be done with what passes, which nobody does with frames.
+        return Err(PassError::Switch);
+    }
     headers::remove_hop_by_hop(response.headers_mut());
     headers::remove_planted_cookies(response.headers_mut());
+    if let Some(idle) = idle {
+        response.body_mut().wait_for(idle);
+    }
+    if let Some(deadline) = deadline {
+        response.body_mut().end_at(deadline);
+    }
     match obligations {
         None => Ok(response),
         // In a box, so that a request whose answer nobody changes carries no room for it.
@@ -148,6 +170,14 @@ fn outbound(mut request: GatewayRequest, token: UpstreamToken) -> Request<Reques
     *outbound.method_mut() = request.target.method().clone();
     *outbound.uri_mut() = Uri::from(request.target.path_and_query().clone());
     *outbound.headers_mut() = headers;
+    if request.call.is_some() {
+        // Servers of gRPC refuse a call without it, and its trailers do come back.
+        outbound.headers_mut().insert(header::TE, TRAILERS);
+    }
+    if let Some(switching) = request.switching {
+        websocket::write_switch(outbound.headers_mut());
+        outbound.extensions_mut().insert(switching);
+    }
     outbound
 }
 

@@ -48,6 +48,24 @@ impl Dialect {
     }
 }
 
+/// A call on its way to the upstream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    /// How long its caller waits for all of it.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Call {
+    pub(crate) fn of(dialect: Dialect, headers: &HeaderMap) -> Option<Self> {
+        match dialect {
+            Dialect::Grpc => Some(Self {
+                timeout: timeout(headers),
+            }),
+            Dialect::Http => None,
+        }
+    }
+}
+
 /// Whether a message has the content type of gRPC: `application/grpc`, with a format or without. `application/grpc-web` is another protocol.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let content = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -56,7 +74,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// How long the caller waits for the whole call, if it says so as the protocol wants it; anything else is the upstream's to refuse.
-pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let plain = (1..=TIMEOUT_DIGITS_MAX).contains(&digits.len())

@@ -91,6 +91,27 @@ const TRUSTED_NAMES: [&str; 26] = [
     "x-user",
 ];
 
+/// Names that stand in a head and never in trailers.
+const HEAD_ALONE: [HeaderName; 17] = [
+    header::AGE,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::DATE,
+    header::EXPIRES,
+    header::HOST,
+    header::LOCATION,
+    header::RETRY_AFTER,
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::VARY,
+    header::WARNING,
+    header::WWW_AUTHENTICATE,
+];
+
 /// Names that frame or type a message: in another spelling some servers read them as these (CGI knows underscores alone).
 const FRAMING_NAMES: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
 
@@ -267,6 +288,24 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         PROXY_CONNECTION,
     ] {
         headers.remove(name);
+    }
+}
+
+/// Removes from the trailers of an answer what may stand in a head alone (RFC 9110 §6.5.1): framing, routing, cookies, credentials and their challenges, and what only a
+/// gateway says (HDR-8).
+pub(crate) fn remove_from_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    remove_trusted(trailers);
+    for name in HEAD_ALONE {
+        trailers.remove(name);
+    }
+    let cors: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|name| name.as_str().starts_with("access-control-"))
+        .cloned()
+        .collect();
+    for name in cors {
+        trailers.remove(name);
     }
 }
 

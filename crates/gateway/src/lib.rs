@@ -13,6 +13,7 @@
 //! record      store::Recorder                 denials too
 //! known yet   idempotency::Keys               what came before under its key is answered, not passed on
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream
+//! tunnel      websocket::tunnel               after a 101: bytes, asked again while they pass
 //! outcome     store::Recorder                 status, bytes, time
 //! ```
 //!
@@ -43,6 +44,7 @@ pub mod routes;
 mod service;
 pub mod upstream;
 mod verdicts;
+pub mod websocket;
 
 pub use answer::{Denial, GatewayBody};
 pub use exchange::{ExchangeError, ExchangeRequest, Exchanged};

@@ -10,7 +10,7 @@ use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
 use crate::forward_auth::Asked;
-use crate::grpc::Dialect;
+use crate::grpc::{Call, Dialect};
 use crate::headers::unambiguous;
 use crate::idempotency::{self, Answer};
 use crate::keyed;
@@ -21,6 +21,7 @@ use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
 use crate::upstream::{PassError, PooledBody};
 use crate::verdicts::Key as VerdictKey;
+use crate::websocket::{Handshake, Switching};
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
 use countersign_authn::{
@@ -43,6 +44,7 @@ mod attributes;
 mod content;
 mod envoy;
 mod lesson;
+mod switch;
 mod tail;
 
 use lesson::Lesson;
@@ -96,6 +98,9 @@ struct Flow<'a, P> {
     /// Known from the second step on.
     cors: CorsAnswer,
     places: Places,
+    /// Absent unless it is a handshake.
+    handshake: Option<Box<Handshake>>,
+    dialect: Dialect,
 }
 
 /// Answers one request.
@@ -120,8 +125,10 @@ pub(crate) async fn answer<P: Planes>(
         holder: Holder::Gateway,
         cors: CorsAnswer::default(),
         places: Places::default(),
+        handshake: None,
+        dialect: Dialect::of(&request),
     };
-    let dialect = Dialect::of(&request);
+    let dialect = flow.dialect;
     let asked = generation.routes().forward_auth().asked(request.uri());
     let (mut response, seen) = match asked {
         Some(Asked::Grpc) => flow.check(connection, request).await,
@@ -176,7 +183,7 @@ impl<P: Planes> Flow<'_, P> {
     async fn permitted(
         &mut self,
         connection: &Arc<Connection>,
-        head: http::request::Parts,
+        mut head: http::request::Parts,
         body: Option<Incoming>,
     ) -> Step<Recorded<Permitted<GatewayRequest>>> {
         let target = target_of(&head)?;
@@ -186,8 +193,10 @@ impl<P: Planes> Flow<'_, P> {
             .find(&target)
             .map_err(Denial::NoRoute)?;
         self.enter(&matched.route, &head.headers);
+        self.handshake = self.handshake_in(&mut head, &target, &matched.route)?;
         let body = body.map_or_else(InboundBody::empty, |body| {
-            let idle = self.core.body_idle_timeout();
+            let idle = matched.route.idle;
+            let idle = idle.unwrap_or_else(|| self.core.body_idle_timeout());
             InboundBody::new(body, matched.route.body_bytes_max, idle)
         });
         if body.announced_too_large() {
@@ -217,6 +226,8 @@ impl<P: Planes> Flow<'_, P> {
         if self.holder == Holder::Proxy {
             request = request.answered_elsewhere();
         }
+        request.call = Call::of(self.dialect, &request.headers);
+        request.switching = self.handshake.as_ref().map(|_| Switching);
         let recorded = self.permit(request).await?;
         if let Some(span) = &mut self.span {
             span.decision = Some(Verdict::Allowed);
@@ -388,6 +399,7 @@ impl<P: Planes> Flow<'_, P> {
             UpstreamToken::AsRouted => None,
             UpstreamToken::Exchanged(_) => exchange_key(&recorded),
         };
+        let switch = self.switch_of(&recorded);
         let places = std::mem::take(&mut self.places);
         let lesson = Lesson::begin(recorded.decision().target().watch_body());
         let answered = match running {
@@ -419,6 +431,9 @@ impl<P: Planes> Flow<'_, P> {
                 tail.status = head.status.as_u16();
                 self.hand_out_nonce(&mut head.headers);
                 let body = match body {
+                    Passed::Streamed(body) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                        return self.switch(switch, head, body, tail);
+                    }
                     Passed::First(body) => GatewayBody::first(body, tail),
                     Passed::Streamed(body) => GatewayBody::streamed(body, tail),
                 };

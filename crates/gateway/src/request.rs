@@ -2,9 +2,11 @@
 
 use crate::canonical::CanonicalTarget;
 use crate::content::Content;
+use crate::grpc::Call;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
 use crate::upstream::{PassError, ProgressWatch, RequestBody};
+use crate::websocket::Switching;
 use bytes::Bytes;
 use countersign_audit::Text;
 use countersign_authn::{Anonymous, AnonymousReason, AttributeValue, ScopesHeld, Subject};
@@ -53,6 +55,10 @@ pub struct GatewayRequest {
     pub(crate) headers: HeaderMap,
     body: Mutex<RequestBody>,
     pub(crate) at: UnixTime,
+    /// Absent unless it is a call of gRPC.
+    pub(crate) call: Option<Call>,
+    /// Whether its answer may be a switch to another protocol.
+    pub(crate) switching: Option<Switching>,
     /// What the upstream learns of the trace.
     pub(crate) onward: Onward,
     /// What is done with the answer, if a policy asks for it.
@@ -95,6 +101,8 @@ impl GatewayRequest {
             headers: head.headers,
             body: Mutex::new(RequestBody::arriving(body)),
             at,
+            call: None,
+            switching: None,
             onward: Onward::removed(),
             duties: &Duty::ALL,
             looked_up: Vec::new(),

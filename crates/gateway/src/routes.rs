@@ -8,6 +8,7 @@ mod tree;
 
 pub use spec::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
+    Upgrade,
 };
 
 use crate::attributes::{self, SourceError, SourceSpec};
@@ -24,6 +25,7 @@ use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tree::Node;
 
 /// Why a set of routes can't be used.
@@ -153,6 +155,10 @@ pub struct Route {
     pub(crate) idempotency: Option<IdempotencySpec>,
     /// What requests may be for.
     pub(crate) purposes: BTreeSet<String>,
+    /// What it lets callers upgrade to.
+    pub(crate) upgrade: Upgrade,
+    /// How long nothing may move.
+    pub(crate) idle: Option<Duration>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.

@@ -90,6 +90,15 @@ impl<P: Planes> Gateway<P> {
         })
     }
 
+    pub(crate) fn planes(&self) -> &P {
+        &self.planes
+    }
+
+    /// Looks at the routes of this moment.
+    pub(crate) fn with_routes<T>(&self, look: impl FnOnce(&Routes) -> T) -> T {
+        look(&self.routes.load().routes)
+    }
+
     /// Puts other routes in place. Requests under way end under the routes they began with.
     pub fn replace_routes(&self, routes: Routes) {
         let before = self.routes.load_full();
@@ -278,6 +287,10 @@ impl<P: Planes> Core<P> {
         prefix.copy_from_slice(&self.id_prefix);
         count.copy_from_slice(&self.id_next.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         RequestId::from_bytes(bytes)
+    }
+
+    pub(crate) const fn gateway(&self) -> &Arc<Gateway<P>> {
+        &self.gateway
     }
 
     pub(crate) fn planes(&self) -> &P {

@@ -36,6 +36,8 @@ use std::time::Duration;
 
 /// Requests in flight to one address from one core; more wait for [`ACQUIRE_TIMEOUT`].
 pub const IN_FLIGHT_MAX: usize = 512;
+/// Streams of an HTTP/2 connection, beyond which another is opened while there may be more: one connection is one thread's work at both ends.
+pub const HTTP2_STREAMS_AIM: usize = 32;
 /// HTTP/2 connections to one address from one core.
 pub const HTTP2_CONNECTIONS_MAX: usize = 4;
 /// Addresses of one upstream.
@@ -75,6 +77,8 @@ impl Default for Timeouts {
 pub enum UpstreamTransport {
     /// Without encryption; configuration allows it on loopback alone.
     Plaintext,
+    /// Without encryption, and HTTP/2 without asking (RFC 9113 §3.3).
+    PlaintextHttp2,
     /// TLS, with our client certificate if `tls` has one.
     Tls {
         /// Whom to trust and as whom to appear.
@@ -174,7 +178,7 @@ impl UpstreamSpec {
     /// Our certificate, which all of its addresses see.
     pub(crate) fn certificate(&self) -> Option<CertificateThumbprint> {
         match &self.endpoints.first()?.transport {
-            UpstreamTransport::Plaintext => None,
+            UpstreamTransport::Plaintext | UpstreamTransport::PlaintextHttp2 => None,
             UpstreamTransport::Tls { certificate, .. } => *certificate,
         }
     }
@@ -228,6 +232,13 @@ impl Endpoint {
         })
     }
 
+    /// Speaks HTTP/2 without asking where there is no TLS to ask in.
+    pub fn speak_http2(&mut self) {
+        if matches!(self.transport, UpstreamTransport::Plaintext) {
+            self.transport = UpstreamTransport::PlaintextHttp2;
+        }
+    }
+
     pub(crate) fn host_field(&self) -> HeaderValue {
         // An authority consists of characters that a field value may hold.
         HeaderValue::from_str(self.authority.as_str())
@@ -236,7 +247,7 @@ impl Endpoint {
 
     pub(crate) fn scheme(&self) -> Scheme {
         match self.transport {
-            UpstreamTransport::Plaintext => Scheme::HTTP,
+            UpstreamTransport::Plaintext | UpstreamTransport::PlaintextHttp2 => Scheme::HTTP,
             UpstreamTransport::Tls { .. } => Scheme::HTTPS,
         }
     }

@@ -9,10 +9,12 @@
 //! Not here: what the fields mean, whether the target is canonical, HTTP/2 (which has one framing only). RFC 9112 §2.2, §3, §5, §6 and §7.1.
 
 use crate::Connection;
+use crate::serve::{Hold, Task};
 use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -83,19 +85,41 @@ impl FramingFault {
 
 type Hook = Box<dyn Fn(FramingFault) + Send + Sync>;
 
-/// Who is told of a fault on a connection, before its peer is.
+/// Who is told of a fault on a connection, before its peer is; and where the framing of HTTP ends, when another protocol takes the connection over.
 #[derive(Default)]
-pub struct FramingWatch(OnceLock<Hook>);
+pub struct FramingWatch {
+    hook: OnceLock<Hook>,
+    task: Weak<Task>,
+    handed_over: AtomicBool,
+}
 
 impl FramingWatch {
+    pub(crate) fn of(task: &Arc<Task>) -> Self {
+        Self {
+            task: Arc::downgrade(task),
+            ..Self::default()
+        }
+    }
+
+    /// Another protocol takes the connection over: what comes from now on is not framed as HTTP. To be called before the answer that says so goes out: a peer may not
+    /// send anything of the other protocol before it has read that.
+    ///
+    /// Absent if the connection has ended, or is none of a listener's.
+    #[must_use]
+    pub fn hand_over(&self) -> Option<Hold> {
+        let task = self.task.upgrade()?;
+        self.handed_over.store(true, Ordering::Release);
+        Some(Hold::new(task))
+    }
+
     /// Lets `tell` know of the fault. The first one to ask is told, nobody else.
     pub fn tell(&self, tell: impl Fn(FramingFault) + Send + Sync + 'static) {
         // A second hook is a mistake of ours that costs a record, never a verdict.
-        let _ = self.0.set(Box::new(tell));
+        let _ = self.hook.set(Box::new(tell));
     }
 
     fn told(&self, fault: FramingFault) {
-        if let Some(hook) = self.0.get() {
+        if let Some(hook) = self.hook.get() {
             hook(fault);
         }
     }
@@ -509,6 +533,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Framed<I> {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        if this.connection.framing.handed_over.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(()));
+        }
         let new = buf.filled().get(before..).unwrap_or_default();
         match this.framing.read(new) {
             Ok(()) => Poll::Ready(Ok(())),

@@ -26,5 +26,5 @@ pub use guarded::{FetchError, FetchRules, FetchVerdict, Fetched, GuardedClient};
 pub use limits::Limits;
 pub use listener::{Listener, Listeners};
 pub use runtime::DataRuntime;
-pub use serve::{Transport, from_tower, serve};
+pub use serve::{Hold, Transport, from_tower, serve};
 pub use tls::{ClientCertificates, ServerTls, TlsClient, TlsError, TlsIdentity, TrustRoots};

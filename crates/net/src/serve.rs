@@ -79,7 +79,7 @@ where
             _slot: slot,
             _alive: alive.clone(),
         };
-        tokio::spawn(task.run(stream, remote, make.clone()));
+        tokio::spawn(Arc::new(task).run(stream, remote, make.clone()));
     }
     drop((listener, alive));
     // The drain ends them, at the latest when it closes. The runtime must not end before.
@@ -135,6 +135,21 @@ where
     }
 }
 
+/// Holds what a connection counts as, for a protocol that took it over: its place among those open, and its part in the drain.
+pub struct Hold(Arc<Task>);
+
+impl Hold {
+    pub(crate) const fn new(task: Arc<Task>) -> Self {
+        Self(task)
+    }
+
+    /// The drain that ends it.
+    #[must_use]
+    pub fn drain(&self) -> Drain {
+        self.0.drain.clone()
+    }
+}
+
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -152,7 +167,7 @@ async fn accept(
 }
 
 /// Everything one connection holds besides its socket and service.
-struct Task {
+pub(crate) struct Task {
     transport: Transport,
     limits: Arc<Limits>,
     drain: Drain,
@@ -161,7 +176,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run<M, S, B>(self, stream: TcpStream, remote: SocketAddr, make: M)
+    async fn run<M, S, B>(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, make: M)
     where
         M: Fn(&Arc<Connection>) -> S,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
@@ -175,7 +190,7 @@ impl Task {
                 peer,
                 remote,
                 scheme,
-                framing: FramingWatch::default(),
+                framing: FramingWatch::of(&self),
             })
         };
         match &self.transport {
@@ -212,7 +227,7 @@ impl Task {
 
     async fn http1<I, S, B>(&self, stream: I, service: S)
     where
-        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         B: Body + 'static,
         B::Error: Into<BoxError>,
@@ -221,10 +236,14 @@ impl Task {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             .max_buf_size(limits::HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         let mut connection = pin!(connection);
-        self.until_drained(connection.as_mut(), http1::Connection::graceful_shutdown)
-            .await;
+        self.until_drained(
+            connection.as_mut(),
+            http1::UpgradeableConnection::graceful_shutdown,
+        )
+        .await;
     }
 
     async fn http2<I, S, B>(&self, stream: I, service: S)

@@ -178,6 +178,7 @@ impl ServerTls {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&PROVIDER))
             .with_protocol_versions(VERSIONS)
             .map_err(TlsError::Setup)?;
+        let resumption = Resumed::by(&clients);
         let builder = match client_verifier(clients)? {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
@@ -185,11 +186,18 @@ impl ServerTls {
         let mut config =
             builder.with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Tickets keep no state here, and their keys are this listener's own: a session of one listener never resumes at another
-        // that asks more of its clients.
+        // Without it a session of TLS 1.2 can be spliced to another (RFC 7627).
+        config.require_ems = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
-        config.send_tls13_tickets = 1;
+        match resumption {
+            Resumed::Never => config.send_tls13_tickets = 0,
+            Resumed::ByTicket => {
+                // Tickets keep no state here, and their keys are this listener's own: a session of one listener never resumes at another
+                // that asks more of its clients.
+                config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
+                config.send_tls13_tickets = 1;
+            }
+        }
         Ok(Self {
             config: Arc::new(config),
             certificate,
@@ -203,6 +211,23 @@ impl ServerTls {
 
     pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+/// Whether clients may resume a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resumed {
+    ByTicket,
+    /// A session that is resumed does not verify the client's certificate again: it would outlive its end.
+    Never,
+}
+
+impl Resumed {
+    const fn by(clients: &ClientCertificates) -> Self {
+        match clients {
+            ClientCertificates::Held | ClientCertificates::None => Self::ByTicket,
+            ClientCertificates::Optional(_) | ClientCertificates::Required(_) => Self::Never,
+        }
     }
 }
 
@@ -303,6 +328,8 @@ pub enum Alpn {
     Http2OrHttp1,
     /// HTTP/1.1 alone.
     Http1,
+    /// HTTP/2 alone.
+    Http2,
 }
 
 /// The TLS side of a client: whom it trusts, and as whom it may present itself.
@@ -333,10 +360,19 @@ impl TlsClient {
         config.alpn_protocols = match alpn {
             Alpn::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Http2 => vec![b"h2".to_vec()],
         };
         config.resumption =
             Resumption::store(Arc::new(ClientSessionMemoryCache::new(CLIENT_SESSIONS_MAX)));
         Ok(Self(Arc::new(config)))
+    }
+
+    /// The connector of connections that must speak HTTP/1.1, because another protocol may begin in it.
+    #[must_use]
+    pub fn http1_connector(&self) -> tokio_rustls::TlsConnector {
+        let mut config = ClientConfig::clone(&self.0);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        tokio_rustls::TlsConnector::from(Arc::new(config))
     }
 
     /// The connector that does the handshakes.

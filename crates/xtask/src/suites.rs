@@ -8,9 +8,11 @@ mod clippy;
 mod decisions;
 mod deny;
 mod differential;
+mod envoy;
 mod flows;
 mod foreign;
 mod fuzz;
+mod http2;
 mod jose;
 mod openidconnect;
 pub(crate) mod pages;
@@ -23,6 +25,7 @@ mod requirements;
 mod rust;
 mod soak;
 mod tidy;
+mod websockets;
 
 use crate::verb::{Outcome, Problem, Verb};
 use std::time::Instant;
@@ -124,6 +127,9 @@ pub(crate) const SUITES: &[Suite] = &[
     passkeys::SUITE,
     python::SUITE,
     decisions::SUITE,
+    envoy::SUITE,
+    http2::SUITE,
+    websockets::SUITE,
     openidconnect::SUITE,
     differential::SUITE,
     fuzz::SUITE,

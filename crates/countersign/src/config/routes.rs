@@ -6,9 +6,10 @@ use super::cors::{self, RawCors};
 use super::error::Mistakes;
 use super::limits::{self, Counts, LimitSection, RawRate};
 use super::resilience::{self, IdempotencySection, RawIdempotency};
+use super::span::Span;
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
-use countersign_base::{Audience, ClientId, RouteId, Scope, Tenant};
+use countersign_base::{Audience, ClientId, Duration, RouteId, Scope, Tenant};
 use countersign_gateway::cors::CorsSpec;
 use countersign_policy::obligation::is_purpose;
 use serde::Deserialize;
@@ -61,6 +62,13 @@ pub struct RawRoute {
     /// What requests may be for.
     #[serde(default)]
     purposes: Vec<Spanned<String>>,
+    /// What callers may upgrade to.
+    #[serde(default)]
+    upgrade: UpgradeSection,
+    /// How long nothing may move within a request, an answer or a WebSocket.
+    idle: Option<Spanned<Span>>,
+    /// Bytes of a request's body.
+    body_bytes_max: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -126,6 +134,22 @@ struct RawExchange {
     #[serde(default)]
     scopes: BTreeSet<Scope>,
 }
+
+/// What callers may upgrade to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpgradeSection {
+    /// Nothing.
+    #[default]
+    Refused,
+    /// WebSocket.
+    Websocket,
+}
+
+/// Longest that a route may let nothing move.
+const IDLE_MAX: Duration = Duration::from_secs(86_400);
+/// Most bytes that a route may let a body have.
+const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Whether a request without a credential goes on to policy. A broken credential is refused either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -237,6 +261,12 @@ pub struct RouteSection {
     pub cors: Option<CorsSpec>,
     /// That it takes API keys, and why.
     pub api_keys: Option<ApiKeysSection>,
+    /// What callers may upgrade to.
+    pub upgrade: UpgradeSection,
+    /// How long nothing may move within a request, an answer or a WebSocket, if not as long as listener and upstream say.
+    pub idle: Option<Duration>,
+    /// Bytes of a request's body, if not as many as the listener says.
+    pub body_bytes_max: Option<u64>,
 }
 
 /// A token exchange before the upstream.
@@ -381,6 +411,50 @@ fn limits_away(
     }
 }
 
+/// A handshake is a GET.
+fn upgrade(
+    upgrade: UpgradeSection,
+    methods: &[String],
+    path: &Spanned<String>,
+    mistakes: &mut Mistakes<'_>,
+) -> UpgradeSection {
+    if upgrade == UpgradeSection::Websocket && !methods.iter().any(|method| method == "GET") {
+        mistakes.at(
+            &path.span(),
+            "the handshake of a WebSocket is a GET, and the route has no action for it",
+            "write `actions.GET = { action = \"...\" }`",
+        );
+    }
+    upgrade
+}
+
+fn idle(idle: Option<Spanned<Span>>, mistakes: &mut Mistakes<'_>) -> Option<Duration> {
+    let idle = idle?;
+    let (span, Span(said)) = (idle.span(), idle.into_inner());
+    if said.is_zero() || said > IDLE_MAX {
+        mistakes.at(
+            &span,
+            "a route may let nothing move for a second to a day",
+            "write `idle = \"5m\"`",
+        );
+        return None;
+    }
+    Some(said)
+}
+
+fn body_bytes_max(bytes: Option<Spanned<u64>>, mistakes: &mut Mistakes<'_>) -> Option<u64> {
+    let bytes = bytes?;
+    if *bytes.get_ref() > BODY_BYTES_MAX {
+        mistakes.at(
+            &bytes.span(),
+            "a body may have 64 GiB",
+            format!("write `body_bytes_max = {BODY_BYTES_MAX}` or less"),
+        );
+        return None;
+    }
+    Some(bytes.into_inner())
+}
+
 fn section(
     mut route: RawRoute,
     tenant: Tenant,
@@ -408,6 +482,7 @@ fn section(
         .map(|method| method.to_ascii_uppercase())
         .collect();
     let limits_away = limits_away(&route, &limits, mistakes);
+    let upgrade = upgrade(route.upgrade, &methods, &route.path, mistakes);
     let cors = route
         .cors
         .and_then(|raw| cors::of_route(raw, methods.iter().map(String::as_str), mistakes));
@@ -440,6 +515,9 @@ fn section(
                 )
             })
             .collect(),
+        upgrade,
+        idle: idle(route.idle, mistakes),
+        body_bytes_max: body_bytes_max(route.body_bytes_max, mistakes),
         concurrency: resilience::places(route.concurrency, mistakes),
         idempotency: route
             .idempotency

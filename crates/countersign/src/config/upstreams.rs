@@ -37,6 +37,21 @@ pub struct RawUpstream {
     breaker: Option<RawBreaker>,
     health: Option<RawHealth>,
     concurrency: Option<RawConcurrency>,
+    #[serde(default)]
+    protocol: ProtocolSection,
+}
+
+/// Which HTTP an upstream is spoken to in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtocolSection {
+    /// HTTP/2 over TLS if the upstream agrees to it, HTTP/1.1 otherwise.
+    #[default]
+    Negotiated,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: over TLS or not at all; on loopback without TLS it is spoken without asking.
+    Http2,
 }
 
 /// What the gateway shows to an upstream.
@@ -79,6 +94,8 @@ pub struct UpstreamSection {
     pub health: Option<HealthSection>,
     /// How many requests may be under way at once.
     pub concurrency: Option<ConcurrencySection>,
+    /// Which HTTP it is spoken to in.
+    pub protocol: ProtocolSection,
 }
 
 pub(crate) fn check(raw: Vec<RawUpstream>, mistakes: &mut Mistakes<'_>) -> Vec<UpstreamSection> {
@@ -124,6 +141,7 @@ pub(crate) fn check(raw: Vec<RawUpstream>, mistakes: &mut Mistakes<'_>) -> Vec<U
             breaker: upstream.breaker.map(|raw| raw.checked(mistakes)),
             health: upstream.health.and_then(|raw| raw.checked(mistakes)),
             concurrency: upstream.concurrency.map(|raw| raw.checked(mistakes)),
+            protocol: upstream.protocol,
         });
     }
     upstreams

@@ -10,8 +10,9 @@ use crate::config::resilience::{
 };
 use crate::config::routes::{
     self, ExchangeSection, KeyField, LimitsAway, Proof, Recording, ResourceSection, RouteSection,
+    UpgradeSection,
 };
-use crate::config::upstreams::{GatewayIdentity, UpstreamSection};
+use crate::config::upstreams::{GatewayIdentity, ProtocolSection, UpstreamSection};
 use crate::config::{Config, FILE};
 use countersign_authn::api_key::ApiKeyField;
 use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
@@ -31,7 +32,7 @@ use countersign_gateway::limiter::{
     WhenAway,
 };
 use countersign_gateway::routes::{
-    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec,
+    ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, Upgrade,
 };
 use countersign_gateway::upstream::{
     Adapt, Balance, BreakerSpec, ConcurrencySpec, HashBy, HealthSpec, Timeouts,
@@ -252,8 +253,12 @@ fn upstream(
         GatewayIdentity::Certificate => (Some(&own.tls), Some(own.thumbprint)),
         GatewayIdentity::None => (None, None),
     };
-    let client =
-        TlsClient::new(&roots, identity, Alpn::Http2OrHttp1).map_err(|error| error.to_string())?;
+    let alpn = match section.protocol {
+        ProtocolSection::Negotiated => Alpn::Http2OrHttp1,
+        ProtocolSection::Http1 => Alpn::Http1,
+        ProtocolSection::Http2 => Alpn::Http2,
+    };
+    let client = TlsClient::new(&roots, identity, alpn).map_err(|error| error.to_string())?;
     let tls = UpstreamTls {
         client,
         certificate,
@@ -265,9 +270,12 @@ fn upstream(
             let server_name = section.server_name.as_deref().unwrap_or(host);
             Endpoint::new(&section.name, url, server_name, tls.clone())
         });
-    let endpoints = endpoints
+    let mut endpoints = endpoints
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| error.to_string())?;
+    if section.protocol == ProtocolSection::Http2 {
+        endpoints.iter_mut().for_each(Endpoint::speak_http2);
+    }
     Ok(resilient(
         UpstreamSpec::of(section.name.clone(), endpoints),
         section,
@@ -392,11 +400,16 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
         }),
         idempotency: section.idempotency.map(idempotency),
         purposes: section.purposes.clone(),
+        upgrade: match section.upgrade {
+            UpgradeSection::Refused => Upgrade::Refused,
+            UpgradeSection::Websocket => Upgrade::WebSocket,
+        },
+        idle: section.idle,
         durability: match section.record {
             Recording::Durable => Durability::Durable,
             Recording::Queued => Durability::Queued,
         },
-        body_bytes_max: BODY_BYTES_MAX,
+        body_bytes_max: section.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
     })
 }
 

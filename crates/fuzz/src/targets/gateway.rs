@@ -4,6 +4,8 @@
 use crate::Verdict;
 use countersign_gateway::canonical::canonical_path;
 use countersign_gateway::cors::Origin;
+use countersign_gateway::ext_authz;
+use countersign_gateway::websocket::frames::Frames;
 use countersign_net::fault_of;
 use std::num::NonZeroUsize;
 
@@ -101,4 +103,27 @@ pub(crate) fn path(input: &[u8]) -> Verdict {
         );
     }
     Verdict::of(&canonical)
+}
+
+/// Frames end at the same bytes however a stream is cut.
+pub(crate) fn frames(input: &[u8]) -> Verdict {
+    let (mut whole, mut pieces) = (Frames::default(), Frames::default());
+    whole.read(input);
+    for byte in input {
+        pieces.read(std::slice::from_ref(byte));
+    }
+    assert_eq!(whole, pieces);
+    if !input.is_empty() && whole.is_between() {
+        Verdict::Accepted
+    } else {
+        Verdict::Refused
+    }
+}
+
+/// A question describes one request or is refused.
+pub(crate) fn question(input: &[u8]) -> Verdict {
+    match ext_authz::read(input) {
+        Ok(()) => Verdict::Accepted,
+        Err(_) => Verdict::Refused,
+    }
 }

@@ -1,5 +1,4 @@
 use super::*;
-use prost::Message;
 use proto::{Address, AskedRequest, AttributeContext, HeaderList, Peer, SocketAddress};
 
 fn http() -> HttpRequest {

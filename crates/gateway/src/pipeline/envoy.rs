@@ -1,6 +1,6 @@
 //! A request that Envoy holds: every step but the last, and what Envoy has to do in place of the upstream's answer. See [`crate::ext_authz`].
 
-use super::{Ended, Flow, Step};
+use super::{Ended, Flow, Holder, Step};
 use crate::answer::{Denial, GatewayBody};
 use crate::ext_authz::{self, CheckRequest, CheckResponse, QUESTION_BYTES_MAX};
 use crate::forward;
@@ -35,6 +35,8 @@ impl<P: Planes> Flow<'_, P> {
             let refused = self.refuse(connection, &Box::<Ended>::from(denial));
             return (dialect.refusal(refused), Seen::Refused);
         }
+        self.holder = Holder::Proxy;
+        self.dialect = Dialect::Http;
         let bytes_max = u64::try_from(QUESTION_BYTES_MAX).unwrap_or(u64::MAX);
         let idle = self.core.body_idle_timeout();
         let request = request.map(|body| InboundBody::new(body, bytes_max, idle));

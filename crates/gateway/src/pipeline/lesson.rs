@@ -45,7 +45,9 @@ impl Lesson {
                 | PassError::Ejected { .. }
                 | PassError::Handshake(_)
                 | PassError::NoRoom
-                | PassError::Projection(_),
+                | PassError::Projection(_)
+                | PassError::RefusedStream
+                | PassError::Switch,
             ) => {}
         }
     }

@@ -11,6 +11,7 @@ use countersign_base::{Audience, ClientId, JsonPointer, RouteId, Scopes, Tenant}
 use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A route as configuration says it. No field has an open default.
 #[derive(Clone)]
@@ -46,10 +47,25 @@ pub struct RouteSpec {
     pub idempotency: Option<IdempotencySpec>,
     /// What requests may be for; nothing else counts as a purpose.
     pub purposes: BTreeSet<String>,
+    /// What it lets callers upgrade to.
+    pub upgrade: Upgrade,
+    /// How long a caller may send nothing in the midst of its request, its upstream nothing in the midst of an answer, and both nothing over a WebSocket; without it, what
+    /// listener and upstream say.
+    pub idle: Option<Duration>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
     pub body_bytes_max: u64,
+}
+
+/// What a route lets callers upgrade to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    /// Nothing.
+    #[default]
+    Refused,
+    /// WebSocket (RFC 6455).
+    WebSocket,
 }
 
 /// What one method means.
@@ -232,6 +248,8 @@ impl RouteSpec {
             concurrency: self.concurrency,
             idempotency: self.idempotency,
             purposes: self.purposes,
+            upgrade: self.upgrade,
+            idle: self.idle,
             durability: self.durability,
             body_bytes_max: self.body_bytes_max,
             parameters,

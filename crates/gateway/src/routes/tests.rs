@@ -33,6 +33,8 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         cors: None,
         concurrency: None,
         idempotency: None,
+        upgrade: Upgrade::Refused,
+        idle: None,
         durability: Durability::Durable,
         purposes: Default::default(),
         body_bytes_max: 1024,

@@ -25,6 +25,8 @@ pub(crate) struct Sending {
     pub(crate) repeat: Repeat,
     /// Of the caller, where the upstream is chosen by it.
     pub(crate) key: u64,
+    /// Until when its caller waits.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// Whether an attempt before the last may have been carried out.
@@ -69,7 +71,10 @@ impl Upstream {
         sending: Sending,
         earlier: &Earlier,
     ) -> Result<Response<PooledBody>, PassError> {
-        let deadline = Instant::now() + self.spec.timeouts.total;
+        let total = Instant::now() + self.spec.timeouts.total;
+        let deadline = sending
+            .deadline
+            .map_or(total, |deadline| deadline.min(total));
         let watch = sending.request.body().watch();
         match timeout_at(deadline, self.attempts(sending, earlier)).await {
             Ok(ended) => ended,
@@ -90,6 +95,7 @@ impl Upstream {
             request,
             repeat,
             key,
+            deadline: _,
         } = sending;
         let (head, body) = request.into_parts();
         self.members.budget.earn();
@@ -199,6 +205,7 @@ fn outcome_of(ended: &Result<Response<PooledBody>, PassError>, others: Others) -
             PassError::Connect(_)
             | PassError::Handshake(_)
             | PassError::Http(_)
+            | PassError::Switch
             | PassError::Timeout,
         ) => Outcome::Failed,
         // The caller's fault, or ours.
@@ -209,7 +216,8 @@ fn outcome_of(ended: &Result<Response<PooledBody>, PassError>, others: Others) -
             | PassError::CutShort(_)
             | PassError::Ejected { .. }
             | PassError::NoRoom
-            | PassError::Projection(_),
+            | PassError::Projection(_)
+            | PassError::RefusedStream,
         ) => Outcome::Nothing,
     }
 }

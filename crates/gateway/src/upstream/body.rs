@@ -3,6 +3,7 @@
 use super::members::Load;
 use super::pool::{Lease, PassError};
 use crate::projection::ProjectionError;
+use crate::{grpc, headers};
 use bytes::{Bytes, BytesMut};
 use countersign_net::{BodyError, InboundBody};
 use http_body::{Body, Frame, SizeHint};
@@ -348,6 +349,16 @@ pub struct PooledBody {
     idle: Duration,
     // Made on the first wait: an answer that is already there costs no timer.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Absent unless its caller says how long it waits.
+    deadline: Option<Pin<Box<Sleep>>>,
+    flow: Flow,
+}
+
+/// Whether more may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Ended,
+    Open,
 }
 
 /// What there is of an answer.
@@ -376,6 +387,8 @@ impl PooledBody {
             load: None,
             idle: Duration::ZERO,
             sleep: None,
+            deadline: None,
+            flow: Flow::Open,
         }
     }
 
@@ -418,6 +431,8 @@ impl PooledBody {
             load: None,
             idle,
             sleep: None,
+            deadline: None,
+            flow: Flow::Open,
         };
         if body.inner.is_end() {
             body.give_back();
@@ -425,10 +440,46 @@ impl PooledBody {
         body
     }
 
+    /// The empty body of an answer that switches to another protocol: it holds on to its place until it is dropped.
+    pub(crate) fn switched(inner: Incoming, lease: Lease, idle: Duration) -> Self {
+        Self {
+            inner: Pooled::Passing(inner),
+            lease: Some(lease),
+            load: None,
+            idle,
+            sleep: None,
+            deadline: None,
+            flow: Flow::Open,
+        }
+    }
+
     /// The same, counted as under way at its address until its end.
     pub(crate) fn under(mut self, load: Load) -> Self {
         self.load = self.lease.is_some().then_some(load);
         self
+    }
+
+    /// Ends there, with the trailers of a call that took too long.
+    pub(crate) fn end_at(&mut self, deadline: Instant) {
+        if !self.inner.is_end() {
+            self.deadline = Some(Box::pin(tokio::time::sleep_until(deadline)));
+        }
+    }
+
+    /// The end, if its caller waits no longer.
+    fn cut(&mut self, cx: &mut Context<'_>) -> Option<Frame<Bytes>> {
+        let deadline = self.deadline.as_mut()?;
+        if deadline.as_mut().poll(cx).is_pending() {
+            return None;
+        }
+        (self.lease, self.load, self.deadline) = (None, None, None);
+        self.flow = Flow::Ended;
+        Some(Frame::trailers(grpc::deadline_exceeded()))
+    }
+
+    /// Waits so long between two pieces.
+    pub(crate) fn wait_for(&mut self, idle: Duration) {
+        self.idle = idle;
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<AnswerError> {
@@ -458,6 +509,9 @@ impl Body for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        if self.flow == Flow::Ended {
+            return Poll::Ready(None);
+        }
         let polled = match &mut self.inner {
             Pooled::Passing(body) => Pin::new(body).poll_frame(cx),
             Pooled::Whole(bytes) => {
@@ -465,6 +519,9 @@ impl Body for PooledBody {
             }
         };
         let Poll::Ready(frame) = polled else {
+            if let Some(last) = self.cut(cx) {
+                return Poll::Ready(Some(Ok(last)));
+            }
             return self.poll_idle(cx).map(|error| Some(Err(error)));
         };
         let (idle, now) = (self.idle, Instant::now);
@@ -478,11 +535,18 @@ impl Body for PooledBody {
             // Its lease is dropped with it: a connection that broke is not used again.
             Some(Err(_)) => (self.lease, self.load) = (None, None),
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(AnswerError::Broken)))
+        let allowed = |frame: Frame<Bytes>| match frame.into_trailers() {
+            Ok(mut trailers) => {
+                headers::remove_from_trailers(&mut trailers);
+                Frame::trailers(trailers)
+            }
+            Err(frame) => frame,
+        };
+        Poll::Ready(frame.map(|frame| frame.map(allowed).map_err(AnswerError::Broken)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end()
+        self.flow == Flow::Ended || self.inner.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -7,18 +7,18 @@
 use super::body::{OutboundBody, PooledBody, Progress, ProgressWatch, RequestBody};
 use super::members::Health;
 use super::{
-    ACQUIRE_TIMEOUT, Endpoint, HTTP2_CONNECTIONS_MAX, IDLE_MAX, IN_FLIGHT_MAX, Timeouts,
-    UpstreamTransport,
+    ACQUIRE_TIMEOUT, Endpoint, HTTP2_CONNECTIONS_MAX, HTTP2_STREAMS_AIM, IDLE_MAX, IN_FLIGHT_MAX,
+    Timeouts, UpstreamTransport,
 };
 use crate::projection::ProjectionError;
-use http::{HeaderValue, Request, Response, Uri, Version, header};
+use crate::websocket::Switching;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::io;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -66,6 +66,12 @@ pub enum PassError {
     /// What has to be done with the answer cannot be done, so that nothing of it is passed on.
     #[error("{0}")]
     Projection(#[source] ProjectionError),
+    /// The upstream refused the stream, or went away before it looked at it: nothing of the request was done (RFC 9113 §8.7).
+    #[error("the upstream refused the stream")]
+    RefusedStream,
+    /// It switched to a protocol that nobody asked for.
+    #[error("the upstream switched to another protocol")]
+    Switch,
     /// Too slow.
     #[error("the upstream did not answer in time")]
     Timeout,
@@ -79,12 +85,14 @@ impl PassError {
             | Self::Connect(_)
             | Self::Ejected { .. }
             | Self::Handshake(_)
-            | Self::NoRoom => true,
+            | Self::NoRoom
+            | Self::RefusedStream => true,
             Self::Body
             | Self::BodyTooLarge
             | Self::CutShort(_)
             | Self::Http(_)
             | Self::Projection(_)
+            | Self::Switch
             | Self::Timeout => false,
         }
     }
@@ -99,9 +107,26 @@ struct Inner {
     host: HeaderValue,
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
-    http2: Mutex<Vec<Http2>>,
-    next: AtomicUsize,
+    http2: Mutex<Vec<Shared>>,
     http2_timer: Duration,
+}
+
+/// An HTTP/2 connection, and a mark of which every stream on it holds one more.
+#[derive(Clone)]
+struct Shared {
+    sender: Http2,
+    streams: Arc<()>,
+}
+
+impl Shared {
+    fn streams(&self) -> usize {
+        Arc::strong_count(&self.streams)
+    }
+
+    /// Whether another connection is worth opening.
+    fn is_full(&self) -> bool {
+        self.streams() > HTTP2_STREAMS_AIM
+    }
 }
 
 struct Idle {
@@ -118,13 +143,19 @@ pub(crate) struct Lease {
 }
 
 enum Leased {
+    /// A connection for this one request, which may have become another protocol's.
+    Alone {
+        _sender: Http1,
+    },
     Http1(Http1),
-    Http2,
+    Http2 {
+        _stream: Arc<()>,
+    },
 }
 
 enum Connection {
     Http1(Http1),
-    Http2(Http2),
+    Http2(Shared),
 }
 
 impl Lease {
@@ -161,7 +192,6 @@ impl Pool {
             places: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             idle: Mutex::default(),
             http2: Mutex::default(),
-            next: AtomicUsize::new(0),
             http2_timer: Duration::from_secs(20),
         }))
     }
@@ -175,7 +205,15 @@ impl Pool {
         let place = self.place().await?;
         let answer = self.0.timeouts.answer;
         let mut until = Instant::now() + answer;
-        let mut exchange = pin!(self.exchange(request));
+        let switching = request.extensions().get::<Switching>().is_some();
+        let mut exchange = pin!(async {
+            if switching {
+                // In a box, so that other requests carry no room for it.
+                Box::pin(self.exchange_alone(request)).await
+            } else {
+                self.exchange(request).await
+            }
+        });
         let ended = loop {
             match timeout_at(until, exchange.as_mut()).await {
                 Ok(ended) => break ended,
@@ -191,7 +229,11 @@ impl Pool {
                     _place: place,
                 };
                 let idle = self.0.timeouts.idle;
-                Ok(response.map(|body| PooledBody::new(body, lease, idle)))
+                Ok(if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    response.map(|body| PooledBody::switched(body, lease, idle))
+                } else {
+                    response.map(|body| PooledBody::new(body, lease, idle))
+                })
             }
             Err(error) => Err(blamed(error, watch.progress())),
         }
@@ -243,6 +285,23 @@ impl Pool {
         }
     }
 
+    /// Sends a request that may end in another protocol on a connection of its own.
+    async fn exchange_alone(
+        &self,
+        mut request: Request<OutboundBody>,
+    ) -> Result<(Response<Incoming>, Leased), PassError> {
+        let connecting = timeout(self.0.timeouts.connect, self.connect_alone());
+        let mut sender = connecting
+            .await
+            .map_err(|_elapsed| PassError::Connect(io::ErrorKind::TimedOut.into()))??;
+        *request.version_mut() = Version::HTTP_11;
+        let host = self.0.host.clone();
+        request.headers_mut().insert(header::HOST, host);
+        let answered = sender.send_request(request).await;
+        let response = answered.map_err(PassError::Http)?;
+        Ok((response, Leased::Alone { _sender: sender }))
+    }
+
     async fn try_on(
         &self,
         connection: Connection,
@@ -268,7 +327,10 @@ impl Pool {
                     Err(error) => error,
                 }
             }
-            Connection::Http2(mut sender) => {
+            Connection::Http2(Shared {
+                mut sender,
+                streams,
+            }) => {
                 if sender.ready().await.is_err() {
                     return Ok(Tried::Unsent(Box::new(request)));
                 }
@@ -278,13 +340,16 @@ impl Pool {
                 let origin_form = request.uri().clone();
                 *request.uri_mut() = self.absolute(&origin_form);
                 match sender.try_send_request(request).await {
-                    Ok(response) => return Ok(Tried::Answered(response, Leased::Http2)),
+                    Ok(response) => {
+                        let leased = Leased::Http2 { _stream: streams };
+                        return Ok(Tried::Answered(response, leased));
+                    }
                     Err(mut error) => {
                         if let Some(mut back) = error.take_message() {
                             *back.uri_mut() = origin_form;
                             return Ok(Tried::Unsent(Box::new(back)));
                         }
-                        return Err(PassError::Http(error.into_error()));
+                        return Err(refused_or_broken(error.into_error()));
                     }
                 }
             }
@@ -305,8 +370,8 @@ impl Pool {
     }
 
     fn kept(&self) -> Option<Connection> {
-        if let Some(sender) = self.kept_http2() {
-            return Some(Connection::Http2(sender));
+        if let Some(shared) = self.kept_http2() {
+            return Some(Connection::Http2(shared));
         }
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(Idle { sender, since }) = idle.pop() {
@@ -322,25 +387,25 @@ impl Pool {
         None
     }
 
-    fn kept_http2(&self) -> Option<Http2> {
+    fn kept_http2(&self) -> Option<Shared> {
         let mut senders = self.0.http2.lock().unwrap_or_else(PoisonError::into_inner);
         if senders.is_empty() {
             return None;
         }
-        senders.retain(|sender| !sender.is_closed());
-        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let position = turn.checked_rem(senders.len())?;
-        senders.get(position).cloned()
+        senders.retain(|shared| !shared.sender.is_closed());
+        let quietest = senders.iter().min_by_key(|shared| shared.streams())?;
+        if quietest.is_full() && senders.len() < HTTP2_CONNECTIONS_MAX {
+            return None;
+        }
+        Some(quietest.clone())
     }
 
     async fn connect(&self) -> Result<Connection, PassError> {
         let spec = &self.0.endpoint;
-        let stream = TcpStream::connect((spec.host.as_str(), spec.port))
-            .await
-            .map_err(PassError::Connect)?;
-        stream.set_nodelay(true).map_err(PassError::Connect)?;
+        let stream = self.tcp().await?;
         match &spec.transport {
             UpstreamTransport::Plaintext => http1_on(stream).await,
+            UpstreamTransport::PlaintextHttp2 => self.http2_on(stream).await,
             UpstreamTransport::Tls {
                 tls, server_name, ..
             } => {
@@ -356,6 +421,31 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// HTTP/1.1, the one version that other protocols begin in.
+    async fn connect_alone(&self) -> Result<Http1, PassError> {
+        let stream = self.tcp().await?;
+        match &self.0.endpoint.transport {
+            UpstreamTransport::Plaintext | UpstreamTransport::PlaintextHttp2 => {
+                http1_alone_on(stream).await
+            }
+            UpstreamTransport::Tls {
+                tls, server_name, ..
+            } => {
+                let connecting = tls.http1_connector().connect(server_name.clone(), stream);
+                http1_alone_on(connecting.await.map_err(PassError::Connect)?).await
+            }
+        }
+    }
+
+    async fn tcp(&self) -> Result<TcpStream, PassError> {
+        let spec = &self.0.endpoint;
+        let stream = TcpStream::connect((spec.host.as_str(), spec.port))
+            .await
+            .map_err(PassError::Connect)?;
+        stream.set_nodelay(true).map_err(PassError::Connect)?;
+        Ok(stream)
     }
 
     async fn http2_on<I>(&self, stream: I) -> Result<Connection, PassError>
@@ -374,10 +464,14 @@ impl Pool {
             let _ = connection.await;
         });
         let mut senders = self.0.http2.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = Shared {
+            sender,
+            streams: Arc::default(),
+        };
         if senders.len() < HTTP2_CONNECTIONS_MAX {
-            senders.push(sender.clone());
+            senders.push(shared.clone());
         }
-        Ok(Connection::Http2(sender))
+        Ok(Connection::Http2(shared))
     }
 }
 
@@ -399,6 +493,41 @@ where
         let _ = connection.await;
     });
     Ok(Connection::Http1(sender))
+}
+
+/// What a broken exchange on HTTP/2 means. A stream that was refused, or that came after the last one that a peer going away looked at, was not processed
+/// (RFC 9113 §6.8, §8.7).
+fn refused_or_broken(error: hyper::Error) -> PassError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(h2) = inner.downcast_ref::<h2::Error>() {
+            let unprocessed = match h2.reason() {
+                Some(h2::Reason::REFUSED_STREAM) => h2.is_reset(),
+                Some(h2::Reason::NO_ERROR) => h2.is_go_away(),
+                _ => false,
+            };
+            if unprocessed && h2.is_remote() {
+                return PassError::RefusedStream;
+            }
+        }
+        cause = inner.source();
+    }
+    PassError::Http(error)
+}
+
+/// See [`Pool::exchange_alone`].
+async fn http1_alone_on<I>(stream: I) -> Result<Http1, PassError>
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(PassError::Handshake)?;
+    tokio::spawn(async move {
+        // Its errors reach the request on it, or the protocol that it became.
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(sender)
 }
 
 /// The upstream's time counts from when it has the whole request: until when it lasts, if that is later than `until`. Time that the caller

@@ -61,7 +61,9 @@ impl Repeat {
 pub(crate) fn is_worth_another(repeat: Repeat, ended: Result<StatusCode, &PassError>) -> bool {
     match (ended, repeat) {
         // Nothing of it was sent.
-        (Err(PassError::Connect(_) | PassError::Handshake(_)), _) => true,
+        (Err(PassError::Connect(_) | PassError::Handshake(_) | PassError::RefusedStream), _) => {
+            true
+        }
         (Err(PassError::Http(_)), Repeat::Harmless) => true,
         (Ok(status), Repeat::Harmless) => is_gateways(status),
         // The caller's fault, or more of the same for whoever is too slow already.
@@ -74,6 +76,7 @@ pub(crate) fn is_worth_another(repeat: Repeat, ended: Result<StatusCode, &PassEr
                 | PassError::Ejected { .. }
                 | PassError::NoRoom
                 | PassError::Projection(_)
+                | PassError::Switch
                 | PassError::Timeout,
             ),
             _,

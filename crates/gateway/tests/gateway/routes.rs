@@ -11,7 +11,7 @@ use countersign_gateway::limiter::{
 };
 use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
-    Routes,
+    Routes, Upgrade,
 };
 use countersign_gateway::{UpstreamSpec, UpstreamTls};
 use countersign_net::tls::Alpn;
@@ -88,6 +88,8 @@ pub fn spec(id: &str, path: &str) -> RouteSpec {
         cors: None,
         concurrency: None,
         idempotency: None,
+        upgrade: Upgrade::Refused,
+        idle: None,
         durability: Durability::Queued,
         purposes: Default::default(),
         body_bytes_max: 1_000,
@@ -124,6 +126,8 @@ fn order(action: &str, path: &str) -> RouteSpec {
     RouteSpec {
         resource,
         actions,
+        upgrade: Upgrade::Refused,
+        idle: None,
         durability: Durability::Durable,
         ..spec(action, path)
     }

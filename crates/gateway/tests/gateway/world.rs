@@ -118,6 +118,8 @@ pub struct TestPlanes {
 pub struct RevokedGrants {
     pub grants: Mutex<BTreeSet<GrantId>>,
     pub stale: Mutex<Option<()>>,
+    /// How often it was asked.
+    pub asked: AtomicUsize,
 }
 
 impl Revocations for RevokedGrants {
@@ -131,6 +133,7 @@ impl Revocations for RevokedGrants {
     }
 
     fn freshness(&self, _now: UnixTime) -> Freshness {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if self.stale.lock().unwrap().is_some() {
             Freshness::Stale
         } else {
@@ -525,6 +528,22 @@ impl World {
             &self.directory.path().join("test.example/log/tile/entries"),
         );
         text
+    }
+
+    /// Returns once `needle` stands in the log.
+    pub async fn logged(&self, needle: &str) {
+        let soon = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = self.log_text().await;
+            if text.contains(needle) {
+                return;
+            }
+            assert!(
+                std::time::Instant::now() < soon,
+                "`{needle}` is not in the log: {text}"
+            );
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The records that are about the request with the id in `response`, or hold `needle`.
