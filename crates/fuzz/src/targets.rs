@@ -315,6 +315,12 @@ pub const TARGETS: &[Target] = &[
         words: gateway::ORIGIN_WORDS,
     },
     Target {
+        name: "egress-destination",
+        about: "where a workload wants to be connected to",
+        run: gateway::destination,
+        words: gateway::DESTINATION_WORDS,
+    },
+    Target {
         name: "access-request",
         about: "a question to the decision point: AuthZEN, OPA",
         run: access::request,

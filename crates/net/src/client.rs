@@ -190,14 +190,14 @@ impl HttpClient {
         &self,
         destination: &Destination,
     ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-        let addresses = self
+        let judged = self
             .egress
             .resolve(&destination.host, destination.port)
             .await
             .map_err(ClientError::Egress)?;
         let stream = self
             .egress
-            .connect(&addresses)
+            .connect(&judged)
             .await
             .map_err(ClientError::Connect)?;
         match destination.https {

@@ -1,17 +1,30 @@
 //! Where this program may connect to when an address comes from configuration or from outside.
 //!
-//! Names are resolved first and every address is judged; the connection then goes to the judged address, so that a name can't point
-//! elsewhere in between (DNS rebinding). Hosts are compared whole: no pattern, no suffix, so that nothing that looks alike passes.
+//! Names are resolved once and every address is judged; the connection then goes to a judged address ([`Judged`]), so that a name can't point
+//! elsewhere in between (DNS rebinding). One forbidden address among several refuses the name: whoever mixes them wants the next attempt to go there. Hosts are compared
+//! whole: no pattern, no suffix, so that nothing that looks alike passes.
+//!
+//! Everything of ours that opens a connection passes here; `cargo xtask tidy` holds the list of what does not (`connections`). What somebody else named is fetched by
+//! [`crate::GuardedClient`] alone; what the operator named by [`crate::HttpClient`], whose makers that list names with what for.
 //!
 //! Not here: what is fetched and how much of it; see [`crate::guarded`].
+
+mod address;
+mod destination;
+
+pub use address::{Prefix, PrefixError, Special, is_public, special};
+pub use destination::{Destination, DestinationError, DestinationHost};
 
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use tokio::net::TcpStream;
+
+/// Addresses of one name that are tried.
+const ATTEMPTS_MAX: usize = 8;
 
 type Resolve = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
 type Dial = dyn Fn(SocketAddr) -> BoxFuture<'static, io::Result<TcpStream>> + Send + Sync;
@@ -57,24 +70,42 @@ impl fmt::Debug for Network {
     }
 }
 
-/// Names that a program may reach although they lead to private or special addresses; public addresses are always allowed.
+/// What a program may reach: public addresses, and beyond them what its operator named, by host or by network.
 #[derive(Debug, Clone, Default)]
 pub struct EgressPolicy {
     allowed: BTreeSet<String>,
+    networks: Vec<Prefix>,
+    own: Vec<SocketAddr>,
     network: Network,
 }
 
 /// Why a destination was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
-    /// Every address of the host is private, local or reserved, and the host is not on the allow-list.
+    /// An address of the host is private, local or reserved, and neither the host nor its network is allowed.
     #[error(
         "`{0}` leads to a private or special address; name it in the list of allowed hosts if that is meant"
     )]
-    Forbidden(String),
+    Forbidden(String, Special),
+    /// The program would connect to itself.
+    #[error("`{0}` leads to a listener of this program")]
+    Own(String),
     /// The name has no address.
     #[error("`{0}` has no address")]
     Unknown(String, #[source] Option<io::Error>),
+}
+
+/// Addresses that were judged: what may be connected to, whatever its name leads to later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Judged(Vec<SocketAddr>);
+
+impl Judged {
+    /// The addresses, in the resolver's order.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.0
+    }
 }
 
 impl EgressPolicy {
@@ -91,6 +122,20 @@ impl EgressPolicy {
         self
     }
 
+    /// Also the addresses of this network. A metadata service is reached only where the network is that address alone.
+    #[must_use]
+    pub fn admitting(mut self, network: Prefix) -> Self {
+        self.networks.push(network);
+        self
+    }
+
+    /// Never these listeners, whatever else is said: they are this program's own.
+    #[must_use]
+    pub fn sparing(mut self, listeners: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.own.extend(listeners);
+        self
+    }
+
     /// Over this network instead of the system's.
     #[must_use]
     pub fn over(mut self, network: Network) -> Self {
@@ -98,13 +143,13 @@ impl EgressPolicy {
         self
     }
 
-    /// Connects to an address that [`EgressPolicy::resolve`] returned: to it and not to its name.
+    /// Connects to an address that was judged: to it and not to its name.
     ///
     /// # Errors
     /// When none of them answers.
-    pub async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    pub async fn connect(&self, judged: &Judged) -> io::Result<TcpStream> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in addresses {
+        for address in judged.0.iter().take(ATTEMPTS_MAX) {
             match (self.network.dial)(*address).await {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
@@ -116,11 +161,11 @@ impl EgressPolicy {
         Err(last)
     }
 
-    /// Resolves `host` and returns the addresses that may be connected to, in the resolver's order.
+    /// Resolves `host`, once, and judges every address of it.
     ///
     /// # Errors
-    /// When there is none, or none is allowed.
-    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, EgressError> {
+    /// When there is none, or one of them is forbidden.
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Judged, EgressError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let resolved = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
@@ -132,67 +177,51 @@ impl EgressPolicy {
             return Err(EgressError::Unknown(host.to_owned(), None));
         }
         let named = self.allowed.contains(&host.to_ascii_lowercase());
-        let allowed: Vec<SocketAddr> = resolved
-            .into_iter()
-            .filter(|address| named || is_public(address.ip()))
-            .collect();
-        if allowed.is_empty() {
-            Err(EgressError::Forbidden(host.to_owned()))
-        } else {
-            Ok(allowed)
+        for address in &resolved {
+            if self.is_own(*address) {
+                return Err(EgressError::Own(host.to_owned()));
+            }
+            if let Some(special) = special(address.ip())
+                && !named
+                && !self.admits(address.ip(), special)
+            {
+                return Err(EgressError::Forbidden(host.to_owned(), special));
+            }
         }
+        Ok(Judged(resolved))
+    }
+
+    /// The same for a destination in its canonical form.
+    ///
+    /// # Errors
+    /// As [`EgressPolicy::resolve`].
+    pub async fn judge(&self, destination: &Destination) -> Result<Judged, EgressError> {
+        self.resolve(&destination.host().to_string(), destination.port())
+            .await
+    }
+
+    fn admits(&self, address: IpAddr, special: Special) -> bool {
+        self.networks.iter().any(|network| {
+            network.contains(address) && (special != Special::Metadata || network.is_single())
+        })
+    }
+
+    /// Whether a listener of this program is meant: the same port, and its very address or, where it listens on every address, any of this machine.
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let (ip, port) = (address.ip().to_canonical(), address.port());
+        self.own.iter().any(|own| {
+            let listens = own.ip().to_canonical();
+            own.port() == port
+                && (listens == ip
+                    || ip.is_unspecified()
+                    || (listens.is_unspecified() && is_of_this_machine(ip)))
+        })
     }
 }
 
-/// Whether an address belongs to the public internet: everything that the IANA special-purpose registries do not set apart.
-#[must_use]
-pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_broadcast()
-        || address.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 192 && b == 88 && c == 99)
-        || (a == 198 && (b == 18 || b == 19));
-    !special
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    if let Some(v4) = embedded_v4(address) {
-        return is_public_v4(v4);
-    }
-    let [first, second, ..] = address.segments();
-    // 2000::/3 is all that is allocated as global unicast; within it, the documentation, benchmarking and ORCHID blocks are not.
-    let global = first & 0xe000 == 0x2000;
-    let special = (first == 0x2001 && (second < 0x0200 || second == 0x0db8)) || first == 0x3fff;
-    global && !special
-}
-
-/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`). What else
-/// embeds one (compatible, translated, Teredo, NAT64 of one's own `64:ff9b:1::/48`) lies outside global unicast or in a block set apart.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    if let Some(mapped) = address.to_ipv4_mapped() {
-        return Some(mapped);
-    }
-    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match address.segments() {
-        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
-        [0x2002, high, low, ..] => Some(join(high, low)),
-        _ => None,
-    }
+/// The system binds addresses of its own alone.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ type Hook = Box<dyn Fn(FramingFault) + Send + Sync>;
 pub struct FramingWatch {
     hook: OnceLock<Hook>,
     task: Weak<Task>,
+    fault: OnceLock<FramingFault>,
     handed_over: AtomicBool,
 }
 
@@ -104,9 +105,12 @@ impl FramingWatch {
     /// Another protocol takes the connection over: what comes from now on is not framed as HTTP. To be called before the answer that says so goes out: a peer may not
     /// send anything of the other protocol before it has read that.
     ///
-    /// Absent if the connection has ended, or is none of a listener's.
+    /// Absent if the connection has ended, is none of a listener's, or has brought what cannot be framed: that is nothing to pass on.
     #[must_use]
     pub fn hand_over(&self) -> Option<Hold> {
+        if self.fault.get().is_some() {
+            return None;
+        }
         let task = self.task.upgrade()?;
         self.handed_over.store(true, Ordering::Release);
         Some(Hold::new(task))
@@ -119,6 +123,8 @@ impl FramingWatch {
     }
 
     fn told(&self, fault: FramingFault) {
+        // The first one counts; nothing is read after it.
+        let _ = self.fault.set(fault);
         if let Some(hook) = self.hook.get() {
             hook(fault);
         }

@@ -133,7 +133,9 @@ impl FetchError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Busy => "fetch_busy",
-            Self::Client(ClientError::Egress(EgressError::Forbidden(_))) => "address_forbidden",
+            Self::Client(ClientError::Egress(EgressError::Forbidden(..) | EgressError::Own(_))) => {
+                "address_forbidden"
+            }
             Self::Client(ClientError::Egress(EgressError::Unknown(..))) => "host_unknown",
             Self::Client(ClientError::BodyTooLarge) => "body_too_large",
             Self::Client(ClientError::Timeout) => "fetch_timeout",
@@ -207,14 +209,31 @@ impl GuardedClient {
             let _turn = self.0.fetches.turn(&host).await?;
             let request = request(Method::GET, url, headers, Bytes::new())?;
             let response = self.send(&host, port, request).await?;
-            check(&response, rules)?;
-            let max_age = max_age(response.headers());
-            let body = Limited::new(response.into_body(), rules.body_bytes_max)
-                .collect()
-                .await
-                .map_err(|error| FetchError::Client(body_error(error)))?
-                .to_bytes();
-            Ok(Fetched { body, max_age })
+            read_document(response, rules).await
+        };
+        match tokio::time::timeout(rules.timeout, read).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(ClientError::Timeout.into()),
+        }
+    }
+
+    /// Sends a body there, and gives the document that is the answer: what a token endpoint does.
+    ///
+    /// # Errors
+    /// As [`GuardedClient::fetch`].
+    pub async fn ask(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+        rules: &FetchRules,
+    ) -> Result<Fetched, FetchError> {
+        let read = async {
+            let (host, port) = destination(url)?;
+            let _turn = self.0.fetches.turn(&host).await?;
+            let request = request(Method::POST, url, headers, body)?;
+            let response = self.send(&host, port, request).await?;
+            read_document(response, rules).await
         };
         match tokio::time::timeout(rules.timeout, read).await {
             Ok(result) => result,
@@ -263,12 +282,12 @@ impl GuardedClient {
     ) -> Result<Response<Incoming>, ClientError> {
         let egress = &self.0.egress;
         // The one look at the name: what is connected to is what was judged.
-        let addresses = egress
+        let judged = egress
             .resolve(host, port)
             .await
             .map_err(ClientError::Egress)?;
         let stream = egress
-            .connect(&addresses)
+            .connect(&judged)
             .await
             .map_err(ClientError::Connect)?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -348,6 +367,20 @@ fn destination(url: &Url) -> Result<(String, u16), FetchError> {
     };
     let port = url.port_or_known_default().ok_or(FetchError::Url)?;
     Ok((host, port))
+}
+
+async fn read_document(
+    response: Response<Incoming>,
+    rules: &FetchRules,
+) -> Result<Fetched, FetchError> {
+    check(&response, rules)?;
+    let max_age = max_age(response.headers());
+    let body = Limited::new(response.into_body(), rules.body_bytes_max)
+        .collect()
+        .await
+        .map_err(|error| FetchError::Client(body_error(error)))?
+        .to_bytes();
+    Ok(Fetched { body, max_age })
 }
 
 fn check(response: &Response<Incoming>, rules: &FetchRules) -> Result<(), FetchError> {

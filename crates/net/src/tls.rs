@@ -2,6 +2,8 @@
 //!
 //! Not here: which certificate authority to trust (the caller always says), and what a peer's certificate means.
 
+pub mod pins;
+
 use crate::Peer;
 use arc_swap::ArcSwap;
 use countersign_base::{Conditional, NoTls};
@@ -174,6 +176,18 @@ impl ServerTls {
     /// # Errors
     /// When rustls refuses the roots or has no randomness for its ticket keys.
     pub fn new(identity: &TlsIdentity, clients: ClientCertificates) -> Result<Self, TlsError> {
+        Self::speaking(identity, clients, Alpn::Http2OrHttp1)
+    }
+
+    /// TLS with this identity, offering these versions of HTTP.
+    ///
+    /// # Errors
+    /// As [`ServerTls::new`].
+    pub fn speaking(
+        identity: &TlsIdentity,
+        clients: ClientCertificates,
+        alpn: Alpn,
+    ) -> Result<Self, TlsError> {
         let certificate = Arc::new(HotCertificate(ArcSwap::new(Arc::clone(&identity.0))));
         let builder = ServerConfig::builder_with_provider(Arc::clone(&PROVIDER))
             .with_protocol_versions(VERSIONS)
@@ -185,7 +199,7 @@ impl ServerTls {
         };
         let mut config =
             builder.with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = alpn.protocols();
         // Without it a session of TLS 1.2 can be spliced to another (RFC 7627).
         config.require_ems = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -321,7 +335,7 @@ impl fmt::Debug for HotCertificate {
     }
 }
 
-/// Which HTTP versions a client offers in its handshake.
+/// Which HTTP versions one side offers in its handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alpn {
     /// HTTP/2 preferred, else HTTP/1.1.
@@ -330,6 +344,16 @@ pub enum Alpn {
     Http1,
     /// HTTP/2 alone.
     Http2,
+}
+
+impl Alpn {
+    fn protocols(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Self::Http1 => vec![b"http/1.1".to_vec()],
+            Self::Http2 => vec![b"h2".to_vec()],
+        }
+    }
 }
 
 /// The TLS side of a client: whom it trusts, and as whom it may present itself.
@@ -357,11 +381,7 @@ impl TlsClient {
             }
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = match alpn {
-            Alpn::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            Alpn::Http1 => vec![b"http/1.1".to_vec()],
-            Alpn::Http2 => vec![b"h2".to_vec()],
-        };
+        config.alpn_protocols = alpn.protocols();
         config.resumption =
             Resumption::store(Arc::new(ClientSessionMemoryCache::new(CLIENT_SESSIONS_MAX)));
         Ok(Self(Arc::new(config)))

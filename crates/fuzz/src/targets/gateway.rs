@@ -1,12 +1,12 @@
 //! The gateway's canonical form of a path: applying it twice changes nothing, and nothing in it climbs. The framing of a connection, which does not depend
-//! on how its bytes are cut. Origins, which are written as they were read.
+//! on how its bytes are cut. Origins, which are written as they were read. Destinations, of which the URL standard reads the same.
 
 use crate::Verdict;
 use countersign_gateway::canonical::canonical_path;
 use countersign_gateway::cors::Origin;
 use countersign_gateway::ext_authz;
 use countersign_gateway::websocket::frames::Frames;
-use countersign_net::fault_of;
+use countersign_net::{Destination, fault_of};
 use std::num::NonZeroUsize;
 
 /// Pieces of requests.
@@ -62,6 +62,45 @@ pub(crate) fn origin(input: &[u8]) -> Verdict {
         assert_eq!(origin.to_string(), text, "an origin is written as it is");
     }
     Verdict::of(&origin)
+}
+
+/// Pieces of authorities.
+pub(crate) const DESTINATION_WORDS: &[&str] = &[
+    "127.0.0.1",
+    "127.1",
+    "0x7f000001",
+    "0177.0.0.1",
+    "2130706433",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[fe80::1%25eth0]",
+    "localhost",
+    "xn--",
+    "user@",
+    "%31",
+    "\u{ff11}",
+    "\u{3002}",
+    ":443",
+    ":0443",
+    ".",
+];
+
+pub(crate) fn destination(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let destination = Destination::parse(text);
+    if let Ok(destination) = &destination {
+        let canonical = destination.to_string();
+        assert_eq!(Destination::parse(&canonical).as_ref(), Ok(destination));
+        let url = url::Url::parse(&format!("http://{text}/"));
+        assert_eq!(
+            url.ok().and_then(|url| url.host_str().map(str::to_owned)),
+            Some(destination.host().to_string()),
+            "the URL standard reads another host in {text}"
+        );
+    }
+    Verdict::of(&destination)
 }
 
 /// Fragments of paths.

@@ -18,6 +18,8 @@ enum Mark {
     Word(&'static str),
     /// As a method call, `.name(`.
     Method(&'static str),
+    /// As a path, `Type::function`.
+    Path(&'static str),
 }
 
 /// A dangerous name and who may use it.
@@ -47,6 +49,7 @@ const GUARDED: &[Guarded] = &[
             "crates/store/src/tables/api_keys.rs",
             // rustls keeps the traits of its certificate verifiers in a module of that name.
             "crates/net/src/tls.rs",
+            "crates/net/src/tls/pins.rs",
         ],
     },
     Guarded {
@@ -80,6 +83,58 @@ const GUARDED: &[Guarded] = &[
             "crates/control/src/administrator.rs",
             // Our own assertions at the identity providers that we sign people in by.
             "crates/control/src/upstream.rs",
+        ],
+    },
+    Guarded {
+        mark: Mark::Path("TcpStream::connect"),
+        why: "what opens a connection passes the egress guard, which judges every address first",
+        allowed: &[
+            "crates/net/src/egress.rs",
+            // The operator's own upstreams, and nobody else's.
+            "crates/gateway/src/upstream/pool.rs",
+        ],
+    },
+    Guarded {
+        mark: Mark::Word("TcpSocket"),
+        why: "what opens a connection passes the egress guard, which judges every address first",
+        allowed: &[],
+    },
+    Guarded {
+        mark: Mark::Word("lookup_host"),
+        why: "a name is looked up once, by the egress guard, and what is connected to is what it judged",
+        allowed: &["crates/net/src/egress.rs"],
+    },
+    Guarded {
+        mark: Mark::Path("HttpClient::new"),
+        why: "reaches what an operator named; what somebody else named is fetched by the guarded client",
+        allowed: &[
+            // The collector of traces.
+            "crates/control/src/traces/export.rs",
+            // The control API, asked by the command line.
+            "crates/countersign/src/verb/control.rs",
+            // The practice exercise plays its own callers.
+            "crates/countersign/src/demo/",
+            // Keys of a trusted issuer, and a provider of identities: by the address in the configuration.
+            "crates/countersign/src/run/foreign.rs",
+            "crates/countersign/src/run/identity_providers.rs",
+        ],
+    },
+    Guarded {
+        mark: Mark::Path("GuardedClient::new"),
+        why: "there is one guarded client, made of `[egress]`",
+        allowed: &["crates/countersign/src/run/egress.rs"],
+    },
+    Guarded {
+        mark: Mark::Path("EgressPolicy::public_only"),
+        why: "says what may be reached beyond public addresses; each maker of a policy has its purpose here",
+        allowed: &[
+            "crates/net/src/egress.rs",
+            "crates/control/src/traces/export.rs",
+            "crates/countersign/src/verb/control.rs",
+            "crates/countersign/src/demo/",
+            "crates/countersign/src/run/egress.rs",
+            "crates/countersign/src/run/foreign.rs",
+            "crates/countersign/src/run/identity_providers.rs",
         ],
     },
 ];
@@ -124,6 +179,7 @@ impl Mark {
     fn found_in(&self, code: &str) -> Option<&'static str> {
         match self {
             Self::Method(name) => code.contains(&format!(".{name}(")).then_some(*name),
+            Self::Path(name) => code.contains(name).then_some(*name),
             Self::Word(name) => tree::words(code).any(|word| word == *name).then_some(*name),
         }
     }
@@ -166,5 +222,8 @@ mod tests {
             findings("crates/control/src/mint.rs", "sign_jwt(&key, &claims)\n"),
             0
         );
+        let connects = "let stream = tokio::net::TcpStream::connect(address).await?;\n";
+        assert_eq!(findings("crates/control/src/mint.rs", connects), 1);
+        assert_eq!(findings("crates/net/src/egress.rs", connects), 0);
     }
 }
