@@ -79,6 +79,9 @@ pub enum Verb {
     /// Test policies and look for mistakes in them
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Run one role of the fabric in a process of its own
+    #[command(subcommand)]
+    Serve(ServeVerb),
     /// Administer sign-ins
     #[command(subcommand)]
     Session(SessionVerb),
@@ -90,6 +93,16 @@ pub enum Verb {
     /// Administer people
     #[command(subcommand)]
     User(UserVerb),
+}
+
+/// `serve`
+#[derive(Debug, Subcommand)]
+pub enum ServeVerb {
+    /// The proxy through which workloads reach anything outside
+    #[command(
+        after_help = "Examples:\n  countersign serve egress --config my-config --data /var/lib/countersign-egress\n  countersign serve egress --config my-config --store postgres://db/countersign"
+    )]
+    Egress(UpArgs),
 }
 
 /// `up`

@@ -4,19 +4,23 @@
 
 mod declared;
 mod egress;
+mod egress_door;
+mod egress_node;
 mod foreign;
 mod identity_providers;
 mod planes;
 mod routes;
 mod shared_limits;
+mod sockets;
 mod telemetry;
 mod traces;
 
 pub use declared::{PolicyTexts, policy_texts};
+pub use egress_node::{EgressNode, serve_egress};
 pub use planes::LocalPlanes;
+pub use sockets::Bound;
 
 use crate::config::error::ConfigError;
-use crate::config::listeners::Listeners as Addresses;
 use crate::config::{Config, FILE};
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -34,11 +38,13 @@ use countersign_crypto::x509::X509Error;
 use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
 use countersign_keys::RotationPolicy;
 use countersign_net::{
-    ClientCertificates, Drain, DrainTrigger, Limits, Listener, Listeners, ServerTls, TlsError,
-    TlsIdentity, Transport, TrustRoots, from_tower, runtime, serve,
+    ClientCertificates, Drain, DrainTrigger, Limits, Listener, ServerTls, TlsError, TlsIdentity,
+    Transport, TrustRoots, from_tower, serve,
 };
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::{Store, StoreOptions, StoreUrl};
+use egress_door::EgressDoor;
+use sockets::Sockets;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -104,69 +110,13 @@ pub enum RunError {
     Tls(#[from] TlsError),
 }
 
-/// Where the surfaces are, once they listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bound {
-    /// Identity, for browsers.
-    pub identity: SocketAddr,
-    /// Identity, for clients with certificates.
-    pub identity_mtls: SocketAddr,
-    /// The gateway.
-    pub gateway: SocketAddr,
-    /// The control API.
-    pub control: SocketAddr,
-    /// Metrics and health.
-    pub telemetry: SocketAddr,
-}
-
-struct Sockets {
-    identity: Listener,
-    identity_mtls: Listener,
-    gateway: Listeners,
-    control: Listener,
-    telemetry: Listener,
-}
-
-impl Sockets {
-    fn bind(addresses: &Addresses) -> Result<Self, RunError> {
-        let one = |surface, address| {
-            Listener::bind(address).map_err(|cause| RunError::Bind {
-                surface,
-                address,
-                cause,
-            })
-        };
-        let gateway = Listeners::bind(addresses.gateway, runtime::cores());
-        Ok(Self {
-            identity: one("identity", addresses.identity)?,
-            identity_mtls: one("identity_mtls", addresses.identity_mtls)?,
-            gateway: gateway.map_err(|cause| RunError::Bind {
-                surface: "gateway",
-                address: addresses.gateway,
-                cause,
-            })?,
-            control: one("control", addresses.control)?,
-            telemetry: one("telemetry", addresses.telemetry)?,
-        })
-    }
-
-    fn bound(&self) -> Bound {
-        Bound {
-            identity: self.identity.address(),
-            identity_mtls: self.identity_mtls.address(),
-            gateway: self.gateway.address(),
-            control: self.control.address(),
-            telemetry: self.telemetry.address(),
-        }
-    }
-}
-
 /// A running process.
 pub struct Running {
     bound: Bound,
     fabric: Arc<Fabric>,
     gateway: Arc<Gateway<LocalPlanes>>,
     running_gateway: RunningGateway,
+    egress: Option<EgressDoor>,
     drain: DrainTrigger,
     _administrator: Arc<LocalAdministrator>,
     tls: Certificates,
@@ -180,7 +130,7 @@ pub struct Running {
 /// # Errors
 /// When a part does not start. What it made durable is taken up by the next start.
 pub async fn run(options: Options) -> Result<Running, RunError> {
-    let sockets = Sockets::bind(&options.config.listeners)?;
+    let sockets = Sockets::bind(&options.config)?;
     let bound = sockets.bound();
     let config = options.config.clone();
     let base = issuer_base(&options, bound.identity).await?;
@@ -205,6 +155,8 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let running_gateway = Arc::clone(&gateway)
         .start(sockets.gateway, options)
         .map_err(RunError::Threads)?;
+
+    let egress = EgressDoor::start(&config, &fabric, &base, sockets.egress, &bound)?;
 
     let (trigger, drain) = Drain::new();
     let mtls_origin = Some(local(bound.identity_mtls));
@@ -244,6 +196,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         fabric,
         gateway,
         running_gateway,
+        egress,
         drain: trigger,
         _administrator: administrator,
         tls,
@@ -470,6 +423,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     errors.extend(traces::options(config).err());
     errors.extend(egress::client(config).err());
     errors.extend(shared_limits::check(config).err());
+    errors.extend(mistakes(egress::rules(config, &base, &[])));
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
     let references = [&config.store.postgres, &config.keys.passphrase];
@@ -520,6 +474,12 @@ impl Running {
         &self.bound
     }
 
+    /// The address of the proxy as workloads configure it, if there is one.
+    #[must_use]
+    pub fn egress_url(&self) -> Option<String> {
+        self.egress.as_ref().map(EgressDoor::url)
+    }
+
     /// What they share.
     #[must_use]
     pub const fn fabric(&self) -> &Arc<Fabric> {
@@ -546,6 +506,7 @@ impl Running {
             routes::build(config, &self.fabric, &self.base, &roots).map_err(RunError::Config)?;
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
         let origins = foreign::origins(config, &roots).map_err(RunError::Config)?;
+        let ways_out = EgressDoor::rules(self.egress.as_ref(), config, &self.base)?;
         let changes = self
             .fabric
             .apply(declared, configuration_digest(config))
@@ -555,6 +516,7 @@ impl Running {
         self.fabric.replace_upstreams(upstreams);
         self.gateway.replace_routes(routes);
         self.gateway.remember_tokens(config.gateway.verified_tokens);
+        EgressDoor::replace_rules(self.egress.as_ref(), ways_out);
         self.config.store(Arc::new(config.clone()));
         self.tls.renew(&self.fabric)?;
         Ok(changes)
@@ -569,6 +531,7 @@ impl Running {
         let routes = routes::build(&self.config.load(), &self.fabric, &self.base, &roots)
             .map_err(RunError::Config)?;
         self.tls.renew(&self.fabric)?;
+        EgressDoor::renew(self.egress.as_ref(), &self.fabric, &self.tls.names)?;
         self.gateway.replace_routes(routes);
         Ok(())
     }
@@ -579,11 +542,13 @@ impl Running {
             fabric,
             gateway,
             running_gateway,
+            egress,
             drain,
             ..
         } = self;
-        let (_data, _control) = tokio::join!(
+        let (_data, _out, _control) = tokio::join!(
             running_gateway.stop(DRAIN_DEADLINE),
+            EgressDoor::stop(egress, DRAIN_DEADLINE),
             drain.drain(DRAIN_DEADLINE)
         );
         drop(gateway);

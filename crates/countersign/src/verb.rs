@@ -10,6 +10,7 @@ mod grant;
 mod init;
 mod key;
 mod policy;
+mod serve;
 mod session;
 mod shell;
 mod up;
@@ -65,6 +66,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Key(verb) => key::key(&verb, output),
         Verb::Man => shell::man(),
         Verb::Policy(verb) => policy::policy(&verb, output),
+        Verb::Serve(verb) => serve::serve(&verb, output),
         Verb::Session(verb) => session::session(&verb, output),
         Verb::Up(args) => up::up(&args, output),
         Verb::User(verb) => user::user(&verb, output),

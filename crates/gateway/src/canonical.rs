@@ -214,7 +214,7 @@ fn is_name(host: &str) -> bool {
     })
 }
 
-fn canonical_path_and_query(given: &PathAndQuery) -> Result<PathAndQuery, TargetError> {
+pub(crate) fn canonical_path_and_query(given: &PathAndQuery) -> Result<PathAndQuery, TargetError> {
     if given.as_str().len() > TARGET_BYTES_MAX {
         return Err(TargetError::TooLong);
     }

@@ -24,6 +24,7 @@ pub mod attributes;
 pub mod canonical;
 pub mod content;
 pub mod cors;
+pub mod egress;
 #[cfg(doctest)]
 mod evidence;
 pub mod exchange;

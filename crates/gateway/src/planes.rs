@@ -90,6 +90,9 @@ pub trait Planes: Send + Sync + 'static {
     /// Counts who counted a request of a route with shared limits.
     fn limited(&self, _by: LimitedBy) {}
 
+    /// Counts a request to the egress proxy.
+    fn observe_egress(&self, seen: Seen, status: StatusCode);
+
     /// A token for the upstream (RFC 8693). Whoever implements it decides by policy and records.
     fn exchange(
         &self,

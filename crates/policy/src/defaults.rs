@@ -4,13 +4,14 @@
 pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
 
 /// The policies, by file name.
-pub const POLICIES: [(&str, &str); 9] = [
+pub const POLICIES: [(&str, &str); 10] = [
     ("access.cedar", include_str!("../policies/access.cedar")),
     ("account.cedar", include_str!("../policies/account.cedar")),
     (
         "administration.cedar",
         include_str!("../policies/administration.cedar"),
     ),
+    ("egress.cedar", include_str!("../policies/egress.cedar")),
     ("exchange.cedar", include_str!("../policies/exchange.cedar")),
     ("issue.cedar", include_str!("../policies/issue.cedar")),
     ("register.cedar", include_str!("../policies/register.cedar")),

@@ -128,6 +128,24 @@ pub fn decision_point(tenant: &Tenant) -> Entity {
     of_tenant(EntityId::new("DecisionPoint", tenant.as_str()), tenant)
 }
 
+/// A place outside that workloads reach through the egress proxy, with the clients that the allow-list names for it.
+#[must_use]
+pub fn egress_destination<'a>(
+    host: &str,
+    port: u16,
+    tenant: &Tenant,
+    clients: impl IntoIterator<Item = &'a ClientId>,
+) -> Entity {
+    let id = EntityId::new("EgressDestination", format!("{host}:{port}"));
+    let listed = clients
+        .into_iter()
+        .map(|client| Value::Entity(client_id(client)));
+    of_tenant(id, tenant)
+        .attribute("host", host)
+        .attribute("port", i64::from(port))
+        .attribute("clients", Value::Set(listed.collect()))
+}
+
 /// The hour (UTC, 0 to 23) and the day of the week (0 for Monday) of a moment, as contexts name them.
 #[must_use]
 pub fn calendar(now: UnixTime) -> [(String, Value); 2] {
@@ -220,6 +238,55 @@ impl RequestContext<'_> {
             optional
                 .into_iter()
                 .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+        );
+        context
+    }
+}
+
+/// What a request to the egress proxy is decided on besides principal and resource: `EgressContext` of the schema.
+#[derive(Debug, Clone)]
+pub struct EgressContext<'a> {
+    /// The rule of the allow-list.
+    pub rule: &'a RouteId,
+    /// `tunnel`, `http` or `https`.
+    pub form: &'a str,
+    /// The method, where the proxy reads it.
+    pub method: Option<&'a str>,
+    /// The canonical path, where the proxy reads it.
+    pub path: Option<&'a str>,
+    /// The workload.
+    pub client: &'a ClientId,
+    /// Whom its token speaks of, if it showed one.
+    pub subject: Option<&'a Subject>,
+    /// Where it is.
+    pub source: IpAddr,
+    /// When.
+    pub now: UnixTime,
+}
+
+impl EgressContext<'_> {
+    /// As the context of a query.
+    #[must_use]
+    pub fn to_context(&self) -> BTreeMap<String, Value> {
+        let none = || Value::Set(Default::default());
+        let subject = self.subject;
+        let mut context = BTreeMap::from([
+            ("rule".to_owned(), self.rule.as_str().into()),
+            ("form".to_owned(), self.form.into()),
+            ("client".to_owned(), client_id(self.client).into()),
+            (
+                "scopes".to_owned(),
+                subject.map_or_else(none, |subject| scope_set(subject.scopes())),
+            ),
+            ("actors".to_owned(), subject.map_or_else(none, actors)),
+            ("binding".to_owned(), subject.map_or("none", binding).into()),
+            ("time".to_owned(), self.now.0.into()),
+            ("source".to_owned(), self.source.into()),
+        ]);
+        let read = [("method", self.method), ("path", self.path)];
+        context.extend(
+            read.into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?.into()))),
         );
         context
     }

@@ -8,6 +8,7 @@ mod clippy;
 mod decisions;
 mod deny;
 mod differential;
+mod egress;
 mod envoy;
 mod flows;
 mod foreign;
@@ -127,6 +128,7 @@ pub(crate) const SUITES: &[Suite] = &[
     passkeys::SUITE,
     python::SUITE,
     decisions::SUITE,
+    egress::SUITE,
     envoy::SUITE,
     http2::SUITE,
     websockets::SUITE,

@@ -210,6 +210,7 @@ pub fn parse(dir: &Path, path: &Path, text: &str) -> Result<Config, Vec<ConfigEr
 fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let tenants = tenants::check(raw.tenants, mistakes);
     let known = Tenants(&tenants);
+    let egress = egress::check(raw.egress, &known, mistakes);
     let groups = groups::check(raw.groups, &known, mistakes);
     let users = users::check(raw.users, &known, &groups, mistakes);
     let identity_providers = identity_providers::check(raw.identity_providers, &known, mistakes);
@@ -243,7 +244,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         policies: raw.policies,
         passwords: raw.passwords,
         audit: raw.audit,
-        egress: egress::check(raw.egress, mistakes),
+        egress,
         telemetry: telemetry::check(raw.telemetry, mistakes),
         accepted: accepted::check(raw.accepted, mistakes),
     }

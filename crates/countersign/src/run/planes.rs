@@ -90,6 +90,12 @@ impl Planes for LocalPlanes {
         self.fabric.metrics().limited_by(by.as_str());
     }
 
+    fn observe_egress(&self, seen: Seen, status: StatusCode) {
+        let metrics = self.fabric.metrics();
+        metrics.decided("egress", seen.as_str());
+        metrics.answered("egress", status.as_u16());
+    }
+
     async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {
         // A tenant's own issuer is answered from the ring; nobody fetches over the network what this process holds.
         if let Some(tenant) = self.fabric.directory().by_issuer(needed.issuer()) {

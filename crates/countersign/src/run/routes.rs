@@ -157,7 +157,11 @@ fn proxy(config: &Config, section: &ProxySection) -> Result<TrustedProxy, String
         .ok_or_else(|| named("its secret has less than 32 bytes".to_owned()))
 }
 
-fn thumbprint(path: &Path) -> Result<CertificateThumbprint, String> {
+/// The thumbprint of the first certificate in a PEM file.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn thumbprint(path: &Path) -> Result<CertificateThumbprint, String> {
     let pem = fs::read(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
     let chain = PeerCertificate::from_pem(&pem).map_err(|error| error.to_string())?;
     chain

@@ -13,12 +13,13 @@ use countersign_control::fabric::Progress;
 use countersign_control::telemetry::{self, Format};
 use countersign_crypto::Random;
 use countersign_crypto::password::Cost;
+use countersign_store::StoreUrl;
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 
 /// Certificates live a week.
-const CERTIFICATES_RENEWED_EVERY: Duration = Duration::from_secs(86_400);
+pub(super) const CERTIFICATES_RENEWED_EVERY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
     let config = match load(args) {
@@ -45,16 +46,7 @@ pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
             eprintln!("error: signals can't be received");
             return Ended::Failed;
         };
-        let options = Options {
-            config,
-            data: args.data.clone(),
-            store,
-            password_cost: Cost::owasp(),
-            clock: system_clock(),
-            random: Random::system(),
-            progress: Box::new(say_progress),
-        };
-        match run::run(options).await {
+        match run::run(options(config, args, store)).await {
             Ok(running) => {
                 say_ready(&running, output);
                 serve(running, args, signals).await
@@ -64,7 +56,20 @@ pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
     })
 }
 
-fn load(args: &UpArgs) -> Result<Config, Vec<ConfigError>> {
+/// What a process is started with.
+pub(super) fn options(config: Config, args: &UpArgs, store: Option<StoreUrl>) -> Options {
+    Options {
+        config,
+        data: args.data.clone(),
+        store,
+        password_cost: Cost::owasp(),
+        clock: system_clock(),
+        random: Random::system(),
+        progress: Box::new(say_progress),
+    }
+}
+
+pub(super) fn load(args: &UpArgs) -> Result<Config, Vec<ConfigError>> {
     let mut config = match &args.config {
         Some(dir) => config::load(dir)?,
         None => config::parse(Path::new("."), Path::new(config::FILE), "")?,
@@ -76,11 +81,14 @@ fn load(args: &UpArgs) -> Result<Config, Vec<ConfigError>> {
             issuer_base: config.listeners.issuer_base,
             ..ephemeral
         };
+        if let Some(proxy) = &mut config.egress.proxy {
+            proxy.listen.set_port(0);
+        }
     }
     Ok(config)
 }
 
-fn install_log(config: &Config) {
+pub(super) fn install_log(config: &Config) {
     let level = match config.telemetry.level {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,
@@ -118,7 +126,7 @@ impl Addresses {
         let https = |port: u16| format!("https://localhost:{port}");
         let data = std::path::absolute(running.fabric().data())
             .unwrap_or_else(|_| running.fabric().data().to_owned());
-        Self(vec![
+        let always = [
             ("identity", https(bound.identity.port())),
             ("identity_mtls", https(bound.identity_mtls.port())),
             ("gateway", https(bound.gateway.port())),
@@ -129,7 +137,9 @@ impl Addresses {
             ),
             ("ca", data.join("ca.pem").display().to_string()),
             ("data", data.display().to_string()),
-        ])
+        ];
+        let egress = running.egress_url().map(|url| ("egress", url));
+        Self(always.into_iter().chain(egress).collect())
     }
 
     pub(crate) fn json(&self) -> String {
@@ -150,14 +160,14 @@ impl Addresses {
 }
 
 /// The signals that are listened to. Installed before anything listens, so that none that follows the ready line is lost.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+pub(super) struct Signals {
+    pub(super) terminate: Signal,
+    pub(super) interrupt: Signal,
+    pub(super) hangup: Signal,
 }
 
 impl Signals {
-    fn install() -> std::io::Result<Self> {
+    pub(super) fn install() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -17,6 +17,7 @@ mod browsers;
 mod content;
 mod credentials;
 mod differential;
+mod egress;
 mod exchange;
 mod ext_authz;
 mod floods;

@@ -81,6 +81,9 @@ unless { context has level && context.level >= 2 };
 permit (principal, action == Action::"request", resource == Route::"stepped");
 @id("purposed") @purpose("billing")
 permit (principal, action == Action::"request", resource == Route::"purposed");
+@id("nobody-out-there")
+forbid (principal, action == Action::"egress", resource is EgressDestination)
+when { resource.host == "forbidden.test" };
 @id("fails-to-evaluate")
 forbid (principal, action == Action::"broken", resource is Order)
 when { context.time + 9223372036854775807 > 0 };
@@ -228,6 +231,11 @@ impl Planes for TestPlanes {
         observed.push((seen.as_str(), status.as_u16()));
     }
 
+    fn observe_egress(&self, seen: Seen, status: StatusCode) {
+        let mut observed = self.observed.lock().unwrap();
+        observed.push((seen.as_str(), status.as_u16()));
+    }
+
     async fn exchange(&self, request: ExchangeRequest<'_>) -> Result<Exchanged, ExchangeError> {
         let number = self.exchanges.fetch_add(1, Ordering::SeqCst);
         if let Some(error) = *self.exchange_fails.lock().unwrap() {
@@ -264,7 +272,7 @@ pub struct World {
     pub issuer: SigningKey<AccessToken>,
     pub foreign: SigningKey<AccessToken>,
     log: AuditLog,
-    _task: AuditTask,
+    task: Mutex<Option<AuditTask>>,
     directory: tempfile::TempDir,
 }
 
@@ -371,7 +379,7 @@ impl World {
             issuer,
             foreign,
             log,
-            _task: task,
+            task: Mutex::new(Some(task)),
             directory,
         }
     }
@@ -517,6 +525,11 @@ impl World {
             self.port()
         );
         status(&self.raw(head.as_bytes()).await)
+    }
+
+    /// The log takes nothing any more.
+    pub fn close_log(&self) {
+        drop(self.task.lock().unwrap().take());
     }
 
     /// Everything that stands in the log.
