@@ -2,7 +2,7 @@
 
 use crate::world::{World, roots};
 use bytes::Bytes;
-use countersign_gateway::limiter::{Algorithm, Dimension, LimitSpec, Strangers};
+use countersign_gateway::limiter::{Algorithm, Dimension, LimitSpec, Sharing, Strangers};
 use countersign_gateway::routes::RouteSpec;
 use countersign_gateway::upstream::UpstreamTransport;
 use countersign_gateway::{Endpoint, UpstreamSpec};
@@ -351,6 +351,7 @@ async fn refusals_are_told_as_grpc_reads_them() {
             per: Duration::from_secs(3_600),
             by: [Dimension::Client].into(),
             strangers: Strangers::Together,
+            sharing: Sharing::Process,
         }];
     });
     unary_of(&wire, &bearer, "/r/unary", "hello").await.unwrap();
