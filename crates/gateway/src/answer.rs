@@ -12,6 +12,7 @@ use crate::keyed::FirstBody;
 use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
+use crate::schema::Fault;
 use crate::upstream::{AnswerError, PassError, PooledBody, RETRY_AFTER};
 use crate::websocket::{UpgradeError, VERSION_13};
 use bytes::Bytes;
@@ -90,6 +91,9 @@ pub enum Denial {
     /// Policy permits it after a stronger or later sign-in: the challenge of RFC 9470.
     #[error("{0}")]
     StepUp(Refusal),
+    /// It is not what the route's document says.
+    #[error("{0}")]
+    Schema(Box<Fault>),
     /// The target has no canonical form.
     #[error("{0}")]
     Target(TargetError),
@@ -164,6 +168,7 @@ impl Denial {
             Self::RateLimited { .. } => "rate_limited",
             Self::Record => "record_unavailable",
             Self::StepUp(_) => "step_up_required",
+            Self::Schema(fault) => fault.code(),
             Self::Target(TargetError::Authority) => "target_authority",
             Self::Target(TargetError::Control) => "target_control",
             Self::Target(TargetError::DotSegment) => "target_dot_segment",
@@ -179,6 +184,14 @@ impl Denial {
             Self::Upgrade(UpgradeError::NotTaken) => "upgrade_not_taken",
             Self::Upgrade(UpgradeError::Origin) => "upgrade_origin",
             Self::Upgrade(UpgradeError::Version) => "upgrade_version",
+        }
+    }
+
+    /// What exactly was wrong, for the record: nothing that a caller wrote.
+    pub(crate) fn detail(&self) -> Option<String> {
+        match self {
+            Self::Schema(fault) => Some(fault.detail()),
+            _ => None,
         }
     }
 
@@ -200,6 +213,7 @@ impl Denial {
             | Self::Overloaded
             | Self::RateLimited { .. }
             | Self::Record
+            | Self::Schema(_)
             | Self::Target(_)
             | Self::Upgrade(_) => Seen::Refused,
         }
@@ -217,6 +231,7 @@ impl Denial {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Self::Credential(refusal) | Self::StepUp(refusal) => refusal.status(),
+            Self::Schema(fault) => fault.status(),
             Self::Content(ContentError::Attribute)
             | Self::Exchange(ExchangeError::Denied)
             | Self::Forwarded(ForwardError::Untrusted)
@@ -267,7 +282,10 @@ impl Denial {
 
     /// The answer: status, challenge, and a body that holds the request's id and nothing else.
     pub(crate) fn answer(&self, request: RequestId, binding: Binding) -> Response<GatewayBody> {
-        let body = Bytes::from(format!("{{\"request_id\":\"{request}\"}}\n"));
+        let body = Bytes::from(match self {
+            Self::Schema(fault) => described(fault, request),
+            _ => format!("{{\"request_id\":\"{request}\"}}\n"),
+        });
         let mut response = Response::new(GatewayBody::whole(body));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -343,10 +361,22 @@ impl Denial {
             | Self::Preflight(_)
             | Self::Record
             | Self::StepUp(_)
+            | Self::Schema(_)
             | Self::Target(_)
             | Self::Upgrade(_) => None,
         }
     }
+}
+
+/// Where a request does not fit, for whoever wrote it. Names in the pointer are their own.
+fn described(fault: &Fault, request: RequestId) -> String {
+    let told = serde_json::json!({
+        "request_id": request.to_string(),
+        "in": fault.place().as_str(),
+        "pointer": fault.pointer(),
+        "keyword": fault.keyword(),
+    });
+    format!("{told}\n")
 }
 
 /// What every answer of the gateway's own says to browsers: it is no page, holds no script, and is kept by nobody.

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use std::sync::OnceLock;
 
 /// Whether an operation needs to see a request's body before it is decided about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ContentNeed {
     /// It goes on as it comes.
     #[default]

@@ -3,12 +3,12 @@
 
 use crate::headers;
 use crate::idempotency::{self, UpstreamKeys};
-use crate::projection;
+use crate::projection::{self, Plan, Projected};
 use crate::request::{Caller, GatewayRequest};
 use crate::routes::CallersToken;
 use crate::upstream::{
-    Balance, Earlier, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending, Upstreams,
-    key_of,
+    Balance, Earlier, Gathered, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending,
+    Upstreams, gather, key_of,
 };
 use crate::websocket;
 use countersign_policy::Permitted;
@@ -54,13 +54,14 @@ pub(crate) async fn forward_telling(
     let (switching, idle) = (request.switching, request.matched.route.idle);
     let timeout = request.call.and_then(|call| call.timeout);
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let plan = Plan::of(&request);
     let upstream = upstreams.get(request.matched.route.upstream);
     let upstream = upstream.ok_or_else(|| PassError::Connect(io::ErrorKind::NotFound.into()))?;
     let key = balance_key(&request, upstream.members().balance());
     let spec = request.matched.route.idempotency.as_ref();
     let keys = spec.map_or(UpstreamKeys::Ignored, |spec| spec.upstream);
     let mut outbound = outbound(request, token);
-    if obligations.is_some() {
+    if obligations.is_some() || plan.is_some() {
         projection::ask_for_all(outbound.headers_mut());
     }
     let repeat = repeat_of(keys, &outbound);
@@ -79,6 +80,7 @@ pub(crate) async fn forward_telling(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && !(switching.is_some()
             && obligations.is_none()
+            && plan.is_none()
             && websocket::is_switch(response.headers()))
     {
         // Nor where something has to be done with what passes, which nobody does with frames.
@@ -92,11 +94,39 @@ pub(crate) async fn forward_telling(
     if let Some(deadline) = deadline {
         response.body_mut().end_at(deadline);
     }
+    if let Some(plan) = plan {
+        // Before what policy takes out, which may be what the document requires.
+        response = Box::pin(projected(response, &plan)).await?;
+    }
     match obligations {
         None => Ok(response),
         // In a box, so that a request whose answer nobody changes carries no room for it.
         Some(obligations) => Box::pin(obliged(response, &obligations)).await,
     }
+}
+
+/// The answer cut down to its document.
+async fn projected(
+    response: Response<PooledBody>,
+    plan: &Plan,
+) -> Result<Response<PooledBody>, PassError> {
+    let (mut head, body) = response.into_parts();
+    if !plan.reads(&head) {
+        return Ok(Response::from_parts(head, body));
+    }
+    let gathered = gather(body, projection::ANSWER_BYTES_MAX).await?;
+    let bytes = match &gathered {
+        Gathered::Whole(bytes) => Some(bytes),
+        Gathered::Passing(_) => None,
+    };
+    let projected = plan.carry_out(&mut head, bytes);
+    let body = match (projected.map_err(PassError::Projection)?, gathered) {
+        (Projected::AsIs, Gathered::Whole(bytes)) | (Projected::Body(bytes), _) => {
+            PooledBody::in_memory(bytes)
+        }
+        (Projected::AsIs, Gathered::Passing(body)) => body,
+    };
+    Ok(Response::from_parts(head, body))
 }
 
 /// The answer with what its permit asks for carried out on it.

@@ -8,12 +8,14 @@
 //! how often   limiter::Limiter                every limit of the route, or none is charged
 //! how many    upstream::Gate                  a place, of the route and of its upstream
 //! content     content::Content                where somebody needs it: all of the body, within limits
+//!             schema::Contract                it is what the route's document says
 //! attributes  attributes::Sources             what the decision needs to know of the object, where its route says from where
 //! may they    policy::decide                  takes the request itself; obligations come out with the permit
 //! record      store::Recorder                 denials too
 //! known yet   idempotency::Keys               what came before under its key is answered, not passed on
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream
 //! tunnel      websocket::tunnel               after a 101: bytes, asked again while they pass
+//! answer      projection::Plan                where somebody asks for it: cut down to its schema, changed as policy obliges
 //! outcome     store::Recorder                 status, bytes, time
 //! ```
 //!
@@ -42,6 +44,7 @@ mod planes;
 pub mod projection;
 mod request;
 pub mod routes;
+pub mod schema;
 mod service;
 pub mod upstream;
 mod verdicts;

@@ -15,7 +15,7 @@ use crate::headers::unambiguous;
 use crate::idempotency::{self, Answer};
 use crate::keyed;
 use crate::planes::{Planes, Seen};
-use crate::projection::oblige;
+use crate::projection::{Unfit, oblige};
 use crate::request::{Arrived, Caller, GatewayRequest};
 use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
@@ -430,6 +430,9 @@ impl<P: Planes> Flow<'_, P> {
                 let (mut head, body) = response.into_parts();
                 tail.status = head.status.as_u16();
                 self.hand_out_nonce(&mut head.headers);
+                if let Some(Unfit(detail)) = head.extensions.remove() {
+                    tail.detail = Some(Text::of(&detail));
+                }
                 let body = match body {
                     Passed::Streamed(body) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
                         return self.switch(switch, head, body, tail);
@@ -524,6 +527,7 @@ impl<P: Planes> Flow<'_, P> {
             started: self.started,
             status: CLIENT_CLOSED,
             bytes: 0,
+            detail: reported(recorded.decision().target()),
             span: None,
             places: Places::default(),
         }
@@ -543,6 +547,9 @@ impl<P: Planes> Flow<'_, P> {
             tracing::warn!(reason = denial.code(), "an upstream did not answer");
         }
         tail.status = denial.status().as_u16();
+        if let Denial::Pass(PassError::Projection(error)) = &denial {
+            tail.detail = Some(Text::of(&error.detail()));
+        }
         if let Some(span) = &mut tail.span {
             span.error = Some(denial.code());
         }
@@ -557,6 +564,7 @@ impl<P: Planes> Flow<'_, P> {
             let planes = self.core.planes();
             let mut decision =
                 event::Decision::new(SURFACE, Verdict::Denied, Code::of(ended.denial.code()));
+            decision.detail = ended.denial.detail().map(|detail| Text::of(&detail));
             let tenant = match &self.route {
                 Some(route) => {
                     decision.route = Some(route.id.clone());
@@ -612,4 +620,10 @@ fn exchange_key(recorded: &Recorded<Permitted<GatewayRequest>>) -> Option<exchan
 enum Passed {
     First(keyed::FirstBody),
     Streamed(PooledBody),
+}
+
+/// What of a request did not fit although it goes on.
+fn reported(request: &GatewayRequest) -> Option<Text<256>> {
+    let fault = request.conforming()?.fault()?;
+    Some(Text::of(&fault.detail()))
 }

@@ -1,19 +1,163 @@
-//! What of an answer a caller gets: values that an obligation of policy takes out or makes unreadable.
+//! What of an answer a caller gets: what its document declares, without the values that an obligation of policy takes out or makes unreadable.
 //!
 //! The answer is read whole, within limits, changed, and written again with the text of every number and string that stays. What cannot be read cannot be changed, and is not
 //! passed on: an answer that is too large, encoded, partial, or no JSON. Fields that speak of the bytes (`Content-Length`, `ETag`, digests) are made true or go.
 
 use crate::content::is_json;
 use crate::json::{self, Integers, JsonError, Member, Node};
+use crate::request::GatewayRequest;
+use crate::schema::{Conforming, Contract, Fault, Mode, Said};
 use bytes::Bytes;
 use countersign_base::JsonPointer;
 use countersign_policy::obligation::{NotCarriedOut, Obligations};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, response};
+use http::{Method, StatusCode, response};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Bytes of an answer that is read whole.
 pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How the answer of a request is cut down to its document.
+pub(crate) struct Plan {
+    method: Method,
+    contract: Arc<Contract>,
+}
+
+/// What of an answer did not fit, though it goes on; in its extensions.
+#[derive(Clone)]
+pub(crate) struct Unfit(pub(crate) String);
+
+/// What became of an answer.
+pub(crate) enum Projected {
+    /// It goes on as it came.
+    AsIs,
+    /// This goes on in its place.
+    Body(Bytes),
+}
+
+impl Plan {
+    /// What is to be done; nothing for routes without a document.
+    pub(crate) fn of(request: &GatewayRequest) -> Option<Box<Self>> {
+        let contract = request.conforming().map(Conforming::contract)?;
+        Some(Box::new(Self {
+            method: request.target().method().clone(),
+            contract: Arc::clone(contract),
+        }))
+    }
+
+    /// Whether the answer has to be read for it.
+    pub(crate) fn reads(&self, head: &response::Parts) -> bool {
+        match self
+            .contract
+            .answers
+            .said(head.status, media_type(head).as_deref())
+        {
+            Said::Passes => false,
+            Said::Shape(_) | Said::Undeclared => true,
+        }
+    }
+
+    /// Does it. Absent is a body that is too large to be held.
+    pub(crate) fn carry_out(
+        &self,
+        head: &mut response::Parts,
+        body: Option<&Bytes>,
+    ) -> Result<Projected, ProjectionError> {
+        let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+        if self.method == Method::HEAD || bodiless.contains(&head.status) {
+            // The fields would speak of a body that nobody gets.
+            forget_bytes(&mut head.headers);
+            return Ok(Projected::AsIs);
+        }
+        let (projected, detail) = by_document(&self.contract, head, body);
+        if let Some(detail) = detail {
+            head.extensions.insert(Unfit(detail));
+        }
+        projected
+    }
+}
+
+/// An answer as its document has it. An error keeps its status and loses a body that does not fit; any other answer that does not fit is not passed on.
+fn by_document(
+    contract: &Contract,
+    head: &mut response::Parts,
+    body: Option<&Bytes>,
+) -> (Result<Projected, ProjectionError>, Option<String>) {
+    let cut = cut(contract, head, body);
+    let detail = match &cut {
+        Ok(None) => None,
+        Ok(Some(_)) => Some("answer: undeclared members".to_owned()),
+        Err(error) => Some(error.detail()),
+    };
+    let is_error = head.status.is_client_error() || head.status.is_server_error();
+    let projected = match (cut, contract.mode) {
+        (Ok(None), _) | (_, Mode::Report) => Ok(Projected::AsIs),
+        (Ok(Some(bytes)), Mode::Enforce) => {
+            forget_bytes(&mut head.headers);
+            head.headers
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            Ok(Projected::Body(bytes))
+        }
+        (Err(_), Mode::Enforce) if is_error => {
+            forget_bytes(&mut head.headers);
+            for name in [
+                header::CONTENT_TYPE,
+                header::CONTENT_ENCODING,
+                header::CONTENT_LANGUAGE,
+            ] {
+                head.headers.remove(name);
+            }
+            head.headers
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+            Ok(Projected::Body(Bytes::new()))
+        }
+        (Err(error), Mode::Enforce) => Err(error),
+    };
+    (projected, detail)
+}
+
+/// The answer without what is not declared; nothing if it has nothing else.
+fn cut(
+    contract: &Contract,
+    head: &response::Parts,
+    body: Option<&Bytes>,
+) -> Result<Option<Bytes>, ProjectionError> {
+    let said = contract
+        .answers
+        .said(head.status, media_type(head).as_deref());
+    let typed = match said {
+        Said::Passes => return Ok(None),
+        Said::Undeclared if body.is_some_and(Bytes::is_empty) && head.status.is_success() => {
+            return contract
+                .answers
+                .declares(head.status)
+                .then_some(None)
+                .ok_or(ProjectionError::Undeclared);
+        }
+        Said::Undeclared if body.is_some_and(Bytes::is_empty) => return Ok(None),
+        Said::Undeclared => return Err(ProjectionError::Undeclared),
+        Said::Shape(typed) => typed,
+    };
+    readable(head)?;
+    let body = body.ok_or(ProjectionError::TooLarge)?;
+    let bytes = typed.cut(body)?;
+    // The space between does not count.
+    let same = json::read(body, Integers::Rounded).is_ok_and(|node| {
+        let mut out = Vec::with_capacity(body.len());
+        node.write(&mut out);
+        out == bytes
+    });
+    Ok((!same).then(|| Bytes::from(bytes)))
+}
+
+/// The media type in lower case; nothing where there is none, or more than one.
+fn media_type(head: &response::Parts) -> Option<String> {
+    let mut types = head.headers.get_all(header::CONTENT_TYPE).iter();
+    let one = types.next().filter(|_| types.next().is_none())?;
+    let essence = one.to_str().ok()?.split(';').next()?.trim();
+    Some(essence.to_ascii_lowercase())
+}
 
 /// One change of an answer. A step `*` of its pointer stands for every element of an array.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,9 +189,18 @@ pub enum ProjectionError {
     /// It is a part, of which nobody knows what is around it.
     #[error("the answer is a part")]
     Partial,
+    /// It is not what its document says.
+    #[error("the answer does not fit: {0}")]
+    Schema(Box<Fault>),
+    /// It would take too long to find out what of it is declared.
+    #[error("the answer takes too many steps")]
+    Steps,
     /// More than [`ANSWER_BYTES_MAX`] bytes.
     #[error("the answer is too large")]
     TooLarge,
+    /// Its document has no such status, or no such media type.
+    #[error("the document has no such answer")]
+    Undeclared,
 }
 
 impl ProjectionError {
@@ -63,7 +216,26 @@ impl ProjectionError {
             Self::Obligation(NotCarriedOut::Json) => "answer_json",
             Self::Obligation(NotCarriedOut::NoArray) => "answer_no_array",
             Self::Partial => "answer_partial",
+            Self::Schema(_) => "answer_schema",
+            Self::Steps => "answer_steps",
             Self::TooLarge => "answer_too_large",
+            Self::Undeclared => "answer_undeclared",
+        }
+    }
+
+    /// For the record: nothing that an upstream wrote.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Json(error) => format!("answer: {}", error.fault().as_str()),
+            Self::Schema(fault) => format!("answer {}", fault.detail()),
+            Self::Encoded
+            | Self::MediaType
+            | Self::NoRoom
+            | Self::Obligation(_)
+            | Self::Partial
+            | Self::Steps
+            | Self::TooLarge
+            | Self::Undeclared => self.code().to_owned(),
         }
     }
 }
@@ -152,13 +324,7 @@ fn readable(head: &response::Parts) -> Result<(), ProjectionError> {
     if head.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(ProjectionError::Encoded);
     }
-    let mut types = head.headers.get_all(header::CONTENT_TYPE).iter();
-    let one = types.next().filter(|_| types.next().is_none());
-    let media_type = one
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|essence| essence.trim().to_ascii_lowercase());
-    if media_type.is_some_and(|media_type| is_json(&media_type)) {
+    if media_type(head).is_some_and(|media_type| is_json(&media_type)) {
         Ok(())
     } else {
         Err(ProjectionError::MediaType)

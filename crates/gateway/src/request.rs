@@ -5,6 +5,7 @@ use crate::content::Content;
 use crate::grpc::Call;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
+use crate::schema::Conforming;
 use crate::upstream::{PassError, ProgressWatch, RequestBody};
 use crate::websocket::Switching;
 use bytes::Bytes;
@@ -71,9 +72,11 @@ pub struct GatewayRequest {
 
 /// What was read of a request's body before it was decided about.
 pub(crate) struct Read {
-    pub(crate) content: Content,
+    pub(crate) content: Option<Content>,
     /// The attributes of the resource that come from it, by name.
     pub(crate) attributes: Vec<(String, Value)>,
+    /// That it was held against the route's document.
+    pub(crate) conforming: Option<Conforming>,
 }
 
 impl GatewayRequest {
@@ -180,7 +183,12 @@ impl GatewayRequest {
     /// All that it carries, where it was read before the decision.
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
-        self.read.as_deref().map(|read| &read.content)
+        self.read.as_deref()?.content.as_ref()
+    }
+
+    /// The evidence that it was held against the route's document.
+    pub(crate) fn conforming(&self) -> Option<&Conforming> {
+        self.read.as_deref()?.conforming.as_ref()
     }
 
     /// Its id.

@@ -18,6 +18,7 @@ use crate::cors::{Cors, CorsError};
 use crate::forward_auth::ForwardAuth;
 use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitError, RouteLimits};
+use crate::schema::{Contract, DocumentError};
 use crate::upstream::{ConcurrencySpec, ENDPOINTS_MAX, UpstreamSpec};
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, RouteId, Scopes, Tenant};
@@ -113,6 +114,14 @@ pub enum RouteError {
         /// What it says.
         path: String,
     },
+    /// Its document, or what the document says of it.
+    #[error("route `{route}`: schema: {error}")]
+    Schema {
+        /// The route.
+        route: RouteId,
+        /// What is wrong.
+        error: DocumentError,
+    },
     /// The upstream is not among the upstreams.
     #[error("route `{route}`: no upstream `{upstream}`")]
     Upstream {
@@ -168,7 +177,6 @@ pub struct Route {
 }
 
 /// What one method of a route means.
-#[derive(Debug)]
 pub struct Operation {
     pub(crate) method: Method,
     /// The action in policies.
@@ -177,6 +185,8 @@ pub struct Operation {
     pub scopes: Scopes,
     /// What has to be seen of the body before it is decided about.
     pub(crate) content: ContentNeed,
+    /// What its requests and answers look like.
+    pub(crate) contract: Option<Arc<Contract>>,
 }
 
 /// The route of a request, with the values of its path's parameters.
@@ -196,6 +206,11 @@ impl Matched {
             reason = "the tree stores positions in this very list"
         )]
         &self.route.operations[self.operation]
+    }
+
+    /// The decoded value of the parameter at a position of the path.
+    pub(crate) fn value(&self, position: usize) -> Option<&str> {
+        self.values.get(position).map(String::as_str)
     }
 
     /// The decoded value of a parameter.

@@ -14,7 +14,7 @@ mod retry;
 
 pub(crate) use attempts::{Earlier, Sending, Upstream};
 pub use body::{AnswerError, HELD_BYTES_MAX, OutboundBody, PooledBody};
-pub(crate) use body::{ProgressWatch, RequestBody};
+pub(crate) use body::{Gathered, ProgressWatch, RequestBody, gather};
 pub use breaker::{BreakerSpec, EJECTION_MAX};
 pub use concurrency::{Adapt, ConcurrencySpec, PLACES_MAX};
 pub(crate) use concurrency::{Gate, Place, Priority, RETRY_AFTER};

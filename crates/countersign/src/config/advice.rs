@@ -125,6 +125,11 @@ fn of_route(route: &RouteSection) -> Vec<Advice> {
             text: text.to_owned(),
         });
     };
+    if let Some(name) = route.unowned_id() {
+        look_at(&format!(
+            "`{{{name}}}` names one thing among many and nobody has said whose it is: write `owner = \"ATTRIBUTE\"`, or `unowned = \"WHY\"` (docs/schemas.md)"
+        ));
+    }
     if route.limits.is_empty() {
         look_at("it has no `rate` and no `limits`: one client may take it all");
     }

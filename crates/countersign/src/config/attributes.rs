@@ -130,6 +130,18 @@ pub(crate) fn check(
     checked
 }
 
+impl AttributeSection {
+    /// Whether it names an entity.
+    pub(crate) const fn is_entity(&self) -> bool {
+        match self {
+            Self::Body { kind, .. } | Self::Parameter { kind, .. } | Self::Source { kind, .. } => {
+                kind.is_some()
+            }
+            Self::Static(_) => false,
+        }
+    }
+}
+
 impl RawAttribute {
     fn section(self) -> Option<AttributeSection> {
         let kind = self.kind;

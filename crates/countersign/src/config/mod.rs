@@ -27,6 +27,7 @@ pub mod registration;
 pub mod requests;
 pub mod resilience;
 pub mod routes;
+pub mod schema;
 pub mod shared_limits;
 pub mod span;
 pub mod store;

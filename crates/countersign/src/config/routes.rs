@@ -6,6 +6,7 @@ use super::cors::{self, RawCors};
 use super::error::Mistakes;
 use super::limits::{self, Counts, LimitSection, RawRate};
 use super::resilience::{self, IdempotencySection, RawIdempotency};
+use super::schema::{self, Ownership, SchemaSection};
 use super::span::Span;
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
@@ -69,6 +70,12 @@ pub struct RawRoute {
     idle: Option<Spanned<Span>>,
     /// Bytes of a request's body.
     body_bytes_max: Option<Spanned<u64>>,
+    /// The document that says what its requests and answers look like.
+    schema: Option<SchemaSection>,
+    /// The attribute of the resource that says whose it is.
+    owner: Option<Spanned<String>>,
+    /// Why nobody owns what is behind it.
+    unowned: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -267,6 +274,10 @@ pub struct RouteSection {
     pub idle: Option<Duration>,
     /// Bytes of a request's body, if not as many as the listener says.
     pub body_bytes_max: Option<u64>,
+    /// What its requests and answers look like.
+    pub schema: Option<SchemaSection>,
+    /// Whose the thing behind it is.
+    pub ownership: Ownership,
 }
 
 /// A token exchange before the upstream.
@@ -486,22 +497,33 @@ fn section(
     let cors = route
         .cors
         .and_then(|raw| cors::of_route(raw, methods.iter().map(String::as_str), mistakes));
+    let resource = route.resource.map(|resource| ResourceSection {
+        kind: resource.kind,
+        id: resource.id,
+        attributes: attributes::check(resource.attributes, mistakes),
+        users: resource.users,
+        fixed: resource.fixed,
+    });
+    let known = resource.as_ref();
+    let ownership = schema::ownership(
+        route.owner,
+        route.unowned,
+        known.map(|resource| &resource.attributes),
+        |name| known.is_some_and(|resource| resource.users.contains(name)),
+        mistakes,
+    );
     RouteSection {
         api_keys: route.api_keys.map(|raw| api_keys(raw, mistakes)),
         cors,
+        schema: route.schema,
+        ownership,
         name: route.name.into_inner(),
         tenant,
         hosts: route.hosts,
         path: route.path.into_inner(),
         upstream: route.upstream.into_inner(),
         audience: route.audience,
-        resource: route.resource.map(|resource| ResourceSection {
-            kind: resource.kind,
-            id: resource.id,
-            attributes: attributes::check(resource.attributes, mistakes),
-            users: resource.users,
-            fixed: resource.fixed,
-        }),
+        resource,
         actions: route
             .actions
             .into_iter()

@@ -12,6 +12,7 @@ use crate::config::routes::{
     self, ExchangeSection, KeyField, LimitsAway, Proof, Recording, ResourceSection, RouteSection,
     UpgradeSection,
 };
+use crate::config::schema::{SchemaMode, SchemaSection};
 use crate::config::upstreams::{GatewayIdentity, ProtocolSection, UpstreamSection};
 use crate::config::{Config, FILE};
 use countersign_authn::api_key::ApiKeyField;
@@ -34,6 +35,7 @@ use countersign_gateway::limiter::{
 use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, Upgrade,
 };
+use countersign_gateway::schema::{ContractSpec, Document, Mode};
 use countersign_gateway::upstream::{
     Adapt, Balance, BreakerSpec, ConcurrencySpec, HashBy, HealthSpec, Timeouts,
 };
@@ -41,10 +43,11 @@ use countersign_gateway::{Endpoint, RouteSpec, Routes, UpstreamSpec, UpstreamTls
 use countersign_net::tls::Alpn;
 use countersign_net::{TlsClient, TlsIdentity, TrustRoots};
 use countersign_store::Durability;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes of a request's body through the gateway.
 const BODY_BYTES_MAX: u64 = 1024 * 1024;
@@ -94,10 +97,11 @@ fn assemble(
     let upstreams = upstreams
         .collect::<Result<Vec<_>, String>>()
         .map_err(failed)?;
+    let documents = documents(config)?;
     let specs = config
         .routes
         .iter()
-        .map(|section| route(config, section, base));
+        .map(|section| route(config, section, base, &documents));
     let specs = specs.collect::<Result<Vec<_>, String>>().map_err(failed)?;
     let mut hosts = BTreeSet::from([
         "localhost".to_owned(),
@@ -340,7 +344,52 @@ fn idempotency(section: IdempotencySection) -> IdempotencySpec {
     }
 }
 
-fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpec, String> {
+/// The documents of all routes, each read once.
+type Documents = BTreeMap<PathBuf, Arc<Document>>;
+
+fn documents(config: &Config) -> Result<Documents, Vec<ConfigError>> {
+    let (mut documents, mut wrong) = (Documents::new(), Vec::new());
+    let wanted: BTreeSet<&PathBuf> = config
+        .routes
+        .iter()
+        .filter_map(|route| Some(&route.schema.as_ref()?.document))
+        .collect();
+    for path in wanted {
+        let file = config.dir.join(path);
+        let read = fs::read(&file)
+            .map_err(|error| format!("cannot be read: {}", error.kind()))
+            .and_then(|bytes| {
+                Document::parse(&path.display().to_string(), &bytes)
+                    .map_err(|error| error.to_string())
+            });
+        match read {
+            Ok(document) => _ = documents.insert(path.clone(), document),
+            Err(message) => wrong.push(ConfigError::in_file(&file, message)),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(documents)
+    } else {
+        Err(wrong)
+    }
+}
+
+fn contract(section: &SchemaSection, documents: &Documents) -> Option<ContractSpec> {
+    Some(ContractSpec {
+        document: Arc::clone(documents.get(&section.document)?),
+        mode: match section.mode {
+            SchemaMode::Enforce => Mode::Enforce,
+            SchemaMode::Report => Mode::Report,
+        },
+    })
+}
+
+fn route(
+    config: &Config,
+    section: &RouteSection,
+    base: &str,
+    documents: &Documents,
+) -> Result<RouteSpec, String> {
     let tenant = config
         .tenants
         .iter()
@@ -414,6 +463,10 @@ fn route(config: &Config, section: &RouteSection, base: &str) -> Result<RouteSpe
             Recording::Queued => Durability::Queued,
         },
         body_bytes_max: section.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
+        contract: section
+            .schema
+            .as_ref()
+            .and_then(|schema| contract(schema, documents)),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is left to do when a permitted request ends, however it ends: the record of its outcome.
 
 use crate::upstream::Place;
+use countersign_audit::Text;
 use countersign_base::{EventId, RequestId, Tenant};
 use countersign_control::traces::Span;
 use countersign_store::{Ending, Recorder};
@@ -25,6 +26,8 @@ pub(crate) struct Tail {
     pub(super) started: Instant,
     pub(super) status: u16,
     pub(super) bytes: u64,
+    /// What did not fit.
+    pub(super) detail: Option<Text<256>>,
     /// Ends with this.
     pub(super) span: Option<Box<Span>>,
     /// Free again with this.
@@ -49,7 +52,7 @@ impl Drop for Tail {
             status: self.status,
             bytes: self.bytes,
             took: self.started.elapsed(),
-            detail: None,
+            detail: self.detail.take(),
         };
         let request = Some(self.request);
         let outcome = self

@@ -5,6 +5,7 @@ use crate::content::ContentNeed;
 use crate::cors::{Cors, CorsSpec};
 use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitSpec, RouteLimits};
+use crate::schema::{Contract, ContractSpec, DocumentError};
 use crate::upstream::ConcurrencySpec;
 use countersign_authn::{Anonymous, ResourceRules};
 use countersign_base::{Audience, ClientId, JsonPointer, RouteId, Scopes, Tenant};
@@ -56,6 +57,8 @@ pub struct RouteSpec {
     pub durability: Durability,
     /// Bytes of a request's body.
     pub body_bytes_max: u64,
+    /// What its requests and answers look like.
+    pub contract: Option<ContractSpec>,
 }
 
 /// What a route lets callers upgrade to.
@@ -174,7 +177,7 @@ impl ResourceSpec {
     }
 
     /// What it needs to see of a request's body.
-    fn content(&self) -> ContentNeed {
+    pub(crate) fn content(&self) -> ContentNeed {
         let Self::Entity { attributes, .. } = self else {
             return ContentNeed::Unread;
         };
@@ -225,7 +228,13 @@ impl RouteSpec {
             // Keys of callers without a token would have no owner.
             return Err(RouteError::Idempotency { route: self.id });
         }
-        let operations = operations(&self.id, self.actions, self.resource.content())?;
+        let mut operations = operations(&self.id, self.actions, self.resource.content())?;
+        if let Some(spec) = &self.contract {
+            bind(spec, &self.path, &mut operations).map_err(|error| RouteError::Schema {
+                route: self.id.clone(),
+                error,
+            })?;
+        }
         let methods = operations.iter().map(|operation| &operation.method);
         let cors = self.cors.map(|spec| Cors::new(spec, methods)).transpose();
         let cors = cors.map_err(|error| RouteError::Cors {
@@ -257,6 +266,20 @@ impl RouteSpec {
     }
 }
 
+/// Finds each operation in the document.
+fn bind(
+    spec: &ContractSpec,
+    template: &str,
+    operations: &mut [Operation],
+) -> Result<(), DocumentError> {
+    for operation in operations {
+        let contract = Contract::compile(spec, template, &operation.method)?;
+        operation.content = operation.content.max(contract.content());
+        operation.contract = Some(contract);
+    }
+    Ok(())
+}
+
 fn operations(
     route: &RouteId,
     actions: BTreeMap<String, ActionSpec>,
@@ -278,6 +301,7 @@ fn operations(
                 action: spec.action,
                 scopes: spec.scopes,
                 content,
+                contract: None,
             })
         } else {
             Err(wrong())

@@ -38,6 +38,7 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         durability: Durability::Durable,
         purposes: Default::default(),
         body_bytes_max: 1024,
+        contract: None,
     }
 }
 

@@ -9,6 +9,7 @@ use countersign_net::{BodyError, InboundBody};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -329,6 +330,63 @@ impl Body for OutboundBody {
     }
 }
 
+/// A body of an answer that was read as far as it may be held.
+pub(crate) enum Gathered {
+    /// It is larger; what was read of it comes first.
+    Passing(PooledBody),
+    /// All of it; trailers are left out.
+    Whole(Bytes),
+}
+
+/// Reads an answer's body up to `bytes_max`.
+pub(crate) async fn gather(mut body: PooledBody, bytes_max: usize) -> Result<Gathered, PassError> {
+    let (mut taken, mut length) = (Room::default(), 0_usize);
+    let mut frames = VecDeque::new();
+    while length <= bytes_max {
+        let Some(frame) = body.frame().await else {
+            let mut bytes = BytesMut::with_capacity(length);
+            let read = frames
+                .into_iter()
+                .filter_map(|frame: Frame<Bytes>| frame.into_data().ok());
+            for data in read {
+                bytes.extend_from_slice(&data);
+            }
+            return Ok(Gathered::Whole(Bytes::from_owner(Held {
+                bytes: bytes.freeze(),
+                _room: taken.0,
+            })));
+        };
+        let frame = frame.map_err(|error| match error {
+            AnswerError::Broken(error) => PassError::Http(error),
+            AnswerError::Idle => PassError::Timeout,
+        })?;
+        length = length.saturating_add(taken.add(&frame)?);
+        frames.push_back(frame);
+    }
+    body.ahead = frames;
+    Ok(Gathered::Passing(body))
+}
+
+/// The part of the room that one body has.
+#[derive(Default)]
+struct Room(Option<OwnedSemaphorePermit>);
+
+impl Room {
+    /// Takes room for a frame, and says how many bytes it has.
+    fn add(&mut self, frame: &Frame<Bytes>) -> Result<usize, PassError> {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let no_room = || PassError::Projection(ProjectionError::NoRoom);
+        let wanted = u32::try_from(length).map_err(|_| no_room())?;
+        let more = Arc::clone(&HELD).try_acquire_many_owned(wanted);
+        let more = more.map_err(|_| no_room())?;
+        match &mut self.0 {
+            Some(taken) => taken.merge(more),
+            None => self.0 = Some(more),
+        }
+        Ok(length)
+    }
+}
+
 /// Why the body of an answer ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
@@ -343,6 +401,8 @@ pub enum AnswerError {
 /// The body of an answer. When it has been read to its end, its connection goes back to the pool; when it is dropped before, the
 /// connection is closed with it.
 pub struct PooledBody {
+    /// What was read of it already.
+    ahead: VecDeque<Frame<Bytes>>,
     inner: Pooled,
     lease: Option<Lease>,
     load: Option<Load>,
@@ -382,6 +442,7 @@ impl PooledBody {
     /// An answer that is in memory, in place of the upstream's.
     pub(crate) fn in_memory(bytes: Bytes) -> Self {
         Self {
+            ahead: VecDeque::new(),
             inner: Pooled::Whole((!bytes.is_empty()).then_some(bytes)),
             lease: None,
             load: None,
@@ -426,6 +487,7 @@ impl PooledBody {
     /// `idle` is the longest time between two pieces.
     pub(crate) fn new(inner: Incoming, lease: Lease, idle: Duration) -> Self {
         let mut body = Self {
+            ahead: VecDeque::new(),
             inner: Pooled::Passing(inner),
             lease: Some(lease),
             load: None,
@@ -509,6 +571,9 @@ impl Body for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        if let Some(frame) = self.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         if self.flow == Flow::Ended {
             return Poll::Ready(None);
         }
@@ -546,11 +611,12 @@ impl Body for PooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.flow == Flow::Ended || self.inner.is_end()
+        self.ahead.is_empty() && (self.flow == Flow::Ended || self.inner.is_end())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
+            Pooled::Passing(_) if !self.ahead.is_empty() => SizeHint::default(),
             Pooled::Passing(body) => body.size_hint(),
             Pooled::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))

@@ -93,6 +93,7 @@ pub fn spec(id: &str, path: &str) -> RouteSpec {
         durability: Durability::Queued,
         purposes: Default::default(),
         body_bytes_max: 1_000,
+        contract: None,
     }
 }
 
