@@ -4,6 +4,7 @@
 //! `docs/common-mistakes.md` and the tests are made of them. What is never right is refused by the sections themselves and is not here.
 
 mod clients;
+mod egress;
 mod installation;
 pub(crate) mod page;
 mod place;
@@ -35,6 +36,14 @@ pub(crate) static MISTAKES: &[Mistake] = &[
     routes::ONE_AUDIENCE,
     routes::QUEUED_WRITE,
     routes::REPLAYABLE_WRITE,
+    egress::EGRESS_BEARER,
+    egress::EGRESS_EVERY_PATH,
+    egress::EGRESS_KEY,
+    egress::EGRESS_PLAIN,
+    egress::EGRESS_PORT,
+    egress::EGRESS_SUFFIX,
+    egress::ONE_PIN,
+    egress::PRIVATE_NETWORK,
     installation::OPEN_REGISTRATION,
     installation::PLAIN_SHARED_LIMITS,
     installation::PLAIN_UPSTREAM,

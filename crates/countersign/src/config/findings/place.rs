@@ -22,6 +22,8 @@ impl<'t> Places<'t> {
         let root = self.root.as_ref()?.get_ref();
         let (table, named_by) = match kind {
             "client" => ("clients", "id"),
+            "egress rule" => ("egress.rules", "name"),
+            "egress workload" => ("egress.workloads", "name"),
             "identity provider" => ("identity_providers", "name"),
             "proxy" => ("forward_auth", "name"),
             "route" => ("routes", "name"),
@@ -30,7 +32,12 @@ impl<'t> Places<'t> {
             "acceptance" => ("accepted", "of"),
             _ => (name, ""),
         };
-        let (_, section) = root.iter().find(|(name, _)| name.get_ref() == table)?;
+        let (outer, inner) = table.split_once('.').unwrap_or((table, ""));
+        let (_, mut section) = root.iter().find(|(name, _)| name.get_ref() == outer)?;
+        if !inner.is_empty() {
+            let within = section.get_ref().as_table()?;
+            (_, section) = within.iter().find(|(name, _)| name.get_ref() == inner)?;
+        }
         let offset = match section.get_ref() {
             DeValue::Array(entries) => {
                 let entry = entries
