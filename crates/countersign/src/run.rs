@@ -13,12 +13,14 @@ mod routes;
 mod shared_limits;
 mod sockets;
 mod telemetry;
+mod threats;
 mod traces;
 
 pub use declared::{PolicyTexts, policy_texts};
 pub use egress_node::{EgressNode, serve_egress};
 pub use planes::LocalPlanes;
 pub use sockets::Bound;
+pub(crate) use threats::firewalls;
 
 use crate::config::error::ConfigError;
 use crate::config::{Config, FILE};
@@ -150,7 +152,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     gateway.remember_tokens(config.gateway.verified_tokens);
     let options = GatewayOptions {
         tls: tls.gateway.clone(),
-        limits: Limits::default(),
+        limits: limits(&config.listeners),
     };
     let running_gateway = Arc::clone(&gateway)
         .start(sockets.gateway, options)
@@ -170,24 +172,28 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         sockets.identity,
         Transport::Tls(tls.identity.clone()),
         door(Door::Browser),
+        limits(&config.listeners),
         &drain,
     );
     spawn(
         sockets.identity_mtls,
         Transport::Tls(tls.identity_mtls.clone()),
         door(Door::MutualTls),
+        limits(&config.listeners),
         &drain,
     );
     spawn(
         sockets.control,
         Transport::Tls(tls.control.clone()),
         admin,
+        limits(&config.listeners),
         &drain,
     );
     spawn(
         sockets.telemetry,
         Transport::Plaintext,
         telemetry::router(Arc::clone(&fabric)),
+        limits(&config.listeners),
         &drain,
     );
     tracing::info!(event = "fabric_ready", address = %bound.identity);
@@ -323,9 +329,16 @@ impl Certificates {
     }
 }
 
+/// The limits of a listener.
+fn limits(listeners: &Addresses) -> Limits {
+    Limits {
+        connections_per_peer_max: listeners.connections_per_peer,
+        ..Limits::default()
+    }
+}
+
 /// Serves a router on the runtime of this task.
-fn spawn(listener: Listener, transport: Transport, router: Router, drain: &Drain) {
-    let limits = Limits::default();
+fn spawn(listener: Listener, transport: Transport, router: Router, limits: Limits, drain: &Drain) {
     let make = from_tower(router, &limits);
     let drain = drain.clone();
     tokio::spawn(async move {

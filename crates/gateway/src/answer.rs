@@ -13,6 +13,7 @@ use crate::pipeline::Tail;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
 use crate::schema::Fault;
+use crate::threats::ThreatRefusal;
 use crate::upstream::{AnswerError, PassError, PooledBody, RETRY_AFTER};
 use crate::websocket::{UpgradeError, VERSION_13};
 use bytes::Bytes;
@@ -100,6 +101,9 @@ pub enum Denial {
     /// A handshake of a WebSocket.
     #[error("{0}")]
     Upgrade(UpgradeError),
+    /// Where it comes from, or what it looks like.
+    #[error("{0}")]
+    Threat(ThreatRefusal),
 }
 
 impl Denial {
@@ -184,6 +188,7 @@ impl Denial {
             Self::Upgrade(UpgradeError::NotTaken) => "upgrade_not_taken",
             Self::Upgrade(UpgradeError::Origin) => "upgrade_origin",
             Self::Upgrade(UpgradeError::Version) => "upgrade_version",
+            Self::Threat(refusal) => refusal.code(),
         }
     }
 
@@ -191,6 +196,7 @@ impl Denial {
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::Schema(fault) => Some(fault.detail()),
+            Self::Threat(refusal) => refusal.detail(),
             _ => None,
         }
     }
@@ -215,6 +221,7 @@ impl Denial {
             | Self::Record
             | Self::Schema(_)
             | Self::Target(_)
+            | Self::Threat(_)
             | Self::Upgrade(_) => Seen::Refused,
         }
     }
@@ -236,7 +243,8 @@ impl Denial {
             | Self::Exchange(ExchangeError::Denied)
             | Self::Forwarded(ForwardError::Untrusted)
             | Self::Policy(_)
-            | Self::Preflight(_) => StatusCode::FORBIDDEN,
+            | Self::Preflight(_)
+            | Self::Threat(_) => StatusCode::FORBIDDEN,
             Self::Forwarded(
                 ForwardError::Body
                 | ForwardError::Description
@@ -363,6 +371,7 @@ impl Denial {
             | Self::StepUp(_)
             | Self::Schema(_)
             | Self::Target(_)
+            | Self::Threat(_)
             | Self::Upgrade(_) => None,
         }
     }

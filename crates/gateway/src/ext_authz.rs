@@ -57,6 +57,7 @@ pub(crate) fn described(
         peer: Conditional::Absent(NoTls::NoCertificate),
         remote: SocketAddr::new(remote, 0),
         scheme: connection.scheme,
+        ja4: None,
         framing: FramingWatch::default(),
     };
     Ok(Described {

@@ -225,6 +225,7 @@ fn describe(connection: &Connection, mut head: request::Parts) -> Result<Describ
         peer: Conditional::Absent(NoTls::NoCertificate),
         remote: SocketAddr::new(remote, 0),
         scheme: connection.scheme,
+        ja4: None,
         framing: FramingWatch::default(),
     };
     Ok(Described {

@@ -46,6 +46,7 @@ mod request;
 pub mod routes;
 pub mod schema;
 mod service;
+pub mod threats;
 pub mod upstream;
 mod verdicts;
 pub mod websocket;

@@ -43,6 +43,7 @@ mod admission;
 mod attributes;
 mod content;
 mod envoy;
+mod inspection;
 mod lesson;
 mod switch;
 mod tail;
@@ -202,6 +203,7 @@ impl<P: Planes> Flow<'_, P> {
         if body.announced_too_large() {
             return Err(Denial::BodyTooLarge.into());
         }
+        let signals = self.from_where(connection, &head, &matched.route)?;
         let caller = self
             .authenticate(connection, &head, &target, &matched)
             .await?;
@@ -219,6 +221,11 @@ impl<P: Planes> Flow<'_, P> {
         if request.matched().operation().content != ContentNeed::Unread {
             // In a box, so that a request whose body nobody looks at carries no room for it.
             Box::pin(self.content(&mut request)).await?;
+        }
+        if signals.is_some() {
+            request.signals = signals;
+            // In a box, as above.
+            Box::pin(self.screen(&mut request)).await?;
         }
         if request.matched().route.looks_up {
             Box::pin(self.look_up(&mut request)).await?;

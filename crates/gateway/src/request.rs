@@ -6,6 +6,7 @@ use crate::grpc::Call;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
 use crate::schema::Conforming;
+use crate::threats::Signals;
 use crate::upstream::{PassError, ProgressWatch, RequestBody};
 use crate::websocket::Switching;
 use bytes::Bytes;
@@ -54,6 +55,7 @@ pub struct GatewayRequest {
     pub(crate) caller: Caller,
     pub(crate) connection: Arc<Connection>,
     pub(crate) headers: HeaderMap,
+    pub(crate) version: http::Version,
     body: Mutex<RequestBody>,
     pub(crate) at: UnixTime,
     /// Absent unless it is a call of gRPC.
@@ -68,6 +70,8 @@ pub struct GatewayRequest {
     pub(crate) looked_up: Vec<(String, Value)>,
     /// Absent where nobody needs to see the body.
     pub(crate) read: Option<Box<Read>>,
+    /// What was found out about it beside who sends it; absent where nobody asks.
+    pub(crate) signals: Option<Box<Signals>>,
 }
 
 /// What was read of a request's body before it was decided about.
@@ -102,6 +106,7 @@ impl GatewayRequest {
             caller,
             connection,
             headers: head.headers,
+            version: head.version,
             body: Mutex::new(RequestBody::arriving(body)),
             at,
             call: None,
@@ -110,6 +115,7 @@ impl GatewayRequest {
             duties: &Duty::ALL,
             looked_up: Vec::new(),
             read: None,
+            signals: None,
         }
     }
 
@@ -258,8 +264,10 @@ impl Recordable for GatewayRequest {
             ResourceSpec::Entity { kind, .. } => kind,
             ResourceSpec::Route => route.id.as_str(),
         });
-        let purpose = self.purpose();
-        about.detail = purpose.map(|purpose| Text::of(&format!("purpose {purpose}")));
+        let purpose = self.purpose().map(|purpose| format!("purpose {purpose}"));
+        let found = self.signals.as_ref().and_then(|signals| signals.detail());
+        let parts: Vec<String> = purpose.into_iter().chain(found).collect();
+        about.detail = (!parts.is_empty()).then(|| Text::of(&parts.join("; ")));
         match self.caller.subject() {
             Some(subject) => {
                 about.client = Some(subject.client().clone());
@@ -353,6 +361,10 @@ impl GatewayRequest {
             purpose: self.purpose(),
             now: self.at,
         };
-        context.to_context()
+        let mut context = context.to_context();
+        if let Some(signals) = &self.signals {
+            signals.write(&mut context);
+        }
+        context
     }
 }

@@ -19,6 +19,7 @@ use crate::forward_auth::ForwardAuth;
 use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitError, RouteLimits};
 use crate::schema::{Contract, DocumentError};
+use crate::threats::RouteThreats;
 use crate::upstream::{ConcurrencySpec, ENDPOINTS_MAX, UpstreamSpec};
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, RouteId, Scopes, Tenant};
@@ -168,6 +169,8 @@ pub struct Route {
     pub(crate) upgrade: Upgrade,
     /// How long nothing may move.
     pub(crate) idle: Option<Duration>,
+    /// What is done about attacks that a credential does not stop.
+    pub(crate) threats: Option<Arc<RouteThreats>>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.

@@ -1,6 +1,7 @@
 //! Who is at the other end of a connection. A request never travels without it.
 
 use crate::framing::FramingWatch;
+use crate::ja4::Ja4;
 use countersign_base::{Conditional, NoTls};
 use countersign_crypto::x509::PeerCertificate;
 use std::net::SocketAddr;
@@ -37,6 +38,8 @@ pub struct Connection {
     pub remote: SocketAddr,
     /// Plain text or TLS.
     pub scheme: Scheme,
+    /// The fingerprint of the software that opened it; absent without TLS.
+    pub ja4: Option<Ja4>,
     /// Who is told when its bytes cannot be framed.
     pub framing: FramingWatch,
 }

@@ -1,9 +1,12 @@
 //! The limits of one connection and one listener. Past a limit the answer is a refusal or the end of the connection.
 
+use crate::peers::PeerCounts;
 use std::time::Duration;
 
 /// Connections that one listening socket keeps open at once; more wait in the kernel's backlog.
 pub const CONNECTIONS_MAX: usize = 16_384;
+/// Connections that one peer keeps open at once: an IPv4 address, 64 bits of an IPv6 address. More are closed as they come.
+pub const CONNECTIONS_PER_PEER_MAX: u32 = 1_024;
 /// Connections that the kernel keeps waiting to be accepted.
 pub const BACKLOG: i32 = 1_024;
 /// Time for the whole TLS handshake.
@@ -40,6 +43,10 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Limits {
     /// See [`CONNECTIONS_MAX`].
     pub connections_max: usize,
+    /// See [`CONNECTIONS_PER_PEER_MAX`].
+    pub connections_per_peer_max: u32,
+    /// Who counts them: clones of these limits count together, so that the cores of one listener do.
+    pub peers: PeerCounts,
     /// See [`HANDSHAKE_TIMEOUT`].
     pub handshake_timeout: Duration,
     /// See [`HEADER_TIMEOUT`].
@@ -54,6 +61,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: CONNECTIONS_MAX,
+            connections_per_peer_max: CONNECTIONS_PER_PEER_MAX,
+            peers: PeerCounts::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             header_timeout: HEADER_TIMEOUT,
             body_idle_timeout: BODY_IDLE_TIMEOUT,

@@ -5,6 +5,8 @@
 use crate::connection::{Connection, Peer, Scheme};
 use crate::framing::{Framed, FramingWatch};
 use crate::limits::{self, Limits};
+use crate::peers::PeerPlace;
+use crate::recorded::Recorded;
 use crate::{Drain, InboundBody, Listener, ServerTls, tls};
 use countersign_base::{Conditional, NoTls};
 use http::{Request, Response};
@@ -72,7 +74,16 @@ where
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let Some(place) = limits
+            .peers
+            .enter(remote.ip(), limits.connections_per_peer_max)
+        else {
+            // No handshake for it: the peer has enough of them open.
+            tracing::debug!("a peer has too many connections open");
+            continue;
+        };
         let task = Task {
+            _place: place,
             transport: transport.clone(),
             limits: Arc::clone(&limits),
             drain: drain.clone(),
@@ -172,6 +183,7 @@ pub(crate) struct Task {
     limits: Arc<Limits>,
     drain: Drain,
     _slot: OwnedSemaphorePermit,
+    _place: PeerPlace,
     _alive: mpsc::Sender<Infallible>,
 }
 
@@ -185,35 +197,38 @@ impl Task {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let described = |peer: Peer, scheme| {
+        let described = |peer: Peer, scheme, ja4| {
             Arc::new(Connection {
                 peer,
                 remote,
                 scheme,
+                ja4,
                 framing: FramingWatch::of(&self),
             })
         };
         match &self.transport {
             Transport::Plaintext => {
-                let connection = described(Conditional::Absent(NoTls::Plaintext), Scheme::Http);
+                let connection =
+                    described(Conditional::Absent(NoTls::Plaintext), Scheme::Http, None);
                 let service = make(&connection);
                 self.http1(Framed::new(stream, connection), service).await;
             }
             Transport::Tls(tls) => {
                 let handshake = tokio::time::timeout(
                     self.limits.handshake_timeout,
-                    tls.acceptor().accept(stream),
+                    tls.acceptor().accept(Recorded::new(stream)),
                 );
-                let Ok(Ok(stream)) = handshake.await else {
+                let Ok(Ok(mut stream)) = handshake.await else {
                     tracing::debug!("a TLS handshake failed or took too long");
                     return;
                 };
+                let ja4 = stream.get_mut().0.fingerprint();
                 let session = stream.get_ref().1;
                 let Ok(peer) = tls::peer_of(session) else {
                     tracing::debug!("a client's certificate could not be read");
                     return;
                 };
-                let connection = described(peer, Scheme::Https);
+                let connection = described(peer, Scheme::Https, ja4);
                 let service = make(&connection);
                 if session.alpn_protocol() == Some(b"h2") {
                     drop(connection);

@@ -83,7 +83,7 @@ pub struct About {
     pub action: Text<128>,
     /// To what: a route or an entity type.
     pub resource: Text<256>,
-    /// What else is to be seen at once, in the operator's own words: the purpose of a request.
+    /// What else is to be seen at once, in words of the operator's own documents: the purpose of a request, the rules that matched; never what the caller sent.
     pub detail: Option<Text<256>>,
     /// Where an anonymous request came from: its denials are bounded by this source and the address is not recorded.
     pub anonymous_from: Option<IpAddr>,

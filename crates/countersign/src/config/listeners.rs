@@ -1,6 +1,8 @@
 //! `[listeners]`: where each surface listens, and the issuer's base, which is a setting apart from the address.
 
 use super::error::Mistakes;
+use super::threats::{self, FromSection, Known, RawFrom};
+use countersign_net::limits::CONNECTIONS_PER_PEER_MAX;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use toml::Spanned;
@@ -18,6 +20,10 @@ pub struct RawListeners {
     names: Vec<String>,
     /// `https://id.example.com`: what issuers begin with. Without it, `https://localhost:PORT` of the identity listener.
     issuer_base: Option<String>,
+    /// Who may call the gateway from where, whatever the route.
+    gateway_from: Option<Spanned<RawFrom>>,
+    /// Connections that one peer keeps open at once.
+    connections_per_peer: Option<Spanned<u32>>,
 }
 
 /// The addresses to bind; port 0 means any free one.
@@ -37,6 +43,10 @@ pub struct Listeners {
     pub names: Vec<String>,
     /// What issuers begin with, if it is not the identity listener's own address.
     pub issuer_base: Option<String>,
+    /// Who may call the gateway from where, whatever the route.
+    pub gateway_from: Option<FromSection>,
+    /// Connections that one peer (an IPv4 address, 64 bits of an IPv6 address) keeps open at once, at each listener.
+    pub connections_per_peer: u32,
 }
 
 impl Default for Listeners {
@@ -50,6 +60,8 @@ impl Default for Listeners {
             telemetry: loopback(9464),
             names: Vec::new(),
             issuer_base: None,
+            gateway_from: None,
+            connections_per_peer: CONNECTIONS_PER_PEER_MAX,
         }
     }
 }
@@ -70,7 +82,11 @@ impl Listeners {
     }
 }
 
-pub(crate) fn check(raw: RawListeners, mistakes: &mut Mistakes<'_>) -> Listeners {
+pub(super) fn check(
+    raw: RawListeners,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes<'_>,
+) -> Listeners {
     let default = Listeners::default();
     if let Some(telemetry) = &raw.telemetry
         && !telemetry.get_ref().ip().is_loopback()
@@ -80,6 +96,11 @@ pub(crate) fn check(raw: RawListeners, mistakes: &mut Mistakes<'_>) -> Listeners
             "the telemetry listener speaks plain HTTP and must stay on loopback",
             "use 127.0.0.1 and let a collector on this machine read it",
         );
+    }
+    if let Some(most) = &raw.connections_per_peer
+        && *most.get_ref() == 0
+    {
+        mistakes.at(&most.span(), "nobody could connect", "write 1 or more");
     }
     let address =
         |given: Option<Spanned<SocketAddr>>, default| given.map_or(default, Spanned::into_inner);
@@ -91,5 +112,11 @@ pub(crate) fn check(raw: RawListeners, mistakes: &mut Mistakes<'_>) -> Listeners
         telemetry: address(raw.telemetry, default.telemetry),
         names: raw.names,
         issuer_base: raw.issuer_base,
+        gateway_from: raw
+            .gateway_from
+            .map(|from| threats::of_place(from, known, mistakes)),
+        connections_per_peer: raw
+            .connections_per_peer
+            .map_or(default.connections_per_peer, Spanned::into_inner),
     }
 }

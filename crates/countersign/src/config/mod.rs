@@ -33,6 +33,7 @@ pub mod span;
 pub mod store;
 pub mod telemetry;
 pub mod tenants;
+pub mod threats;
 pub mod trusted_issuers;
 pub mod upstreams;
 pub mod users;
@@ -63,6 +64,9 @@ struct Raw {
     shared_limits: Option<shared_limits::RawSharedLimits>,
     forward_auth: Vec<forward_auth::RawProxy>,
     gateway: gateway::RawGateway,
+    waf: Vec<threats::RawWaf>,
+    networks: Vec<threats::RawNetwork>,
+    geography: threats::GeographySection,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
     #[serde(default)]
@@ -106,6 +110,12 @@ pub struct Config {
     pub forward_auth: Vec<forward_auth::ProxySection>,
     /// `[gateway]`
     pub gateway: gateway::GatewaySection,
+    /// `[[waf]]`
+    pub waf: Vec<countersign_gateway::threats::waf::WafSpec>,
+    /// `[[networks]]`
+    pub networks: Vec<threats::NetworkSection>,
+    /// `[geography]`
+    pub geography: threats::GeographySection,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
     /// `[[attribute_sources]]`
@@ -223,10 +233,27 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         .and_then(|raw| shared_limits::check(raw, mistakes));
     let limits = limits::check(raw.limits, shared_limits.as_ref(), mistakes);
     let attribute_sources = attribute_sources::check(raw.attribute_sources, mistakes);
-    let routes = routes::check(raw.routes, &known, &upstreams, &clients, &limits, mistakes);
+    let waf = threats::wafs(raw.waf, mistakes);
+    let networks = threats::networks(raw.networks, mistakes);
+    let dangers = threats::Known {
+        wafs: &waf,
+        networks: &networks,
+        geography: &raw.geography,
+    };
+    let others = routes::Others {
+        upstreams: &upstreams,
+        clients: &clients,
+        limits: &limits,
+        threats: &dangers,
+    };
+    let routes = routes::check(raw.routes, &known, &others, mistakes);
+    let listeners = listeners::check(raw.listeners, &dangers, mistakes);
     Config {
         dir: dir.to_owned(),
-        listeners: listeners::check(raw.listeners, mistakes),
+        listeners,
+        waf,
+        networks,
+        geography: raw.geography,
         store: raw.store,
         keys: keys::check(raw.keys, mistakes),
         tenants,

@@ -8,6 +8,7 @@ use super::limits::{self, Counts, LimitSection, RawRate};
 use super::resilience::{self, IdempotencySection, RawIdempotency};
 use super::schema::{self, Ownership, SchemaSection};
 use super::span::Span;
+use super::threats::{self, Known, RawFrom, RawRouteWaf, RouteThreatsSection, Signal};
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
 use countersign_base::{Audience, ClientId, Duration, RouteId, Scope, Tenant};
@@ -76,6 +77,25 @@ pub struct RawRoute {
     owner: Option<Spanned<String>>,
     /// Why nobody owns what is behind it.
     unowned: Option<Spanned<String>>,
+    /// The name of a `[[waf]]`.
+    waf: Option<Spanned<RawRouteWaf>>,
+    /// Who may call from where.
+    from: Option<Spanned<RawFrom>>,
+    /// What policies see of a request beside who sends it.
+    #[serde(default = "no_signals")]
+    signals: Spanned<BTreeSet<Signal>>,
+}
+
+fn no_signals() -> Spanned<BTreeSet<Signal>> {
+    Spanned::new(0..0, BTreeSet::new())
+}
+
+/// The other sections that routes refer to.
+pub(super) struct Others<'a> {
+    pub(super) upstreams: &'a [UpstreamSection],
+    pub(super) clients: &'a [ClientSection],
+    pub(super) limits: &'a [LimitSection],
+    pub(super) threats: &'a Known<'a>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -278,6 +298,8 @@ pub struct RouteSection {
     pub schema: Option<SchemaSection>,
     /// Whose the thing behind it is.
     pub ownership: Ownership,
+    /// What it does about attacks that a credential does not stop.
+    pub threats: RouteThreatsSection,
 }
 
 /// A token exchange before the upstream.
@@ -291,12 +313,10 @@ pub struct ExchangeSection {
     pub scopes: BTreeSet<Scope>,
 }
 
-pub(crate) fn check(
+pub(super) fn check(
     raw: Vec<RawRoute>,
     tenants: &Tenants<'_>,
-    upstreams: &[UpstreamSection],
-    clients: &[ClientSection],
-    limits: &[LimitSection],
+    others: &Others<'_>,
     mistakes: &mut Mistakes<'_>,
 ) -> Vec<RouteSection> {
     let mut routes: Vec<RouteSection> = Vec::new();
@@ -315,8 +335,8 @@ pub(crate) fn check(
             );
             continue;
         }
-        check_references(&route, &tenant, upstreams, clients, mistakes);
-        routes.push(section(route, tenant, limits, mistakes));
+        check_references(&route, &tenant, others.upstreams, others.clients, mistakes);
+        routes.push(section(route, tenant, others, mistakes));
     }
     routes
 }
@@ -469,7 +489,7 @@ fn body_bytes_max(bytes: Option<Spanned<u64>>, mistakes: &mut Mistakes<'_>) -> O
 fn section(
     mut route: RawRoute,
     tenant: Tenant,
-    limits: &[LimitSection],
+    others: &Others<'_>,
     mistakes: &mut Mistakes<'_>,
 ) -> RouteSection {
     let limits = limits::of_route(
@@ -477,7 +497,7 @@ fn section(
         route.anonymous,
         route.rate.take(),
         std::mem::take(&mut route.limits),
-        limits,
+        others.limits,
         mistakes,
     );
     if route.actions.is_empty() {
@@ -494,6 +514,13 @@ fn section(
         .collect();
     let limits_away = limits_away(&route, &limits, mistakes);
     let upgrade = upgrade(route.upgrade, &methods, &route.path, mistakes);
+    let threats = threats::of_route(
+        route.waf,
+        route.from,
+        route.signals,
+        others.threats,
+        mistakes,
+    );
     let cors = route
         .cors
         .and_then(|raw| cors::of_route(raw, methods.iter().map(String::as_str), mistakes));
@@ -514,6 +541,7 @@ fn section(
     );
     RouteSection {
         api_keys: route.api_keys.map(|raw| api_keys(raw, mistakes)),
+        threats,
         cors,
         schema: route.schema,
         ownership,

@@ -15,6 +15,7 @@ use crate::config::routes::{
 use crate::config::schema::{SchemaMode, SchemaSection};
 use crate::config::upstreams::{GatewayIdentity, ProtocolSection, UpstreamSection};
 use crate::config::{Config, FILE};
+use crate::run::threats::Threats;
 use countersign_authn::api_key::ApiKeyField;
 use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
 use countersign_base::{Duration, UnixTime};
@@ -98,10 +99,14 @@ fn assemble(
         .collect::<Result<Vec<_>, String>>()
         .map_err(failed)?;
     let documents = documents(config)?;
+    let threats = Threats::read(config).map_err(|lines| {
+        let mistake = |line| ConfigError::in_file(&file, line);
+        lines.into_iter().map(mistake).collect::<Vec<_>>()
+    })?;
     let specs = config
         .routes
         .iter()
-        .map(|section| route(config, section, base, &documents));
+        .map(|section| threats.protect(route(config, section, base, &documents)?, section));
     let specs = specs.collect::<Result<Vec<_>, String>>().map_err(failed)?;
     let mut hosts = BTreeSet::from([
         "localhost".to_owned(),
@@ -458,6 +463,7 @@ fn route(
             UpgradeSection::Websocket => Upgrade::WebSocket,
         },
         idle: section.idle,
+        threats: None,
         durability: match section.record {
             Recording::Durable => Durability::Durable,
             Recording::Queued => Durability::Queued,

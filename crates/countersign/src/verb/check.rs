@@ -5,6 +5,7 @@ use crate::config::error::ConfigError;
 use crate::config::findings::{Finding, Severity, findings, page};
 use crate::config::{self, Config, FILE};
 use crate::run;
+use countersign_gateway::threats::waf::Report;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -24,6 +25,9 @@ pub(super) fn check(dir: &Path, output: Output) -> Ended {
     match judged {
         Ok((config, findings)) => {
             if output == Output::Text {
+                for (name, report) in run::firewalls(&config) {
+                    print_line(firewall(&name, &report));
+                }
                 print_line(report(&config, &findings, Ink::of_terminal()));
             }
             let bad = |finding: &Finding| {
@@ -197,16 +201,42 @@ fn summary(config: &Config) -> String {
     )
 }
 
+fn firewall(name: &str, report: &Report) -> String {
+    format!(
+        "firewall `{name}`: {} rules run, {} about answers do not, {} are left out (`--output json` names them)",
+        report.run,
+        report.answers,
+        report.left_out.len(),
+    )
+}
+
+fn firewall_json(name: &str, report: &Report) -> Value {
+    let left_out = report
+        .left_out
+        .iter()
+        .map(|left| json!({ "rule": left.rule, "reason": left.reason }));
+    json!({
+        "name": name,
+        "run": report.run,
+        "about_answers": report.answers,
+        "left_out": left_out.collect::<Vec<_>>(),
+    })
+}
+
 fn to_json(judged: &Result<(Config, Vec<Finding>), Vec<ConfigError>>) -> Value {
     match judged {
-        Ok((_, findings)) => {
+        Ok((config, findings)) => {
             let of = |wanted: bool| -> Vec<Value> {
                 let all = findings.iter();
                 all.filter(|finding| finding.because.is_some() == wanted)
                     .map(finding_json)
                     .collect()
             };
-            json!({ "holds": true, "errors": [], "findings": of(false), "accepted": of(true) })
+            let firewalls: Vec<Value> = run::firewalls(config)
+                .iter()
+                .map(|(name, report)| firewall_json(name, report))
+                .collect();
+            json!({ "holds": true, "errors": [], "findings": of(false), "accepted": of(true), "firewalls": firewalls })
         }
         Err(errors) => {
             let errors: Vec<Value> = errors.iter().map(error_json).collect();

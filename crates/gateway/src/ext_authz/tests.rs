@@ -34,6 +34,7 @@ fn asked(http: HttpRequest, source: &str) -> Result<Described, ForwardError> {
         peer: Conditional::Absent(NoTls::NoCertificate),
         remote: "192.0.2.1:1".parse().unwrap(),
         scheme: countersign_net::Scheme::Https,
+        ja4: None,
         framing: FramingWatch::default(),
     };
     // As it comes from the wire.

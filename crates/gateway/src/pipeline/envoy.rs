@@ -29,6 +29,7 @@ impl<P: Planes> Flow<'_, P> {
         connection: &Arc<Connection>,
         request: Request<Incoming>,
     ) -> (Response<GatewayBody>, Seen) {
+        self.holder = Holder::Proxy;
         if let Err(error) = self.is_question(connection, &request) {
             let denial = Denial::Forwarded(error);
             let dialect = Dialect::of(&request);

@@ -6,6 +6,7 @@ use crate::cors::{Cors, CorsSpec};
 use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitSpec, RouteLimits};
 use crate::schema::{Contract, ContractSpec, DocumentError};
+use crate::threats::RouteThreats;
 use crate::upstream::ConcurrencySpec;
 use countersign_authn::{Anonymous, ResourceRules};
 use countersign_base::{Audience, ClientId, JsonPointer, RouteId, Scopes, Tenant};
@@ -13,6 +14,7 @@ use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use std::sync::Arc;
 
 /// A route as configuration says it. No field has an open default.
 #[derive(Clone)]
@@ -53,6 +55,8 @@ pub struct RouteSpec {
     /// How long a caller may send nothing in the midst of its request, its upstream nothing in the midst of an answer, and both nothing over a WebSocket; without it, what
     /// listener and upstream say.
     pub idle: Option<Duration>,
+    /// What is done about attacks that a credential does not stop.
+    pub threats: Option<Arc<RouteThreats>>,
     /// When its decisions are on disk.
     pub durability: Durability,
     /// Bytes of a request's body.
@@ -259,6 +263,7 @@ impl RouteSpec {
             purposes: self.purposes,
             upgrade: self.upgrade,
             idle: self.idle,
+            threats: self.threats,
             durability: self.durability,
             body_bytes_max: self.body_bytes_max,
             parameters,

@@ -35,6 +35,7 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         idempotency: None,
         upgrade: Upgrade::Refused,
         idle: None,
+        threats: None,
         durability: Durability::Durable,
         purposes: Default::default(),
         body_bytes_max: 1024,

@@ -36,6 +36,7 @@ mod routes;
 mod shared_limits;
 mod streaming;
 mod strict;
+mod threats;
 mod traces;
 mod upstream;
 mod websocket;

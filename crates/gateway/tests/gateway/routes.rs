@@ -90,6 +90,7 @@ pub fn spec(id: &str, path: &str) -> RouteSpec {
         idempotency: None,
         upgrade: Upgrade::Refused,
         idle: None,
+        threats: None,
         durability: Durability::Queued,
         purposes: Default::default(),
         body_bytes_max: 1_000,
