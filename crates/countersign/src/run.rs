@@ -152,7 +152,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     gateway.remember_tokens(config.gateway.verified_tokens);
     let options = GatewayOptions {
         tls: tls.gateway.clone(),
-        limits: limits(&config.listeners),
+        limits: config.listeners.limits(),
     };
     let running_gateway = Arc::clone(&gateway)
         .start(sockets.gateway, options)
@@ -172,28 +172,28 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         sockets.identity,
         Transport::Tls(tls.identity.clone()),
         door(Door::Browser),
-        limits(&config.listeners),
+        config.listeners.limits(),
         &drain,
     );
     spawn(
         sockets.identity_mtls,
         Transport::Tls(tls.identity_mtls.clone()),
         door(Door::MutualTls),
-        limits(&config.listeners),
+        config.listeners.limits(),
         &drain,
     );
     spawn(
         sockets.control,
         Transport::Tls(tls.control.clone()),
         admin,
-        limits(&config.listeners),
+        config.listeners.limits(),
         &drain,
     );
     spawn(
         sockets.telemetry,
         Transport::Plaintext,
         telemetry::router(Arc::clone(&fabric)),
-        limits(&config.listeners),
+        config.listeners.limits(),
         &drain,
     );
     tracing::info!(event = "fabric_ready", address = %bound.identity);
@@ -326,14 +326,6 @@ impl Certificates {
         .into_iter()
         .for_each(|tls| tls.replace(&identity));
         Ok(())
-    }
-}
-
-/// The limits of a listener.
-fn limits(listeners: &Addresses) -> Limits {
-    Limits {
-        connections_per_peer_max: listeners.connections_per_peer,
-        ..Limits::default()
     }
 }
 

@@ -309,6 +309,18 @@ pub const TARGETS: &[Target] = &[
         words: gateway::FRAMING_WORDS,
     },
     Target {
+        name: "client-hello",
+        about: "the fingerprint of a ClientHello",
+        run: gateway::client_hello,
+        words: &[],
+    },
+    Target {
+        name: "network",
+        about: "a network of a list of addresses",
+        run: gateway::network,
+        words: &["/", ".", ":", "::", "::ffff:", "0", "128", "32", "255"],
+    },
+    Target {
         name: "cors-origin",
         about: "an origin whose pages may call a route",
         run: gateway::origin,

@@ -4,14 +4,13 @@
 mod held;
 
 use crate::answer::{Denial, GatewayBody, LimitFields, no_content, write_nonce};
-use crate::canonical::{CanonicalTarget, TargetError};
+use crate::canonical::CanonicalTarget;
 use crate::content::ContentNeed;
 use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
 use crate::forward_auth::Asked;
 use crate::grpc::{Call, Dialect};
-use crate::headers::unambiguous;
 use crate::idempotency::{self, Answer};
 use crate::keyed;
 use crate::planes::{Planes, Seen};
@@ -30,12 +29,11 @@ use countersign_authn::{
 };
 use countersign_base::{Conditional, EventId, RequestId, Tenant, UnixTime};
 use countersign_control::traces::{Span, SpanRoute, Surface};
-use countersign_net::{Connection, FramingFault, InboundBody};
+use countersign_net::{Connection, InboundBody};
 use countersign_policy::{Permitted, decide};
 use countersign_store::Recorded;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,10 +43,13 @@ mod content;
 mod envoy;
 mod inspection;
 mod lesson;
+mod reading;
 mod switch;
 mod tail;
 
 use lesson::Lesson;
+use reading::target_of;
+pub(crate) use reading::unframed;
 use tail::CLIENT_CLOSED;
 pub(crate) use tail::{Places, Tail};
 
@@ -149,21 +150,6 @@ pub(crate) async fn answer<P: Planes>(
     }
     flow.cors.write(response.headers_mut());
     response
-}
-
-/// Records that a connection's bytes could not be framed. Its peer is answered by the HTTP layer, or not at all.
-pub(crate) fn unframed<P: Planes>(core: &Core<P>, from: IpAddr, fault: FramingFault) {
-    let planes = core.planes();
-    let decision = event::Decision::new(SURFACE, Verdict::Denied, Code::of(fault.code()));
-    let (tenant, id) = (Tenant::default_tenant(), core.next_request_id());
-    if planes
-        .recorder()
-        .refused(from, &tenant, Some(id), decision)
-        .is_err()
-    {
-        tracing::error!("a refusal could not be recorded");
-    }
-    planes.observe(Seen::Refused, StatusCode::BAD_REQUEST, Duration::ZERO);
 }
 
 impl<P: Planes> Flow<'_, P> {
@@ -602,16 +588,6 @@ impl<P: Planes> Flow<'_, P> {
             .map_or(Binding::Required, |route| route.rules.binding());
         ended.denial.answer(self.id, binding)
     }
-}
-
-/// The one reading of a request's target, or a refusal of what two readers could read differently.
-fn target_of(head: &http::request::Parts) -> Result<CanonicalTarget, Denial> {
-    // HTTP/1.1 names the host in a field, whatever else the target says (RFC 9112 §3.2); HTTP/2 does so in `:authority`.
-    if head.version < Version::HTTP_2 && !head.headers.contains_key(header::HOST) {
-        return Err(Denial::Target(TargetError::Authority));
-    }
-    unambiguous(&head.headers).map_err(Denial::Fields)?;
-    CanonicalTarget::of(&head.method, &head.uri, &head.headers).map_err(Denial::Target)
 }
 
 fn exchange_key(recorded: &Recorded<Permitted<GatewayRequest>>) -> Option<exchange::Key> {

@@ -192,6 +192,20 @@ pub(crate) fn countersign() -> Result<PathBuf, Problem> {
     built("countersign")
 }
 
+/// An example of the workspace, built as the tests use it.
+pub(crate) fn example(name: &str) -> Result<PathBuf, Problem> {
+    process::must(
+        tree::cargo().args(["build", "--quiet", "--workspace", "--example", name]),
+        Duration::from_secs(2400),
+    )?;
+    let path = tree::target().join("debug/examples").join(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Problem::new(format!("{} was not built", path.display())))
+    }
+}
+
 /// A binary of the workspace, built as the tests use it.
 pub(crate) fn built(name: &str) -> Result<PathBuf, Problem> {
     // The whole workspace with its tests, so that features resolve as for the test runner and nothing is compiled twice.

@@ -5,6 +5,7 @@
 mod browser;
 mod chaos;
 mod clippy;
+mod crs;
 mod decisions;
 mod deny;
 mod differential;
@@ -132,6 +133,7 @@ pub(crate) const SUITES: &[Suite] = &[
     envoy::SUITE,
     http2::SUITE,
     websockets::SUITE,
+    crs::SUITE,
     openidconnect::SUITE,
     differential::SUITE,
     fuzz::SUITE,

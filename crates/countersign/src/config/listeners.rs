@@ -2,7 +2,7 @@
 
 use super::error::Mistakes;
 use super::threats::{self, FromSection, Known, RawFrom};
-use countersign_net::limits::CONNECTIONS_PER_PEER_MAX;
+use countersign_net::limits::{CONNECTIONS_PER_PEER_MAX, Limits};
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use toml::Spanned;
@@ -67,6 +67,15 @@ impl Default for Listeners {
 }
 
 impl Listeners {
+    /// The limits of each listener.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connections_per_peer_max: self.connections_per_peer,
+            ..Limits::default()
+        }
+    }
+
     /// The same surfaces on any free port of loopback.
     #[must_use]
     pub fn ephemeral() -> Self {

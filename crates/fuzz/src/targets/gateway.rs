@@ -5,8 +5,9 @@ use crate::Verdict;
 use countersign_gateway::canonical::canonical_path;
 use countersign_gateway::cors::Origin;
 use countersign_gateway::ext_authz;
+use countersign_gateway::threats::network::{AddressList, Cidr};
 use countersign_gateway::websocket::frames::Frames;
-use countersign_net::{Destination, fault_of};
+use countersign_net::{Destination, Ja4, fault_of};
 use std::num::NonZeroUsize;
 
 /// Pieces of requests.
@@ -51,6 +52,35 @@ pub(crate) fn framing(input: &[u8]) -> Verdict {
         assert_eq!(fault(piece), whole, "in pieces of {piece}");
     }
     Verdict::of(&whole.map_or(Ok(()), Err))
+}
+
+/// A fingerprint has its form, whatever it is of, and does not change with what follows.
+pub(crate) fn client_hello(input: &[u8]) -> Verdict {
+    let Some(fingerprint) = Ja4::of(input) else {
+        return Verdict::Refused;
+    };
+    let text = fingerprint.as_str();
+    assert_eq!(text.len(), 36, "{text}");
+    let more = [input, &[0x17, 3, 3]].concat();
+    assert_eq!(Ja4::of(&more), Some(fingerprint));
+    Verdict::Accepted
+}
+
+/// A network holds its own address, and a list of it the same.
+pub(crate) fn network(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let network = text.parse::<Cidr>();
+    if let Ok(network) = network {
+        let list: AddressList = [network].into_iter().collect();
+        let address = text.split('/').next().unwrap_or_default();
+        assert!(
+            address.parse().is_ok_and(|address| list.contains(address)),
+            "{text}"
+        );
+    }
+    Verdict::of(&network)
 }
 
 pub(crate) fn origin(input: &[u8]) -> Verdict {

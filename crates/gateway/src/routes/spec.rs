@@ -13,8 +13,8 @@ use countersign_base::{Audience, ClientId, JsonPointer, RouteId, Scopes, Tenant}
 use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A route as configuration says it. No field has an open default.
 #[derive(Clone)]

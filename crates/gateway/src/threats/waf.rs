@@ -17,6 +17,7 @@ mod state;
 mod targets;
 mod template;
 mod values;
+mod written;
 mod xml;
 
 use crate::canonical::CanonicalTarget;
