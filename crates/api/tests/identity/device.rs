@@ -614,18 +614,26 @@ async fn metadata_names_the_endpoints() {
     assert!(grants.contains(DEVICE_GRANT) && grants.contains("urn:openid:params:grant-type:ciba"));
 }
 
+/// Nobody signs in at the device's client but from one network.
+const TV_AT_HOME: &str = r#"
+    @id("tv") forbid (principal, action == Action::"sign_in", resource == Client::"tv")
+    when { !context.source.isInRange(ip("192.0.2.0/24")) };
+"#;
+const HOME: &str = "192.0.2.7";
+const ELSEWHERE: &str = "203.0.113.9";
+
+fn browser_at(address: &str) -> Browser {
+    Browser {
+        from: Some(address.parse().unwrap()),
+        ..Browser::default()
+    }
+}
+
 #[tokio::test]
 async fn policy_about_a_client_is_asked_of_whoever_answers_its_device() {
-    let policy = r#"
-        @id("tv") forbid (principal, action == Action::"sign_in", resource == Client::"tv")
-        when { !context.source.isInRange(ip("192.0.2.0/24")) };
-    "#;
-    let server = Server::with_policy(policy).await;
+    let server = Server::with_policy(TV_AT_HOME).await;
     let device = begin(&server).await;
-    let mut browser = Browser {
-        from: Some("203.0.113.9".parse().unwrap()),
-        ..Browser::default()
-    };
+    let mut browser = browser_at(ELSEWHERE);
     let refused = enter(&mut browser, &server, &device.user_code, "alice").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
     assert_eq!(
@@ -633,17 +641,14 @@ async fn policy_about_a_client_is_asked_of_whoever_answers_its_device() {
         "authorization_pending"
     );
     // Shown where it is permitted, and answered from elsewhere.
-    let mut moved = Browser {
-        from: Some("192.0.2.7".parse().unwrap()),
-        ..Browser::default()
-    };
+    let mut moved = browser_at(HOME);
     let shown = enter(&mut moved, &server, &device.user_code, "alice").await;
     moved.from = browser.from;
     let reply = moved
         .submit(&server, &Form::of(&shown), "answer=allow")
         .await;
     assert_eq!(reply.status, StatusCode::FORBIDDEN, "{reply:?}");
-    moved.from = Some("192.0.2.7".parse().unwrap());
+    moved.from = browser_at(HOME).from;
     let reply = moved
         .submit(&server, &Form::of(&shown), "answer=allow")
         .await;
@@ -652,18 +657,11 @@ async fn policy_about_a_client_is_asked_of_whoever_answers_its_device() {
 
 #[tokio::test]
 async fn a33_a_client_at_which_nobody_may_sign_in_never_gets_tokens_of_its_device() {
-    let policy = r#"
-        @id("tv") forbid (principal, action == Action::"sign_in", resource == Client::"tv")
-        when { !context.source.isInRange(ip("192.0.2.0/24")) };
-    "#;
-    let server = Server::with_policy(policy).await;
+    let server = Server::with_policy(TV_AT_HOME).await;
     let device = begin(&server).await;
-    let mut browser = Browser {
-        from: Some("192.0.2.7".parse().unwrap()),
-        ..Browser::default()
-    };
+    let mut browser = browser_at(HOME);
     let shown = enter(&mut browser, &server, &device.user_code, "alice").await;
-    browser.from = Some("203.0.113.9".parse().unwrap());
+    browser.from = browser_at(ELSEWHERE).from;
     let form = Form::of(&shown);
     let refused = browser.submit(&server, &form, "answer=allow").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
@@ -671,7 +669,7 @@ async fn a33_a_client_at_which_nobody_may_sign_in_never_gets_tokens_of_its_devic
     assert_eq!(poll(&server, &device.code).await.error(), "expired_token");
     // The twin: answered from where it is permitted, it ends in tokens.
     let device = begin(&server).await;
-    browser.from = Some("192.0.2.7".parse().unwrap());
+    browser.from = browser_at(HOME).from;
     let shown = enter(&mut browser, &server, &device.user_code, "alice").await;
     let allowed = browser
         .submit(&server, &Form::of(&shown), "answer=allow")

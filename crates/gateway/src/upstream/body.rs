@@ -505,6 +505,7 @@ impl PooledBody {
     /// The empty body of an answer that switches to another protocol: it holds on to its place until it is dropped.
     pub(crate) fn switched(inner: Incoming, lease: Lease, idle: Duration) -> Self {
         Self {
+            ahead: VecDeque::new(),
             inner: Pooled::Passing(inner),
             lease: Some(lease),
             load: None,
