@@ -35,7 +35,7 @@ use countersign_store::Recorded;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 mod admission;
 mod attributes;

@@ -47,6 +47,7 @@ pub async fn serve_egress(options: Options) -> Result<EgressNode, RunError> {
         telemetry,
         Transport::Plaintext,
         telemetry::router(Arc::clone(&fabric)),
+        config.listeners.limits(),
         &held,
     );
     Ok(EgressNode {
