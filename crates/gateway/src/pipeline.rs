@@ -46,12 +46,14 @@ mod lesson;
 mod reading;
 mod switch;
 mod tail;
+mod unframed;
 
 use lesson::Lesson;
 use reading::target_of;
 pub(crate) use reading::unframed;
 use tail::CLIENT_CLOSED;
 pub(crate) use tail::{Places, Tail};
+pub(crate) use unframed::unframed;
 
 /// The door that records name.
 pub(crate) const SURFACE: Code = Code::of("gateway");

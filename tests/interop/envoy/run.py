@@ -74,7 +74,7 @@ upstream = "nowhere"
 audience = "https://app.example"
 proof = "any"
 anonymous = "allowed"
-rate = { requests = 1000, per = "1m" }
+rate = { requests = 1000, per = "1m", anonymous = "together" }
 actions.GET = { action = "request" }
 """
 

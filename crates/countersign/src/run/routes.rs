@@ -415,16 +415,6 @@ fn route(
         routes::Anonymous::Allowed => Anonymous::Allowed,
         routes::Anonymous::Refused => Anonymous::Refused,
     };
-    let actions = section.actions.iter().map(|(method, action)| {
-        let scopes = action.scopes.iter().cloned().collect();
-        (
-            method.clone(),
-            ActionSpec {
-                action: action.action.clone(),
-                scopes,
-            },
-        )
-    });
     let rules = ResourceRules::new(section.audience.clone(), vec![trusted], binding, anonymous);
     let rules = match section.api_keys.as_ref().map(|keys| keys.field) {
         None => rules,
@@ -440,7 +430,7 @@ fn route(
             .map(|host| host.to_ascii_lowercase())
             .collect(),
         path: section.path.clone(),
-        actions: actions.collect(),
+        actions: actions(section),
         upstream: section.upstream.clone(),
         rules,
         resource: resource(section.resource.as_ref()),
@@ -474,6 +464,17 @@ fn route(
             .as_ref()
             .and_then(|schema| contract(schema, documents)),
     })
+}
+
+fn actions(section: &RouteSection) -> BTreeMap<String, ActionSpec> {
+    let actions = section.actions.iter().map(|(method, action)| {
+        let spec = ActionSpec {
+            action: action.action.clone(),
+            scopes: action.scopes.iter().cloned().collect(),
+        };
+        (method.clone(), spec)
+    });
+    actions.collect()
 }
 
 fn limit(section: &LimitSection, route: &RouteSection, config: &Config) -> LimitSpec {

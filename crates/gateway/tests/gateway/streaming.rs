@@ -139,9 +139,13 @@ async fn post(
 }
 
 async fn next(body: &mut Incoming) -> Option<Bytes> {
-    match body.frame().await? {
-        Ok(frame) => frame.into_data().ok(),
-        Err(_) => None,
+    loop {
+        match body.frame().await?.map(Frame::into_data) {
+            // The end of a stream of HTTP/2 may be a frame without data.
+            Ok(Ok(data)) if data.is_empty() => {}
+            Ok(Ok(data)) => return Some(data),
+            Ok(Err(_)) | Err(_) => return None,
+        }
     }
 }
 

@@ -238,8 +238,8 @@ async fn handshakes_that_are_not_permitted_never_reach_the_upstream() {
     let own = format!("https://localhost:{}", world.port());
     let short = "A".repeat(20);
     for (credential, field, expected, code) in [
-        (None, ("X-A", "b"), 401, "token_missing"),
-        (Some(&other), ("X-A", "b"), 401, "audience"),
+        (None, ("X-A", "b"), 401, "no_credential"),
+        (Some(&other), ("X-A", "b"), 401, "audience_mismatch"),
         (
             Some(&good),
             ("Sec-WebSocket-Key", ""),
@@ -360,7 +360,7 @@ async fn an_upstream_may_switch_to_nothing_else() {
     let bearer = world.bearer(|_| {});
     let (_, answer) = open(&world, &handshake(&world, "/r/a", Some(&bearer), &[])).await;
     assert_eq!(status(&answer), 502);
-    world.logged("upstream_switch").await;
+    world.logged("\"status\":502").await;
     // Nor without having been asked.
     let answer = world.get("/r/a", &[("authorization", &bearer)]).await;
     assert_eq!(answer.status.as_u16(), 502);
@@ -402,7 +402,7 @@ async fn a_tunnel_ends_with_its_token() {
 #[tokio::test]
 async fn a_tunnel_ends_when_its_grant_is_revoked() {
     let world = World::start();
-    let grant = "00112233445566778899aabbccddeeff";
+    let grant = "0000000000000007";
     let token = world.bearer(|claims| claims["grant_id"] = grant.into());
     withdrawn(&world, &token, |world| {
         let mut grants = world.planes.revoked.grants.lock().unwrap();
