@@ -15,7 +15,7 @@ pub use cerbos::{CERBOS, CerbosRule};
 pub use envoy::{ENVOY, Remembers};
 pub use glewlwyd::{CLIENT as GLEWLWYD_CLIENT, GLEWLWYD, Glewlwyd};
 pub use haproxy::HAPROXY;
-pub use nginx::{ANSWER_BYTES, MODSECURITY, NGINX, Upstream, answer};
+pub use nginx::{ANSWER_BYTES, MODSECURITY, NGINX, Upstream, answer, rule_set};
 pub use process::Foreign;
 pub use trusted::Trusted;
 

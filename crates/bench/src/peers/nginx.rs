@@ -4,7 +4,7 @@ use super::process::{Place, kill_family, unpacked, version_of};
 use super::{Foreign, Installed, free_port, installed};
 use crate::Failed;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
@@ -139,6 +139,18 @@ impl Drop for Upstream {
             kill_family(pid);
         }
     }
+}
+
+/// The Core Rule Set of the package: its set-up, and the directory with its rules.
+///
+/// # Errors
+/// When it is not installed.
+pub fn rule_set(peers: &Installed) -> Result<[PathBuf; 2], Failed> {
+    let root = std::fs::canonicalize(installed(peers, MODSECURITY)?)?;
+    Ok([
+        root.join("etc/modsecurity/crs/crs-setup.conf"),
+        root.join("usr/share/modsecurity-crs/rules"),
+    ])
 }
 
 /// What an upstream answers.

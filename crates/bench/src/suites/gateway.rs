@@ -43,9 +43,12 @@ telemetry) check the signature, algorithm, issuer, audience and expiry where the
   with the built-in policies alone, by which the route's scope is enough. `limit` as above. Records stay queued in both: they cannot be turned off.
 - `policies-20`, `policies-1000`: `jwt-es256-mixed` with so many policies. Of 20, 2 are about everything, 10 about the action that is asked for; of 1,000, 100 and 10.
 - `routes-10000`: `jwt-es256-mixed` with so many routes, beside ten.
+- `waf`: a browser's searches and, one in four, its forms, on the open route, with the rules of Debian's OWASP Core Rule Set in blocking mode at paranoia level 1. ModSecurity
+  runs in nginx with its recommended configuration; answers are looked into on neither side. Before a row counts, its server has to refuse an SQL injection and a script.
 - `authzen`: one evaluation over `/access/v1/evaluation` (OpenID AuthZEN 1.0) by twenty policies. Countersign asks for a token, looks the person up in its directory and has the
   decision in its log, durably, before it answers; Cerbos (`GOMAXPROCS=1`) takes the caller's word for the person's roles and records nothing.
-- `rss-idle-connection`: resident memory by which a fresh server grows for each of 2,000 connections that are opened, used for one request and kept.";
+- `rss-idle-connection`: resident memory by which a fresh server grows for each of 2,000 connections that are opened, used for one request and kept
+  (`[listeners] connections_per_peer` is raised for it, because they all come from one address).";
 
 /// Connections of every case.
 const CONNECTIONS: usize = 64;

@@ -4,8 +4,9 @@ use super::CONNECTIONS;
 use super::lane::Scripts;
 use crate::Failed;
 use crate::clients::{Learned, Prover};
-use crate::load::{Script, Wanted};
+use crate::load::{Script, Wanted, exchange};
 use crate::peers::ANSWER_BYTES;
+use crate::running::Running;
 use crate::zipf::{Dice, Zipf};
 use bytes::Bytes;
 use countersign_crypto::random::Random;
@@ -117,6 +118,88 @@ pub(super) fn orders(under: &'static str, origin: &str, presented: Vec<Presented
         caller
     });
     callers.collect()
+}
+
+/// A browser that searches, and now and then sends a form; nothing about it is an attack.
+struct Browsing {
+    under: &'static str,
+    dice: Dice,
+}
+
+/// Of so many requests one is a form.
+const FORM_EACH: u64 = 4;
+const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+const FORM: &str = "name=Anna+Example&street=Main+Street+12&city=Springfield&postcode=12345&country=DE&comment=Please+ring+twice%2C+the+bell+is+quiet&quantity=3&newsletter=yes";
+
+impl Script for Browsing {
+    fn next(&mut self) -> Result<Request<Full<Bytes>>, Failed> {
+        let number = self.dice.next();
+        let order = number % ORDERS;
+        let request = Request::builder()
+            .header(header::USER_AGENT, AGENT)
+            .header(header::ACCEPT, ACCEPT)
+            .header(header::ACCEPT_LANGUAGE, "en-GB,en;q=0.7,de;q=0.3")
+            .header(header::COOKIE, "theme=dark; basket=7c1e5f0a9b");
+        if (number >> 32).is_multiple_of(FORM_EACH) {
+            return Ok(request
+                .method(Method::POST)
+                .uri(format!("{}/orders/{order}", self.under))
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(Full::new(Bytes::from_static(FORM.as_bytes())))?);
+        }
+        let query = format!("page={}&sort=date&search=blue+shoes&size=42", order % 50);
+        Ok(request
+            .method(Method::GET)
+            .uri(format!("{}/orders/{order}?{query}", self.under))
+            .body(Full::default())?)
+    }
+
+    fn judge(&mut self, status: StatusCode, _headers: &HeaderMap, body: &[u8]) -> Wanted {
+        if status == StatusCode::OK && body.len() == ANSWER_BYTES {
+            Wanted::Yes
+        } else {
+            Wanted::No
+        }
+    }
+}
+
+/// One browser a connection.
+pub(super) fn browsers(under: &'static str) -> Scripts {
+    let browsers = (0..CONNECTIONS as u64).map(|seed| {
+        let dice = Dice::new(seed);
+        let browser: Box<dyn Script> = Box::new(Browsing { under, dice });
+        browser
+    });
+    browsers.collect()
+}
+
+/// What a firewall has to refuse: without it the row would not be one of a firewall.
+pub(super) async fn refuses_an_attack(running: &dyn Running, under: &str) -> Result<(), Failed> {
+    let destination = running.destination()?;
+    for (query, expected) in [
+        ("search=blue+shoes", StatusCode::OK),
+        (
+            "search=1%27%20OR%20%271%27%3D%271%27%20--%20",
+            StatusCode::FORBIDDEN,
+        ),
+        (
+            "search=%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+            StatusCode::FORBIDDEN,
+        ),
+    ] {
+        let request = Request::builder()
+            .uri(format!("{under}/orders/1?{query}"))
+            .header(header::HOST, destination.host())
+            .header(header::USER_AGENT, AGENT)
+            .header(header::ACCEPT, ACCEPT)
+            .body(Full::<Bytes>::default())?;
+        let (parts, _) = exchange(&mut destination.connect().await?, request).await?;
+        if parts.status != expected {
+            return Err(format!("it answers `{query}` with {}", parts.status).into());
+        }
+    }
+    Ok(())
 }
 
 /// The same on every connection.

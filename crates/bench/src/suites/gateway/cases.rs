@@ -1,13 +1,13 @@
 //! The cases: which servers take part, and what is asked of them. What cannot be prepared is a row with the reason.
 
 use super::World;
-use super::callers::{Presented, everywhere, orders, questions};
+use super::callers::{Presented, browsers, everywhere, orders, questions, refuses_an_attack};
 use super::lane::{Lane, Scripts};
 use super::limits;
-use super::ours::{Control, Gateway, Ours, Samples, Setup, Verdicts, mixed};
+use super::ours::{Control, Firewall, Gateway, Ours, Samples, Setup, Verdicts, mixed};
 use super::policies::Policies;
 use crate::Failed;
-use crate::peers::{CERBOS, ENVOY, Foreign, HAPROXY, NGINX, Remembers, Trusted};
+use crate::peers::{CERBOS, ENVOY, Foreign, HAPROXY, MODSECURITY, NGINX, Remembers, Trusted};
 use crate::running::Running;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -52,6 +52,10 @@ pub(super) const GROUPS: &[Group] = &[
         prepare: |world| Box::pin(routes(world)),
     },
     Group {
+        cases: &["waf"],
+        prepare: |world| Box::pin(firewalls(world)),
+    },
+    Group {
         cases: &["authzen"],
         prepare: |world| Box::pin(decisions(world)),
     },
@@ -82,6 +86,10 @@ const TEN_ROUTES: Setup = Setup {
 };
 const MANY_POLICIES: Setup = Setup {
     policies: Some(Policies::MANY),
+    ..Setup::USUAL
+};
+const FIREWALL: Setup = Setup {
+    firewall: Firewall::Blocking,
     ..Setup::USUAL
 };
 const DECISIONS: Setup = Setup {
@@ -255,6 +263,24 @@ async fn routes(world: &World<'_>) -> Vec<Lane> {
         alone(world, case, MORE_ROUTES).await,
         alone(world, case, TEN_ROUTES).await,
     ]
+}
+
+async fn firewalls(world: &World<'_>) -> Vec<Lane> {
+    let case = "waf";
+    let (peers, upstream) = (&world.subjects.peers, world.upstream.address);
+    let ours = Ours::start(world, FIREWALL).await;
+    let ours = ours.map(|ours| -> Arc<dyn Running> { Arc::new(Gateway(ours)) });
+    let peer = Foreign::modsecurity(peers, upstream).await.map(shared);
+    let mut lanes = Vec::new();
+    for (name, started) in [(OURS, ours), (MODSECURITY, peer)] {
+        let lane = async {
+            let running = started?;
+            refuses_an_attack(running.as_ref(), OPEN).await?;
+            Ok(Lane::requests(case, running, browsers(OPEN)))
+        };
+        lanes.push(Lane::of(case, name, lane.await));
+    }
+    lanes
 }
 
 async fn decisions(world: &World<'_>) -> Vec<Lane> {

@@ -14,12 +14,18 @@ use std::time::{Duration, Instant};
 
 /// Connections that open others at the same time.
 const OPENING: usize = 8;
+/// Connections that one address may have: all of these come from one.
+const PER_PEER: u32 = 4_096;
 /// What the server does before: its caches, threads and pools are not the connections'.
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// KiB a connection.
 pub(super) async fn measure(world: &World<'_>) -> Result<Run, Failed> {
-    let server = Gateway(Ours::start(world, Setup::USUAL).await?);
+    let setup = Setup {
+        connections_per_peer: Some(PER_PEER),
+        ..Setup::USUAL
+    };
+    let server = Gateway(Ours::start(world, setup).await?);
     let pid = server.pid()?;
     let destination = server.destination()?;
     let some = orders(OPEN, "", vec![Presented::Nothing; OPENING]);

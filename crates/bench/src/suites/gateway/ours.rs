@@ -6,7 +6,7 @@ use super::{CONNECTIONS, World};
 use crate::Failed;
 use crate::clients::{AUDIENCE, Credential, SCOPE, TokenClient, client_credentials};
 use crate::load::{Destination, exchange};
-use crate::peers::Trusted;
+use crate::peers::{Trusted, rule_set};
 use crate::running::Running;
 use crate::suites::setting::{Setting, fetch};
 use bytes::Bytes;
@@ -38,6 +38,10 @@ pub(super) struct Setup {
     pub(super) policies: Option<Policies>,
     /// Routes beside the one that is asked for.
     pub(super) more_routes: usize,
+    /// Whether a firewall with the Core Rule Set looks at requests on the open route.
+    pub(super) firewall: Firewall,
+    /// Connections from one address, if more than usual.
+    pub(super) connections_per_peer: Option<u32>,
     /// What results call it, if there is another of the same case.
     pub(super) variant: &'static str,
 }
@@ -51,6 +55,15 @@ pub(super) enum Verdicts {
     NotKept,
 }
 
+/// Whether there is a firewall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Firewall {
+    /// None.
+    Absent,
+    /// In blocking mode, with the rules of the peer's package.
+    Blocking,
+}
+
 impl Setup {
     /// What most cases have.
     pub(super) const USUAL: Self = Self {
@@ -58,13 +71,19 @@ impl Setup {
         verdicts: Verdicts::Kept,
         policies: Some(Policies::FEW),
         more_routes: 0,
+        firewall: Firewall::Absent,
+        connections_per_peer: None,
         variant: "countersign",
     };
 
-    fn files(self, upstream: &str, random: &Random) -> Vec<(&'static str, String)> {
+    fn files(
+        self,
+        world: &World<'_>,
+        random: &Random,
+    ) -> Result<Vec<(&'static str, String)>, Failed> {
         let secret = || random.token().expose().clone();
         let mut files = vec![
-            ("countersign.toml", self.configuration(upstream)),
+            ("countersign.toml", self.configuration(world)?),
             ("callers.secret", secret()),
             ("alice.password", secret()),
         ];
@@ -72,12 +91,17 @@ impl Setup {
             files.push(("policies/orders.cedar", policies.cedar()));
             files.push(("schemas/orders.cedarschema", policies.schema()));
         }
-        files
+        Ok(files)
     }
 
-    fn configuration(self, upstream: &str) -> String {
-        let algorithm = self.algorithm;
+    fn configuration(self, world: &World<'_>) -> Result<String, Failed> {
+        let (algorithm, upstream) = (self.algorithm, world.upstream.address);
         let mut text = format!("[keys]\nalgorithms = [\"{algorithm}\"]\n\n");
+        if let Some(connections) = self.connections_per_peer {
+            text.push_str(&format!(
+                "[listeners]\nconnections_per_peer = {connections}\n\n"
+            ));
+        }
         if self.verdicts == Verdicts::NotKept {
             text.push_str("[gateway]\nverified_tokens = 0\n\n");
         }
@@ -94,8 +118,14 @@ impl Setup {
         text.push_str(&format!(
             "[[upstreams]]\nname = \"orders\"\nurl = \"http://{upstream}\"\nplain_http_because = \"all gateways of the benchmark reach it so\"\n\n"
         ));
+        if self.firewall == Firewall::Blocking {
+            let [setup, rules] = rule_set(&world.subjects.peers)?;
+            text.push_str(&format!(
+                "[[waf]]\nname = \"crs\"\nrules = [{setup:?}, {rules:?}]\nmode = \"block\"\n\n"
+            ));
+        }
         text.push_str(&self.routes());
-        text
+        Ok(text)
     }
 
     fn routes(self) -> String {
@@ -115,7 +145,10 @@ impl Setup {
         };
         let mut text = route("orders", "/regions/{region}/orders/{order}") + &action;
         text.push_str(&route("plain", "/plain/orders/{order}"));
-        text.push_str("anonymous = \"allowed\"\nactions.GET = { action = \"request\" }\n\n");
+        if self.firewall == Firewall::Blocking {
+            text.push_str("waf = \"crs\"\n");
+        }
+        text.push_str("anonymous = \"allowed\"\nactions.GET = { action = \"request\" }\nactions.POST = { action = \"request\" }\n\n");
         for number in 0..self.more_routes {
             let path = format!("/services/{number}/regions/{{region}}/orders/{{order}}");
             text.push_str(&route(&format!("service-{number}"), &path));
@@ -145,7 +178,7 @@ pub(super) struct Ours {
 impl Ours {
     /// Starts it.
     pub(super) async fn start(world: &World<'_>, setup: Setup) -> Result<Arc<Self>, Failed> {
-        let files = setup.files(&world.upstream.address.to_string(), &Random::system());
+        let files = setup.files(world, &Random::system())?;
         let secret = files
             .iter()
             .find(|(name, _)| *name == "callers.secret")
