@@ -4,6 +4,7 @@
 //! line in the list below, and every match on [`Event`] then says what it does with it.
 
 mod api_key;
+mod browser_session;
 mod decision;
 mod decoupled;
 mod delivery;
@@ -17,6 +18,7 @@ mod token;
 mod upstream;
 
 pub use api_key::{ApiKeyAdded, ApiKeyEnded};
+pub use browser_session::{BrowserSessionBegan, BrowserSessionEnded};
 pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
 pub use decoupled::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused};
 pub use delivery::DeliveryEnded;
@@ -102,6 +104,10 @@ events! {
     ApiKeyAdded = "api_key.added", Control;
     /// An API key was revoked.
     ApiKeyEnded = "api_key.ended", Control;
+    /// A browser signed in at the gateway.
+    BrowserSessionBegan = "browser_session.began", Control;
+    /// A browser's session at the gateway ended.
+    BrowserSessionEnded = "browser_session.ended", Control;
     /// A client came into being.
     ClientAdded = "client.added", Control;
     /// A client proved who it is, or failed to.

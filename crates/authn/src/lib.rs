@@ -52,7 +52,8 @@ pub use form::{Form, FormError};
 pub use refusal::{Challenge, Reason, Refusal};
 pub use resource::{
     Anonymous, AnonymousReason, Binding, Demand, Found, KeyAnswer, KeyNeeded, Proven,
-    ResourceRequest, ResourceRules, TokenDemand, TrustedIssuer, VerdictKey, demand, prove,
+    ResourceRequest, ResourceRules, TokenDemand, TrustedIssuer, VerdictKey, demand, demand_kept,
+    prove,
 };
 pub use revocation::{Freshness, RevocationId, Revocations};
 pub use subject::{

@@ -17,8 +17,8 @@ use crate::revocation::{Freshness, RevocationId, Revocations};
 use crate::subject::{Actor, Subject, SubjectId};
 use crate::{Unspent, replay::ReplayEntry};
 use countersign_base::{
-    Audience, ClientId, Conditional, GrantId, Issuer, Kid, NoTls, SessionId, Tenant, UnixTime,
-    UserId, limits,
+    Audience, ClientId, Conditional, GrantId, Issuer, Kid, NoTls, Secret, SessionId, Tenant,
+    UnixTime, UserId, limits,
 };
 use countersign_crypto::jose::{Algorithm, Claims, Jws, VerifyingKey};
 use countersign_crypto::x509::PeerCertificate;
@@ -213,6 +213,8 @@ pub struct TokenDemand {
 /// What the request shows besides the token.
 enum Shown {
     ApiKey(Option<IpAddr>),
+    /// Nothing: the gateway itself kept the token, and nobody sent it.
+    Kept,
     Bearer(Conditional<countersign_crypto::x509::CertificateThumbprint, NoTls>),
     Dpop(Box<DpopProof>),
 }
@@ -277,6 +279,37 @@ pub fn demand(request: &ResourceRequest<'_>, rules: &ResourceRules) -> Result<De
         token: token.to_owned(),
         hash: TokenHash::of(token),
         shown,
+        rules: rules.clone(),
+    }))
+}
+
+/// The demand of a token that the gateway kept for the browser that sent the request, whose session was found. The request brings no credential beside it.
+///
+/// # Errors
+/// When it does, or the kept token is none.
+pub fn demand_kept(
+    token: &Secret<String>,
+    request: &ResourceRequest<'_>,
+    rules: &ResourceRules,
+) -> Result<Demand, Refusal> {
+    let beside = [http::header::AUTHORIZATION, dpop::DPOP_HEADER];
+    if beside.iter().any(|name| request.headers.contains_key(name)) {
+        return Err(Reason::TwoCredentials.into());
+    }
+    if request.query.is_some_and(holds_credential) {
+        return Err(Reason::TokenInQuery.into());
+    }
+    let token = token.expose();
+    if token.len() > limits::TOKEN_BYTES_MAX {
+        return Err(Reason::TokenTooLong.into());
+    }
+    if api_key::is_api_key(token) {
+        return Err(Reason::ApiKeyNotTaken.into());
+    }
+    Ok(Demand::Token(TokenDemand {
+        token: token.clone(),
+        hash: TokenHash::of(token),
+        shown: Shown::Kept,
         rules: rules.clone(),
     }))
 }
@@ -655,14 +688,19 @@ fn check_binding(
             return Ok(Vec::new());
         }
         (Shown::ApiKey(_), Some(_)) => return Err(Reason::ApiKeyNetwork.into()),
-        (Shown::Bearer(_) | Shown::Dpop(_), None) => {}
+        (Shown::Bearer(_) | Shown::Dpop(_) | Shown::Kept, None) => {}
         // What was shown as one thing is not judged as another.
-        (Shown::ApiKey(_), None) | (Shown::Bearer(_) | Shown::Dpop(_), Some(_)) => {
+        (Shown::ApiKey(_), None) | (Shown::Bearer(_) | Shown::Dpop(_) | Shown::Kept, Some(_)) => {
             return Err(Reason::VerdictMismatch.into());
         }
     }
     match (demand.shown, &token.claims().cnf) {
         (Shown::ApiKey(_), _) => Err(Reason::VerdictMismatch.into()),
+        // It never left this process and its issuer, so there is nobody who could have stolen it on the way.
+        (Shown::Kept, None) => Ok(Vec::new()),
+        // Nobody here holds that key.
+        (Shown::Kept, Some(Confirmation::Dpop(_))) => Err(Reason::BoundTokenAsBearer.into()),
+        (Shown::Kept, Some(Confirmation::Certificate(_))) => Err(Reason::CertificateMissing.into()),
         (Shown::Bearer(_), None) => match demand.rules.0.binding {
             Binding::Any => Ok(Vec::new()),
             Binding::Required => Err(Reason::BindingRequired.into()),

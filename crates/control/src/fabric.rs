@@ -4,6 +4,7 @@
 //! running; what it made durable is taken up by the next.
 
 use crate::authority::{self, Authority, AuthorityError};
+use crate::browser_sessions::BrowserSessions;
 use crate::client_keys::ClientKeys;
 use crate::directory::Directory;
 use crate::foreign_keys::{ForeignKeys, ForeignOrigin};
@@ -148,6 +149,7 @@ pub struct Fabric {
     nonces: Nonces,
     foreign: ForeignKeys,
     upstreams: Upstreams,
+    browser_sessions: BrowserSessions,
     outside: GuardedClient,
     client_keys: ClientKeys,
     passwords: PasswordPool,
@@ -259,7 +261,20 @@ impl Fabric {
         );
         let (boot, metrics) = (random.bytes(), Metrics::new());
         let traces = traces(options.traces, &authority, &clock, &random, &metrics)?;
+        let recorder = Recorder::new(
+            audit.clone(),
+            clock.clone(),
+            random.clone(),
+            Some(details.clone()),
+        );
         let fabric = Self {
+            browser_sessions: BrowserSessions::new(
+                store.clone(),
+                Arc::clone(&secrets),
+                clock.clone(),
+                random.clone(),
+                recorder.clone(),
+            ),
             data: options.data,
             keys: KeyRing::new(
                 store.clone(),
@@ -267,12 +282,7 @@ impl Fabric {
                 clock.clone(),
                 options.keys,
             ),
-            recorder: Recorder::new(
-                audit.clone(),
-                clock.clone(),
-                random.clone(),
-                Some(details.clone()),
-            ),
+            recorder,
             directory: Directory::new(store.clone(), clock.clone()),
             nonces: Nonces::new(secrets.mac_key("dpop-nonce"), boot, now, options.nonces),
             passwords: PasswordPool::start(
@@ -546,6 +556,12 @@ impl Fabric {
     #[must_use]
     pub const fn upstreams(&self) -> &Upstreams {
         &self.upstreams
+    }
+
+    /// Sessions of browsers at the gateway.
+    #[must_use]
+    pub const fn browser_sessions(&self) -> &BrowserSessions {
+        &self.browser_sessions
     }
 
     /// Speaks with these identity providers from now on.

@@ -6,6 +6,7 @@
 pub mod administrator;
 pub mod api_keys;
 pub mod authority;
+pub mod browser_sessions;
 pub mod ciba_notice;
 pub mod client_keys;
 pub mod deliveries;

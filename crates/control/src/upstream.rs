@@ -19,7 +19,7 @@ use countersign_federation::token::{
     AssertionClaims, TokenAnswerRefusal, TokenRequest, basic_credentials,
 };
 use countersign_federation::{ProviderMetadata, ProviderName, ProviderRecord, TokenAnswer};
-use countersign_net::{ClientError, HttpClient};
+use countersign_net::{ClientError, ClientResponse, HttpClient};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -149,7 +149,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    fn new(options: UpstreamOptions, clock: &Clock, random: &Random) -> Self {
+    pub(crate) fn new(options: UpstreamOptions, clock: &Clock, random: &Random) -> Self {
         Self {
             record: options.record,
             credential: options.credential,
@@ -230,6 +230,22 @@ impl Upstream {
         metadata: &ProviderMetadata,
         request: TokenRequest,
     ) -> Result<TokenAnswer, UpstreamError> {
+        let answer = self.ask(metadata.token_endpoint(), request).await?;
+        if answer.status != StatusCode::OK {
+            return Err(UpstreamError::Refused(answer.status));
+        }
+        Ok(TokenAnswer::parse(&answer.body)?)
+    }
+
+    /// Posts a form with our authentication to one of the provider's endpoints.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or the request cannot be made. A refusal is an answer.
+    pub(crate) async fn ask(
+        &self,
+        endpoint: &Url,
+        request: TokenRequest,
+    ) -> Result<ClientResponse, UpstreamError> {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::CONTENT_TYPE,
@@ -255,14 +271,10 @@ impl Upstream {
             }
         };
         let body = Bytes::from(request.body().expose().clone());
-        let answer = self
+        Ok(self
             .http
-            .send(Method::POST, metadata.token_endpoint(), headers, body)
-            .await?;
-        if answer.status != StatusCode::OK {
-            return Err(UpstreamError::Refused(answer.status));
-        }
-        Ok(TokenAnswer::parse(&answer.body)?)
+            .send(Method::POST, endpoint, headers, body)
+            .await?)
     }
 
     /// The provider's key that a token names; none if it has no such key.

@@ -2,6 +2,7 @@
 //!
 //! Not here: what a command line prints, and what a signal does; see [`crate::verb`].
 
+mod browser_sessions;
 mod declared;
 mod egress;
 mod egress_door;
@@ -145,7 +146,13 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
     let administrator = administrator(&fabric, control.clone())?;
 
-    let built = routes::build(&config, &fabric, &base, &roots).map_err(RunError::Config)?;
+    let at = local(bound.gateway);
+    let sessions =
+        browser_sessions::options(&config, &base, &at, &roots).map_err(RunError::Config)?;
+    fabric.browser_sessions().replace(sessions);
+    let built = routes::build(&config, &fabric, &base, &roots)
+        .map_err(RunError::Config)?
+        .with_sessions(browser_sessions::doors(&config, &at));
     let planes = LocalPlanes::new(Arc::clone(&fabric));
     let planes = planes.counting_with(shared_limits::counters(&config, &fabric)?);
     let gateway = Gateway::new(Arc::new(planes), built);
@@ -509,6 +516,10 @@ impl Running {
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
         let routes =
             routes::build(config, &self.fabric, &self.base, &roots).map_err(RunError::Config)?;
+        let at = local(self.bound.gateway);
+        let routes = routes.with_sessions(browser_sessions::doors(config, &at));
+        let sessions =
+            browser_sessions::options(config, &self.base, &at, &roots).map_err(RunError::Config)?;
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
         let origins = foreign::origins(config, &roots).map_err(RunError::Config)?;
         let ways_out = EgressDoor::rules(self.egress.as_ref(), config, &self.base)?;
@@ -519,6 +530,7 @@ impl Running {
         self.fabric.foreign_keys().replace(origins);
         self.fabric.replace_policies(policies);
         self.fabric.replace_upstreams(upstreams);
+        self.fabric.browser_sessions().replace(sessions);
         self.gateway.replace_routes(routes);
         self.gateway.remember_tokens(config.gateway.verified_tokens);
         EgressDoor::replace_rules(self.egress.as_ref(), ways_out);
@@ -533,8 +545,11 @@ impl Running {
     /// When one can't be made; the old ones stay.
     pub fn renew_certificates(&self) -> Result<(), RunError> {
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
-        let routes = routes::build(&self.config.load(), &self.fabric, &self.base, &roots)
-            .map_err(RunError::Config)?;
+        let config = self.config.load();
+        let at = local(self.bound.gateway);
+        let routes = routes::build(&config, &self.fabric, &self.base, &roots)
+            .map_err(RunError::Config)?
+            .with_sessions(browser_sessions::doors(&config, &at));
         self.tls.renew(&self.fabric)?;
         EgressDoor::renew(self.egress.as_ref(), &self.fabric, &self.tls.names)?;
         self.gateway.replace_routes(routes);

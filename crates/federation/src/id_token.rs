@@ -81,9 +81,16 @@ pub struct UpstreamIdentity {
     subject: UpstreamSubject,
     email: Option<Bounded<254>>,
     auth_time: Option<UnixTime>,
+    sid: Option<Bounded<256>>,
 }
 
 impl UpstreamIdentity {
+    /// The provider's own name for the sign-in, if it says one (Back-Channel Logout §2.1).
+    #[must_use]
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_ref().map(Bounded::as_str)
+    }
+
     /// The provider's name with us.
     #[must_use]
     pub const fn provider(&self) -> &ProviderName {
@@ -248,6 +255,7 @@ impl IdToken {
                 .try_into()
                 .map_err(|_| IdTokenRefusal::Subject)?,
             email: email(&claims),
+            sid: text(&claims, "sid")?.and_then(|sid| Bounded::parse(sid).ok()),
             auth_time,
         })
     }

@@ -15,6 +15,7 @@
 //!
 //! Not here: fetching, the browser's cookie, what is stored. SAML, SCIM and Shared Signals do not exist yet.
 
+pub mod browser;
 pub mod id_token;
 pub mod jarm;
 pub mod linking;

@@ -16,6 +16,9 @@ pub struct ProviderMetadata {
     authorization_endpoint: Url,
     token_endpoint: Url,
     jwks_uri: Url,
+    pushed_authorization_request_endpoint: Option<Url>,
+    end_session_endpoint: Option<Url>,
+    revocation_endpoint: Option<Url>,
 }
 
 #[derive(Deserialize)]
@@ -24,6 +27,9 @@ struct Document {
     authorization_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
+    pushed_authorization_request_endpoint: Option<String>,
+    end_session_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
 }
 
 /// Why a discovery document is refused.
@@ -70,7 +76,19 @@ impl ProviderMetadata {
         if document.issuer != issuer.as_str() {
             return Err(MetadataRefusal::Issuer);
         }
+        let may = |name: &'static str, text: Option<&String>| {
+            text.map(|text| address(name, text)).transpose()
+        };
         Ok(Self {
+            pushed_authorization_request_endpoint: may(
+                "pushed_authorization_request_endpoint",
+                document.pushed_authorization_request_endpoint.as_ref(),
+            )?,
+            end_session_endpoint: may(
+                "end_session_endpoint",
+                document.end_session_endpoint.as_ref(),
+            )?,
+            revocation_endpoint: may("revocation_endpoint", document.revocation_endpoint.as_ref())?,
             issuer: issuer.clone(),
             authorization_endpoint: address(
                 "authorization_endpoint",
@@ -97,6 +115,24 @@ impl ProviderMetadata {
     #[must_use]
     pub const fn token_endpoint(&self) -> &Url {
         &self.token_endpoint
+    }
+
+    /// Where authorization requests are pushed (RFC 9126 §5).
+    #[must_use]
+    pub const fn pushed_authorization_request_endpoint(&self) -> Option<&Url> {
+        self.pushed_authorization_request_endpoint.as_ref()
+    }
+
+    /// Where browsers sign out (RP-Initiated Logout §2.1).
+    #[must_use]
+    pub const fn end_session_endpoint(&self) -> Option<&Url> {
+        self.end_session_endpoint.as_ref()
+    }
+
+    /// Where tokens are revoked (RFC 7009).
+    #[must_use]
+    pub const fn revocation_endpoint(&self) -> Option<&Url> {
+        self.revocation_endpoint.as_ref()
     }
 
     /// Where its keys are.

@@ -36,6 +36,11 @@ impl TokenRequest {
         }
     }
 
+    /// Another request with our authentication: a refresh, a pushed authorization request, a revocation.
+    pub const fn of(parameters: Vec<(&'static str, Secret<String>)>) -> Self {
+        Self { parameters }
+    }
+
     /// With a signed assertion of who we are (`private_key_jwt`, RFC 7523 §2.2).
     pub fn with_assertion(mut self, client_id: &str, assertion: String) -> Self {
         self.parameters.extend([

@@ -255,6 +255,24 @@ pub const TARGETS: &[Target] = &[
         words: crypto::JOSE_WORDS,
     },
     Target {
+        name: "return-path",
+        about: "where a browser wants to go after its sign-in at the gateway",
+        run: federation::return_path,
+        words: &["/", "//", "\\", "?", "#", "%2F", "https://", "@", "\t"],
+    },
+    Target {
+        name: "session-tokens",
+        about: "an issuer's token answer to the gateway, and its logout requests",
+        run: federation::session_tokens,
+        words: crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "api-key",
+        about: "an API key",
+        run: authn::api_key,
+        words: &["csk_", "_", "0000000000c0ffee", "abab"],
+    },
+    Target {
         name: "mail-address",
         about: "an address that somebody typed to sign in",
         run: federation::mail_address,

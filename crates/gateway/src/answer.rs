@@ -9,7 +9,7 @@ use crate::forward_auth::ForwardError;
 use crate::headers::FieldError;
 use crate::idempotency::KeyError;
 use crate::keyed::FirstBody;
-use crate::pipeline::Tail;
+use crate::pipeline::{SessionDenial, Tail};
 use crate::planes::Seen;
 use crate::routes::NoRoute;
 use crate::schema::Fault;
@@ -95,6 +95,9 @@ pub enum Denial {
     /// It is not what the route's document says.
     #[error("{0}")]
     Schema(Box<Fault>),
+    /// A session of a browser: its cookie, its beginning, its end.
+    #[error("{}", .0.code())]
+    Session(Box<SessionDenial>),
     /// The target has no canonical form.
     #[error("{0}")]
     Target(TargetError),
@@ -173,6 +176,7 @@ impl Denial {
             Self::Record => "record_unavailable",
             Self::StepUp(_) => "step_up_required",
             Self::Schema(fault) => fault.code(),
+            Self::Session(denial) => denial.code(),
             Self::Target(TargetError::Authority) => "target_authority",
             Self::Target(TargetError::Control) => "target_control",
             Self::Target(TargetError::DotSegment) => "target_dot_segment",
@@ -220,6 +224,7 @@ impl Denial {
             | Self::RateLimited { .. }
             | Self::Record
             | Self::Schema(_)
+            | Self::Session(_)
             | Self::Target(_)
             | Self::Threat(_)
             | Self::Upgrade(_) => Seen::Refused,
@@ -260,6 +265,7 @@ impl Denial {
             | Self::Pass(PassError::Busy | PassError::Ejected { .. } | PassError::NoRoom)
             | Self::Record => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute(_) => StatusCode::NOT_FOUND,
+            Self::Session(denial) => denial.status(),
             Self::Content(
                 ContentError::Broken | ContentError::Json(_) | ContentError::Unexpected,
             )
@@ -308,6 +314,11 @@ impl Denial {
         if let Self::Upgrade(UpgradeError::Version) = self {
             // RFC 6455 §4.4.
             headers.insert(header::SEC_WEBSOCKET_VERSION, VERSION_13);
+        }
+        if let Self::Session(denial) = self
+            && let SessionDenial::SignIn { location } = denial.as_ref()
+        {
+            crate::headers::set(headers, header::LOCATION, location);
         }
         if let Some(seconds) = self.retry_after_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -370,6 +381,7 @@ impl Denial {
             | Self::Record
             | Self::StepUp(_)
             | Self::Schema(_)
+            | Self::Session(_)
             | Self::Target(_)
             | Self::Threat(_)
             | Self::Upgrade(_) => None,
@@ -412,6 +424,27 @@ pub(crate) fn no_content() -> Response<GatewayBody> {
         tail: None,
     });
     *response.status_mut() = StatusCode::NO_CONTENT;
+    write_own(response.headers_mut());
+    response
+}
+
+/// An answer of the gateway's own that sends a browser on with `GET`, whatever it came with, and sets these cookies.
+pub(crate) fn redirect(location: &str, cookies: &[String]) -> Response<GatewayBody> {
+    let mut response = short(StatusCode::SEE_OTHER, Bytes::new());
+    let headers = response.headers_mut();
+    crate::headers::set(headers, header::LOCATION, location);
+    for cookie in cookies {
+        if let Ok(value) = HeaderValue::from_str(cookie) {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+/// A short answer of the gateway's own.
+pub(crate) fn short(status: StatusCode, body: Bytes) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::whole(body));
+    *response.status_mut() = status;
     write_own(response.headers_mut());
     response
 }

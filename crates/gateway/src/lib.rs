@@ -3,7 +3,7 @@
 //! ```text
 //! target      canonical::CanonicalTarget      one form of method, authority, path and query, or a refusal
 //! route       routes::Routes::find            no route = denied and recorded
-//! who         authn::demand, prove            keys and verdicts fetched in between
+//! who         authn::demand, prove            keys and verdicts fetched in between; the token of a browser's session (sessions)
 //! once only   store::ReplayMemory             the one-time values of a proof
 //! how often   limiter::Limiter                every limit of the route, or none is charged
 //! how many    upstream::Gate                  a place, of the route and of its upstream
@@ -19,7 +19,7 @@
 //! outcome     store::Recorder                 status, bytes, time
 //! ```
 //!
-//! Not here: sessions, pages, administration. The control plane and the data plane meet in [`Planes`] alone.
+//! Not here: how sessions are kept, pages, administration. The control plane and the data plane meet in [`Planes`] alone.
 
 mod answer;
 pub mod attributes;
@@ -47,6 +47,7 @@ pub mod routes;
 pub mod schema;
 mod service;
 pub mod threats;
+pub mod sessions;
 pub mod upstream;
 mod verdicts;
 pub mod websocket;
@@ -54,6 +55,7 @@ pub mod websocket;
 pub use answer::{Denial, GatewayBody};
 pub use exchange::{ExchangeError, ExchangeRequest, Exchanged};
 pub use forward::{UpstreamToken, forward};
+pub use pipeline::SessionDenial;
 pub use planes::{Planes, Seen};
 pub use request::{Caller, GatewayRequest};
 pub use routes::{RouteError, RouteSpec, Routes};

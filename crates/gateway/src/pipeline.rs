@@ -44,6 +44,7 @@ mod envoy;
 mod inspection;
 mod lesson;
 mod reading;
+mod sessions;
 mod switch;
 mod tail;
 mod unframed;
@@ -51,6 +52,7 @@ mod unframed;
 use lesson::Lesson;
 use reading::target_of;
 pub(crate) use reading::unframed;
+pub use sessions::SessionDenial;
 use tail::CLIENT_CLOSED;
 pub(crate) use tail::{Places, Tail};
 pub(crate) use unframed::unframed;
@@ -161,10 +163,19 @@ impl<P: Planes> Flow<'_, P> {
         request: Request<Incoming>,
     ) -> Step<Response<GatewayBody>> {
         let (head, body) = request.into_parts();
+        let mut body = Some(body);
+        let doors = self.generation.routes().session_doors();
+        if doors.is_some_and(|doors| doors.are_asked(&head.uri)) {
+            // In a box, so that a request to a route carries no room for it.
+            let answered = Box::pin(self.at_session_door(&head, &mut body)).await?;
+            if let Some(answer) = answered {
+                return Ok(answer);
+            }
+        }
         if let Some(granted) = self.preflight(&head)? {
             return Ok(granted);
         }
-        let recorded = self.permitted(connection, head, Some(body)).await?;
+        let recorded = self.permitted(connection, head, body).await?;
         self.pass_on(recorded).await
     }
 
@@ -284,6 +295,13 @@ impl<P: Planes> Flow<'_, P> {
             },
             remote: Some(connection.remote.ip()),
         };
+        if let Some(session) = &matched.route.session {
+            let caller = self.by_session(session, head, target, matched, &request);
+            // In a box, so that a request without a session carries no room for it.
+            if let Some(caller) = Box::pin(caller).await? {
+                return Ok(caller);
+            }
+        }
         let token = match demand(&request, &matched.route.rules).map_err(Denial::Credential)? {
             Demand::Anonymous(reason) => return Ok(Caller::Anonymous(reason)),
             Demand::Token(token) => token,

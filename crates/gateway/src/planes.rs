@@ -7,6 +7,7 @@ use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
 use countersign_base::{Clock, UnixTime};
 use countersign_control::Traces;
+use countersign_control::browser_sessions::BrowserSessions;
 use countersign_crypto::random::Random;
 use countersign_policy::PolicySet;
 use countersign_store::redis::SharedCounters;
@@ -78,6 +79,11 @@ pub trait Planes: Send + Sync + 'static {
         token: &str,
         issuers: &[TrustedIssuer],
     ) -> impl Future<Output = StoredAnswer> + Send;
+
+    /// Sessions of browsers; nothing where none are kept.
+    fn browser_sessions(&self) -> Option<&BrowserSessions> {
+        None
+    }
 
     /// Counts a request: what became of it, the status of the answer, and the time to the answer's head.
     fn observe(&self, seen: Seen, status: StatusCode, took: Duration);

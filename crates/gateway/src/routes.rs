@@ -20,9 +20,11 @@ use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitError, RouteLimits};
 use crate::schema::{Contract, DocumentError};
 use crate::threats::RouteThreats;
+use crate::sessions::SessionDoors;
 use crate::upstream::{ConcurrencySpec, ENDPOINTS_MAX, UpstreamSpec};
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, RouteId, Scopes, Tenant};
+use countersign_control::browser_sessions::SessionName;
 use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -159,6 +161,8 @@ pub struct Route {
     pub(crate) limits: Option<RouteLimits>,
     /// Which pages of other origins may call it; without rules none.
     pub(crate) cors: Option<Cors>,
+    /// Whose sessions of browsers it takes.
+    pub(crate) session: Option<SessionName>,
     /// How many requests may be under way at once.
     pub(crate) concurrency: Option<ConcurrencySpec>,
     /// What it does with keys.
@@ -251,6 +255,7 @@ pub struct Routes {
     upstreams: Vec<UpstreamSpec>,
     forward_auth: ForwardAuth,
     sources: Vec<SourceSpec>,
+    session_doors: Option<Box<SessionDoors>>,
 }
 
 impl Routes {
@@ -287,6 +292,7 @@ impl Routes {
             upstreams,
             forward_auth: ForwardAuth::default(),
             sources: Vec::new(),
+            session_doors: None,
         };
         let mut ids = BTreeSet::new();
         for spec in specs {
@@ -396,6 +402,18 @@ impl Routes {
     /// Who may ask about requests that it holds itself.
     pub(crate) const fn forward_auth(&self) -> &ForwardAuth {
         &self.forward_auth
+    }
+
+    /// The same routes, with addresses of the gateway's own at which browsers sign in and out.
+    #[must_use]
+    pub fn with_sessions(mut self, doors: SessionDoors) -> Self {
+        self.session_doors = (!doors.is_empty()).then(|| Box::new(doors));
+        self
+    }
+
+    /// Where browsers sign in and out, if they do.
+    pub(crate) fn session_doors(&self) -> Option<&SessionDoors> {
+        self.session_doors.as_deref()
     }
 
     /// The upstreams, in the order that routes refer to.

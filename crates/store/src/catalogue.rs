@@ -155,6 +155,19 @@ catalogue! {
         USED = plain "UPDATE api_keys SET used_on = $3 WHERE tenant = $1 AND key_id = $2 AND (used_on IS NULL OR used_on < $3)";
     }
 
+    /// Sessions of browsers at the gateway.
+    browser_sessions: Tenant {
+        ADD = plain "INSERT INTO browser_sessions (tenant, handle, name, subject, upstream_session, sealed, generation, created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7, $8)";
+        END = plain "DELETE FROM browser_sessions WHERE tenant = $1 AND handle = $2";
+        END_OF_SUBJECT = plain "DELETE FROM browser_sessions WHERE tenant = $1 AND name = $2 AND subject = $3 AND created_at <= $4";
+        END_OF_UPSTREAM_SESSION = plain "DELETE FROM browser_sessions WHERE tenant = $1 AND name = $2 AND upstream_session = $3 AND created_at <= $4";
+        END_SURPLUS = plain "DELETE FROM browser_sessions WHERE tenant = $1 AND handle IN (SELECT handle FROM browser_sessions WHERE tenant = $1 AND name = $2 AND subject = $3 ORDER BY created_at DESC, handle LIMIT 1000 OFFSET $4)";
+        FIND = plain "SELECT name, sealed, generation, created_at, used_at, expires_at FROM browser_sessions WHERE tenant = $1 AND handle = $2";
+        REPLACE = plain "UPDATE browser_sessions SET sealed = $3, generation = generation + 1 WHERE tenant = $1 AND handle = $2 AND generation = $4";
+        SWEEP = sweep "DELETE FROM browser_sessions WHERE (tenant, handle) IN (SELECT tenant, handle FROM browser_sessions WHERE expires_at < $1 LIMIT $2)";
+        USED = plain "UPDATE browser_sessions SET used_at = $3 WHERE tenant = $1 AND handle = $2 AND used_at < $3";
+    }
+
     /// Which clients registered themselves.
     registered_clients: Tenant {
         ADD = plain "INSERT INTO registered_clients (tenant, client) VALUES ($1, $2)";

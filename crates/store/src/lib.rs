@@ -42,7 +42,7 @@ pub use tables::authenticators::AuthenticatorChange;
 pub use tables::decoupled_requests::NewDecoupled;
 pub use tables::deliveries::{Delivery, DeliveryId, Destination, NewDelivery};
 pub use tables::one_time::{
-    AuthReqId, AuthorizationCode, DeviceCode, HandleHash, InitialAccessToken, Kind, NewOneTime,
-    OneTime, PasskeyChallenge, RequestUri, UpstreamState, UserCode,
+    AuthReqId, AuthorizationCode, BrowserLogin, DeviceCode, HandleHash, InitialAccessToken, Kind,
+    NewOneTime, OneTime, PasskeyChallenge, RequestUri, UpstreamState, UserCode,
 };
 pub use write::Write;

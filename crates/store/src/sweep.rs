@@ -1,9 +1,9 @@
 //! Expiry, off the request path: small deletes, each its own unit, never one large one.
 
 use crate::catalogue::{
-    Statement, access_tokens, api_keys, assertions, decoupled_requests, deliveries, event_details,
-    exchanges, grant_assertions, grants, one_time, refresh_families, revocations, sessions,
-    throttle, upstream_sessions, used_proofs,
+    Statement, access_tokens, api_keys, assertions, browser_sessions, decoupled_requests,
+    deliveries, event_details, exchanges, grant_assertions, grants, one_time, refresh_families,
+    revocations, sessions, throttle, upstream_sessions, used_proofs,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -42,6 +42,10 @@ impl Sweep {
         Self {
             statement: &assertions::SWEEP,
             kept: Duration::from_secs(60),
+        },
+        Self {
+            statement: &browser_sessions::SWEEP,
+            kept: Duration::ZERO,
         },
         Self {
             statement: &decoupled_requests::SWEEP,

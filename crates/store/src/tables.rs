@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod assertions;
 pub mod audit_outbox;
 pub mod authenticators;
+pub mod browser_sessions;
 pub mod clients;
 pub mod consents;
 pub mod decoupled_requests;

@@ -4,6 +4,7 @@ use crate::logout;
 use crate::tables::access_tokens::{self, NewAccessToken};
 use crate::tables::api_keys::{self, NewApiKey};
 use crate::tables::authenticators::{self, AuthenticatorChange};
+use crate::tables::browser_sessions::{self, NewBrowserSession, Whose};
 use crate::tables::clients::Removed;
 use crate::tables::decoupled_requests::NewDecoupled;
 use crate::tables::deliveries::{NewDelivery, Queued};
@@ -36,6 +37,8 @@ pub enum Write {
     AddAccessToken(Box<NewAccessToken>),
     /// A new API key of a client that is enabled.
     AddApiKey(Box<NewApiKey>),
+    /// A new session of a browser at the gateway.
+    AddBrowserSession(Box<NewBrowserSession>),
     /// A new client; there must be none of its id.
     AddClient(Box<ClientRecord>),
     /// A new client that registers itself; there must be none of its id, and fewer than so many of its kind.
@@ -74,6 +77,17 @@ pub enum Write {
     Detail(EventDetail),
     /// The end of an API key.
     EndApiKey(GrantId),
+    /// The end of a browser's session at the gateway.
+    EndBrowserSession(Tag),
+    /// The end of every session of this name at the gateway that its issuer speaks of.
+    EndBrowserSessions {
+        /// What the configuration calls them.
+        name: String,
+        /// Which.
+        whose: Whose,
+        /// Those that began until then.
+        said: UnixTime,
+    },
     /// The end of a session, with every token that came of it.
     EndSession(SessionId),
     /// Nothing of its own: the unit happens only while this person may sign in and still has what they proved.
@@ -131,6 +145,7 @@ pub(crate) async fn apply(
         match write {
             Write::AddAccessToken(new) => access_tokens::add(tx, tenant, new).await?,
             Write::AddApiKey(new) => api_keys::add(tx, tenant, new, now).await?,
+            Write::AddBrowserSession(new) => browser_sessions::add(tx, tenant, new, now).await?,
             Write::AddClient(record) => clients::add(tx, tenant, record, now).await?,
             Write::AddRegistered(record, max) => {
                 clients::add_registered(tx, tenant, record, *max, now).await?;
@@ -160,6 +175,12 @@ pub(crate) async fn apply(
             Write::RestoreDocument(record) => restore_document(tx, tenant, record, now).await?,
             Write::WithdrawDocument(client) => withdraw_document(tx, tenant, client, now).await?,
             Write::EndApiKey(key) => api_keys::end(tx, tenant, *key, now).await?,
+            Write::EndBrowserSession(handle) => {
+                browser_sessions::end(tx, tenant, handle).await?;
+            }
+            Write::EndBrowserSessions { name, whose, said } => {
+                browser_sessions::end_of(tx, tenant, name, whose, *said).await?;
+            }
             Write::EndSession(session) => end_session(tx, tenant, *session, now).await?,
             Write::HoldUser(user, held) => users::hold_as(tx, tenant, *user, held).await?,
             Write::MoveSigningKey(kid, from, to) => {

@@ -224,6 +224,17 @@ fn administration_events() -> Vec<Event> {
             reason: code(),
         }
         .into(),
+        BrowserSessionBegan {
+            client: client(),
+            session: text(),
+            user: Some(user()),
+        }
+        .into(),
+        BrowserSessionEnded {
+            reason: code(),
+            session: text(),
+        }
+        .into(),
         ClientAdded {
             by: by(),
             client: client(),

@@ -925,3 +925,64 @@ proptest! {
         prop_assert!(request.reason().is_some(), "{name}");
     }
 }
+
+/// A token that the gateway kept for a browser is judged like any other, and needs no proof where tokens have to be bound.
+#[test]
+fn a_kept_token_is_judged_as_any_and_stands_alone() {
+    let rules = ResourceRules::new(
+        AUDIENCE.parse().unwrap(),
+        rules().issuers().to_vec(),
+        Binding::Required,
+        Anonymous::Refused,
+    );
+    let judged = |change: &dyn Fn(&mut Request), fields: &[(&'static str, &str)], query| {
+        let mut request = Request::bearer();
+        change(&mut request);
+        let token = countersign_base::Secret::new(request.token());
+        let headers = headers(fields);
+        let resource = ResourceRequest {
+            method: &Method::GET,
+            target_uri: TARGET,
+            query,
+            headers: &headers,
+            peer: Conditional::Absent(NoTls::NoCertificate),
+            remote: None,
+        };
+        let demand =
+            super::demand_kept(&token, &resource, &rules).map_err(|refusal| refusal.reason())?;
+        let Demand::Token(token) = demand else {
+            panic!("a token was kept")
+        };
+        let needed = token.key().map_err(|refusal| refusal.reason())?;
+        let answer = KeyAnswer::Key(request.signing.verifying_key().unwrap());
+        let found = Found::Key(needed, answer);
+        prove(token, found, &Nothing, NoncePolicy::NotRequired, NOW)
+            .map(|_| ())
+            .map_err(|refusal| refusal.reason())
+    };
+    assert_eq!(judged(&|_| {}, &[], None), Ok(()));
+    let flawed = |change: &dyn Fn(&mut Request)| judged(change, &[], None).unwrap_err();
+    assert_eq!(
+        flawed(&|request| request.claims["aud"] = "https://elsewhere.example".into()),
+        Reason::AudienceMismatch
+    );
+    assert_eq!(
+        flawed(&|request| request.claims["exp"] = (NOW.0 - 31).into()),
+        Reason::TokenExpired
+    );
+    let thumbprint = key(Algorithm::EdDsa).public_jwk().thumbprint().to_string();
+    assert_eq!(
+        flawed(&|request| request.claims["cnf"] = json!({ "jkt": thumbprint })),
+        Reason::BoundTokenAsBearer
+    );
+    for beside in [("authorization", "Bearer a.b.c"), ("dpop", "a.b.c")] {
+        assert_eq!(
+            judged(&|_| {}, &[beside], None),
+            Err(Reason::TwoCredentials)
+        );
+    }
+    assert_eq!(
+        judged(&|_| {}, &[], Some("access_token=a")),
+        Err(Reason::TokenInQuery)
+    );
+}

@@ -8,6 +8,7 @@ pub mod attribute_sources;
 pub mod attributes;
 pub mod audit;
 pub mod branding;
+pub mod browser_sessions;
 pub mod ciba;
 pub mod clients;
 mod cors;
@@ -67,6 +68,7 @@ struct Raw {
     waf: Vec<threats::RawWaf>,
     networks: Vec<threats::RawNetwork>,
     geography: threats::GeographySection,
+    browser_sessions: Vec<browser_sessions::RawSessions>,
     routes: Vec<routes::RawRoute>,
     upstreams: Vec<upstreams::RawUpstream>,
     #[serde(default)]
@@ -116,6 +118,8 @@ pub struct Config {
     pub networks: Vec<threats::NetworkSection>,
     /// `[geography]`
     pub geography: threats::GeographySection,
+    /// `[[browser_sessions]]`
+    pub browser_sessions: Vec<browser_sessions::SessionsSection>,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
     /// `[[attribute_sources]]`
@@ -233,6 +237,8 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         .and_then(|raw| shared_limits::check(raw, mistakes));
     let limits = limits::check(raw.limits, shared_limits.as_ref(), mistakes);
     let attribute_sources = attribute_sources::check(raw.attribute_sources, mistakes);
+    let browser_sessions =
+        browser_sessions::check(raw.browser_sessions, &known, &clients, mistakes);
     let waf = threats::wafs(raw.waf, mistakes);
     let networks = threats::networks(raw.networks, mistakes);
     let dangers = threats::Known {
@@ -247,6 +253,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         threats: &dangers,
     };
     let routes = routes::check(raw.routes, &known, &others, mistakes);
+    routes::check_sessions(&routes, &browser_sessions, mistakes);
     let listeners = listeners::check(raw.listeners, &dangers, mistakes);
     Config {
         dir: dir.to_owned(),
@@ -266,6 +273,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         shared_limits,
         forward_auth: forward_auth::check(raw.forward_auth, mistakes),
         gateway: gateway::check(raw.gateway, mistakes),
+        browser_sessions,
         routes,
         attribute_sources,
         upstreams,

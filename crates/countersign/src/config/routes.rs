@@ -1,6 +1,7 @@
 //! `[[routes]]`: what the gateway lets through, to where, and what it asks of the caller. A path or method that no route names is denied.
 
 use super::attributes::{self, AttributeSection, RawAttributes};
+use super::browser_sessions::SessionsSection;
 use super::clients::ClientSection;
 use super::cors::{self, RawCors};
 use super::error::Mistakes;
@@ -12,7 +13,8 @@ use super::threats::{self, Known, RawFrom, RawRouteWaf, RouteThreatsSection, Sig
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
 use countersign_base::{Audience, ClientId, Duration, RouteId, Scope, Tenant};
-use countersign_gateway::cors::CorsSpec;
+use countersign_control::browser_sessions::SessionName;
+use countersign_gateway::cors::{CorsSpec, Credentials};
 use countersign_policy::obligation::is_purpose;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +98,8 @@ pub(super) struct Others<'a> {
     pub(super) clients: &'a [ClientSection],
     pub(super) limits: &'a [LimitSection],
     pub(super) threats: &'a Known<'a>,
+    /// The name of `[[browser_sessions]]` whose sessions it takes.
+    session: Option<Spanned<SessionName>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -300,6 +304,8 @@ pub struct RouteSection {
     pub ownership: Ownership,
     /// What it does about attacks that a credential does not stop.
     pub threats: RouteThreatsSection,
+    /// Whose sessions of browsers it takes.
+    pub session: Option<Spanned<SessionName>>,
 }
 
 /// A token exchange before the upstream.
@@ -379,6 +385,46 @@ fn check_references(
                 &exchange.client.span(),
                 format!("no client `{wanted}` in tenant `{tenant}`"),
                 nearest(wanted.as_str(), names),
+            );
+        }
+    }
+}
+
+/// Sessions that routes name are there, of the route's tenant and audience; and no page of another origin may send their cookies.
+pub(crate) fn check_sessions(
+    routes: &[RouteSection],
+    sessions: &[SessionsSection],
+    mistakes: &mut Mistakes<'_>,
+) {
+    for route in routes {
+        let Some(named) = &route.session else {
+            continue;
+        };
+        let name = named.get_ref();
+        let Some(section) = sessions.iter().find(|section| section.name == *name) else {
+            let help = nearest(
+                name.as_str(),
+                sessions.iter().map(|section| section.name.as_str()),
+            );
+            mistakes.at(&named.span(), format!("no sessions `{name}`"), help);
+            continue;
+        };
+        if section.tenant != route.tenant || section.audience != route.audience {
+            mistakes.at(
+                &named.span(),
+                format!("the tokens of the sessions `{name}` are of another tenant or audience than the route's"),
+                "give both the same `tenant` and `audience`",
+            );
+        }
+        if route
+            .cors
+            .as_ref()
+            .is_some_and(|cors| cors.credentials == Credentials::Allowed)
+        {
+            mistakes.at(
+                &named.span(),
+                "pages of other origins may not send the cookies of a session",
+                "write `credentials = \"refused\"` in its `cors`, or take the `session` away",
             );
         }
     }
@@ -542,6 +588,7 @@ fn section(
     RouteSection {
         api_keys: route.api_keys.map(|raw| api_keys(raw, mistakes)),
         threats,
+        session: route.session,
         cors,
         schema: route.schema,
         ownership,

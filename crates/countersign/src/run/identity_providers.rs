@@ -93,7 +93,7 @@ fn authorities(named: Option<PathBuf>) -> Result<TrustRoots, String> {
 }
 
 /// The bytes of a private key in PEM (RFC 7468 §10).
-fn pkcs8(pem: &Secret<String>) -> Result<Secret<Vec<u8>>, String> {
+pub(super) fn pkcs8(pem: &Secret<String>) -> Result<Secret<Vec<u8>>, String> {
     let malformed = || "the key is not a PKCS#8 private key in PEM".to_owned();
     let body = pem
         .expose()

@@ -4,6 +4,7 @@ use countersign_authn::dpop::Nonces;
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
 use countersign_base::{Clock, UnixTime};
+use countersign_control::browser_sessions::BrowserSessions;
 use countersign_control::{Fabric, Traces, opaque};
 use countersign_crypto::random::Random;
 use countersign_gateway::limiter::LimitedBy;
@@ -113,6 +114,10 @@ impl Planes for LocalPlanes {
 
     async fn stored(&self, token: &str, issuers: &[TrustedIssuer]) -> StoredAnswer {
         opaque::find(&self.fabric, token, issuers).await
+    }
+
+    fn browser_sessions(&self) -> Option<&BrowserSessions> {
+        Some(self.fabric.browser_sessions())
     }
 
     async fn exchange(&self, request: ExchangeRequest<'_>) -> Result<Exchanged, ExchangeError> {

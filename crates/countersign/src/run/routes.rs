@@ -442,6 +442,10 @@ fn route(
             .map(|limit| self::limit(limit, section, config))
             .collect(),
         cors: section.cors.clone(),
+        session: section
+            .session
+            .as_ref()
+            .map(|session| session.get_ref().clone()),
         concurrency: section.concurrency.map(|max| ConcurrencySpec {
             max,
             adapt: Adapt::Fixed,

@@ -214,3 +214,18 @@ pub(crate) fn passkey_assertion(input: &[u8]) -> Verdict {
 }
 
 const KNOWN_PASSKEY: &str = include_str!("../../corpus/passkey-registration/es256");
+
+/// An API key: one that is taken has one form.
+pub(crate) fn api_key(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let id = countersign_authn::api_key::id_of(text).ok_or(());
+    if let Ok(id) = &id {
+        assert!(
+            text.starts_with(&format!("csk_{id}_")),
+            "a key tells its own id"
+        );
+    }
+    Verdict::of(&id)
+}

@@ -4,6 +4,7 @@ use crate::Verdict;
 use countersign_authn::Form;
 use countersign_base::{Bounded, Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
+use countersign_federation::browser::{LogoutToken, ReturnPath, TokenSet, logout_token_of};
 use countersign_federation::login::{Freshness, browser_tag};
 use countersign_federation::{
     AuthorizationResponse, IdToken, LoginPurpose, MailDomain, PendingLogin, ProviderMetadata,
@@ -119,4 +120,33 @@ pub(crate) fn mail_address(input: &[u8]) -> Verdict {
         );
     }
     Verdict::of(&domain)
+}
+
+/// A path to return to: whatever is taken stays at its origin.
+pub(crate) fn return_path(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let parsed = text.parse::<ReturnPath>();
+    if let Ok(path) = &parsed {
+        let path = path.as_str();
+        assert!(
+            path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\t', '\n']),
+            "nobody is led elsewhere"
+        );
+    }
+    Verdict::of(&parsed)
+}
+
+/// A token answer, or a logout request.
+pub(crate) fn session_tokens(input: &[u8]) -> Verdict {
+    let Some(provider) = provider() else {
+        return Verdict::Refused;
+    };
+    let said = logout_token_of(input).and_then(|token| LogoutToken::parse(&token, &provider));
+    if said.is_some() || TokenSet::parse(input).is_some() {
+        Verdict::Accepted
+    } else {
+        Verdict::Refused
+    }
 }

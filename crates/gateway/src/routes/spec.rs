@@ -10,6 +10,7 @@ use crate::threats::RouteThreats;
 use crate::upstream::ConcurrencySpec;
 use countersign_authn::{Anonymous, ResourceRules};
 use countersign_base::{Audience, ClientId, JsonPointer, RouteId, Scopes, Tenant};
+use countersign_control::browser_sessions::SessionName;
 use countersign_store::Durability;
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,8 @@ pub struct RouteSpec {
     pub limits: Vec<LimitSpec>,
     /// Which pages of other origins may call it; without rules none.
     pub cors: Option<CorsSpec>,
+    /// Whose sessions of browsers it takes, beside tokens.
+    pub session: Option<SessionName>,
     /// How many requests may be under way at once.
     pub concurrency: Option<ConcurrencySpec>,
     /// Whether unsafe requests that come again under their key are answered as before.
@@ -258,6 +261,7 @@ impl RouteSpec {
             callers_token: self.callers_token,
             limits,
             cors,
+            session: self.session,
             concurrency: self.concurrency,
             idempotency: self.idempotency,
             purposes: self.purposes,

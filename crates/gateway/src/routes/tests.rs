@@ -31,6 +31,7 @@ fn spec(id: &str, path: &str, methods: &[&str]) -> RouteSpec {
         callers_token: CallersToken::Remove,
         limits: Vec::new(),
         cors: None,
+        session: None,
         concurrency: None,
         idempotency: None,
         upgrade: Upgrade::Refused,

@@ -86,6 +86,7 @@ pub fn spec(id: &str, path: &str) -> RouteSpec {
         callers_token: CallersToken::Remove,
         limits: Vec::new(),
         cors: None,
+        session: None,
         concurrency: None,
         idempotency: None,
         upgrade: Upgrade::Refused,

@@ -10,6 +10,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("decoupled_requests", "SWEEP"),
     ("access_tokens", "SWEEP"),
     ("api_keys", "SWEEP"),
+    ("browser_sessions", "SWEEP"),
     ("grants", "SWEEP"),
     ("refresh_families", "SWEEP"),
     ("assertions", "SWEEP"),

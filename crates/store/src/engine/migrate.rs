@@ -82,6 +82,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "api_keys",
         sql: include_str!("../../migrations/sqlite/0015_api_keys.sql"),
     },
+    Migration {
+        version: 17,
+        name: "browser_sessions",
+        sql: include_str!("../../migrations/sqlite/0017_browser_sessions.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -145,6 +150,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 15,
         name: "api_keys",
         sql: include_str!("../../migrations/postgres/0015_api_keys.sql"),
+    },
+    Migration {
+        version: 17,
+        name: "browser_sessions",
+        sql: include_str!("../../migrations/postgres/0017_browser_sessions.sql"),
     },
 ];
 

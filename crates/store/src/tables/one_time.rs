@@ -70,6 +70,8 @@ macro_rules! kinds {
 kinds! {
     /// An authorization code (RFC 6749 §4.1.2).
     AuthorizationCode = "authorization_code" => CodeRecord;
+    /// The `state` of a browser's sign-in at the gateway.
+    BrowserLogin = "browser_login" => PendingLogin;
     /// The challenge of a passkey's ceremony; the row is added when it is answered, and a second one conflicts.
     PasskeyChallenge = "passkey_challenge" => ();
     /// A token with which one client may register itself (RFC 7591 §3), made by an administrator.

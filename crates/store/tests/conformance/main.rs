@@ -13,6 +13,7 @@
 mod access_tokens;
 mod api_keys;
 mod assertions;
+mod browser_sessions;
 mod client_credentials;
 mod crash;
 mod decoupled;
