@@ -74,12 +74,6 @@ impl BrowserSessions {
         let handle = shared.session_tag(&kind, cookie);
         let (session, kept) = shared.live(&kind, &handle).await?;
         let now = shared.clock.now();
-        if now >= kept.refresh_from {
-            let shared = Arc::clone(shared);
-            return self
-                .carry_out(async move { shared.refreshed(&kind, &handle).await })
-                .await;
-        }
         let touch = (kind.idle / 16).max(TOUCH_MIN).min(kind.idle / 2);
         if now >= session.used.plus(touch) {
             // Before the answer: what was used now is not taken for idle by the next request.
@@ -87,6 +81,12 @@ impl BrowserSessions {
                 .store
                 .browser_session_used(kind.tenant(), &handle, now)
                 .await?;
+        }
+        if now >= kept.refresh_from {
+            let shared = Arc::clone(shared);
+            return self
+                .carry_out(async move { shared.refreshed(&kind, &handle).await })
+                .await;
         }
         Ok(kept.token())
     }
