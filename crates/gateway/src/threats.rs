@@ -163,9 +163,7 @@ impl ThreatRefusal {
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::Network(_) => None,
-            Self::Waf { waf, refusal } => {
-                Some(waf_detail(waf, refusal.outcome, &refusal.findings))
-            }
+            Self::Waf { waf, refusal } => Some(waf_detail(waf, refusal.outcome, &refusal.findings)),
         }
     }
 }

@@ -1,6 +1,6 @@
 """WebSocket through the gateway, and the same without it: for every case both outcomes are the same to the byte.
 
-The server is `websockets` (PyPI), which ends a connection that breaks the protocol as RFC 6455 wants it; it echoes what it gets. The client of each case is a
+The server is the protocol of `websockets` (PyPI), which ends a connection that breaks RFC 6455 as that wants it, and echoes messages. The client of each case is a
 socket that writes frames byte by byte, so that it may break any rule, and reads what comes back until the connection ends. A few cases let the `websockets`
 client itself speak. Classes and numbers follow Autobahn's suite, which runs on Python 2 alone.
 
@@ -22,7 +22,10 @@ from urllib.parse import urlsplit
 
 import requests
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import serve
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 PROGRAM = os.environ["COUNTERSIGN_BIN"]
 APP = "https://app.example"
@@ -214,7 +217,7 @@ class Way:
 
     async def run(self, pieces, extensions):
         reader, writer = await asyncio.open_connection(self.host, self.port, ssl=self.context)
-        fields = ["GET /echo/a?b=c HTTP/1.1", f"Host: {self.host}:{self.port}", "Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13"]
+        fields = ["GET /echo/a?b=c HTTP/1.1", f"Host: {self.host}:{self.port}", "Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: chat"]
         if self.bearer:
             fields.append(f"Authorization: Bearer {self.bearer}")
         if extensions:
@@ -309,9 +312,80 @@ async def spoken(through, direct, context):
     report("no route", await refused("/other", through.bearer, 404))
 
 
-async def echo(connection):
-    async for message in connection:
-        await connection.send(message)
+class Echo:
+    """A server that does one thing after the other: `websockets` without its event loop, fed frame by frame, so that its answers do not depend on how bytes were cut."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+        self.protocol = ServerProtocol(extensions=[ServerPerMessageDeflateFactory()], subprotocols=["chat"], max_size=LIMIT)
+        self.message, self.opcode = b"", None
+
+    async def run(self):
+        try:
+            await self.shake_hands()
+            while True:
+                head = await self.reader.readexactly(2)
+                length = head[1] & 0x7F
+                if length >= 126:
+                    longer = await self.reader.readexactly(2 if length == 126 else 8)
+                    head, length = head + longer, int.from_bytes(longer, "big")
+                if head[1] & 0x80:
+                    head += await self.reader.readexactly(4)
+                # The head alone may be the end.
+                await self.feed(head)
+                if self.protocol.close_expected():
+                    break
+                if length:
+                    await self.feed(await self.reader.readexactly(length))
+                if self.protocol.close_expected():
+                    break
+            while await self.reader.read(65536):
+                pass
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        self.writer.close()
+
+    async def shake_hands(self):
+        self.protocol.receive_data(await self.reader.readuntil(b"\r\n\r\n"))
+        [request] = self.protocol.events_received()
+        self.protocol.send_response(self.protocol.accept(request))
+        await self.flush()
+
+    async def feed(self, data):
+        self.protocol.receive_data(data)
+        for event in self.protocol.events_received():
+            self.take(event)
+        await self.flush()
+
+    def take(self, frame):
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return
+        if frame.opcode is not Opcode.CONT:
+            self.message, self.opcode = b"", frame.opcode
+        self.message += bytes(frame.data)
+        if not frame.fin or self.protocol.state is not State.OPEN:
+            return
+        if self.opcode is Opcode.BINARY:
+            self.protocol.send_binary(self.message)
+            return
+        try:
+            self.message.decode()
+        except UnicodeDecodeError:
+            self.protocol.fail(1007, "invalid UTF-8")
+            return
+        self.protocol.send_text(self.message)
+
+    async def flush(self):
+        for data in self.protocol.data_to_send():
+            if data:
+                self.writer.write(data)
+            elif self.writer.can_write_eof():
+                self.writer.write_eof()
+        await self.writer.drain()
+
+
+async def echo(reader, writer):
+    await Echo(reader, writer).run()
 
 
 def administer(data, *words):
@@ -344,7 +418,7 @@ async def all_cases(addresses, data, port):
 async def main(home):
     data, config = os.path.join(home, "data"), os.path.join(home, "config")
     os.mkdir(config)
-    server = await serve(echo, "127.0.0.1", 0, max_size=LIMIT, ping_interval=None, subprotocols=["chat"], server_header=None)
+    server = await asyncio.start_server(echo, "127.0.0.1", 0, limit=2 * LIMIT)
     port = server.sockets[0].getsockname()[1]
     with open(os.path.join(config, "countersign.toml"), "w", encoding="utf-8") as file:
         file.write(CONFIGURATION.replace("PORT", str(port)))
