@@ -3,12 +3,14 @@
 //! ```text
 //! target      canonical::CanonicalTarget      one form of method, authority, path and query, or a refusal
 //! route       routes::Routes::find            no route = denied and recorded
+//! from where  threats::RouteThreats           addresses and places: a refusal, or attributes for policy
 //! who         authn::demand, prove            keys and verdicts fetched in between; the token of a browser's session (sessions)
 //! once only   store::ReplayMemory             the one-time values of a proof
 //! how often   limiter::Limiter                every limit of the route, or none is charged
 //! how many    upstream::Gate                  a place, of the route and of its upstream
 //! content     content::Content                where somebody needs it: all of the body, within limits
 //!             schema::Contract                it is what the route's document says
+//!             threats::waf::Screen            nothing that its firewall's rules deny
 //! attributes  attributes::Sources             what the decision needs to know of the object, where its route says from where
 //! may they    policy::decide                  takes the request itself; obligations come out with the permit
 //! record      store::Recorder                 denials too
