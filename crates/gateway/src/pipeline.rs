@@ -47,7 +47,6 @@ mod reading;
 mod sessions;
 mod switch;
 mod tail;
-mod unframed;
 
 use lesson::Lesson;
 use reading::target_of;
@@ -55,7 +54,6 @@ pub(crate) use reading::unframed;
 pub use sessions::SessionDenial;
 use tail::CLIENT_CLOSED;
 pub(crate) use tail::{Places, Tail};
-pub(crate) use unframed::unframed;
 
 /// The door that records name.
 pub(crate) const SURFACE: Code = Code::of("gateway");
