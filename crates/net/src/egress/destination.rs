@@ -206,7 +206,7 @@ impl Destination {
     /// # Errors
     /// See [`DestinationError`].
     pub fn parse(authority: &str) -> Result<Self, DestinationError> {
-        let (host, port) = split(authority);
+        let (host, port) = split(authority)?;
         let port = port.ok_or(DestinationError::Port)?;
         Self::new(host.parse()?, port_of(port)?)
     }
@@ -216,7 +216,7 @@ impl Destination {
     /// # Errors
     /// See [`DestinationError`].
     pub fn parse_or(authority: &str, default_port: u16) -> Result<Self, DestinationError> {
-        let (host, port) = split(authority);
+        let (host, port) = split(authority)?;
         Self::new(host.parse()?, port.map_or(Ok(default_port), port_of)?)
     }
 
@@ -249,12 +249,15 @@ impl fmt::Display for Destination {
     }
 }
 
-/// The host and, behind the last colon that is not inside brackets, the port. User names are left in the host, which refuses them.
-fn split(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
+/// The host and, behind the last colon that is not inside brackets, the port. A user name is refused before anything is taken apart.
+fn split(authority: &str) -> Result<(&str, Option<&str>), DestinationError> {
+    if authority.contains('@') {
+        return Err(DestinationError::UserInfo);
+    }
+    Ok(match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         Some(_) | None => (authority, None),
-    }
+    })
 }
 
 fn port_of(text: &str) -> Result<u16, DestinationError> {

@@ -210,7 +210,10 @@ async fn a_field_named_in_connection_does_not_take_the_credential_away() {
 
 #[tokio::test]
 async fn a_destination_has_a_pinned_key_or_no_connection() {
-    let out = Out::start();
+    let out = Out::with(|spec| {
+        spec.rules
+            .push(rule("api-tunnel", "api.test", Form::Tunnel));
+    });
     let session = out.session("api.test").await;
     let leaf = session.get_ref().1.peer_certificates().unwrap()[0].clone();
     drop(session);
