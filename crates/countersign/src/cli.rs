@@ -6,7 +6,7 @@ mod policy;
 
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
 pub use client_key::{ClientKeyAdd, ClientKeyVerb};
-pub use policy::{PolicyReplay, PolicyTest, PolicyVerb};
+pub use policy::{BundleVerb, PolicyReplay, PolicyTest, PolicyVerb};
 
 use clap::{Args, Parser, Subcommand};
 use countersign_base::{ClientId, EventId, GrantId, Role, SessionId, Tenant, Username};

@@ -3,6 +3,7 @@
 //! Not here: what a command line prints, and what a signal does; see [`crate::verb`].
 
 mod browser_sessions;
+mod bundle;
 mod declared;
 mod egress;
 mod egress_door;
@@ -137,7 +138,11 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let bound = sockets.bound();
     let config = options.config.clone();
     let base = issuer_base(&options, bound.identity).await?;
+    bundle::check_version(&options.config, &options.data)
+        .map_err(|error| RunError::Config(vec![error]))?;
     let fabric = Fabric::start(fabric_options(options, &base)?).await?;
+    bundle::remember_version(&config, fabric.data())
+        .map_err(|error| RunError::Config(vec![error]))?;
     remember_issuer(&fabric, &base).await?;
     let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())?;
     let origins = foreign::origins(&config, &roots).map_err(RunError::Config)?;
@@ -510,6 +515,8 @@ impl Running {
     /// When the new configuration is refused; then all of the old one stays.
     pub async fn reload(&self, config: &Config) -> Result<u64, RunError> {
         // Everything is built before anything is replaced.
+        bundle::check_version(config, self.fabric.data())
+            .map_err(|error| RunError::Config(vec![error]))?;
         let policies = declared::policies(config).map_err(|error| RunError::Config(vec![error]))?;
         let declared =
             declared::declared(config, &self.base, self.fabric.now()).map_err(RunError::Config)?;
@@ -523,6 +530,8 @@ impl Running {
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
         let origins = foreign::origins(config, &roots).map_err(RunError::Config)?;
         let ways_out = EgressDoor::rules(self.egress.as_ref(), config, &self.base)?;
+        bundle::remember_version(config, self.fabric.data())
+            .map_err(|error| RunError::Config(vec![error]))?;
         let changes = self
             .fabric
             .apply(declared, configuration_digest(config))

@@ -79,6 +79,8 @@ purposes! {
     IdentityAssertion: Some("oauth-id-jag+jwt"), Kid;
     /// Checkpoints of the audit log, as signed notes.
     LogCheckpoint: None, Kid;
+    /// Policy bundles.
+    PolicyBundle: None, Kid;
     /// What was revoked, for services that check tokens themselves.
     RevocationList: Some("revocations+jwt"), Kid;
     /// Transaction tokens (draft-ietf-oauth-transaction-tokens).

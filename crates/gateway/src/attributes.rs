@@ -248,12 +248,24 @@ impl Sources {
         steady: impl Fn() -> u64,
     ) -> Result<Vec<(String, Value)>, AttributeError> {
         let mut found = Vec::new();
+        // One answer an object, so that its attributes are of one moment.
+        let mut answers: Vec<((usize, String), Arc<Values>)> = Vec::new();
         for (source, named, field, kind, name) in looked_up(resource) {
             let position = self.sources.iter().position(|one| one.spec.name == *source);
             let position = position.ok_or(AttributeError::Unavailable)?;
             let client = clients.get(position).ok_or(AttributeError::Unavailable)?;
-            let values = self.values(position, client, parameter(named), &steady);
-            let values = values.await?;
+            let asked = (position, parameter(named));
+            let known = answers.iter().find(|(known, _)| *known == asked);
+            let values = match known {
+                Some((_, values)) => Arc::clone(values),
+                None => {
+                    let values = self
+                        .values(position, client, asked.1.clone(), &steady)
+                        .await?;
+                    answers.push((asked, Arc::clone(&values)));
+                    values
+                }
+            };
             let value = values.get(field).ok_or(AttributeError::Broken)?;
             let value = match (value, kind) {
                 (value, None) => value.clone(),

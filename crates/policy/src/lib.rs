@@ -16,6 +16,7 @@
 mod address;
 pub mod analysis;
 pub mod authzen;
+pub mod bundle;
 pub mod danger;
 mod decide;
 pub mod defaults;

@@ -33,6 +33,9 @@ A file of cases:
 /// `policy`
 #[derive(Debug, Subcommand)]
 pub enum PolicyVerb {
+    /// Sign policies as one file that a configuration demands, and look at such a file
+    #[command(subcommand)]
+    Bundle(BundleVerb),
     /// Find policies that are never true, make no difference or are overruled, and actions that nothing permits
     #[command(
         after_help = "Examples:\n  countersign policy analyse my-config\n  countersign policy analyse --json\n\nWithout a directory, the built-in policies. Everything that is found is so for every request; what is not found may still be there: see docs/policies.md."
@@ -60,6 +63,44 @@ pub enum PolicyVerb {
     /// Ask policies the cases of a file, and say which policies no case was decided by
     #[command(after_help = TEST_EXAMPLES)]
     Test(PolicyTest),
+}
+
+/// `policy bundle`
+#[derive(Debug, Subcommand)]
+pub enum BundleVerb {
+    /// Sign the policies and schemas of a directory, with the built-in policies that it does not replace
+    #[command(
+        after_help = "Example:\n  countersign policy bundle build policies --key signer.key --version 7 --out policies.bundle"
+    )]
+    Build {
+        /// The directory of `*.cedar` and `*.cedarschema` files.
+        dir: PathBuf,
+        /// The private key, as `policy bundle key` wrote it.
+        #[arg(long)]
+        key: PathBuf,
+        /// The version; a process that used a higher one refuses it.
+        #[arg(long)]
+        version: u64,
+        /// For how many days it is for use, from now on.
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: u16,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Make a key that signs bundles: the private half in a new file, the public half to be pinned in `policies.signers`
+    Key {
+        /// The file to write.
+        out: PathBuf,
+    },
+    /// Say whether a bundle would be taken, and show its version, its time and the digest that decisions name
+    Verify {
+        /// The bundle.
+        file: PathBuf,
+        /// A public key that is believed.
+        #[arg(long = "signer", required = true)]
+        signers: Vec<String>,
+    },
 }
 
 /// `policy replay`

@@ -11,6 +11,10 @@ pub struct PoliciesSection {
     pub directory: Option<PathBuf>,
     /// A directory of `*.cedarschema` files that add types and actions to the built-in schema.
     pub schemas: Option<PathBuf>,
+    /// A signed bundle that is the whole set: then nothing of the directories and of what is built in is loaded beside it, but the schema.
+    pub bundle: Option<PathBuf>,
+    /// Whose bundles are taken: public keys as `policy bundle key` prints them.
+    pub signers: Vec<String>,
     /// Whether the built-in policies are loaded as well.
     pub built_in: BuiltIn,
 }

@@ -1,6 +1,6 @@
 //! From a checked configuration to what the fabric reconciles and decides by: secrets read, JWK sets parsed, policies loaded.
 
-use super::foreign;
+use super::{bundle, foreign};
 use crate::config::clients::{ClientCredential, ClientSection, SecretPlace};
 use crate::config::error::ConfigError;
 use crate::config::groups::GroupSection;
@@ -407,6 +407,12 @@ fn built_in() -> Vec<(String, String)> {
 /// # Errors
 /// When a file cannot be read.
 pub fn policy_texts(config: &Config) -> Result<PolicyTexts, ConfigError> {
+    if let Some(bundle) = bundle::bundle(config)? {
+        return Ok(PolicyTexts {
+            schema: bundle.schema(),
+            sources: bundle.policies(),
+        });
+    }
     let section = &config.policies;
     let mut schema = defaults::SCHEMA.to_owned();
     for (path, text) in files(config, section.schemas.as_deref(), "cedarschema")? {

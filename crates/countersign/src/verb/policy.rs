@@ -1,6 +1,7 @@
 //! `policy`: the analysis and the tests of policies, and recorded decisions looked at again. Nothing is changed.
 
 mod analyse;
+mod bundle;
 mod cases;
 mod decided;
 mod test;
@@ -14,6 +15,7 @@ use std::path::Path;
 pub(super) fn policy(verb: &PolicyVerb, output: Output) -> Ended {
     match verb {
         PolicyVerb::Analyse { dir } => analyse::analyse(dir.as_deref(), output),
+        PolicyVerb::Bundle(verb) => bundle::bundle(verb, output),
         PolicyVerb::Explain { event, target } => decided::explain(*event, target, output),
         PolicyVerb::Replay(args) => decided::replay(args, output),
         PolicyVerb::Test(args) => test::test(args, output),

@@ -483,7 +483,7 @@ fn arrays_are_cut() {
     redacts(
         "@limit_rows(\"/**/rows 1\")",
         "[{\"rows\":[1,2]},[{\"rows\":[]}],3]",
-        "[{\"rows\":[1]},[{\"rows\":[]}]]",
+        "[{\"rows\":[1]},[{\"rows\":[]}],3]",
     );
     redacts("@limit_rows(\"1\") @drop(\"/0\")", "[1,2,3]", "[2]");
     redacts(
