@@ -135,6 +135,7 @@ impl From<Change> for Write {
 }
 
 /// Carries out the writes in their order.
+#[expect(clippy::too_many_lines, reason = "one exhaustive match")]
 pub(crate) async fn apply(
     tx: &mut Transaction,
     tenant: &Tenant,

@@ -130,9 +130,10 @@ impl TokenSource {
 /// The value of the field and how long it is kept: four fifths of the token's life.
 fn read(body: &[u8]) -> Option<(HeaderValue, Duration)> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
+    let bearer = answer.token_type.eq_ignore_ascii_case("bearer");
     let token = Secret::new(answer.access_token);
-    let plain = !token.expose().is_empty() && !token.expose().contains(' ');
-    if !plain || !answer.token_type.eq_ignore_ascii_case("bearer") {
+    let is_one_word = !token.expose().is_empty() && !token.expose().contains(' ');
+    if !is_one_word || !bearer {
         return None;
     }
     let value = Secret::new(format!("Bearer {}", checked(&token).ok()?));
