@@ -130,13 +130,13 @@ impl TokenSource {
 /// The value of the field and how long it is kept: four fifths of the token's life.
 fn read(body: &[u8]) -> Option<(HeaderValue, Duration)> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
-    let bearer = answer.token_type.eq_ignore_ascii_case("bearer");
     let token = Secret::new(answer.access_token);
-    let is_one_word = !token.expose().is_empty() && !token.expose().contains(' ');
-    if !is_one_word || !bearer {
+    let text = checked(&token).ok()?;
+    // A space would begin another parameter of the field (RFC 6750 §2.1).
+    if text.contains(' ') || !answer.token_type.eq_ignore_ascii_case("bearer") {
         return None;
     }
-    let value = Secret::new(format!("Bearer {}", checked(&token).ok()?));
+    let value = Secret::new(format!("Bearer {text}"));
     let lifetime = answer.expires_in.map_or(LIFETIME, Duration::from_secs);
     Some((
         sensitive(&value).ok()?,
