@@ -224,7 +224,8 @@ async fn apply(
 
 fn note(done: &mut Done, what: &str, outcome: Result<(), Failed>) {
     if let Err(problem) = outcome {
-        done.problems.push(format!("{what}: {problem}"));
+        let problem = problem.to_string();
+        done.problems.push(format!("{what}: {}", problem.trim()));
     }
 }
 

@@ -2,6 +2,11 @@
 //!
 //! `COUNTERSIGN_TEST_REDIS` names the program; without it there is nothing to test with, and a line says so.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test without its server has nothing to test"
+)]
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -26,6 +31,9 @@ pub struct RedisServer {
 )]
 impl RedisServer {
     /// Starts one that keeps nothing on disk; `arguments` are those of its command line. Absent where there is no program to start.
+    ///
+    /// # Panics
+    /// When it does not start.
     #[must_use]
     pub fn start(arguments: &[&str]) -> Option<Self> {
         let Some(program) = std::env::var_os("COUNTERSIGN_TEST_REDIS") else {

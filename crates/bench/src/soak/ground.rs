@@ -209,7 +209,10 @@ fn configuration(upstreams: &[Upstream], generation: u32) -> Result<String, Fail
     let also = also.join(", ");
     let requests = 4_000_000 + generation;
     Ok(format!(
-        r#"[policies]
+        r#"[keys]
+publish_ahead = "2s"
+
+[policies]
 directory = "policies"
 
 [[upstreams]]
