@@ -33,6 +33,7 @@ pub(crate) static MISTAKES: &[Mistake] = &[
     routes::CORS_PLAIN_ORIGIN,
     routes::LIMITS_AWAY_OPEN,
     routes::NO_LIMIT,
+    routes::OBJECT_WITHOUT_OWNER,
     routes::ONE_AUDIENCE,
     routes::QUEUED_WRITE,
     routes::REPLAYABLE_WRITE,
@@ -242,6 +243,7 @@ const SAID_BY_AN_ENTRY: &[&str] = &[
     "pages of other origins may send cookies",
     "pages over plain `http` on a caller's own machine",
     "it is reached without TLS",
+    "names one thing among many",
     "clients may send secrets in bodies",
 ];
 

@@ -160,6 +160,29 @@ pub(super) const NO_LIMIT: Mistake = Mistake {
     find: |config, found| each(config, found, "name", |route| route.limits.is_empty()),
 };
 
+/// A route to one thing among many that nobody owns.
+pub(super) const OBJECT_WITHOUT_OWNER: Mistake = Mistake {
+    id: "object-without-owner",
+    severity: Severity::Medium,
+    wrong: "A path names one thing among many, and nothing says whose it is",
+    why: "Whoever may ask for one then asks for all of them, by counting. Policies compare the owner with who asks, if they are told which attribute that is.",
+    mend: "write `owner = \"ATTRIBUTE\"`, or `unowned = \"WHY\"` where it belongs to nobody",
+    acceptance: Acceptance::ByReason,
+    example: Example {
+        before: "[[routes]]\nname = \"prices\"\npath = \"/prices/{price_id}\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\nrate = { requests = 100, per = \"1m\" }\nactions.GET = { action = \"request\", scopes = [\"prices.read\"] }\n",
+        wrong: "",
+        right: "unowned = \"the price list is the same for everybody\"\n",
+    },
+    find: |config, found| {
+        for route in &config.routes {
+            if let Some(name) = route.unowned_id() {
+                let detail = format!("it is `{{{name}}}`");
+                found.with(Subject::of("route", &route.name), "path", detail);
+            }
+        }
+    },
+};
+
 /// One audience for several services.
 pub(super) const ONE_AUDIENCE: Mistake = Mistake {
     id: "one-audience",
