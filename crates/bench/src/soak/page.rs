@@ -77,7 +77,12 @@ fn report(judgement: &Judgement) -> Report {
             "times",
         ),
     ];
-    Report::new("soak", measured.machine.clone(), rows)
+    let build = if cfg!(debug_assertions) {
+        ", an unoptimized build"
+    } else {
+        ""
+    };
+    Report::new("soak", format!("{}{build}", measured.machine), rows)
 }
 
 fn whole(count: usize) -> f64 {
@@ -89,17 +94,8 @@ fn page(judgement: &Judgement, report: &Report) -> Result<String, Failed> {
     let mut text = format!(
         "# Soak\n\nThe gateway for {} minutes at 70 % of its capacity: {:.0} of {:.0} requests a second, each with a token that is verified, a limit, policy and a queued record, over 32 connections with TLS to three upstream \
          processes. Meanwhile routes, policies and limits are rewritten and reloaded every 5 seconds, signing keys rotated every 7, tokens renewed every 2, and one of the upstreams is killed (`kill -9`) every 6 and started again two seconds \
-         later. Requests are due at a constant rate, whatever became of the ones before, and latency counts from when one was due. Load generator, upstreams and gateway share the machine.\n\nMeasured on {}: {}. Written by `cargo xtask soak`{}.\n\n",
-        measured.minutes,
-        measured.rate,
-        measured.capacity,
-        report.measured,
-        report.machine,
-        if cfg!(debug_assertions) {
-            ", **with an unoptimized build**"
-        } else {
-            ""
-        }
+         later. Requests are due at a constant rate, whatever became of the ones before, and latency counts from when one was due. Load generator, upstreams and gateway share the machine.\n\nMeasured on {}: {}. Written by `cargo xtask soak`.\n\n",
+        measured.minutes, measured.rate, measured.capacity, report.measured, report.machine,
     );
     text.push_str("![Memory and answers a second over the run; the tables below say what matters of it](soak.svg)\n\n");
     text.push_str("| must hold | it did | with these numbers |\n|---|---|---|\n");
