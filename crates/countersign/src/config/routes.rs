@@ -86,6 +86,8 @@ pub struct RawRoute {
     /// What policies see of a request beside who sends it.
     #[serde(default = "no_signals")]
     signals: Spanned<BTreeSet<Signal>>,
+    /// The name of `[[browser_sessions]]` whose sessions it takes.
+    session: Option<Spanned<SessionName>>,
 }
 
 fn no_signals() -> Spanned<BTreeSet<Signal>> {
@@ -98,8 +100,6 @@ pub(super) struct Others<'a> {
     pub(super) clients: &'a [ClientSection],
     pub(super) limits: &'a [LimitSection],
     pub(super) threats: &'a Known<'a>,
-    /// The name of `[[browser_sessions]]` whose sessions it takes.
-    session: Option<Spanned<SessionName>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
