@@ -85,10 +85,9 @@ impl Answers {
 
     /// What the document says of an answer with this status and media type.
     pub(crate) fn said(&self, status: StatusCode, media_type: Option<&str>) -> Said<'_> {
-        let of_type = self
-            .of_status(status)
-            .zip(media_type)
-            .and_then(|(typed, media_type)| best(typed, media_type));
+        // Without a word it is bytes of some kind (RFC 9110 §8.3).
+        let range = media_type.unwrap_or("application/octet-stream");
+        let of_type = self.of_status(status).and_then(|typed| best(typed, range));
         match (of_type, media_type) {
             (Some(typed), Some(media_type)) if typed.body.is_some() && is_json(media_type) => {
                 Said::Shape(typed)
