@@ -4,22 +4,28 @@
 //! [`demand`] reads headers only. The shell answers the demand from a cache of verdicts or from a key set. [`prove`] judges; it checks the
 //! signature where no verdict was found, and everything else every time.
 //!
+//! Keys and kept tokens, which do not stand in `Authorization`: [`beside`]. What ends a token before its time: [`dependence`].
+//!
 //! Not here: scopes and policies ([`Subject::require_scopes`], the policy crate), and the spending of one-time values.
+
+mod beside;
+mod dependence;
+
+pub use beside::demand_kept;
+pub(crate) use dependence::{Dependence, check_revocations};
+
+use beside::{api_key_demand, api_key_in_its_field, holds_credential};
 
 use crate::access_token::{Confirmation, TokenHash, VerifiedToken};
 use crate::api_key::{self, ApiKeyField};
-use crate::credential::{Authorization, single_header};
+use crate::credential::Authorization;
 use crate::dpop::{self, DpopProof, NoncePolicy, ProofUse};
-use crate::form::Form;
 use crate::opaque::{self, StoredAnswer};
 use crate::refusal::{Reason, Refusal};
-use crate::revocation::{Freshness, RevocationId, Revocations};
-use crate::subject::{Actor, Subject, SubjectId};
+use crate::revocation::Revocations;
+use crate::subject::Subject;
 use crate::{Unspent, replay::ReplayEntry};
-use countersign_base::{
-    Audience, ClientId, Conditional, GrantId, Issuer, Kid, NoTls, Secret, SessionId, Tenant,
-    UnixTime, UserId, limits,
-};
+use countersign_base::{Audience, Conditional, Issuer, Kid, NoTls, Tenant, UnixTime, limits};
 use countersign_crypto::jose::{Algorithm, Claims, Jws, VerifyingKey};
 use countersign_crypto::x509::PeerCertificate;
 use countersign_crypto::{Unverified, Verified, digest};
@@ -283,108 +289,6 @@ pub fn demand(request: &ResourceRequest<'_>, rules: &ResourceRules) -> Result<De
     }))
 }
 
-/// The demand of a token that the gateway kept for the browser that sent the request, whose session was found. The request brings no credential beside it.
-///
-/// # Errors
-/// When it does, or the kept token is none.
-pub fn demand_kept(
-    token: &Secret<String>,
-    request: &ResourceRequest<'_>,
-    rules: &ResourceRules,
-) -> Result<Demand, Refusal> {
-    let beside = [http::header::AUTHORIZATION, dpop::DPOP_HEADER];
-    if beside.iter().any(|name| request.headers.contains_key(name)) {
-        return Err(Reason::TwoCredentials.into());
-    }
-    if request.query.is_some_and(holds_credential) {
-        return Err(Reason::TokenInQuery.into());
-    }
-    let token = token.expose();
-    if token.len() > limits::TOKEN_BYTES_MAX {
-        return Err(Reason::TokenTooLong.into());
-    }
-    if api_key::is_api_key(token) {
-        return Err(Reason::ApiKeyNotTaken.into());
-    }
-    Ok(Demand::Token(TokenDemand {
-        token: token.clone(),
-        hash: TokenHash::of(token),
-        shown: Shown::Kept,
-        rules: rules.clone(),
-    }))
-}
-
-/// A key in the field of its own, and no other credential beside it: which one counted would be anybody's guess.
-fn api_key_in_its_field(
-    request: &ResourceRequest<'_>,
-    rules: &ResourceRules,
-) -> Result<Demand, Refusal> {
-    let beside = [http::header::AUTHORIZATION, dpop::DPOP_HEADER];
-    if beside.iter().any(|name| request.headers.contains_key(name)) {
-        return Err(Reason::TwoCredentials.into());
-    }
-    match single_header(request.headers, &api_key::FIELD) {
-        Conditional::Present(Ok(key)) => api_key_demand(key, request, rules),
-        Conditional::Present(Err(())) | Conditional::Absent(()) => {
-            Err(Reason::AuthorizationBroken.into())
-        }
-    }
-}
-
-/// A key that does not even have its form is told as one that nobody made: nobody has to look for it.
-fn api_key_demand(
-    key: &str,
-    request: &ResourceRequest<'_>,
-    rules: &ResourceRules,
-) -> Result<Demand, Refusal> {
-    if api_key::id_of(key).is_none() {
-        return Err(Reason::TokenUnknown.into());
-    }
-    Ok(Demand::Token(TokenDemand {
-        token: key.to_owned(),
-        hash: TokenHash::of(key),
-        shown: Shown::ApiKey(request.remote),
-        rules: rules.clone(),
-    }))
-}
-
-/// Whether a query string holds a credential of ours.
-fn holds_credential(query: &str) -> bool {
-    holds_token(query) || holds_api_key(query)
-}
-
-/// Whether an API key stands anywhere in a query string, however it is escaped and whatever its name.
-fn holds_api_key(query: &str) -> bool {
-    let whole = |text: &str| {
-        text.match_indices(api_key::PREFIX).any(|(at, _)| {
-            let rest = text.get(at..).unwrap_or_default();
-            let end = rest.find(['&', ';']).unwrap_or(rest.len());
-            rest.get(..end).and_then(api_key::id_of).is_some()
-        })
-    };
-    if query.contains('%') {
-        return whole(&percent_encoding::percent_decode_str(query).decode_utf8_lossy());
-    }
-    whole(query)
-}
-
-/// Whether a query string names `access_token` (RFC 6750 §2.3, which FAPI 2.0 forbids), however it is escaped.
-fn holds_token(query: &str) -> bool {
-    match Form::parse(query.as_bytes()) {
-        Ok(form) => form.names().any(|name| name == "access_token"),
-        // Not a form, or one with repetitions, which a resource may have its reasons for: look at each name.
-        Err(_) => query
-            .split('&')
-            .filter_map(|field| field.split('=').next())
-            .any(|name| {
-                let decoded: String = percent_encoding::percent_decode_str(name)
-                    .decode_utf8_lossy()
-                    .into_owned();
-                decoded == "access_token"
-            }),
-    }
-}
-
 impl TokenDemand {
     /// Under what a verdict on this token would be found.
     #[must_use]
@@ -598,82 +502,6 @@ pub fn prove(
         subject: Unspent::new(Subject::new(Arc::clone(&verdict)), entries),
         verdict,
     })
-}
-
-pub(crate) fn check_revocations(
-    token: &VerifiedToken,
-    revocations: &dyn Revocations,
-    now: UnixTime,
-) -> Result<(), Reason> {
-    match revocations.freshness(now) {
-        Freshness::Current => {}
-        Freshness::Stale => return Err(Reason::RevocationsStale),
-    }
-    let claims = token.claims();
-    let dependence = Dependence {
-        tenant: token.tenant(),
-        client: Some(&claims.client_id),
-        grant: claims.grant_id,
-        session: claims.sid,
-        subject: &claims.sub,
-        actors: claims.act.actors(),
-        issued: claims.iat,
-    };
-    if dependence.is_revoked(revocations) {
-        Err(Reason::Revoked)
-    } else {
-        Ok(())
-    }
-}
-
-/// Everything whose end ends a token.
-pub(crate) struct Dependence<'a> {
-    pub(crate) tenant: &'a Tenant,
-    pub(crate) client: Option<&'a ClientId>,
-    pub(crate) grant: Option<GrantId>,
-    pub(crate) session: Option<SessionId>,
-    pub(crate) subject: &'a SubjectId,
-    pub(crate) actors: &'a [Actor],
-    pub(crate) issued: UnixTime,
-}
-
-impl Dependence<'_> {
-    /// A grant and a session never come back, so their tokens are dead whenever they were issued: clocks of nodes may differ. People, clients and tenants
-    /// may be enabled again, so what counts there is when a token was issued.
-    pub(crate) fn is_revoked(&self, revocations: &dyn Revocations) -> bool {
-        let ended = [
-            self.grant.map(RevocationId::Grant),
-            self.session.map(RevocationId::Session),
-        ];
-        let ids = [
-            Some(RevocationId::Tenant(self.tenant)),
-            self.client
-                .map(|client| RevocationId::Client(self.tenant, client)),
-        ];
-        let revoked = |id: RevocationId<'_>| {
-            revocations
-                .not_before(id)
-                .is_some_and(|not_before| self.issued <= not_before)
-        };
-        let named = |sub: &str| {
-            let (user, client) = (sub.parse::<UserId>(), sub.parse::<ClientId>());
-            user.is_ok_and(|user| revoked(RevocationId::User(user)))
-                || client.is_ok_and(|client| revoked(RevocationId::Client(self.tenant, &client)))
-        };
-        let subject = match self.subject {
-            SubjectId::User(user) => revoked(RevocationId::User(*user)),
-            SubjectId::Client(client) => revoked(RevocationId::Client(self.tenant, client)),
-            // A client's own token that another client exchanged.
-            SubjectId::External(name) => named(name.as_str()),
-        };
-        subject
-            || ended
-                .into_iter()
-                .flatten()
-                .any(|id| revocations.not_before(id).is_some())
-            || ids.into_iter().flatten().any(revoked)
-            || self.actors.iter().any(|actor| named(actor.sub.as_str()))
-    }
 }
 
 /// Whether what the request shows is what the token is bound to. Answers the one-time values of the proof.

@@ -1,7 +1,6 @@
 //! Everything that answers requests share, built once in the order in which each part needs the ones before it.
 //!
-//! store, key hierarchy, authority, audit log, what the configuration declares, signing keys, snapshots, background jobs. A start that fails leaves nothing
-//! running; what it made durable is taken up by the next.
+//! store, key hierarchy, authority, audit log, what the configuration declares, signing keys, snapshots, background jobs. A start that fails leaves nothing running; what it made durable is taken up by the next.
 
 use crate::authority::{self, Authority, AuthorityError};
 use crate::browser_sessions::BrowserSessions;
