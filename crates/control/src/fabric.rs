@@ -244,6 +244,7 @@ impl Fabric {
     ///
     /// # Errors
     /// When a part does not start; nothing runs then.
+    #[expect(clippy::too_many_lines, reason = "one field after the other")]
     pub async fn start(options: FabricOptions) -> Result<Arc<Self>, StartError> {
         let Opened {
             store,

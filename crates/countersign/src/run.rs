@@ -151,17 +151,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
     let administrator = administrator(&fabric, control.clone())?;
 
-    let at = local(bound.gateway);
-    let sessions =
-        browser_sessions::options(&config, &base, &at, &roots).map_err(RunError::Config)?;
-    fabric.browser_sessions().replace(sessions);
-    let built = routes::build(&config, &fabric, &base, &roots)
-        .map_err(RunError::Config)?
-        .with_sessions(browser_sessions::doors(&config, &at));
-    let planes = LocalPlanes::new(Arc::clone(&fabric));
-    let planes = planes.counting_with(shared_limits::counters(&config, &fabric)?);
-    let gateway = Gateway::new(Arc::new(planes), built);
-    gateway.remember_tokens(config.gateway.verified_tokens);
+    let gateway = gateway(&config, &fabric, &base, &local(bound.gateway), &roots)?;
     let options = GatewayOptions {
         tls: tls.gateway.clone(),
         limits: config.listeners.limits(),
@@ -169,45 +159,38 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let running_gateway = Arc::clone(&gateway)
         .start(sockets.gateway, options)
         .map_err(RunError::Threads)?;
-
     let egress = EgressDoor::start(&config, &fabric, &base, sockets.egress, &bound)?;
-
     let (trigger, drain) = Drain::new();
-    let mtls_origin = Some(local(bound.identity_mtls));
     let door = |door| {
-        let mtls_origin = mtls_origin.clone();
+        let mtls_origin = Some(local(bound.identity_mtls));
         identity::router(Arc::clone(&fabric), IdentityOptions { door, mtls_origin })
     };
     let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator))
         .merge(access::router(Arc::clone(&fabric), &control));
-    spawn(
-        sockets.identity,
-        Transport::Tls(tls.identity.clone()),
-        door(Door::Browser),
-        config.listeners.limits(),
-        &drain,
-    );
-    spawn(
-        sockets.identity_mtls,
-        Transport::Tls(tls.identity_mtls.clone()),
-        door(Door::MutualTls),
-        config.listeners.limits(),
-        &drain,
-    );
-    spawn(
-        sockets.control,
-        Transport::Tls(tls.control.clone()),
-        admin,
-        config.listeners.limits(),
-        &drain,
-    );
-    spawn(
-        sockets.telemetry,
-        Transport::Plaintext,
-        telemetry::router(Arc::clone(&fabric)),
-        config.listeners.limits(),
-        &drain,
-    );
+    let encrypted = |tls: &ServerTls| Transport::Tls(tls.clone());
+    let metrics = telemetry::router(Arc::clone(&fabric));
+    for (listener, transport, router) in [
+        (
+            sockets.identity,
+            encrypted(&tls.identity),
+            door(Door::Browser),
+        ),
+        (
+            sockets.identity_mtls,
+            encrypted(&tls.identity_mtls),
+            door(Door::MutualTls),
+        ),
+        (sockets.control, encrypted(&tls.control), admin),
+        (sockets.telemetry, Transport::Plaintext, metrics),
+    ] {
+        spawn(
+            listener,
+            transport,
+            router,
+            config.listeners.limits(),
+            &drain,
+        );
+    }
     tracing::info!(event = "fabric_ready", address = %bound.identity);
     Ok(Running {
         bound,
@@ -221,6 +204,26 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         base,
         config: ArcSwap::from_pointee(config),
     })
+}
+
+/// The gateway at this address, before it listens.
+fn gateway(
+    config: &Config,
+    fabric: &Arc<Fabric>,
+    base: &str,
+    at: &str,
+    roots: &TrustRoots,
+) -> Result<Arc<Gateway<LocalPlanes>>, RunError> {
+    let sessions = browser_sessions::options(config, base, at, roots).map_err(RunError::Config)?;
+    fabric.browser_sessions().replace(sessions);
+    let built = routes::build(config, fabric, base, roots)
+        .map_err(RunError::Config)?
+        .with_sessions(browser_sessions::doors(config, at));
+    let planes = LocalPlanes::new(Arc::clone(fabric));
+    let planes = planes.counting_with(shared_limits::counters(config, fabric)?);
+    let gateway = Gateway::new(Arc::new(planes), built);
+    gateway.remember_tokens(config.gateway.verified_tokens);
+    Ok(gateway)
 }
 
 /// What issuers begin with: as configured, else as the store remembers it, else the identity listener's own address.

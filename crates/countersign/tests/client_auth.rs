@@ -169,7 +169,13 @@ impl Server {
             own.private_key_pem().expose().as_bytes(),
         );
         Self {
-            running: started(directory.path(), CONFIGURATION, None).await,
+            running: started(
+                directory.path(),
+                parsed(directory.path(), CONFIGURATION),
+                None,
+                system_clock(),
+            )
+            .await,
             directory,
             key,
             own: own.unwrap(),

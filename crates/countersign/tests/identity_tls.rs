@@ -9,7 +9,7 @@
 
 mod started;
 
-use countersign::run::Running;
+use countersign::run::{Running, system_clock};
 use countersign_base::Duration;
 use countersign_crypto::Random;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
@@ -19,7 +19,7 @@ use countersign_net::TlsIdentity;
 use countersign_testkit::{Answer, Caller, CookieJar, claims_of as claims};
 use http::{Method, StatusCode};
 use serde_json::json;
-use started::{caller, started, url};
+use started::{caller, parsed, started, url};
 use tempfile::TempDir;
 use url::Url;
 
@@ -54,7 +54,13 @@ impl Server {
         std::fs::write(directory.path().join("alice.password"), "correct horse").unwrap();
         std::fs::write(directory.path().join("portal.secret"), "the-portals-secret").unwrap();
         Self {
-            running: started(directory.path(), CONFIGURATION, None).await,
+            running: started(
+                directory.path(),
+                parsed(directory.path(), CONFIGURATION),
+                None,
+                system_clock(),
+            )
+            .await,
             _directory: directory,
             random: Random::system(),
         }

@@ -6,14 +6,14 @@
 
 mod started;
 
-use countersign::run::Running;
+use countersign::run::{Running, system_clock};
 use countersign_control::administrator::AdministratorKey;
 use countersign_crypto::Random;
 use countersign_testkit::{Answer, CookieJar, basic, claims_of as claims};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
-use started::{caller, started, url};
+use started::{caller, parsed, started, url};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -121,7 +121,13 @@ impl Node {
         }
         let text = configuration(upstream);
         Self {
-            running: started(directory.path(), &text, Some(database)).await,
+            running: started(
+                directory.path(),
+                parsed(directory.path(), &text),
+                Some(database),
+                system_clock(),
+            )
+            .await,
             directory,
         }
     }

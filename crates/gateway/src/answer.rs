@@ -517,7 +517,7 @@ impl GatewayBody {
     /// The first answer to a key, with the record of its outcome to be written at its end.
     pub(crate) fn first(body: FirstBody, tail: Box<Tail>) -> Self {
         let content = match body {
-            FirstBody::Passing(frames, rest) => Content::Passing(frames, rest),
+            FirstBody::Passing(frames, rest) => Content::Passing(frames, *rest),
             FirstBody::Whole(bytes) => Content::Whole(Some(bytes)),
         };
         Self {

@@ -82,7 +82,7 @@ pub(crate) async fn known_yet<P: Planes>(
 /// The body of the first answer.
 pub(crate) enum FirstBody {
     /// What was read of an answer that is not kept, and the rest.
-    Passing(VecDeque<Frame<Bytes>>, PooledBody),
+    Passing(VecDeque<Frame<Bytes>>, Box<PooledBody>),
     /// All of it, and it is kept.
     Whole(Bytes),
 }
@@ -141,7 +141,7 @@ async fn keep(
         // Trailers belong to the answer, and what is kept has none.
         if data.is_none() || bytes.saturating_add(fields) > ANSWER_BYTES_MAX {
             running.end(Ended::TooLarge);
-            let body = FirstBody::Passing(frames, body);
+            let body = FirstBody::Passing(frames, Box::new(body));
             return Ok(Response::from_parts(head, body));
         }
     }

@@ -200,7 +200,7 @@ impl<P: Planes> Flow<'_, P> {
         if body.announced_too_large() {
             return Err(Denial::BodyTooLarge.into());
         }
-        let signals = self.from_where(connection, &head, &matched.route)?;
+        let signals = self.signals(connection, &head, &matched.route)?;
         let caller = self
             .authenticate(connection, &head, &target, &matched)
             .await?;

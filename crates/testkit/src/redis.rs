@@ -25,10 +25,6 @@ pub struct RedisServer {
     process: Option<Child>,
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "a server that cannot be had fails the test that wants it"
-)]
 impl RedisServer {
     /// Starts one that keeps nothing on disk; `arguments` are those of its command line. Absent where there is no program to start.
     ///

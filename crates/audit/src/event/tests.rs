@@ -195,6 +195,7 @@ fn decoupled_events() -> Vec<Event> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each")]
 fn administration_events() -> Vec<Event> {
     let code = || Code::of(CODE);
     let by = || Actor::Client(client());

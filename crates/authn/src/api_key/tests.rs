@@ -124,7 +124,7 @@ fn a_key_has_one_form_and_tells_its_id() {
         key.to_uppercase(),
         key.replace("csk_", "csat_"),
         format!("{key}0"),
-        key[..key.len() - 1].to_owned(),
+        key.chars().take(key.len() - 1).collect(),
         format!(" {key}"),
     ] {
         assert_eq!(id_of(&broken), None, "{broken}");

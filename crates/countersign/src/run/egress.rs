@@ -208,11 +208,11 @@ fn spec_of_rule(config: &Config, section: &RuleSection) -> Result<RuleSpec, Stri
                 .credential
                 .as_ref()
                 .map(|credential| credential_of(config, credential).map_err(named));
-            Form::Lifted(Lifted {
+            Form::Lifted(Box::new(Lifted {
                 requests: requests(),
                 tls: tls.map_err(|error| named(error.to_string()))?,
                 credential: credential.transpose()?,
-            })
+            }))
         }
     };
     Ok(RuleSpec {

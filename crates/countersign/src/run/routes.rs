@@ -389,6 +389,24 @@ fn contract(section: &SchemaSection, documents: &Documents) -> Option<ContractSp
     })
 }
 
+/// What a credential has to be.
+fn rules(section: &RouteSection, trusted: TrustedIssuer) -> ResourceRules {
+    let binding = match section.proof {
+        Proof::Any => Binding::Any,
+        Proof::Bound => Binding::Required,
+    };
+    let anonymous = match section.anonymous {
+        routes::Anonymous::Allowed => Anonymous::Allowed,
+        routes::Anonymous::Refused => Anonymous::Refused,
+    };
+    let rules = ResourceRules::new(section.audience.clone(), vec![trusted], binding, anonymous);
+    match section.api_keys.as_ref().map(|keys| keys.field) {
+        None => rules,
+        Some(KeyField::Authorization) => rules.taking_api_keys(ApiKeyField::Authorization),
+        Some(KeyField::XApiKey) => rules.taking_api_keys(ApiKeyField::ApiKey),
+    }
+}
+
 fn route(
     config: &Config,
     section: &RouteSection,
@@ -407,20 +425,7 @@ fn route(
         tenant: tenant.name.clone(),
         algorithms: Algorithm::ALL.to_vec(),
     };
-    let binding = match section.proof {
-        Proof::Any => Binding::Any,
-        Proof::Bound => Binding::Required,
-    };
-    let anonymous = match section.anonymous {
-        routes::Anonymous::Allowed => Anonymous::Allowed,
-        routes::Anonymous::Refused => Anonymous::Refused,
-    };
-    let rules = ResourceRules::new(section.audience.clone(), vec![trusted], binding, anonymous);
-    let rules = match section.api_keys.as_ref().map(|keys| keys.field) {
-        None => rules,
-        Some(KeyField::Authorization) => rules.taking_api_keys(ApiKeyField::Authorization),
-        Some(KeyField::XApiKey) => rules.taking_api_keys(ApiKeyField::ApiKey),
-    };
+    let rules = rules(section, trusted);
     Ok(RouteSpec {
         id: section.name.clone(),
         tenant: section.tenant.clone(),

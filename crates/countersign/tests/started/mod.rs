@@ -2,7 +2,8 @@
 
 use countersign::config::listeners::Listeners;
 use countersign::config::{self, Config};
-use countersign::run::{Options, Running, run, system_clock};
+use countersign::run::{Options, Running, run};
+use countersign_base::Clock;
 use countersign_crypto::Random;
 use countersign_crypto::password::Cost;
 use countersign_net::TlsIdentity;
@@ -10,14 +11,19 @@ use countersign_testkit::Caller;
 use std::path::Path;
 use url::Url;
 
-/// Runs this configuration; its files stand in `directory`. Without the address of a store it has one of its own in the data directory.
-pub(crate) async fn started(directory: &Path, configuration: &str, store: Option<&str>) -> Running {
+/// Runs this configuration; its data stands in `directory`. Without the address of a store it has one of its own in the data directory.
+pub(crate) async fn started(
+    directory: &Path,
+    config: Config,
+    store: Option<&str>,
+    clock: Clock,
+) -> Running {
     let options = Options {
-        config: parsed(directory, configuration),
+        config,
         data: directory.join("data"),
         store: store.map(|address| address.parse().unwrap()),
         password_cost: Cost::for_tests(),
-        clock: system_clock(),
+        clock,
         random: Random::system(),
         progress: Box::new(|_| {}),
     };

@@ -50,7 +50,7 @@ pub struct Credential {
 
 enum Source {
     Fixed(HeaderValue),
-    Token(TokenSource),
+    Token(Box<TokenSource>),
 }
 
 impl Credential {
@@ -93,10 +93,10 @@ impl Credential {
 
     /// `Authorization: Bearer` with tokens of an authorization server.
     #[must_use]
-    pub const fn tokens(source: TokenSource) -> Self {
+    pub fn tokens(source: TokenSource) -> Self {
         Self {
             name: header::AUTHORIZATION,
-            source: Source::Token(source),
+            source: Source::Token(Box::new(source)),
         }
     }
 

@@ -127,7 +127,7 @@ pub struct Lifted {
 /// How a rule lets out.
 pub enum Form {
     /// As requests that are sent on over TLS.
-    Lifted(Lifted),
+    Lifted(Box<Lifted>),
     /// As requests in plain text.
     Plain(RequestRule),
     /// Through a tunnel that nobody here reads.

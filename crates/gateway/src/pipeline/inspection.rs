@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 impl<P: Planes> Flow<'_, P> {
     /// Address, geography and what is known of the caller's software: a refusal, or attributes for policy.
-    pub(super) fn from_where(
+    pub(super) fn signals(
         &self,
         connection: &Connection,
         head: &http::request::Parts,

@@ -147,7 +147,7 @@ const fn position_of(choice: &Choice) -> usize {
 }
 
 impl Shape {
-    fn of_member<'s>(&'s self, member: &Member<'_>) -> Vec<usize> {
+    fn of_member(&self, member: &Member<'_>) -> Vec<usize> {
         let mut found: Vec<usize> = self
             .properties
             .get(member.name.as_ref())
@@ -215,7 +215,7 @@ impl Compiler<'_> {
             Value::Bool(open) => shape.open = *open,
             Value::Object(members) => {
                 let says = |name: &&str| members.contains_key(*name);
-                shape.open = !SAYING.iter().chain(&ALSO).any(|name| says(&name));
+                shape.open = !SAYING.iter().chain(&ALSO).any(says);
                 self.same_value(&mut shape, schema, at)?;
                 self.members(&mut shape, schema, at)?;
                 self.elements(&mut shape, schema, at)?;

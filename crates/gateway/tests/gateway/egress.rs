@@ -98,11 +98,11 @@ fn internet_tls(internet: &FakeInternet) -> TlsClient {
 }
 
 fn lifted(tls: TlsClient, credential: Option<Credential>) -> Form {
-    Form::Lifted(Lifted {
+    Form::Lifted(Box::new(Lifted {
         requests: requests(&["GET", "POST"], &["/v1"]),
         tls,
         credential,
-    })
+    }))
 }
 
 fn partner_credential() -> Credential {

@@ -55,6 +55,7 @@ fn a_rule_is_read_as_it_is_written() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_mistake_is_told_with_its_line() {
     let rule = |rest: &str| format!("{PROXY}{RULE}{rest}");
     let listed = "host = \"a.example\"\n";

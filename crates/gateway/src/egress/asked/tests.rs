@@ -38,6 +38,7 @@ fn read_as(
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_target_is_read_once_and_in_one_form() {
     for (method, target, host, expected) in [
         (

@@ -338,7 +338,7 @@ impl<'a> Run<'a> {
                 TxKey::Known(_) => None,
                 TxKey::Made(template) => Some(text(template)),
             };
-            let change: Box<dyn FnOnce(&mut Option<super::state::Tx>)> = match &effect.change {
+            let change: TxChange = match &effect.change {
                 Change::Add(by) => {
                     let by = leading_number(&text(by));
                     Box::new(move |slot| add(slot, by))
@@ -361,6 +361,9 @@ impl<'a> Run<'a> {
         }
     }
 }
+
+/// What becomes of a variable.
+type TxChange = Box<dyn FnOnce(&mut Option<super::state::Tx>)>;
 
 /// The value after all steps, or after each that changed it.
 fn forms(steps: &[std::sync::Arc<dyn Transformation>], text: &str, which: Steps) -> Vec<String> {

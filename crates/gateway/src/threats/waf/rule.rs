@@ -148,7 +148,7 @@ pub(super) enum Part {
     HeadersNames,
     Line,
     Method,
-    PartHeaders,
+    HeadersOfParts,
     Protocol,
     Query,
     RemoteAddr,

@@ -91,7 +91,7 @@ fn selected(name: Name, select: Select) -> Result<(Source, Select), String> {
         Name::ArgsPostNames => &[Part::ArgsPostNames],
         Name::Files => &[Part::Files],
         Name::FilesNames => &[Part::FilesNames],
-        Name::MultipartPartHeaders => &[Part::PartHeaders],
+        Name::MultipartPartHeaders => &[Part::HeadersOfParts],
         Name::QueryString => &[Part::Query],
         Name::RemoteAddr => &[Part::RemoteAddr],
         Name::ReqBodyError | Name::ReqBodyProcessorError => &[Part::BodyError],

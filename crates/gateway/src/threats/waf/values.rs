@@ -40,7 +40,7 @@ const fn collection(part: Part) -> Option<&'static str> {
         Part::FilesNames => "FILES_NAMES",
         Part::Headers => "REQUEST_HEADERS",
         Part::HeadersNames => "REQUEST_HEADERS_NAMES",
-        Part::PartHeaders => "MULTIPART_PART_HEADERS",
+        Part::HeadersOfParts => "MULTIPART_PART_HEADERS",
         Part::XmlAttributes | Part::XmlElements => "XML",
         Part::ArgsCombinedSize
         | Part::Basename
@@ -157,7 +157,7 @@ impl Values {
             Part::FilesNames,
             std::mem::take(&mut read.files),
         );
-        self.put(Part::PartHeaders, read.part_headers);
+        self.put(Part::HeadersOfParts, read.part_headers);
         self.put(Part::XmlElements, read.elements);
         self.put(Part::XmlAttributes, read.attributes);
         if !read.processor.is_empty() {
@@ -304,7 +304,7 @@ const fn scalar_name(part: Part) -> &'static str {
         | Part::FilesNames
         | Part::Headers
         | Part::HeadersNames
-        | Part::PartHeaders
+        | Part::HeadersOfParts
         | Part::XmlAttributes
         | Part::XmlElements => "",
     }

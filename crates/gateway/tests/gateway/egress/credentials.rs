@@ -13,6 +13,7 @@ use http::{HeaderName, StatusCode, header};
 use serde_json::json;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn every_broken_or_foreign_credential_is_refused_and_none_becomes_another() {
     let out = Out::start();
     let good = out.bearer(|_| {});
@@ -267,11 +268,11 @@ async fn a_name_that_the_certificate_does_not_carry_is_nobody() {
         spec.rules.push(rule(
             "alias",
             "alias.test",
-            Form::Lifted(Lifted {
+            Form::Lifted(Box::new(Lifted {
                 requests: requests(&["GET"], &["/"]),
                 tls,
                 credential: Some(partner_credential()),
-            }),
+            })),
         ));
     });
     let public = out.internet.address_of("api.test").to_string();
