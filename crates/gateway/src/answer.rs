@@ -1,6 +1,8 @@
 //! What callers are told: the upstream's answer, or a status, the RFC's challenge, and an id to ask with. Why exactly is in the log alone.
 
 use crate::attributes::AttributeError;
+mod own;
+
 use crate::canonical::TargetError;
 use crate::content::ContentError;
 use crate::cors::PreflightError;
@@ -25,6 +27,7 @@ use countersign_policy::DenialReason;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use own::{described, write_own};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -386,34 +389,6 @@ impl Denial {
             | Self::Threat(_)
             | Self::Upgrade(_) => None,
         }
-    }
-}
-
-/// Where a request does not fit, for whoever wrote it. Names in the pointer are their own.
-fn described(fault: &Fault, request: RequestId) -> String {
-    let told = serde_json::json!({
-        "request_id": request.to_string(),
-        "in": fault.place().as_str(),
-        "pointer": fault.pointer(),
-        "keyword": fault.keyword(),
-    });
-    format!("{told}\n")
-}
-
-/// What every answer of the gateway's own says to browsers: it is no page, holds no script, and is kept by nobody.
-fn write_own(headers: &mut HeaderMap) {
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod held;
 
-use crate::answer::{Denial, GatewayBody, LimitFields, no_content, write_nonce};
+use crate::answer::{Denial, GatewayBody, LimitFields, no_content};
 use crate::canonical::CanonicalTarget;
 use crate::content::ContentNeed;
 use crate::cors::{self, CorsAnswer};
@@ -11,10 +11,10 @@ use crate::exchange::{self, ExchangeRequest};
 use crate::forward::{UpstreamToken, forward};
 use crate::forward_auth::Asked;
 use crate::grpc::{Call, Dialect};
-use crate::idempotency::{self, Answer};
+use crate::idempotency;
 use crate::keyed;
 use crate::planes::{Planes, Seen};
-use crate::projection::{Unfit, oblige};
+use crate::projection::Unfit;
 use crate::request::{Arrived, Caller, GatewayRequest};
 use crate::routes::{Matched, Route};
 use crate::service::{Core, Generation};
@@ -32,7 +32,7 @@ use countersign_control::traces::{Span, SpanRoute, Surface};
 use countersign_net::{Connection, InboundBody};
 use countersign_policy::{Permitted, decide};
 use countersign_store::Recorded;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,6 +44,7 @@ mod envoy;
 mod inspection;
 mod lesson;
 mod reading;
+mod replayed;
 mod sessions;
 mod switch;
 mod tail;
@@ -455,42 +456,6 @@ impl<P: Planes> Flow<'_, P> {
             }
             Err(error) => Err(self.failed(*tail, Denial::Pass(error))),
         }
-    }
-
-    fn hand_out_nonce(&self, headers: &mut HeaderMap) {
-        if let NoncePolicy::Required(nonces) = self.core.planes().nonces().policy(self.now) {
-            write_nonce(headers, nonces.current(self.now).as_str());
-        }
-    }
-
-    /// The answer that was given before.
-    fn replay(
-        &self,
-        recorded: &Recorded<Permitted<GatewayRequest>>,
-        answer: &Answer,
-        mut tail: Box<Tail>,
-    ) -> Step<Response<GatewayBody>> {
-        tail.status = answer.status.as_u16();
-        let mut kept = Response::new(());
-        *kept.status_mut() = answer.status;
-        *kept.headers_mut() = answer.headers.clone();
-        let (mut head, ()) = kept.into_parts();
-        // What policies ask for now may be more than what they asked for then.
-        let body = match recorded.decision().obligations() {
-            None => answer.body.clone(),
-            Some(obligations) => match oblige(&mut head, &answer.body, obligations) {
-                Ok(body) => body,
-                Err(error) => {
-                    let denial = Denial::Pass(PassError::Projection(error));
-                    return Err(self.failed(*tail, denial));
-                }
-            },
-        };
-        let mut response = Response::from_parts(head, GatewayBody::kept(body, tail));
-        let headers = response.headers_mut();
-        headers.insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
-        self.hand_out_nonce(headers);
-        Ok(response)
     }
 
     async fn upstream_token(

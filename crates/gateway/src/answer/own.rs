@@ -1,0 +1,33 @@
+//! What answers of the gateway's own say.
+
+use crate::schema::Fault;
+use countersign_base::RequestId;
+use http::header::{self, HeaderMap, HeaderValue};
+
+/// Where a request does not fit, for whoever wrote it. Names in the pointer are their own.
+pub(super) fn described(fault: &Fault, request: RequestId) -> String {
+    let told = serde_json::json!({
+        "request_id": request.to_string(),
+        "in": fault.place().as_str(),
+        "pointer": fault.pointer(),
+        "keyword": fault.keyword(),
+    });
+    format!("{told}\n")
+}
+
+/// What every answer of the gateway's own says to browsers: it is no page, holds no script, and is kept by nobody.
+pub(super) fn write_own(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
