@@ -35,6 +35,11 @@ fn key<P: Purpose>(algorithm: Algorithm) -> Result<SigningKey<P>, Failed> {
     )?)
 }
 
+/// JSON of every kind.
+const STRICT_JSON: &str = r#"{"a":[1,-0.5e3,"x\u00e9",true,null],"b":{"c":{}}}"#;
+/// A small OpenAPI document.
+const OPENAPI: &str = r##"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{"/a/{b}":{"get":{"responses":{"200":{"description":"","content":{"application/json":{"schema":{"$ref":"#/components/schemas/A"}}}}}}}},"components":{"schemas":{"A":{"type":"object","required":["a"],"properties":{"a":{"type":"string","pattern":"^a+$","readOnly":true}}}}}}"##;
+
 /// Every example.
 ///
 /// # Errors
@@ -193,6 +198,8 @@ fn requests() -> Vec<Example> {
             "seed",
             r#"{"userinfo":{"email":{"essential":true},"given_name":null},"id_token":{"auth_time":{"essential":true},"acr":{"values":["urn:mace:incommon:iap:silver"]},"sub":{"value":"248289761001"}}}"#,
         ),
+        text("strict-json", "seed", STRICT_JSON),
+        text("openapi-document", "seed", OPENAPI),
         text("canonical-path", "seed", "/orders/4711/items"),
         text("canonical-path", "escaped", "/orders/%7Ea/caf%C3%A9"),
         text(

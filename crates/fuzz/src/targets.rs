@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod oauth;
 mod registration;
 pub(crate) mod requests;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -307,6 +308,18 @@ pub const TARGETS: &[Target] = &[
         about: "the gateway's canonical path",
         run: gateway::path,
         words: gateway::PATH_WORDS,
+    },
+    Target {
+        name: "strict-json",
+        about: "JSON as the gateway reads bodies and answers",
+        run: schema::strict_json,
+        words: schema::WORDS,
+    },
+    Target {
+        name: "openapi-document",
+        about: "the OpenAPI document of a route",
+        run: schema::document,
+        words: schema::WORDS,
     },
     Target {
         name: "http1-framing",

@@ -33,6 +33,7 @@ mod paths;
 mod policy;
 mod resilience;
 mod routes;
+mod schema;
 mod shared_limits;
 mod streaming;
 mod strict;
