@@ -64,10 +64,9 @@ impl Foreign {
             ),
         )?;
         let subject = format!(
-            "{MODSECURITY} {} with CRS {} (nginx {})",
+            "{MODSECURITY} {}, CRS {}",
             library_version(&root)?,
-            rule_set_version(&root)?,
-            version(&root).await?
+            rule_set_version(&root)?
         );
         let command = command(&root, &place, &text)?;
         Self::start(command, place, subject).await
