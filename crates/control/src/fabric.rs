@@ -254,11 +254,8 @@ impl Fabric {
             details,
             task,
         } = open(&options).await?;
-        let (clock, random, now) = (
-            options.clock.clone(),
-            options.random.clone(),
-            options.clock.now(),
-        );
+        let (clock, random) = (options.clock.clone(), options.random.clone());
+        let now = clock.now();
         let (boot, metrics) = (random.bytes(), Metrics::new());
         let traces = traces(options.traces, &authority, &clock, &random, &metrics)?;
         let recorder = Recorder::new(

@@ -168,6 +168,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator))
         .merge(access::router(Arc::clone(&fabric), &control));
     let encrypted = |tls: &ServerTls| Transport::Tls(tls.clone());
+    let limits = config.listeners.limits();
     let metrics = telemetry::router(Arc::clone(&fabric));
     for (listener, transport, router) in [
         (
@@ -183,13 +184,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         (sockets.control, encrypted(&tls.control), admin),
         (sockets.telemetry, Transport::Plaintext, metrics),
     ] {
-        spawn(
-            listener,
-            transport,
-            router,
-            config.listeners.limits(),
-            &drain,
-        );
+        spawn(listener, transport, router, limits.clone(), &drain);
     }
     tracing::info!(event = "fabric_ready", address = %bound.identity);
     Ok(Running {

@@ -462,6 +462,32 @@ fn body_bytes_max(bytes: Option<Spanned<u64>>, mistakes: &mut Mistakes<'_>) -> O
     Some(bytes.into_inner())
 }
 
+fn resource(resource: Option<RawResource>, mistakes: &mut Mistakes<'_>) -> Option<ResourceSection> {
+    resource.map(|resource| ResourceSection {
+        kind: resource.kind,
+        id: resource.id,
+        attributes: attributes::check(resource.attributes, mistakes),
+        users: resource.users,
+        fixed: resource.fixed,
+    })
+}
+
+fn action((method, action): (String, RawAction)) -> (String, ActionSection) {
+    let RawAction { action, scopes } = action;
+    (
+        method.to_ascii_uppercase(),
+        ActionSection { action, scopes },
+    )
+}
+
+fn exchange(exchange: RawExchange) -> ExchangeSection {
+    ExchangeSection {
+        client: exchange.client.into_inner(),
+        audience: exchange.audience,
+        scopes: exchange.scopes,
+    }
+}
+
 fn section(
     mut route: RawRoute,
     tenant: Tenant,
@@ -500,13 +526,7 @@ fn section(
     let cors = route
         .cors
         .and_then(|raw| cors::of_route(raw, methods.iter().map(String::as_str), mistakes));
-    let resource = route.resource.map(|resource| ResourceSection {
-        kind: resource.kind,
-        id: resource.id,
-        attributes: attributes::check(resource.attributes, mistakes),
-        users: resource.users,
-        fixed: resource.fixed,
-    });
+    let resource = resource(route.resource, mistakes);
     let known = resource.as_ref();
     let ownership = schema::ownership(
         route.owner,
@@ -529,19 +549,7 @@ fn section(
         upstream: route.upstream.into_inner(),
         audience: route.audience,
         resource,
-        actions: route
-            .actions
-            .into_iter()
-            .map(|(method, action)| {
-                (
-                    method.to_ascii_uppercase(),
-                    ActionSection {
-                        action: action.action,
-                        scopes: action.scopes,
-                    },
-                )
-            })
-            .collect(),
+        actions: route.actions.into_iter().map(action).collect(),
         upgrade,
         idle: idle(route.idle, mistakes),
         body_bytes_max: body_bytes_max(route.body_bytes_max, mistakes),
@@ -555,10 +563,6 @@ fn section(
         record: route.record,
         limits,
         limits_away,
-        exchange: route.exchange.map(|exchange| ExchangeSection {
-            client: exchange.client.into_inner(),
-            audience: exchange.audience,
-            scopes: exchange.scopes,
-        }),
+        exchange: route.exchange.map(exchange),
     }
 }

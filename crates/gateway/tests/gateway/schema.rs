@@ -76,6 +76,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const GOOD: &str = r#"{"item":"tea","count":3}"#;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_request_that_does_not_fit_is_told_where_and_never_with_a_value() {
     let world = world(Mode::Enforce, &any());
     let gzip = ("content-encoding", "gzip");

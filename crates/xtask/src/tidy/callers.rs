@@ -121,6 +121,8 @@ const GUARDED: &[Guarded] = &[
             // Keys of a trusted issuer, and a provider of identities: by the address in the configuration.
             "crates/countersign/src/run/foreign.rs",
             "crates/countersign/src/run/identity_providers.rs",
+            // The tenant's own issuer, by its address in the configuration.
+            "crates/countersign/src/run/browser_sessions.rs",
         ],
     },
     Guarded {
@@ -140,6 +142,7 @@ const GUARDED: &[Guarded] = &[
             "crates/countersign/src/run/egress.rs",
             "crates/countersign/src/run/foreign.rs",
             "crates/countersign/src/run/identity_providers.rs",
+            "crates/countersign/src/run/browser_sessions.rs",
         ],
     },
 ];
