@@ -239,6 +239,9 @@ pub fn demand(request: &ResourceRequest<'_>, rules: &ResourceRules) -> Result<De
     if request.query.is_some_and(holds_credential) {
         return Err(Reason::TokenInQuery.into());
     }
+    if rules.0.api_keys != Some(ApiKeyField::ApiKey) && beside::shows_api_key(request.headers) {
+        return Err(Reason::ApiKeyNotTaken.into());
+    }
     let has_proof = request.headers.contains_key(dpop::DPOP_HEADER);
     if rules.0.api_keys == Some(ApiKeyField::ApiKey) && request.headers.contains_key(api_key::FIELD)
     {

@@ -177,7 +177,8 @@ fn options(headers: &HeaderMap) -> Vec<HeaderValueOption> {
         Some(HeaderValueOption {
             header: Some(HeaderField {
                 key: name.to_string(),
-                value: value.to_str().ok()?.to_owned(),
+                // Text of the protocol is UTF-8; what is none stands among the fields to be removed.
+                value: std::str::from_utf8(value.as_bytes()).ok()?.to_owned(),
                 raw_value: Bytes::new(),
             }),
             append: Some(BoolValue { value: false }),

@@ -232,10 +232,13 @@ pub(crate) fn edits(recorded: &Recorded<Permitted<GatewayRequest>>) -> Edits {
         CallersToken::PassOn | CallersToken::Remove => _ = onward.remove(header::AUTHORIZATION),
     }
     let mut set = HeaderMap::new();
-    if let Some(cookies) = onward.get(header::COOKIE)
-        && came.get(header::COOKIE) != Some(cookies)
+    let cookies = |headers: &HeaderMap| headers.get_all(header::COOKIE).iter().cloned().collect();
+    let (before, after): (Vec<HeaderValue>, Vec<HeaderValue>) = (cookies(came), cookies(&onward));
+    // Changed ones are one line.
+    if let [one] = after.as_slice()
+        && before != after
     {
-        set.insert(header::COOKIE, cookies.clone());
+        set.insert(header::COOKIE, one.clone());
     }
     set_own(&mut set, request);
     let decision = recorded.receipt().to_string();
@@ -244,11 +247,17 @@ pub(crate) fn edits(recorded: &Recorded<Permitted<GatewayRequest>>) -> Edits {
     let mut remove: Vec<HeaderName> = gone
         .cloned()
         .chain(headers::trusted_names())
-        .filter(|name| !set.contains_key(name))
+        // What cannot be told is removed: the caller's own must not stand in its place.
+        .filter(|name| set.get(name).is_none_or(|value| !is_text(value)))
         .collect();
     remove.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     remove.dedup();
     Edits { set, remove }
+}
+
+/// Whether the proxy can be told this value.
+fn is_text(value: &HeaderValue) -> bool {
+    std::str::from_utf8(value.as_bytes()).is_ok()
 }
 
 /// What the gateway itself says of a request, but for the decision.

@@ -112,8 +112,13 @@ const HEAD_ALONE: [HeaderName; 17] = [
     header::WWW_AUTHENTICATE,
 ];
 
-/// Names that frame or type a message: in another spelling some servers read them as these (CGI knows underscores alone).
-const FRAMING_NAMES: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
+/// Names that frame or type a message or hold a credential: in another spelling some servers read them as these (CGI knows underscores alone).
+const FRAMING_NAMES: [&str; 4] = [
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "x-api-key",
+];
 
 /// Why fields could be read in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

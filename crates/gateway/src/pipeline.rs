@@ -166,7 +166,7 @@ impl<P: Planes> Flow<'_, P> {
         let doors = self.generation.routes().session_doors();
         if doors.is_some_and(|doors| doors.are_asked(&head.uri)) {
             // In a box, so that a request to a route carries no room for it.
-            let answered = Box::pin(self.at_session_door(&head, &mut body)).await?;
+            let answered = Box::pin(self.at_session_door(connection, &head, &mut body)).await?;
             if let Some(answer) = answered {
                 return Ok(answer);
             }

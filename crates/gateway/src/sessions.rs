@@ -8,11 +8,14 @@
 //! Not here: the sign-in itself, tokens, and what they are worth.
 
 use crate::canonical::CanonicalTarget;
-use countersign_base::Secret;
+use crate::limiter::{Dimension, LimitSpec, RouteLimits, Strangers};
+use countersign_base::{Duration, Secret};
 use countersign_control::browser_sessions::{ReturnPath, SessionName};
 use countersign_oauth::session::{BROWSER_COOKIE, SESSION_COOKIE};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Uri};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use url::form_urlencoded;
 
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -164,23 +167,59 @@ impl SessionDoor {
 }
 
 /// The kinds of sessions of a set of routes.
-#[derive(Debug, Clone, Default)]
-pub struct SessionDoors(Vec<SessionDoor>);
+#[derive(Debug, Clone)]
+pub struct SessionDoors {
+    doors: Vec<SessionDoor>,
+    /// How often one network may ask at the addresses of their own.
+    limits: Option<RouteLimits>,
+    /// How many of what they ask is under way at once: each may write and ask the issuer.
+    pub(crate) under_way: Arc<Semaphore>,
+}
+
+/// So many requests a minute may come from one network to the addresses at which browsers sign in and out. People behind one address share it.
+const ASKED_PER_MINUTE: u32 = 120;
+/// So many requests to them are under way at once, from everybody.
+const UNDER_WAY_MAX: usize = 64;
+
+impl Default for SessionDoors {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
 
 impl SessionDoors {
     /// These kinds.
     #[must_use]
-    pub const fn new(doors: Vec<SessionDoor>) -> Self {
-        Self(doors)
+    pub fn new(doors: Vec<SessionDoor>) -> Self {
+        let limit = LimitSpec {
+            by: [Dimension::Network].into(),
+            ..LimitSpec::per_client(
+                ASKED_PER_MINUTE,
+                Duration::from_secs(60),
+                Strangers::ByNetwork,
+            )
+        };
+        Self {
+            doors,
+            limits: RouteLimits::new(vec![limit]).ok().flatten(),
+            under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
+        }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.doors.is_empty()
+    }
+
+    /// How often they may be asked. Without limits nobody may.
+    pub(crate) const fn limits(&self) -> Option<&RouteLimits> {
+        self.limits.as_ref()
     }
 
     /// Whether a kind has an address of this path, whatever the host.
     pub(crate) fn are_asked(&self, uri: &Uri) -> bool {
-        self.0.iter().any(|door| door.asked(uri.path()).is_some())
+        self.doors
+            .iter()
+            .any(|door| door.asked(uri.path()).is_some())
     }
 
     /// The kinds that have an address of this path, whatever the host.
@@ -188,13 +227,13 @@ impl SessionDoors {
         &'a self,
         uri: &'a Uri,
     ) -> impl Iterator<Item = (&'a SessionDoor, Asked)> {
-        self.0
+        self.doors
             .iter()
             .filter_map(|door| Some((door, door.asked(uri.path())?)))
     }
 
     pub(crate) fn of(&self, name: &SessionName) -> Option<&SessionDoor> {
-        self.0.iter().find(|door| door.name == *name)
+        self.doors.iter().find(|door| door.name == *name)
     }
 
     /// Whether there is one of this name.

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use network::{NetworkRefusal, NetworkRules};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use waf::{Outcome, Screen, Screened, WafRefusal};
 
@@ -51,6 +52,15 @@ impl RouteThreats {
     }
 
     /// Where a request comes from and what sends it.
+    /// Whether requests from this address may come, as far as its network and place say.
+    pub(crate) fn admits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let geography = self.geography.as_ref();
+        let place = geography.map(|geography| geography.find(address));
+        let rules = self.network.as_ref();
+        rules.is_none_or(|rules| rules.admit(address, place.as_ref()).is_ok())
+    }
+
     pub(crate) fn look(
         &self,
         connection: &Connection,

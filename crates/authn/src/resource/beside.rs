@@ -25,6 +25,9 @@ pub fn demand_kept(
     if beside.iter().any(|name| request.headers.contains_key(name)) {
         return Err(Reason::TwoCredentials.into());
     }
+    if shows_api_key(request.headers) {
+        return Err(Reason::TwoCredentials.into());
+    }
     if request.query.is_some_and(holds_credential) {
         return Err(Reason::TokenInQuery.into());
     }
@@ -41,6 +44,14 @@ pub fn demand_kept(
         shown: Shown::Kept,
         rules: rules.clone(),
     }))
+}
+
+/// Whether the field for keys of others holds one of ours: where it is not taken it is a misplaced credential and not none.
+pub(super) fn shows_api_key(headers: &http::HeaderMap) -> bool {
+    headers
+        .get_all(&api_key::FIELD)
+        .iter()
+        .any(|value| value.as_bytes().starts_with(api_key::PREFIX.as_bytes()))
 }
 
 /// A key in the field of its own, and no other credential beside it: which one counted would be anybody's guess.

@@ -174,24 +174,40 @@ impl Shared {
         kind: &Kind,
         handle: &Tag,
     ) -> Result<(BrowserSession, Kept), SessionError> {
-        let found = {
-            let mut connection = self.store.read().await?;
-            browser_sessions::find(&mut connection, kind.tenant(), handle).await?
-        };
+        let found = self.stored(kind, handle).await?;
         let now = self.clock.now();
         let session = found.filter(|session| {
-            session.name == kind.name().as_str()
-                && now < session.expires
+            now < session.expires
                 && now < session.created.plus(kind.absolute)
                 && now < session.used.plus(kind.idle)
         });
         let session = session.ok_or(SessionError::Over)?;
+        let kept = self.unsealed(kind, handle, &session)?;
+        Ok((session, kept))
+    }
+
+    /// The session of this kind, alive or not.
+    async fn stored(
+        &self,
+        kind: &Kind,
+        handle: &Tag,
+    ) -> Result<Option<BrowserSession>, SessionError> {
+        let mut connection = self.store.read().await?;
+        let found = browser_sessions::find(&mut connection, kind.tenant(), handle).await?;
+        Ok(found.filter(|session| session.name == kind.name().as_str()))
+    }
+
+    fn unsealed(
+        &self,
+        kind: &Kind,
+        handle: &Tag,
+        session: &BrowserSession,
+    ) -> Result<Kept, SessionError> {
         let sealed = Sealed::from_bytes(session.sealed.clone());
         let keks = self.secrets.shared_keks();
         let text = envelope::open(&*keks, &Self::aad(kind, handle), &sealed)
             .map_err(|_| SessionError::Unavailable)?;
-        let kept = serde_json::from_slice(text.expose()).map_err(|_| SessionError::Unavailable)?;
-        Ok((session, kept))
+        serde_json::from_slice(text.expose()).map_err(|_| SessionError::Unavailable)
     }
 
     /// A token that is good for a while: whoever comes second finds what the first one got.
@@ -316,11 +332,11 @@ impl Shared {
         request: RequestId,
     ) -> Result<Option<Kept>, SessionError> {
         let handle = self.session_tag(kind, cookie);
-        let kept = match self.live(kind, &handle).await {
-            Ok((_, kept)) => kept,
-            Err(SessionError::Over) => return Ok(None),
-            Err(error) => return Err(error),
+        // However long nobody used it: its grant and the sign-in at the issuer may live on.
+        let Some(session) = self.stored(kind, &handle).await? else {
+            return Ok(None);
         };
+        let kept = self.unsealed(kind, &handle, &session)?;
         self.forget(kind, &handle, reason, Some(request)).await?;
         Ok(Some(kept))
     }

@@ -488,6 +488,18 @@ fn exchange(exchange: RawExchange) -> ExchangeSection {
     }
 }
 
+fn methods(route: &RawRoute, mistakes: &mut Mistakes<'_>) -> Vec<String> {
+    if route.actions.is_empty() {
+        mistakes.at(
+            &route.name.span(),
+            "a route without actions denies everything",
+            "write `actions.GET = { action = \"read\" }`",
+        );
+    }
+    let methods = route.actions.keys();
+    methods.map(|method| method.to_ascii_uppercase()).collect()
+}
+
 fn section(
     mut route: RawRoute,
     tenant: Tenant,
@@ -502,18 +514,7 @@ fn section(
         others.limits,
         mistakes,
     );
-    if route.actions.is_empty() {
-        mistakes.at(
-            &route.name.span(),
-            "a route without actions denies everything",
-            "write `actions.GET = { action = \"read\" }`",
-        );
-    }
-    let methods: Vec<String> = route
-        .actions
-        .keys()
-        .map(|method| method.to_ascii_uppercase())
-        .collect();
+    let methods = methods(&route, mistakes);
     let limits_away = limits_away(&route, &limits, mistakes);
     let upgrade = upgrade(route.upgrade, &methods, &route.path, mistakes);
     let threats = threats::of_route(

@@ -3,7 +3,9 @@
 //! With a database of its own it knows workloads by keys and certificates; with the database that the issuers use (PostgreSQL) also by their tokens.
 
 use super::egress_door::EgressDoor;
-use super::{Options, RunError, declared, fabric_options, issuer_base, sockets, spawn, telemetry};
+use super::{
+    Options, RunError, bundle, declared, fabric_options, issuer_base, sockets, spawn, telemetry,
+};
 use crate::config::Config;
 use crate::config::error::ConfigError;
 use countersign_audit::Code;
@@ -37,9 +39,21 @@ pub async fn serve_egress(options: Options) -> Result<EgressNode, RunError> {
     })?;
     let bound = telemetry.address();
     let base = issuer_base(&options, config.listeners.identity).await?;
+    bundle::check_version(&config, &options.data).map_err(|error| RunError::Config(vec![error]))?;
     let fabric = Fabric::start(fabric_options(options, &base)?).await?;
+    bundle::remember_version(&config, fabric.data())
+        .map_err(|error| RunError::Config(vec![error]))?;
     let own = listeners.as_ref().map(|listeners| listeners.address());
-    let own = own.into_iter().chain([bound]).collect();
+    let named = &config.listeners;
+    let named = [
+        named.identity,
+        named.identity_mtls,
+        named.gateway,
+        named.control,
+        named.telemetry,
+    ];
+    let named = named.into_iter().filter(|address| address.port() != 0);
+    let own = own.into_iter().chain([bound]).chain(named).collect();
     let door = EgressDoor::serve(&config, &fabric, &base, listeners, own)?;
     let door = door.ok_or_else(|| RunError::Config(vec![absent(&config)]))?;
     let (drain, held) = Drain::new();
@@ -89,8 +103,11 @@ impl EgressNode {
     /// # Errors
     /// When it is refused; then all of the old one stays.
     pub fn reload(&self, config: &Config) -> Result<(), RunError> {
-        let policies = declared::policies(config).map_err(|error| RunError::Config(vec![error]))?;
+        let refused = |error| RunError::Config(vec![error]);
+        bundle::check_version(config, self.fabric.data()).map_err(refused)?;
+        let policies = declared::policies(config).map_err(refused)?;
         let rules = EgressDoor::rules(Some(&self.door), config, &self.base)?;
+        bundle::remember_version(config, self.fabric.data()).map_err(refused)?;
         self.fabric.replace_policies(policies);
         EgressDoor::replace_rules(Some(&self.door), rules);
         EgressDoor::renew(Some(&self.door), &self.fabric, &config.listeners.names)

@@ -246,6 +246,10 @@ impl Streamed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, EgressBodyError>>> {
         loop {
+            // A destination that always has more to say is not asked for it for ever.
+            if Instant::now() >= self.until {
+                return Poll::Ready(Some(Err(EgressBodyError::Idle)));
+            }
             let frame = match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => {
                     return self

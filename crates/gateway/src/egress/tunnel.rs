@@ -23,6 +23,8 @@ use tokio::time::Instant;
 
 /// How often a tunnel is asked again.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
+/// How often policies are asked though they did not change: some speak of the time.
+const DECIDED_EVERY: Duration = Duration::from_secs(30);
 /// Bytes on their way in one direction.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Time for the connection to become a tunnel once the answer is written.
@@ -40,6 +42,8 @@ struct Standing<P> {
     egress: Arc<Egress<P>>,
     rules: Arc<EgressRules>,
     policies: Option<Arc<PolicySet>>,
+    /// When they were asked.
+    decided: Instant,
     arrived: Arrived,
     workload: Workload,
     listed: Listed,
@@ -71,6 +75,7 @@ impl<P: Planes> Tunnel<P> {
                 egress,
                 rules,
                 policies: None,
+                decided: Instant::now(),
                 arrived,
                 workload,
                 listed,
@@ -150,12 +155,13 @@ impl<P: Planes> Standing<P> {
             .policies
             .as_ref()
             .is_some_and(|earlier| Arc::ptr_eq(earlier, &policies));
-        if reloaded || !same {
+        if reloaded || !same || self.decided.elapsed() >= DECIDED_EVERY {
             let mut query = request::query(&self.arrived, &self.workload, &self.listed);
             query.context.insert("time".to_owned(), now.0.into());
             let _permitted =
                 decide(&policies, Again(query)).map_err(|denied| denied.reason().as_str())?;
             self.policies = Some(policies);
+            self.decided = Instant::now();
         }
         Ok(stands)
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use countersign_base::UnixTime;
 use countersign_store::redis::{
-    Charged, Counted, CounterAsk, CounterClock, CounterRule, CounterState, SharedCounters,
+    Away, Charged, Counted, CounterAsk, CounterClock, CounterRule, CounterState, SharedCounters,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -174,13 +174,13 @@ impl Limiter {
                 let clock = CounterClock::Server;
                 counted_there((limits, shared), counters, caller, clock).await
             }
-            None => None,
+            None => There::Away,
         };
         match (verdict, shared.away) {
-            (Some(verdict), _) => CountedBy::Processes(verdict),
-            (None, WhenAway::Closed) => CountedBy::Closed,
-            (None, WhenAway::Open) => CountedBy::Nobody,
-            (None, WhenAway::Share) => {
+            (There::Verdict(verdict), _) => CountedBy::Processes(verdict),
+            (There::Busy, _) | (There::Away, WhenAway::Closed) => CountedBy::Closed,
+            (There::Away, WhenAway::Open) => CountedBy::Nobody,
+            (There::Away, WhenAway::Share) => {
                 let verdict = self.take(&shared.share, caller, now);
                 CountedBy::Share(&shared.share, verdict)
             }
@@ -188,16 +188,30 @@ impl Limiter {
     }
 }
 
-/// The verdict of all processes together; absent when their counts are away.
+/// What all processes together say.
+enum There {
+    /// Their counts are away.
+    Away,
+    /// More is asked of this process than it may ask.
+    Busy,
+    Verdict(Verdict),
+}
+
+/// The verdict of all processes together.
 async fn counted_there(
     (limits, shared): (&RouteLimits, &SharedLimits),
     counters: &SharedCounters,
     caller: &Caller<'_>,
     clock: CounterClock,
-) -> Option<Verdict> {
+) -> There {
     let asks = shared.asks(&limits.limits, counters, caller);
-    let counted = counters.take(asks, clock).await.ok()?;
-    verdict(&limits.limits, &counted)
+    let counted = match counters.take(asks, clock).await {
+        Ok(counted) => counted,
+        // The counts are there, and it is callers who are too many: that must not take the limit away.
+        Err(Away::Busy) => return There::Busy,
+        Err(_) => return There::Away,
+    };
+    verdict(&limits.limits, &counted).map_or(There::Away, There::Verdict)
 }
 
 /// What callers are told. Absent if the script let through what the arithmetic here would not: whoever disagrees with itself is not to be believed.

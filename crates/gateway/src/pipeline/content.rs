@@ -8,6 +8,7 @@ use crate::forward_auth::ForwardError;
 use crate::planes::Planes;
 use crate::request::{GatewayRequest, Read};
 use bytes::Bytes;
+use http::{HeaderMap, header};
 
 impl<P: Planes> Flow<'_, P> {
     /// Reads what the operation needs, and has it judged by whoever asked for it.
@@ -48,11 +49,25 @@ impl<P: Planes> Flow<'_, P> {
     }
 }
 
+/// Whether the fields say that there is a body, whatever its method means by one: some servers read it.
+pub(super) fn announces_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.contains_key(header::CONTENT_TYPE)
+        || headers
+            .get_all(header::CONTENT_LENGTH)
+            .iter()
+            .any(|length| length != "0")
+}
+
 /// What can be said of a body that a proxy keeps. A safe method has none that means anything (RFC 9110 §9.3.1); of any other nobody here knows what the proxy will send on.
 fn unseen(request: &GatewayRequest) -> Result<Bytes, Denial> {
     match request.matched().operation().content {
         ContentNeed::Unread => Ok(Bytes::new()),
-        ContentNeed::Absent if request.target().method().is_safe() => Ok(Bytes::new()),
+        ContentNeed::Absent
+            if request.target().method().is_safe() && !announces_body(&request.headers) =>
+        {
+            Ok(Bytes::new())
+        }
         ContentNeed::Absent | ContentNeed::Whole => Err(Denial::Forwarded(ForwardError::Body)),
     }
 }

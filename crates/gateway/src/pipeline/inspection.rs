@@ -1,6 +1,7 @@
 //! Where a request comes from and what it looks like, for routes that ask: addresses before anybody looks at its credential, the firewall behind credential and
 //! limits, so that a stranger's request does not cost its time.
 
+use super::content::announces_body;
 use super::{Flow, Holder, Step};
 use crate::answer::Denial;
 use crate::planes::Planes;
@@ -42,8 +43,12 @@ impl<P: Planes> Flow<'_, P> {
             Holder::Proxy => Bytes::new(),
         };
         let body = match self.holder {
-            // A safe method has no body that means anything (RFC 9110 §9.3.1).
-            Holder::Proxy if !request.target().method().is_safe() => SeenBody::Elsewhere,
+            // A safe method has no body that means anything (RFC 9110 §9.3.1), unless its fields announce one.
+            Holder::Proxy
+                if !request.target().method().is_safe() || announces_body(&request.headers) =>
+            {
+                SeenBody::Elsewhere
+            }
             Holder::Gateway | Holder::Proxy => SeenBody::Whole(&bytes),
         };
         let seen = WafRequest {

@@ -3,10 +3,11 @@
 use super::{Flow, Holder, Step, target_of};
 use crate::answer::{Denial, GatewayBody, redirect, short};
 use crate::canonical::CanonicalTarget;
+use crate::limiter::{Caller as Counted, Verdict};
 use crate::planes::Planes;
 use crate::request::Caller;
 use crate::routes::Matched;
-use crate::sessions::{Asked, Cookie, SessionDoor, is_navigation};
+use crate::sessions::{Asked, Cookie, SessionDoor, SessionDoors, is_navigation};
 use bytes::Bytes;
 use countersign_audit::Code;
 use countersign_authn::{Anonymous, Demand, Reason, ResourceRequest, api_key, demand_kept};
@@ -14,11 +15,14 @@ use countersign_base::Secret;
 use countersign_control::browser_sessions::{
     BrowserSessions, ReturnPath, SessionError, SessionName,
 };
+use countersign_net::Connection;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use url::form_urlencoded;
 
 /// Bytes of a back-channel logout request.
@@ -175,6 +179,7 @@ impl<P: Planes> Flow<'_, P> {
     /// Answers at an address of the gateway's own; nothing if the request is for another host, where the path is one like any other.
     pub(super) async fn at_session_door(
         &self,
+        connection: &Connection,
         head: &Parts,
         body: &mut Option<Incoming>,
     ) -> Step<Option<Response<GatewayBody>>> {
@@ -199,6 +204,7 @@ impl<P: Planes> Flow<'_, P> {
         if head.method != expected {
             return Err(denied(SessionDenial::Method).into());
         }
+        let _under_way = self.may_ask(doors, door, connection)?;
         let answer = match asked {
             Asked::BackChannel => self.back_channel(door, sessions, body.take()).await?,
             Asked::Callback => self.callback(door, sessions, head, &target).await?,
@@ -206,6 +212,38 @@ impl<P: Planes> Flow<'_, P> {
             Asked::Logout => self.logout(door, sessions, head).await?,
         };
         Ok(Some(answer))
+    }
+
+    /// Whether this network may ask again, and there is room for what is asked: strangers come here, and each makes work for store and issuer.
+    fn may_ask(
+        &self,
+        doors: &SessionDoors,
+        door: &SessionDoor,
+        connection: &Connection,
+    ) -> Step<OwnedSemaphorePermit> {
+        let limits = doors.limits().ok_or(Denial::LimiterFull)?;
+        let counted = Counted {
+            route: door.name().as_str(),
+            tenant: "",
+            known: None,
+            certificate: None,
+            address: connection.remote.ip(),
+        };
+        match (self.core.limiter()).take(limits, &counted, self.core.moment(self.now)) {
+            Verdict::Admitted { .. } => {}
+            Verdict::Exceeded {
+                retry_after_seconds,
+                ..
+            } => {
+                return Err(Denial::RateLimited {
+                    retry_after_seconds,
+                }
+                .into());
+            }
+            Verdict::Full => return Err(Denial::LimiterFull.into()),
+        }
+        let place = Arc::clone(&doors.under_way).try_acquire_owned();
+        Ok(place.map_err(|_| Denial::Overloaded)?)
     }
 
     async fn login(

@@ -349,7 +349,7 @@ pub(crate) fn judge_fields(parameters: &[Parameter], headers: &HeaderMap) -> Res
     for parameter in parameters {
         let values = match parameter.place {
             Place::Header => fields(headers, parameter)?,
-            Place::Cookie => cookies(headers, parameter),
+            Place::Cookie => cookies(headers, parameter)?,
             Place::Body | Place::Path | Place::Query => continue,
         };
         parameter.judge(&values)?;
@@ -368,13 +368,15 @@ fn fields<'h>(headers: &'h HeaderMap, parameter: &Parameter) -> Result<Vec<Cow<'
     values.collect()
 }
 
-fn cookies<'h>(headers: &'h HeaderMap, parameter: &Parameter) -> Vec<Cow<'h, str>> {
-    let lines = headers.get_all(http::header::COOKIE).iter();
-    lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(name, _)| *name == parameter.name)
-        .map(|(_, value)| Cow::Borrowed(value))
-        .collect()
+fn cookies<'h>(headers: &'h HeaderMap, parameter: &Parameter) -> Result<Vec<Cow<'h, str>>, Fault> {
+    let mut found = Vec::new();
+    for line in headers.get_all(http::header::COOKIE) {
+        let line = line.to_str().map_err(|_| parameter.fault("utf8", ""))?;
+        let pairs = line
+            .split(';')
+            .filter_map(|pair| pair.trim().split_once('='));
+        let named = pairs.filter(|(name, _)| *name == parameter.name);
+        found.extend(named.map(|(_, value)| Cow::Borrowed(value)));
+    }
+    Ok(found)
 }

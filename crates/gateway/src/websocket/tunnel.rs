@@ -14,7 +14,7 @@ use crate::service::Gateway;
 use crate::upstream::PooledBody;
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
-use countersign_authn::{Standing, Subject};
+use countersign_authn::{Anonymous, Standing, Subject};
 use countersign_base::{RequestId, RouteId, Tenant};
 use countersign_net::Hold;
 use countersign_policy::{Query, Target, decide};
@@ -261,8 +261,9 @@ fn still_there(routes: &crate::routes::Routes, ground: &Ground) -> bool {
     let Ok(matched) = routes.find(&ground.target) else {
         return false;
     };
-    let token = ground.subject.as_ref().is_none_or(|subject| {
-        let rules = &matched.route.rules;
+    let rules = &matched.route.rules;
+    let nobody = rules.anonymous() == Anonymous::Allowed;
+    let token = ground.subject.as_ref().map_or(nobody, |subject| {
         let issuer = rules
             .issuers()
             .iter()
@@ -271,7 +272,12 @@ fn still_there(routes: &crate::routes::Routes, ground: &Ground) -> bool {
             && rules.audience() == subject.audience()
             && subject.require_scopes(&matched.operation().scopes).is_ok()
     });
-    token && matched.route.id == ground.route && matched.route.upgrade == Upgrade::WebSocket
+    let threats = matched.route.threats.as_ref();
+    let place = threats.is_none_or(|threats| threats.admits(ground.from));
+    token
+        && place
+        && matched.route.id == ground.route
+        && matched.route.upgrade == Upgrade::WebSocket
 }
 
 fn record<P: Planes>(gateway: &Gateway<P>, ground: &Ground, reason: &'static str) {

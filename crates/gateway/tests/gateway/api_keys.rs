@@ -100,7 +100,17 @@ async fn a_key_opens_the_routes_that_take_keys_and_reaches_no_upstream() {
     assert!(world.upstream.take().is_empty());
     let token = world.bearer(|_| {});
     let fields = [("authorization", token.as_str()), ("x-api-key", &key)];
-    assert_eq!(status(&world, "/things/a", &fields).await, StatusCode::OK);
+    assert_eq!(
+        status(&world, "/things/a", &fields).await,
+        StatusCode::UNAUTHORIZED
+    );
+    let misplaced = [("x-api-key", key.as_str())];
+    assert_eq!(
+        status(&world, "/open/a", &misplaced).await,
+        StatusCode::UNAUTHORIZED,
+        "a misplaced key is not nobody"
+    );
+    assert_eq!(status(&world, "/open/a", &[]).await, StatusCode::OK);
     let request = world.upstream.take_one();
     assert!(!format!("{:?}", request.headers).contains("csk_"));
     // An upstream's own keys are none of ours.

@@ -265,6 +265,24 @@ async fn a_request_that_is_permitted_is_answered_with_what_to_set_and_remove() {
 }
 
 #[tokio::test]
+async fn g22_what_is_not_ascii_takes_the_callers_own_away_too() {
+    let world = trusting();
+    let token = world.bearer(|claims| claims["client_id"] = "portal".into());
+    for (cookie, expected) in [
+        ("x=\u{e9}; __Host-session-demo=c", "x=\u{e9}"),
+        ("a=b; __Host-session-demo=c", "a=b"),
+    ] {
+        let question = Question::get(&world, "/things/a")
+            .with("authorization", &token)
+            .with("cookie", cookie);
+        let told = ask(&world, &question).await;
+        let set = told.permitted().headers(2);
+        assert_eq!(set.get("cookie").map(String::as_str), Some(expected));
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn refusals_are_those_of_the_front_door() {
     let world = trusting();
     let alice = world.bearer(|_| {});

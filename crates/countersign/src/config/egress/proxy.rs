@@ -422,6 +422,13 @@ fn belongs_together(raw: &RawRule, span: &Range<usize>, mistakes: &mut Mistakes<
         }
         RuleForm::Http | RuleForm::Https | RuleForm::Tunnel => {}
     }
+    if raw.credential.is_some() && raw.host.get_ref().starts_with('.') {
+        mistakes.at(
+            span,
+            "a credential belongs to one host: whoever has a name below this one would be shown the secret",
+            "write a rule with the whole name of the host that knows the credential",
+        );
+    }
 }
 
 fn host(raw: &Spanned<String>, mistakes: &mut Mistakes<'_>) -> Option<HostPattern> {

@@ -98,7 +98,8 @@ impl TokenSource {
                 Ok(value)
             }
             None => {
-                *kept = Kept::Failed { again: now + PAUSE };
+                let again = Instant::now() + PAUSE;
+                *kept = Kept::Failed { again };
                 Err(EgressRefusal::CredentialSource)
             }
         }

@@ -4,6 +4,20 @@
 //! Needs a Redis to start (`COUNTERSIGN_TEST_REDIS`), which the suite `redis` brings; without one a line says so.
 
 use super::*;
+
+/// The verdict, if the counts are there.
+async fn counted(
+    limits: (&RouteLimits, &SharedLimits),
+    counters: &SharedCounters,
+    caller: &Caller<'_>,
+    clock: CounterClock,
+) -> Option<Verdict> {
+    match counted_there(limits, counters, caller, clock).await {
+        There::Verdict(verdict) => Some(verdict),
+        There::Away | There::Busy => None,
+    }
+}
+
 use crate::limiter::{Known, Quota};
 use countersign_base::Secret;
 use countersign_crypto::Random;
@@ -103,7 +117,7 @@ async fn there(
 ) -> Verdict {
     let clock = CounterClock::Told(micros);
     let both = (limits, limits.shared().unwrap());
-    counted_there(both, counters, caller, clock).await.unwrap()
+    counted(both, counters, caller, clock).await.unwrap()
 }
 
 /// Numbers that divide nothing, of windows so long that no state expires by the server's own clock during a test.
@@ -234,7 +248,7 @@ async fn processes_that_share_a_limit_let_through_exactly_what_it_says() {
                 for _ in 0..40 {
                     let both = (&all, all.shared().unwrap());
                     let clock = CounterClock::Server;
-                    let verdict = counted_there(both, &node, &caller(0), clock).await;
+                    let verdict = counted(both, &node, &caller(0), clock).await;
                     through += u32::from(matches!(verdict.unwrap(), Verdict::Admitted { .. }));
                 }
                 through
@@ -260,7 +274,7 @@ async fn nothing_in_redis_says_who_called_and_everything_expires() {
         spec("day", Algorithm::Calendar(CalendarWindow::Day), 5, minute),
     ]);
     let both = (&all, all.shared().unwrap());
-    counted_there(both, &counters, &caller(1), CounterClock::Server)
+    counted(both, &counters, &caller(1), CounterClock::Server)
         .await
         .unwrap();
     let keys = server.say("KEYS *").unwrap();
@@ -334,7 +348,7 @@ async fn g55_a_server_that_is_killed_is_away_at_once_and_comes_back_by_itself() 
         Duration::from_secs(86_400),
     )]);
     let both = (&all, all.shared().unwrap());
-    let take = async || counted_there(both, &counters, &caller(0), CounterClock::Server).await;
+    let take = async || counted(both, &counters, &caller(0), CounterClock::Server).await;
     assert!(take().await.is_some());
     server.kill();
     // The first that notices and all after it have no count; nobody waits for longer than the timeout.
@@ -363,7 +377,7 @@ async fn g55_a_server_that_hangs_counts_as_away_until_it_answers_again() {
         Duration::from_secs(86_400),
     )]);
     let both = (&all, all.shared().unwrap());
-    let take = async || counted_there(both, &counters, &caller(0), CounterClock::Server).await;
+    let take = async || counted(both, &counters, &caller(0), CounterClock::Server).await;
     server.freeze();
     let mut asked = 0;
     let began = Instant::now();

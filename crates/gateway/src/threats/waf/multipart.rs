@@ -14,6 +14,7 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Option<ReadBody> {
     let body = std::str::from_utf8(body).ok()?;
     let mut rest = body.strip_prefix("--")?.strip_prefix(boundary)?;
     let delimiter = format!("\r\n--{boundary}");
+    let inside = format!("--{boundary}");
     let mut read = ReadBody::new("MULTIPART");
     loop {
         if let Some(end) = rest.strip_prefix("--") {
@@ -22,12 +23,27 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Option<ReadBody> {
         let part = rest.strip_prefix("\r\n")?;
         let (part, behind) = part.split_once(&delimiter)?;
         let (head, content) = part.split_once("\r\n\r\n")?;
+        // Readers that take a bare line feed for a line's end would see another part begin there.
+        if part.contains(&inside) {
+            return None;
+        }
         add(&mut read, head, content)?;
         rest = behind;
     }
 }
 
 fn boundary(content_type: &str) -> Option<&str> {
+    let names = content_type.split(';').skip(1).map(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        name.trim().to_ascii_lowercase()
+    });
+    // `boundary*=` (RFC 2231) is another one to some readers.
+    if names
+        .into_iter()
+        .any(|name| name.starts_with("boundary") && name != "boundary")
+    {
+        return None;
+    }
     let mut found = content_type.split(';').skip(1).filter_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim()
@@ -100,5 +116,48 @@ fn disposition(value: &str) -> Option<(&str, Option<&str>)> {
             "" => return Some((name?, file)),
             more => rest = more.strip_prefix(';')?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: &str = "multipart/form-data; boundary=b";
+
+    fn file(content: &str) -> String {
+        format!(
+            "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.txt\"\r\n\r\n{content}\r\n--b--\r\n"
+        )
+    }
+
+    #[test]
+    fn a_boundary_that_only_some_readers_see_makes_a_body_unreadable() {
+        let part = "Content-Disposition: form-data; name=\"q\"";
+        for hidden in [
+            format!("hello\n--b\n{part}\n\nevil"),
+            format!("hello\r--b\r{part}\r\revil"),
+            "hello --b".to_owned(),
+        ] {
+            assert!(read(FORM, file(&hidden).as_bytes()).is_none(), "{hidden:?}");
+        }
+        let plain = read(FORM, file("hello\n--c\nworld").as_bytes()).unwrap();
+        assert_eq!(plain.files.len(), 1, "the twin");
+    }
+
+    #[test]
+    fn a_second_spelling_of_the_boundary_makes_a_body_unreadable() {
+        let body = file("hello");
+        for content_type in [
+            "multipart/form-data; boundary=b; boundary*=utf-8''c",
+            "multipart/form-data; boundary*0=c; boundary=b",
+            "multipart/form-data; boundary=b; Boundary=c",
+        ] {
+            assert!(
+                read(content_type, body.as_bytes()).is_none(),
+                "{content_type}"
+            );
+        }
+        assert!(read(FORM, body.as_bytes()).is_some(), "the twin");
     }
 }

@@ -44,7 +44,13 @@ pub(super) fn read(body: &[u8]) -> Option<ReadBody> {
             Event::Text(text) => append(&mut open, &text.decode().ok()?)?,
             Event::CData(text) => append(&mut open, std::str::from_utf8(&text).ok()?)?,
             Event::GeneralRef(name) => append(&mut open, &resolved(&name.decode().ok()?)?)?,
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+            // Whoever follows a declaration reads other text than is read here.
+            Event::Decl(said) => match said.encoding() {
+                None => {}
+                Some(Ok(name)) if name.eq_ignore_ascii_case(b"utf-8") => {}
+                Some(_) => return None,
+            },
+            Event::Comment(_) | Event::PI(_) => {}
             Event::DocType(_) | Event::Empty(_) => return None,
             Event::Eof => return (open.is_empty() && elements > 0).then_some(found),
         }
@@ -86,4 +92,23 @@ fn resolved(name: &str) -> Option<String> {
         None => digits.parse().ok()?,
     };
     char::from_u32(code).map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_encoding_that_is_not_read_makes_a_body_unreadable() {
+        for (declaration, readable) in [
+            ("", true),
+            ("<?xml version=\"1.0\"?>", true),
+            ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", true),
+            ("<?xml version=\"1.0\" encoding=\"UTF-7\"?>", false),
+            ("<?xml version=\"1.0\" encoding=\"utf-16\"?>", false),
+        ] {
+            let body = format!("{declaration}<a>+ACc-</a>");
+            assert_eq!(read(body.as_bytes()).is_some(), readable, "{declaration}");
+        }
+    }
 }
