@@ -94,7 +94,7 @@ async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
     let event = ApiKeyAdded {
         by: Actor::LocalAdministrator,
         client: body.client.clone(),
-        expires,
+        expires: Count::of(u64::try_from(expires.0).unwrap_or(0)),
         key: key_id,
         networks: Count::of(record.networks.len() as u64),
         replaces: body.replaces,

@@ -2,7 +2,7 @@
 
 use super::decision::Actor;
 use crate::text::{Code, Count};
-use countersign_base::{ClientId, GrantId, UnixTime};
+use countersign_base::{ClientId, GrantId};
 use serde::{Deserialize, Serialize};
 
 /// An API key was made.
@@ -13,8 +13,8 @@ pub struct ApiKeyAdded {
     pub by: Actor,
     /// Whose key it is.
     pub client: ClientId,
-    /// When it ends.
-    pub expires: UnixTime,
+    /// When it ends, in seconds since the epoch.
+    pub expires: Count,
     /// The key's id, which decisions about its requests name as their grant.
     pub key: GrantId,
     /// How many networks it may come from; none means all.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::text::{Code, Count, Digest, Names, Text};
 use countersign_base::{
-    ClientId, EventId, GrantId, Kid, RouteId, SessionId, Tenant, UnixMillis, UnixTime, UserId,
+    ClientId, EventId, GrantId, Kid, RouteId, SessionId, Tenant, UnixMillis, UserId,
 };
 
 const CODE: &str = "a-code-of-sixty-four-characters-which-is-as-long-as-one-may-be!!";
@@ -212,7 +212,7 @@ fn administration_events() -> Vec<Event> {
         ApiKeyAdded {
             by: by(),
             client: client(),
-            expires: UnixTime(i64::MAX),
+            expires: many,
             key: GrantId::from_u64(u64::MAX),
             networks: many,
             replaces: Some(GrantId::from_u64(u64::MAX)),

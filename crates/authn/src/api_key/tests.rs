@@ -172,9 +172,17 @@ fn a_key_is_taken_where_a_route_says_so_and_nowhere_else() {
         refused(&in_authorization, &own),
         Some(Reason::ApiKeyNotTaken)
     );
-    // A field that the route does not name is one like any other.
+    // In a field that the route does not name a key is misplaced; what is no key of ours is a field like any other.
+    assert_eq!(
+        refused(&in_its_own, &authorization),
+        Some(Reason::ApiKeyNotTaken)
+    );
+    assert_eq!(
+        refused(&in_its_own, &rules(None)),
+        Some(Reason::ApiKeyNotTaken)
+    );
     assert!(matches!(
-        demanded(&in_its_own, &authorization),
+        demanded(&fields(&[("x-api-key", "theirs")]), &authorization),
         Ok(Demand::Anonymous(_))
     ));
 }

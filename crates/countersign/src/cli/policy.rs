@@ -70,7 +70,7 @@ pub enum PolicyVerb {
 pub enum BundleVerb {
     /// Sign the policies and schemas of a directory, with the built-in policies that it does not replace
     #[command(
-        after_help = "Example:\n  countersign policy bundle build policies --key signer.key --version 7 --out policies.bundle"
+        after_help = "Example:\n  countersign policy bundle build policies --key signer.key --bundle-version 7 --out policies.bundle"
     )]
     Build {
         /// The directory of `*.cedar` and `*.cedarschema` files.
@@ -79,7 +79,7 @@ pub enum BundleVerb {
         #[arg(long)]
         key: PathBuf,
         /// The version; a process that used a higher one refuses it.
-        #[arg(long)]
+        #[arg(long = "bundle-version", id = "bundle_version", value_name = "NUMBER")]
         version: u64,
         /// For how many days it is for use, from now on.
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
@@ -89,11 +89,15 @@ pub enum BundleVerb {
         out: PathBuf,
     },
     /// Make a key that signs bundles: the private half in a new file, the public half to be pinned in `policies.signers`
+    #[command(after_help = "Example:\n  countersign policy bundle key signer.key")]
     Key {
         /// The file to write.
         out: PathBuf,
     },
     /// Say whether a bundle would be taken, and show its version, its time and the digest that decisions name
+    #[command(
+        after_help = "Example:\n  countersign policy bundle verify policies.bundle --signer PUBLIC_KEY"
+    )]
     Verify {
         /// The bundle.
         file: PathBuf,

@@ -26,6 +26,7 @@ fn the_defaults_load() {
             "account.cedar#own-account",
             "administration.cedar#administrators",
             "administration.cedar#operator",
+            "egress.cedar#declared-egress",
             "exchange.cedar#configured-exchange",
             "exchange.cedar#registered-servers",
             "exchange.cedar#registered-trust-domains",

@@ -195,11 +195,16 @@ async fn a_field_named_in_connection_does_not_take_the_credential_away() {
         };
         spec.rules[2].form = lifted(tls, Some(key));
     });
-    let head = format!(
-        "GET http://api.test/v1 HTTP/1.1\r\nHost: api.test\r\nConnection: close, x-api-key, host, via\r\nX-Api-Key: mine\r\nX_Api_Key: mine\r\n{}\r\n",
-        billing()
-    );
-    let answer = out.raw(head).await;
+    let head = |more: &str| {
+        format!(
+            "GET http://api.test/v1 HTTP/1.1\r\nHost: api.test\r\nConnection: close, x-api-key, host, via\r\nX-Api-Key: mine\r\n{more}{}\r\n",
+            billing()
+        )
+    };
+    let answer = out.raw(head("X_Api_Key: mine\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(out.internet.heard().is_empty());
+    let answer = out.raw(head("")).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let heard = out.internet.heard();
     let values: Vec<_> = heard[0].headers.get_all("x-api-key").iter().collect();
