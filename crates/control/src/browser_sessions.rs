@@ -24,6 +24,7 @@ use countersign_federation::{ProviderName, ProviderRecord};
 use countersign_store::{Recorder, Store, StoreError};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::runtime::Handle;
 
@@ -106,6 +107,8 @@ struct Shared {
     kinds: ArcSwap<BTreeMap<ProviderName, Arc<Kind>>>,
     /// Refreshes under way, so that any number of requests cause one. As many as there are sessions in use at once, and each is gone with its last request.
     flights: Mutex<HashMap<[u8; 32], Weak<tokio::sync::Mutex<()>>>>,
+    /// Counts the changes that ended sessions in this process.
+    ended: AtomicU64,
 }
 
 struct Kind {
@@ -157,6 +160,7 @@ impl BrowserSessions {
             runtime: Handle::current(),
             kinds: ArcSwap::default(),
             flights: Mutex::default(),
+            ended: AtomicU64::new(0),
         }))
     }
 
@@ -178,6 +182,12 @@ impl BrowserSessions {
             (kind.name().clone(), Arc::new(kind))
         });
         shared.kinds.store(Arc::new(kinds.collect()));
+    }
+
+    /// A number that changes whenever sessions end in this process, for whoever goes on under one ([`Self::goes_on`]).
+    #[must_use]
+    pub fn ended_here(&self) -> u64 {
+        self.0.ended.load(Ordering::Acquire)
     }
 
     fn kind(&self, name: &ProviderName) -> Result<Arc<Kind>, SessionError> {

@@ -1,8 +1,9 @@
 //! What callers are told: the upstream's answer, or a status, the RFC's challenge, and an id to ask with. Why exactly is in the log alone.
 
-use crate::attributes::AttributeError;
+mod body;
 mod own;
 
+use crate::attributes::AttributeError;
 use crate::canonical::TargetError;
 use crate::content::ContentError;
 use crate::cors::PreflightError;
@@ -10,14 +11,14 @@ use crate::exchange::ExchangeError;
 use crate::forward_auth::ForwardError;
 use crate::headers::FieldError;
 use crate::idempotency::KeyError;
-use crate::keyed::FirstBody;
-use crate::pipeline::{SessionDenial, Tail};
+use crate::pipeline::SessionDenial;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
 use crate::schema::Fault;
 use crate::threats::ThreatRefusal;
-use crate::upstream::{AnswerError, PassError, PooledBody, RETRY_AFTER};
+use crate::upstream::{PassError, RETRY_AFTER};
 use crate::websocket::{UpgradeError, VERSION_13};
+pub use body::{GatewayBody, Unfinished};
 use bytes::Bytes;
 use countersign_authn::Refusal;
 use countersign_authn::dpop::DPOP_NONCE_HEADER;
@@ -26,11 +27,7 @@ use countersign_base::RequestId;
 use countersign_policy::DenialReason;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
 use own::{described, write_own};
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -147,6 +144,7 @@ impl Denial {
             Self::Forwarded(ForwardError::Field) => "forward_field",
             Self::Forwarded(ForwardError::Plaintext) => "forward_plaintext",
             Self::Forwarded(ForwardError::Untrusted) => "proxy_untrusted",
+            Self::Key(KeyError::Away) => "idempotency_away",
             Self::Key(KeyError::Broken) => "idempotency_key_broken",
             Self::Key(KeyError::InProgress) => "idempotency_in_progress",
             Self::Key(KeyError::Mismatch) => "idempotency_mismatch",
@@ -261,7 +259,7 @@ impl Denial {
             ) => StatusCode::BAD_REQUEST,
             Self::Content(ContentError::NoRoom)
             | Self::Exchange(ExchangeError::Unavailable)
-            | Self::Key(KeyError::NoRoom)
+            | Self::Key(KeyError::Away | KeyError::NoRoom)
             | Self::LimiterAway
             | Self::LimiterFull
             | Self::Overloaded
@@ -339,7 +337,7 @@ impl Denial {
                 retry_after_seconds,
             }) => Some(*retry_after_seconds),
             Self::Content(ContentError::NoRoom)
-            | Self::Key(KeyError::InProgress | KeyError::NoRoom)
+            | Self::Key(KeyError::Away | KeyError::InProgress | KeyError::NoRoom)
             | Self::LimiterAway
             | Self::Overloaded
             | Self::Pass(PassError::Busy | PassError::NoRoom) => Some(RETRY_AFTER.as_secs()),
@@ -394,10 +392,7 @@ impl Denial {
 
 /// An answer of the gateway's own without a word: a preflight's.
 pub(crate) fn no_content() -> Response<GatewayBody> {
-    let mut response = Response::new(GatewayBody {
-        content: Content::Whole(None),
-        tail: None,
-    });
+    let mut response = Response::new(GatewayBody::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     write_own(response.headers_mut());
     response
@@ -442,121 +437,6 @@ pub(crate) fn write_nonce(headers: &mut HeaderMap, nonce: &str) {
     crate::headers::set(headers, DPOP_NONCE_HEADER, nonce);
 }
 
-/// The body of an answer. Its end, read to its end or given up, is the end of the request.
-pub struct GatewayBody {
-    content: Content,
-    tail: Option<Box<Tail>>,
-}
-
-enum Content {
-    /// An answer of the gateway's own that ends with trailers.
-    Own(VecDeque<Frame<Bytes>>),
-    /// What was read of it, then the rest.
-    Passing(VecDeque<Frame<Bytes>>, PooledBody),
-    Streamed(PooledBody),
-    Whole(Option<Bytes>),
-}
-
-impl GatewayBody {
-    pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self {
-            content: Content::Whole(Some(bytes)),
-            tail: None,
-        }
-    }
-
-    /// An answer of the gateway's own in pieces.
-    pub(crate) const fn own(frames: VecDeque<Frame<Bytes>>) -> Self {
-        Self {
-            content: Content::Own(frames),
-            tail: None,
-        }
-    }
-
-    /// What it says, if all of it is in memory.
-    pub(crate) fn text(&self) -> Bytes {
-        match &self.content {
-            Content::Whole(bytes) => bytes.clone().unwrap_or_default(),
-            Content::Own(_) | Content::Passing(..) | Content::Streamed(_) => Bytes::new(),
-        }
-    }
-
-    /// An answer that is in memory, with the record of its outcome to be written at its end.
-    pub(crate) fn kept(bytes: Bytes, tail: Box<Tail>) -> Self {
-        Self {
-            content: Content::Whole(Some(bytes)),
-            tail: Some(tail),
-        }
-    }
-
-    /// The first answer to a key, with the record of its outcome to be written at its end.
-    pub(crate) fn first(body: FirstBody, tail: Box<Tail>) -> Self {
-        let content = match body {
-            FirstBody::Passing(frames, rest) => Content::Passing(frames, *rest),
-            FirstBody::Whole(bytes) => Content::Whole(Some(bytes)),
-        };
-        Self {
-            content,
-            tail: Some(tail),
-        }
-    }
-
-    /// The upstream's body, with the record of its outcome to be written at its end.
-    pub(crate) fn streamed(body: PooledBody, tail: Box<Tail>) -> Self {
-        Self {
-            content: Content::Streamed(body),
-            tail: Some(tail),
-        }
-    }
-}
-
-impl Body for GatewayBody {
-    type Data = Bytes;
-    type Error = AnswerError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
-        let this = self.get_mut();
-        let frame = match &mut this.content {
-            Content::Own(frames) => frames.pop_front().map(Ok),
-            Content::Passing(frames, rest) => match frames.pop_front() {
-                Some(frame) => Some(Ok(frame)),
-                None => ready!(Pin::new(rest).poll_frame(cx)),
-            },
-            Content::Streamed(body) => ready!(Pin::new(body).poll_frame(cx)),
-            Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-        };
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-            && let Some(tail) = &mut this.tail
-        {
-            tail.passed_on(data.len());
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Own(frames) => frames.is_empty(),
-            Content::Passing(frames, rest) => frames.is_empty() && rest.is_end_stream(),
-            Content::Streamed(body) => body.is_end_stream(),
-            Content::Whole(bytes) => bytes.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Own(_) | Content::Passing(..) => SizeHint::default(),
-            Content::Streamed(body) => body.size_hint(),
-            Content::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -566,9 +446,7 @@ mod tests {
         let denial = Denial::Policy(DenialReason::QueryInvalid("secret detail".to_owned()));
         let response = denial.answer(RequestId::from_bytes([7; 16]), Binding::Required);
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
-        let Content::Whole(Some(body)) = &response.body().content else {
-            panic!("a whole body")
-        };
+        let body = response.body().text();
         assert_eq!(
             body.as_ref(),
             b"{\"request_id\":\"07070707070707070707070707070707\"}\n"

@@ -22,6 +22,7 @@ mod outward;
 mod places;
 mod request;
 mod rules;
+mod standing;
 mod tail;
 mod tunnel;
 mod who;
@@ -141,7 +142,7 @@ impl<P: Planes> Egress<P> {
         })
     }
 
-    /// Puts other rules in place. What they no longer allow ends: tunnels are judged by them within a second.
+    /// Puts other rules in place. What they no longer allow ends: tunnels and answers under way are judged by them within a second.
     pub fn replace_rules(&self, rules: EgressRules) {
         self.rules.store(Arc::new(rules));
     }

@@ -11,6 +11,7 @@ use crate::upstream::{
     Upstreams, gather, key_of,
 };
 use crate::websocket;
+use countersign_control::traces::Onward;
 use countersign_policy::Permitted;
 use countersign_policy::obligation::Obligations;
 use countersign_store::Recorded;
@@ -50,7 +51,7 @@ pub(crate) async fn forward_telling(
 ) -> Result<Response<PooledBody>, PassError> {
     let decision = recorded.receipt();
     let obligations = recorded.decision().obligations().cloned();
-    let request = recorded.into_target();
+    let mut request = recorded.into_target();
     let (switching, idle) = (request.switching, request.matched.route.idle);
     let timeout = request.call.and_then(|call| call.timeout);
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
@@ -60,7 +61,7 @@ pub(crate) async fn forward_telling(
     let key = balance_key(&request, upstream.members().balance());
     let spec = request.matched.route.idempotency.as_ref();
     let keys = spec.map_or(UpstreamKeys::Ignored, |spec| spec.upstream);
-    let mut outbound = outbound(request, token);
+    let mut outbound = outbound(&mut request, token);
     if obligations.is_some() || plan.is_some() {
         projection::ask_for_all(outbound.headers_mut());
     }
@@ -93,6 +94,9 @@ pub(crate) async fn forward_telling(
     }
     if let Some(deadline) = deadline {
         response.body_mut().end_at(deadline);
+    }
+    if switching.is_some() || response.body().is_long() {
+        response.body_mut().stand_on(Box::new(request));
     }
     if let Some(plan) = plan {
         // Before what policy takes out, which may be what the document requires.
@@ -175,9 +179,8 @@ fn repeat_of(keys: UpstreamKeys, outbound: &Request<RequestBody>) -> Repeat {
     }
 }
 
-fn outbound(mut request: GatewayRequest, token: UpstreamToken) -> Request<RequestBody> {
-    let body = request.take_body();
-    let mut headers = std::mem::take(&mut request.headers);
+fn outbound(request: &mut GatewayRequest, token: UpstreamToken) -> Request<RequestBody> {
+    let (mut headers, body) = request.take_message();
     headers::remove_untrusted(&mut headers);
     headers::remove_own_cookies(&mut headers);
     headers::remove_api_key(&mut headers, request.matched.route.rules.api_keys());
@@ -194,8 +197,8 @@ fn outbound(mut request: GatewayRequest, token: UpstreamToken) -> Request<Reques
         }
         (UpstreamToken::AsRouted, CallersToken::PassOn) => {}
     }
-    set_own(&mut headers, &request);
-    request.onward.write(&mut headers);
+    set_own(&mut headers, request);
+    std::mem::replace(&mut request.onward, Onward::removed()).write(&mut headers);
     let mut outbound = Request::new(body);
     *outbound.method_mut() = request.target.method().clone();
     *outbound.uri_mut() = Uri::from(request.target.path_and_query().clone());

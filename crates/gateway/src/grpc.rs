@@ -4,6 +4,7 @@
 //! Not here: messages. What passes between caller and upstream is a stream of bytes as any other.
 
 use crate::answer::GatewayBody;
+use crate::ground::Of;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use std::collections::VecDeque;
@@ -96,6 +97,18 @@ pub(crate) fn deadline_exceeded() -> HeaderMap {
     let mut trailers = HeaderMap::new();
     trailers.insert(STATUS, HeaderValue::from_static("4"));
     trailers.insert(MESSAGE, HeaderValue::from_static("the deadline passed"));
+    trailers
+}
+
+/// The end of a call that is not permitted any more.
+pub(crate) fn withdrawn(of: Of) -> HeaderMap {
+    let (status, message) = match of {
+        Of::Credential => ("16", "the credential has ended"),
+        Of::Permission => ("7", "not permitted any more"),
+    };
+    let mut trailers = HeaderMap::new();
+    trailers.insert(STATUS, HeaderValue::from_static(status));
+    trailers.insert(MESSAGE, HeaderValue::from_static(message));
     trailers
 }
 

@@ -2,14 +2,19 @@
 //! but answered as the first one was.
 //!
 //! A key belongs to a tenant, subject, client and route: nobody meets another's answer. What may have been passed on is never passed on a
-//! second time under its key, whatever became of it. Answers are in the memory of this process alone, bounded in number and bytes, of all,
-//! of each tenant and of each caller; when there is no room a new key is refused, and none is forgotten before its time.
+//! second time under its key, whatever became of it. Answers are in the memory of this process, bounded in number and bytes, of all,
+//! of each tenant and of each caller; when there is no room a new key is refused, and none is forgotten before its time. Where processes share
+//! keys, the first of all processes is the first, and its answer is kept for all of them, sealed ([`countersign_store::redis::SharedKeys`]).
 //!
-//! Not here: keys of other processes, and keys over a restart.
+//! Not here: keys over a restart, unless they are shared.
+
+mod kept;
 
 use crate::request::GatewayRequest;
 use bytes::Bytes;
+use countersign_base::Tenant;
 use countersign_crypto::digest::sha256_parts;
+use countersign_store::redis::{KeyEnd, KeyHeld, SharedKey};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use std::collections::HashMap;
@@ -72,6 +77,9 @@ pub enum UpstreamKeys {
 /// Why a request is not passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// What processes share of keys cannot be asked: nothing is passed on, because another may have done so.
+    #[error("the keys that processes share are away")]
+    Away,
     /// Not one field of 1 to 255 visible characters.
     #[error("the key is malformed")]
     Broken,
@@ -169,6 +177,15 @@ impl Named {
                 body,
             ]),
         })
+    }
+
+    /// The same for all processes that share keys.
+    pub(crate) const fn shared<'k>(&'k self, tenant: &'k Tenant) -> SharedKey<'k> {
+        SharedKey {
+            tenant,
+            name: &self.name,
+            fingerprint: &self.fingerprint,
+        }
     }
 
     #[cfg(test)]
@@ -310,6 +327,8 @@ pub(crate) struct Running {
     keys: Arc<Keys>,
     name: [u8; 32],
     ended: bool,
+    /// Absent where this process has its own keys.
+    held: Option<KeyHeld>,
     // Dropped last: whoever waits looks again.
     _wakes: watch::Sender<()>,
 }
@@ -348,6 +367,7 @@ impl Keys {
             keys: Arc::clone(self),
             name: named.name,
             ended: false,
+            held: None,
             _wakes: wakes,
         })
     }
@@ -427,9 +447,21 @@ impl Map {
 }
 
 impl Running {
+    /// It is the first of all processes.
+    pub(crate) fn hold(&mut self, held: KeyHeld) {
+        self.held = Some(held);
+    }
+
     /// Keeps what became of it. Whoever waits finds it.
     pub(crate) fn end(mut self, ended: Ended) {
         self.ended = true;
+        if let Some(held) = self.held.take() {
+            held.end(match &ended {
+                Ended::Answered(answer) => KeyEnd::Answered(answer.encode()),
+                Ended::NotCarriedOut => KeyEnd::Free,
+                Ended::TooLarge => KeyEnd::NotKept,
+            });
+        }
         self.keys.end(&self.name, Some(ended));
     }
 }
@@ -437,6 +469,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
+            if let Some(held) = self.held.take() {
+                held.end(KeyEnd::Unknown);
+            }
             self.keys.end(&self.name, None);
         }
     }

@@ -4,8 +4,8 @@
 use crate::answer::Denial;
 use crate::forward::{UpstreamToken, forward_telling};
 use crate::idempotency::{
-    self, ANSWER_BYTES_MAX, Answer, Begun, Ended, KeyError, KeyNeed, Named, Running, TokenSeen,
-    fields_bytes, is_not_carried_out,
+    self, ANSWER_BYTES_MAX, Answer, Begun, Ended, IdempotencySpec, KeyError, KeyNeed, Named,
+    Running, TokenSeen, fields_bytes, is_not_carried_out,
 };
 use crate::pipeline::Places;
 use crate::planes::Planes;
@@ -15,6 +15,7 @@ use crate::upstream::{AnswerError, Earlier, PassError, PooledBody};
 use bytes::{Bytes, BytesMut};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
+use countersign_store::redis::Found;
 use http::{Response, header};
 use http_body::Frame;
 use http_body_util::BodyExt;
@@ -64,7 +65,9 @@ pub(crate) async fn known_yet<P: Planes>(
         let now = core.steady();
         match core.keys().begin(named, spec.keep, now) {
             Begun::Replay(answer) => return Ok(Key::Again(answer)),
-            Begun::Run(running) => return Ok(first(running)),
+            Begun::Run(running) => {
+                return of_all_processes(core, request, &named, spec, running, first).await;
+            }
             Begun::Refused(error) => return Err(Denial::Key(error)),
             Begun::Wait(mut ends) => {
                 // Whoever waits takes no place from those who don't.
@@ -75,6 +78,63 @@ pub(crate) async fn known_yet<P: Planes>(
                     return Err(Denial::Key(KeyError::InProgress));
                 }
             }
+        }
+    }
+}
+
+/// Whether the first of this process is the first of all that share keys.
+async fn of_all_processes<P: Planes>(
+    core: &Core<P>,
+    request: &GatewayRequest,
+    named: &Named,
+    spec: &IdempotencySpec,
+    running: Running,
+    first: fn(Running) -> Key,
+) -> Result<Key, Denial> {
+    let Some(keys) = core.planes().shared_keys() else {
+        return Ok(first(running));
+    };
+    // Nothing goes on before it is known, and a caller who leaves meanwhile leaves nothing behind.
+    let unsent = Unsent(Some(running));
+    let tenant = &request.matched().route.tenant;
+    let found = keys.begin(named.shared(tenant), spec.keep).await;
+    let refused = |error| Err(Denial::Key(error));
+    match found {
+        Ok(Found::Run(held)) => {
+            let Some(mut running) = unsent.take() else {
+                return refused(KeyError::Unknown);
+            };
+            running.hold(held);
+            Ok(first(running))
+        }
+        Ok(Found::Answered(answer)) => match Answer::decode(answer.expose()) {
+            Some(answer) => Ok(Key::Again(Arc::new(answer))),
+            None => refused(KeyError::Away),
+        },
+        Ok(Found::Mismatch) => refused(KeyError::Mismatch),
+        Ok(Found::NotKept) => refused(KeyError::NotKept),
+        Ok(Found::Running) => refused(KeyError::InProgress),
+        Ok(Found::Unknown) => refused(KeyError::Unknown),
+        Err(away) => {
+            tracing::warn!(event = "shared_keys_away", %away);
+            refused(KeyError::Away)
+        }
+    }
+}
+
+/// The first of this process, as long as nothing has gone on: dropped, its key is free.
+struct Unsent(Option<Running>);
+
+impl Unsent {
+    fn take(mut self) -> Option<Running> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        if let Some(running) = self.0.take() {
+            running.end(Ended::NotCarriedOut);
         }
     }
 }

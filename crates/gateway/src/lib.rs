@@ -18,6 +18,7 @@
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream
 //! tunnel      websocket::tunnel               after a 101: bytes, asked again while they pass
 //! answer      projection::Plan                where somebody asks for it: cut down to its schema, changed as policy obliges
+//!             ground::Watch                   asked again while it streams
 //! outcome     store::Recorder                 status, bytes, time
 //! ```
 //!
@@ -35,6 +36,7 @@ pub mod exchange;
 pub mod ext_authz;
 mod forward;
 pub mod forward_auth;
+mod ground;
 mod grpc;
 pub mod headers;
 pub mod idempotency;
@@ -54,7 +56,7 @@ pub mod upstream;
 mod verdicts;
 pub mod websocket;
 
-pub use answer::{Denial, GatewayBody};
+pub use answer::{Denial, GatewayBody, Unfinished};
 pub use exchange::{ExchangeError, ExchangeRequest, Exchanged};
 pub use forward::{UpstreamToken, forward};
 pub use pipeline::SessionDenial;

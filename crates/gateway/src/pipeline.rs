@@ -452,7 +452,7 @@ impl<P: Planes> Flow<'_, P> {
                     Passed::First(body) => GatewayBody::first(body, tail),
                     Passed::Streamed(body) => GatewayBody::streamed(body, tail),
                 };
-                Ok(Response::from_parts(head, body))
+                Ok(self.asked_again(Response::from_parts(head, body)))
             }
             Err(error) => Err(self.failed(*tail, Denial::Pass(error))),
         }

@@ -10,7 +10,7 @@ use countersign_control::Traces;
 use countersign_control::browser_sessions::BrowserSessions;
 use countersign_crypto::random::Random;
 use countersign_policy::PolicySet;
-use countersign_store::redis::SharedCounters;
+use countersign_store::redis::{SharedCounters, SharedKeys};
 use countersign_store::{Recorder, ReplayMemory};
 use http::StatusCode;
 use std::future::Future;
@@ -90,6 +90,11 @@ pub trait Planes: Send + Sync + 'static {
 
     /// The counts that several processes share; absent where there are none, which is as if they were away.
     fn counters(&self) -> Option<&SharedCounters> {
+        None
+    }
+
+    /// The idempotency keys that several processes share; absent where each has its own.
+    fn shared_keys(&self) -> Option<&SharedKeys> {
         None
     }
 

@@ -19,6 +19,7 @@ use countersign_policy::obligation::Duty;
 use countersign_policy::vocabulary::{self, RequestContext, RouteAccess};
 use countersign_policy::{Entity, EntityId, Query, Target, Value};
 use countersign_store::{About, Recordable};
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, request};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -180,10 +181,23 @@ impl GatewayRequest {
         body.watch()
     }
 
-    /// Its body, taken out of it.
-    pub(crate) fn take_body(&mut self) -> RequestBody {
+    /// The message that goes on, taken out of it. What stays is what it is decided about by, should that be asked again.
+    pub(crate) fn take_message(&mut self) -> (HeaderMap, RequestBody) {
+        let headers = std::mem::take(&mut self.headers);
+        let route = &self.matched.route;
+        if route.session.is_some() || !route.purposes.is_empty() {
+            for name in [PURPOSE, COOKIE] {
+                for value in headers.get_all(&name) {
+                    self.headers.append(&name, value.clone());
+                }
+            }
+        }
+        if let Some(read) = &mut self.read {
+            read.content = None;
+        }
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(body, RequestBody::Whole(Bytes::new()))
+        let body = std::mem::replace(body, RequestBody::Whole(Bytes::new()));
+        (headers, body)
     }
 
     /// All that it carries, where it was read before the decision.

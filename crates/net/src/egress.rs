@@ -176,6 +176,22 @@ impl EgressPolicy {
         if resolved.is_empty() {
             return Err(EgressError::Unknown(host.to_owned(), None));
         }
+        self.judge_all(host, resolved)
+    }
+
+    /// Judges addresses again that another policy judged, for a connection that goes on: the name is not looked up.
+    ///
+    /// # Errors
+    /// When one of them is forbidden now.
+    pub fn judge_again(
+        &self,
+        destination: &Destination,
+        judged: &Judged,
+    ) -> Result<Judged, EgressError> {
+        self.judge_all(&destination.host().to_string(), judged.0.clone())
+    }
+
+    fn judge_all(&self, host: &str, resolved: Vec<SocketAddr>) -> Result<Judged, EgressError> {
         let named = self.allowed.contains(&host.to_ascii_lowercase());
         for address in &resolved {
             if self.is_own(*address) {

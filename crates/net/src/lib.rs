@@ -17,6 +17,7 @@ pub mod peers;
 mod recorded;
 pub mod runtime;
 mod serve;
+mod taken;
 pub mod tls;
 
 pub use body::{BodyError, InboundBody};

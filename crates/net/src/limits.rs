@@ -15,6 +15,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time for the next piece of a body to arrive.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time for a peer to take some of what is written to it.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of a request's body, unless whoever reads it says less or more.
 pub const BODY_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of an HTTP/1.1 request's head. hyper keeps its own limit of 100 fields.
@@ -53,6 +55,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// See [`BODY_IDLE_TIMEOUT`].
     pub body_idle_timeout: Duration,
+    /// See [`WRITE_TIMEOUT`].
+    pub write_timeout: Duration,
     /// See [`BODY_BYTES_MAX`].
     pub body_bytes_max: u64,
 }
@@ -66,6 +70,7 @@ impl Default for Limits {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             header_timeout: HEADER_TIMEOUT,
             body_idle_timeout: BODY_IDLE_TIMEOUT,
+            write_timeout: WRITE_TIMEOUT,
             body_bytes_max: BODY_BYTES_MAX,
         }
     }

@@ -7,6 +7,7 @@ use crate::framing::{Framed, FramingWatch};
 use crate::limits::{self, Limits};
 use crate::peers::PeerPlace;
 use crate::recorded::Recorded;
+use crate::taken::Taken;
 use crate::{Drain, InboundBody, Listener, ServerTls, tls};
 use countersign_base::{Conditional, NoTls};
 use http::{Request, Response};
@@ -206,6 +207,7 @@ impl Task {
                 framing: FramingWatch::of(&self),
             })
         };
+        let stream = Taken::new(stream, self.limits.write_timeout);
         match &self.transport {
             Transport::Plaintext => {
                 let connection =

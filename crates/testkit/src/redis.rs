@@ -105,13 +105,25 @@ impl RedisServer {
     /// Sends commands as they are written on its wire in line form, and returns what it answered first.
     #[must_use]
     pub fn say(&self, line: &str) -> Option<String> {
+        String::from_utf8(self.said(line)?).ok()
+    }
+
+    fn said(&self, line: &str) -> Option<Vec<u8>> {
         let mut stream = UnixStream::connect(self.socket()).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
         let mut answer = vec![0; 65_536];
         let read = stream.read(&mut answer).ok()?;
         answer.truncate(read);
-        String::from_utf8(answer).ok()
+        Some(answer)
+    }
+
+    /// Everything that it keeps under a name, as far as it is text: fields and values of a hash.
+    #[must_use]
+    pub fn dump(&self, name: &str) -> String {
+        self.said(&format!("HGETALL {name}"))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// An answer of any kind: one that wants a password refuses, and is there.

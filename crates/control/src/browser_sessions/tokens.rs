@@ -15,6 +15,7 @@ use countersign_store::Write;
 use countersign_store::tables::browser_sessions::{self, BrowserSession, Replaced, Whose};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use url::Url;
 
@@ -89,6 +90,20 @@ impl BrowserSessions {
                 .await;
         }
         Ok(kept.token())
+    }
+
+    /// Whether the session of this cookie goes on. To ask does not count as using it.
+    ///
+    /// # Errors
+    /// When there is none, it is over, or it cannot be told.
+    pub async fn goes_on(
+        &self,
+        name: &ProviderName,
+        cookie: &Secret<String>,
+    ) -> Result<(), SessionError> {
+        let (kind, shared) = (self.kind(name)?, &self.0);
+        let handle = shared.session_tag(&kind, cookie);
+        shared.alive(&kind, &handle).await.map(|_session| ())
     }
 
     /// Ends the session of this cookie, and its grant at the issuer; nothing if there is none.
@@ -174,6 +189,13 @@ impl Shared {
         kind: &Kind,
         handle: &Tag,
     ) -> Result<(BrowserSession, Kept), SessionError> {
+        let session = self.alive(kind, handle).await?;
+        let kept = self.unsealed(kind, handle, &session)?;
+        Ok((session, kept))
+    }
+
+    /// The session of this handle, if it is alive.
+    async fn alive(&self, kind: &Kind, handle: &Tag) -> Result<BrowserSession, SessionError> {
         let found = self.stored(kind, handle).await?;
         let now = self.clock.now();
         let session = found.filter(|session| {
@@ -181,9 +203,7 @@ impl Shared {
                 && now < session.created.plus(kind.absolute)
                 && now < session.used.plus(kind.idle)
         });
-        let session = session.ok_or(SessionError::Over)?;
-        let kept = self.unsealed(kind, handle, &session)?;
-        Ok((session, kept))
+        session.ok_or(SessionError::Over)
     }
 
     /// The session of this kind, alive or not.
@@ -321,6 +341,7 @@ impl Shared {
         let event = self.recorder.about_event(kind.tenant(), request, ended);
         let now = self.clock.now();
         self.store.change(kind.tenant(), writes, event, now).await?;
+        self.ended.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 

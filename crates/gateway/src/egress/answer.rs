@@ -2,6 +2,7 @@
 //!
 //! A workload is no stranger: it is told which check refused it, so that its owner finds the line of the configuration; what was compared is in the log alone.
 
+use super::standing::ASKED_EVERY;
 use super::tail::Tail;
 use crate::canonical::TargetError;
 use bytes::Bytes;
@@ -213,6 +214,9 @@ pub(super) struct Streamed {
     pub(super) idle: Duration,
     pub(super) until: Instant,
     pub(super) timer: Pin<Box<Sleep>>,
+    /// Ready once what permitted it does so no longer.
+    pub(super) withdrawn: Pin<Box<dyn Future<Output = &'static str> + Send>>,
+    pub(super) began: Instant,
     pub(super) tail: Tail,
 }
 
@@ -225,6 +229,9 @@ pub(crate) enum EgressBodyError {
     /// The next piece did not come in time, or all of it took too long.
     #[error("the answer stopped arriving")]
     Idle,
+    /// What permitted it does so no longer.
+    #[error("not permitted any more")]
+    Withdrawn,
     /// More bytes than allowed.
     #[error("the answer is larger than allowed")]
     TooLarge,
@@ -241,17 +248,34 @@ impl EgressBody {
 }
 
 impl Streamed {
+    /// The end of an answer that is not permitted any more; why stands in the log.
+    fn poll_withdrawn(&mut self, cx: &mut Context<'_>) -> Poll<EgressBodyError> {
+        self.withdrawn.as_mut().poll(cx).map(|reason| {
+            self.tail.withdrawn(reason);
+            EgressBodyError::Withdrawn
+        })
+    }
+
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, EgressBodyError>>> {
         loop {
             // A destination that always has more to say is not asked for it for ever.
-            if Instant::now() >= self.until {
+            let now = Instant::now();
+            if now >= self.until {
                 return Poll::Ready(Some(Err(EgressBodyError::Idle)));
+            }
+            if now.duration_since(self.began) >= ASKED_EVERY
+                && let Poll::Ready(error) = self.poll_withdrawn(cx)
+            {
+                return Poll::Ready(Some(Err(error)));
             }
             let frame = match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => {
+                    if let Poll::Ready(error) = self.poll_withdrawn(cx) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
                     return self
                         .timer
                         .as_mut()

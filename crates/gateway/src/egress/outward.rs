@@ -6,6 +6,7 @@ use super::asked::{AskedScheme, How};
 use super::credential::Field;
 use super::request::{EgressRequest, Payload};
 use super::rules::{EgressRules, Form};
+use super::standing::Standing;
 use super::tail::Tail;
 use super::tunnel::Tunnel;
 use crate::headers;
@@ -19,7 +20,6 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::io;
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -70,13 +70,8 @@ pub(super) async fn open_tunnel<P: Planes>(
         return Err(EgressRefusal::FormNotListed);
     };
     tail.status(StatusCode::OK.as_u16());
-    Ok(Tunnel::new(
-        Arc::clone(flow.egress),
-        Arc::clone(&flow.rules),
-        outward.request.into_parts(),
-        stream,
-        upgrade,
-    ))
+    let standing = Standing::of(flow.egress, &flow.rules, outward.request);
+    Ok(Tunnel::new(standing, stream, upgrade))
 }
 
 /// Sends a request on and gives the destination's answer.
@@ -134,6 +129,8 @@ pub(super) async fn exchange<P: Planes>(
         timer: Box::pin(tokio::time::sleep_until(
             until.min(Instant::now() + limits.idle),
         )),
+        withdrawn: Box::pin(Standing::of(flow.egress, &flow.rules, outward.request).withdrawn()),
+        began: Instant::now(),
         tail: tail.take(),
     });
     Ok(Response::from_parts(head, body))

@@ -98,8 +98,8 @@ impl EgressRequest {
         std::mem::replace(payload, Payload::Taken)
     }
 
-    pub(super) fn into_parts(self) -> (Arrived, Workload, Listed) {
-        (self.arrived, self.workload, self.listed)
+    pub(super) fn into_parts(self) -> (Arrived, Workload, Listed, Judged) {
+        (self.arrived, self.workload, self.listed, self.judged)
     }
 }
 
@@ -109,7 +109,7 @@ impl Target for EgressRequest {
     }
 }
 
-/// The question whether it may be reached, also asked again while a tunnel stands.
+/// The question whether it may be reached, also asked again while a tunnel or an answer goes on.
 pub(super) fn query(arrived: &Arrived, workload: &Workload, listed: &Listed) -> Query {
     let (rule, destination) = (listed.rule(), listed.destination());
     let principal = match workload.subject() {

@@ -87,7 +87,7 @@ impl Tail {
         }
     }
 
-    /// Records why a tunnel that stood was closed: something that had permitted it does so no longer.
+    /// Records why a tunnel or an answer was cut off: something that had permitted it does so no longer.
     pub(super) fn withdrawn(&self, reason: &'static str) {
         let Some(inner) = &self.0 else {
             return;
@@ -102,7 +102,7 @@ impl Tail {
             .recorder
             .about_event(&inner.tenant, Some(inner.request), decision);
         if inner.recorder.log().append_queued(record).is_err() {
-            tracing::error!("the end of a tunnel could not be recorded");
+            tracing::error!("the end of what was permitted could not be recorded");
         }
     }
 }

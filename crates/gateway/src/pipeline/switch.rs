@@ -1,15 +1,17 @@
 //! A request that becomes another protocol: what is asked of it before it is decided about, and what begins once its upstream answered 101. See
-//! [`crate::websocket`].
+//! [`crate::websocket`]. And what is asked again while it goes on ([`crate::ground`]), of a tunnel as of an answer that streams.
 
 use super::{Flow, Holder, Step, Tail};
 use crate::answer::{Denial, GatewayBody};
 use crate::canonical::CanonicalTarget;
 use crate::cors::CorsAnswer;
+use crate::ground::{Ground, Kind, Watch};
+use crate::grpc::{self, Dialect};
 use crate::planes::Planes;
 use crate::request::GatewayRequest;
 use crate::routes::Route;
 use crate::upstream::{PassError, PooledBody};
-use crate::websocket::tunnel::{Ground, Tunnel};
+use crate::websocket::tunnel::Tunnel;
 use crate::websocket::{self, Asked, Handshake, PageOrigin, UpgradeError};
 use countersign_net::Connection;
 use countersign_policy::Permitted;
@@ -23,7 +25,6 @@ use std::sync::Arc;
 pub(super) struct Switch {
     caller: OnUpgrade,
     connection: Arc<Connection>,
-    ground: Ground,
 }
 
 impl<P: Planes> Flow<'_, P> {
@@ -52,7 +53,7 @@ impl<P: Planes> Flow<'_, P> {
         }
     }
 
-    /// What its tunnel would stand on.
+    /// The two sides of its tunnel, should there be one.
     pub(super) fn switch_of(
         &mut self,
         recorded: &Recorded<Permitted<GatewayRequest>>,
@@ -62,7 +63,6 @@ impl<P: Planes> Flow<'_, P> {
         Some(Box::new(Switch {
             caller,
             connection: Arc::clone(&request.connection),
-            ground: Ground::of(request),
         }))
     }
 
@@ -71,23 +71,32 @@ impl<P: Planes> Flow<'_, P> {
         &self,
         switch: Option<Box<Switch>>,
         mut head: response::Parts,
-        answer: PooledBody,
+        mut answer: PooledBody,
         tail: Box<Tail>,
     ) -> Step<Response<GatewayBody>> {
         let upstream = head.extensions.remove::<OnUpgrade>();
         let hold = switch
             .as_ref()
             .and_then(|switch| switch.connection.framing.hand_over());
-        let (Some(switch), Some(upstream), Some(hold)) = (switch, upstream, hold) else {
+        let request = answer.take_request();
+        let (Some(switch), Some(upstream), Some(hold), Some(request)) =
+            (switch, upstream, hold, request)
+        else {
             return Err(self.failed(*tail, Denial::Pass(PassError::Switch)));
         };
-        let Switch { caller, ground, .. } = *switch;
+        let idle = request.matched().route.idle;
+        let ground = Ground::of(
+            request,
+            Kind::Tunnel,
+            self.generation.routes().session_doors(),
+        );
         websocket::write_switch(&mut head.headers);
         let tunnel = Tunnel {
             gateway: Arc::clone(self.core.gateway()),
             ground,
+            idle: idle.unwrap_or(websocket::IDLE),
             hold,
-            caller,
+            caller: switch.caller,
             upstream,
             answer,
             tail,
@@ -95,5 +104,21 @@ impl<P: Planes> Flow<'_, P> {
         tunnel.begin();
         let body = GatewayBody::own(VecDeque::new());
         Ok(Response::from_parts(head, body))
+    }
+
+    /// An answer that goes on for longer than its decision is good for is asked about again while it does.
+    pub(super) fn asked_again(&self, mut response: Response<GatewayBody>) -> Response<GatewayBody> {
+        let Some(request) = response.body_mut().take_request() else {
+            return response;
+        };
+        let dialect = match self.dialect {
+            Dialect::Grpc if grpc::is_grpc(response.headers()) => Dialect::Grpc,
+            Dialect::Grpc | Dialect::Http => Dialect::Http,
+        };
+        let doors = self.generation.routes().session_doors();
+        let ground = Ground::of(request, Kind::Answer, doors);
+        let watch = Watch::new(self.core.gateway(), ground);
+        response.body_mut().watch(watch, dialect);
+        response
     }
 }

@@ -1,16 +1,20 @@
 //! One request to one upstream: an address for each attempt, the attempts that are worth it, and what they say of the address.
 
 use super::UpstreamSpec;
-use super::body::{OutboundBody, PooledBody, Progress, RequestBody};
+use super::body::{Completeness, OutboundBody, PooledBody, Progress, RequestBody};
 use super::breaker::Outcome;
-use super::members::{Members, Others, Wanted};
+use super::members::{Load, Members, Others, Wanted};
 use super::pool::{PassError, Pool};
 use super::retry::{self, Repeat, Spent};
+use crate::websocket::Switching;
+use futures_util::future::{Either, select};
 use http::request::Parts;
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::time::{Instant, timeout_at};
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// One upstream as one core uses it: its own connections, and what all cores know of its addresses.
 pub(crate) struct Upstream {
@@ -86,6 +90,14 @@ impl Upstream {
         }
     }
 
+    /// When a second address is asked as well, of a request that asks for nothing to be done (RFC 9110 §9.2.1).
+    fn hedge_of(&self, head: &Parts) -> Option<Duration> {
+        let delay = self.spec.retries.hedge?;
+        let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        // A handshake asks for a connection of its own.
+        (safe && head.extensions.get::<Switching>().is_none()).then_some(delay)
+    }
+
     async fn attempts(
         &self,
         sending: Sending,
@@ -99,15 +111,17 @@ impl Upstream {
         } = sending;
         let (head, body) = request.into_parts();
         self.members.budget.earn();
+        let hedge = self.hedge_of(&head);
         let body = match self.spec.retries.attempts {
             // A trial of an address that was given up waits for no caller.
-            0 | 1 if self.members.are_calm() => body,
+            0 | 1 if hedge.is_none() && self.members.are_calm() => body,
             _ => body.kept(retry::REPLAY_BYTES_MAX).await?,
         };
         let mut attempts = Attempts {
             upstream: self,
             repeat,
             key,
+            hedge,
             tried: Vec::new(),
         };
         let RequestBody::Whole(bytes) = body else {
@@ -142,6 +156,8 @@ struct Attempts<'u> {
     upstream: &'u Upstream,
     repeat: Repeat,
     key: u64,
+    /// When a second address is asked as well.
+    hedge: Option<Duration>,
     tried: Vec<usize>,
 }
 
@@ -156,41 +172,110 @@ impl Attempts<'_> {
         }
     }
 
-    /// One attempt at one address. An error here is the end: no address can be used.
+    /// One attempt. An error here is the end: no address can be used.
     async fn once(&mut self, request: Request<RequestBody>) -> Result<Attempt, PassError> {
+        if let Some(delay) = self.hedge {
+            // In a box, so that a request that is sent once carries no room for it.
+            return Box::pin(self.hedged(delay, request)).await;
+        }
+        let chosen = self.choose(request.body().completeness())?;
+        at(self.upstream, self.repeat, chosen, request).await
+    }
+
+    /// Asks another address as well when the first takes longer than `delay`, once and if retries may be spent. The first good answer counts, and the other request is dropped.
+    async fn hedged(
+        &mut self,
+        delay: Duration,
+        request: Request<RequestBody>,
+    ) -> Result<Attempt, PassError> {
+        let (head, body) = request.into_parts();
+        let RequestBody::Whole(bytes) = body else {
+            let request = Request::from_parts(head, body);
+            let chosen = self.choose(request.body().completeness())?;
+            return at(self.upstream, self.repeat, chosen, request).await;
+        };
+        // Of one request so many.
+        self.hedge = None;
+        let again = Request::from_parts(head.clone(), RequestBody::Whole(bytes.clone()));
+        let chosen = self.choose(Completeness::Whole)?;
+        let position = chosen.0;
+        let request = Request::from_parts(head, RequestBody::Whole(bytes));
+        let upstream = self.upstream;
+        let mut first = pin!(at(upstream, self.repeat, chosen, request));
+        if let Ok(ended) = timeout(delay, first.as_mut()).await {
+            return ended;
+        }
+        let others = upstream.members.others(position, upstream.members.now());
+        if others == Others::None || upstream.members.budget.spend() == Spent::Empty {
+            return first.await;
+        }
+        let second = match self.choose(Completeness::Whole) {
+            Ok(second) if second.0 != position => second,
+            Ok(_) | Err(_) => return first.await,
+        };
+        let second = pin!(at(upstream, self.repeat, second, again));
+        match select(first, second).await {
+            Either::Left((ended, other)) => good_or(ended, other).await,
+            Either::Right((ended, other)) => good_or(ended, other).await,
+        }
+    }
+
+    /// An address that was not tried yet, if there is one.
+    fn choose(&mut self, body: Completeness) -> Result<(usize, Load), PassError> {
         let upstream = self.upstream;
         let now = upstream.members.now();
         let wanted = Wanted {
             key: self.key,
             repeat: self.repeat,
-            body: request.body().completeness(),
+            body,
         };
         let chosen = upstream.members.choose(wanted, &self.tried, now);
-        let (position, mut load) = chosen.map_err(|ejected| PassError::Ejected {
+        let (position, load) = chosen.map_err(|ejected| PassError::Ejected {
             retry_after_seconds: ejected
                 .until
                 .saturating_sub(now)
                 .div_ceil(1_000_000_000)
                 .max(1),
         })?;
-        let pool = upstream.pools.get(position);
-        let pool = pool.ok_or_else(|| PassError::Connect(std::io::ErrorKind::NotFound.into()))?;
-        let ended = pool.send(request.map(OutboundBody::new)).await;
-        let others = upstream.members.others(position, upstream.members.now());
-        load.report(outcome_of(&ended, others));
         self.tried.push(position);
-        // Who says when to come back is not asked sooner.
-        let told =
-            matches!(&ended, Ok(response) if response.headers().contains_key(header::RETRY_AFTER));
-        let status = ended.as_ref().map(Response::status);
-        let again = !told && retry::is_worth_another(self.repeat, status);
-        let ended = ended.map(|response| response.map(|body| body.under(load)));
-        Ok(if again {
-            Attempt::Again(ended)
-        } else {
-            Attempt::Final(ended)
-        })
+        Ok((position, load))
     }
+}
+
+/// What has ended, if it is an answer that counts; otherwise what the other comes to.
+async fn good_or(
+    ended: Result<Attempt, PassError>,
+    other: impl Future<Output = Result<Attempt, PassError>>,
+) -> Result<Attempt, PassError> {
+    match ended {
+        Ok(Attempt::Final(Ok(response))) => Ok(Attempt::Final(Ok(response))),
+        Ok(Attempt::Final(Err(_)) | Attempt::Again(_)) | Err(_) => other.await,
+    }
+}
+
+/// One attempt at one address.
+async fn at(
+    upstream: &Upstream,
+    repeat: Repeat,
+    (position, mut load): (usize, Load),
+    request: Request<RequestBody>,
+) -> Result<Attempt, PassError> {
+    let pool = upstream.pools.get(position);
+    let pool = pool.ok_or_else(|| PassError::Connect(std::io::ErrorKind::NotFound.into()))?;
+    let ended = pool.send(request.map(OutboundBody::new)).await;
+    let others = upstream.members.others(position, upstream.members.now());
+    load.report(outcome_of(&ended, others));
+    // Who says when to come back is not asked sooner.
+    let told =
+        matches!(&ended, Ok(response) if response.headers().contains_key(header::RETRY_AFTER));
+    let status = ended.as_ref().map(Response::status);
+    let again = !told && retry::is_worth_another(repeat, status);
+    let ended = ended.map(|response| response.map(|body| body.under(load)));
+    Ok(if again {
+        Attempt::Again(ended)
+    } else {
+        Attempt::Final(ended)
+    })
 }
 
 /// What the end of an attempt says of its address.

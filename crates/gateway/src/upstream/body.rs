@@ -6,7 +6,9 @@ pub(crate) use gathered::{Gathered, gather};
 
 use super::members::Load;
 use super::pool::{Lease, PassError};
+use crate::ground::ASKED_ONCE_BYTES;
 use crate::projection::ProjectionError;
+use crate::request::GatewayRequest;
 use crate::{grpc, headers};
 use bytes::{Bytes, BytesMut};
 use countersign_net::{BodyError, InboundBody};
@@ -359,6 +361,8 @@ pub struct PooledBody {
     /// Absent unless its caller says how long it waits.
     deadline: Option<Pin<Box<Sleep>>>,
     flow: Flow,
+    /// What permitted it, where that is asked again.
+    stands_on: Option<Box<GatewayRequest>>,
 }
 
 /// Whether more may come.
@@ -397,6 +401,7 @@ impl PooledBody {
             sleep: None,
             deadline: None,
             flow: Flow::Open,
+            stands_on: None,
         }
     }
 
@@ -442,6 +447,7 @@ impl PooledBody {
             sleep: None,
             deadline: None,
             flow: Flow::Open,
+            stands_on: None,
         };
         if body.inner.is_end() {
             body.give_back();
@@ -460,6 +466,7 @@ impl PooledBody {
             sleep: None,
             deadline: None,
             flow: Flow::Open,
+            stands_on: None,
         }
     }
 
@@ -485,6 +492,22 @@ impl PooledBody {
         (self.lease, self.load, self.deadline) = (None, None, None);
         self.flow = Flow::Ended;
         Some(Frame::trailers(grpc::deadline_exceeded()))
+    }
+
+    /// Whether it may go on for longer than what permitted it.
+    pub(crate) fn is_long(&self) -> bool {
+        let length = self.size_hint().exact();
+        !self.is_end_stream() && length.is_none_or(|length| length > ASKED_ONCE_BYTES)
+    }
+
+    /// Keeps what permitted it.
+    pub(crate) fn stand_on(&mut self, request: Box<GatewayRequest>) {
+        self.stands_on = Some(request);
+    }
+
+    /// What permitted it, if that is to be asked again.
+    pub(crate) fn take_request(&mut self) -> Option<Box<GatewayRequest>> {
+        self.stands_on.take()
     }
 
     /// Waits so long between two pieces.

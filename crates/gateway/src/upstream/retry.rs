@@ -22,6 +22,8 @@ pub struct RetrySpec {
     pub budget_percent: u32,
     /// The wait before the second attempt is a random part of this; it doubles for each further one.
     pub wait: Duration,
+    /// How long the head of an answer to a request of a safe method may take before another address is asked as well. Absent: nothing is sent before the first has failed.
+    pub hedge: Option<Duration>,
 }
 
 impl Default for RetrySpec {
@@ -30,6 +32,7 @@ impl Default for RetrySpec {
             attempts: 1,
             budget_percent: 20,
             wait: Duration::from_millis(25),
+            hedge: None,
         }
     }
 }

@@ -1,37 +1,22 @@
 //! A WebSocket that stands: bytes in both directions until a side ends it, nothing moves for too long, the gateway goes away, or what permitted it does so no
-//! longer.
-//!
-//! Every [`ASKED_EVERY`] it is asked again, and at the moment its token ends: does the token stand, is the route still there and as it was, and, when policies
-//! changed or [`DECIDED_EVERY`] has passed, do they permit it. What ends it then stands in the log, and both sides are told with a close frame if the last frame to them was whole; otherwise the connections are dropped.
+//! longer ([`crate::ground`]). Then both sides are told with a close frame if the last frame to them was whole; otherwise the connections are dropped.
 
 use super::frames::{self, Frames, Sender};
-use crate::canonical::CanonicalTarget;
-use crate::pipeline::{SURFACE, Tail};
+use crate::ground::{self, Ground};
+use crate::pipeline::Tail;
 use crate::planes::Planes;
-use crate::request::GatewayRequest;
-use crate::routes::Upgrade;
 use crate::service::Gateway;
 use crate::upstream::PooledBody;
-use countersign_audit::event::{self, Verdict};
-use countersign_audit::{Code, Text};
-use countersign_authn::{Anonymous, Standing, Subject};
-use countersign_base::{RequestId, RouteId, Tenant};
 use countersign_net::Hold;
-use countersign_policy::{Query, Target, decide};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, timeout};
 
-/// How often a tunnel is asked again.
-const ASKED_EVERY: Duration = Duration::from_secs(1);
-/// How often unchanged policies are asked again: some look at the time.
-const DECIDED_EVERY: Duration = Duration::from_secs(30);
 /// Bytes on their way in one direction.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Time for both connections to switch once the answer is written.
@@ -43,48 +28,12 @@ const GOING_AWAY: u16 = 1001;
 /// `POLICY_VIOLATION`.
 const POLICY_VIOLATION: u16 = 1008;
 
-/// What a tunnel stands on.
-pub(crate) struct Ground {
-    subject: Option<Subject>,
-    query: Query,
-    target: CanonicalTarget,
-    route: RouteId,
-    tenant: Tenant,
-    request: RequestId,
-    from: IpAddr,
-    idle: Duration,
-}
-
-impl Ground {
-    /// What was decided about this request.
-    pub(crate) fn of(request: &GatewayRequest) -> Self {
-        let route = &request.matched().route;
-        Self {
-            subject: request.caller().subject().cloned(),
-            query: request.query(),
-            target: request.target().clone(),
-            route: route.id.clone(),
-            tenant: route.tenant.clone(),
-            request: request.id(),
-            from: request.connection.remote.ip(),
-            idle: route.idle.unwrap_or(super::IDLE),
-        }
-    }
-}
-
-/// Asked of the policies of now.
-struct Again(Query);
-
-impl Target for Again {
-    fn query(&self) -> Query {
-        self.0.clone()
-    }
-}
-
 /// A tunnel whose sides have not switched yet.
 pub(crate) struct Tunnel<P> {
     pub(crate) gateway: Arc<Gateway<P>>,
     pub(crate) ground: Ground,
+    /// How long neither side may send anything.
+    pub(crate) idle: Duration,
     pub(crate) hold: Hold,
     pub(crate) caller: OnUpgrade,
     pub(crate) upstream: OnUpgrade,
@@ -129,7 +78,7 @@ enum End {
     /// A side ended it.
     Peers,
     /// What permitted it does so no longer.
-    Withdrawn(&'static str),
+    Withdrawn,
 }
 
 impl<P: Planes> Tunnel<P> {
@@ -142,6 +91,7 @@ impl<P: Planes> Tunnel<P> {
         let Self {
             gateway,
             ground,
+            idle,
             hold,
             caller,
             upstream,
@@ -165,17 +115,14 @@ impl<P: Planes> Tunnel<P> {
         let end = tokio::select! {
             ((), ()) = async { tokio::join!(up.pump(&passed), down.pump(&passed)) } => End::Peers,
             () = drain.begun() => End::Away,
-            () = silence(&passed, ground.idle) => End::Away,
-            reason = withdrawn(&gateway, &ground) => End::Withdrawn(reason),
+            () = silence(&passed, idle) => End::Away,
+            _lost = ground::lost(gateway, ground) => End::Withdrawn,
         };
         tail.passed_on(usize::try_from(passed.bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
         let code = match end {
             End::Peers => None,
             End::Away => Some(GOING_AWAY),
-            End::Withdrawn(reason) => {
-                record(&gateway, &ground, reason);
-                Some(POLICY_VIOLATION)
-            }
+            End::Withdrawn => Some(POLICY_VIOLATION),
         };
         if let Some(code) = code {
             // The last bytes may take their time; nobody waits longer for them than for this.
@@ -200,97 +147,6 @@ async fn silence(passed: &Passed, idle: Duration) {
             return;
         }
         tokio::time::sleep_until(until).await;
-    }
-}
-
-/// Returns once the tunnel would not be permitted again, and says why.
-async fn withdrawn<P: Planes>(gateway: &Gateway<P>, ground: &Ground) -> &'static str {
-    let mut decided = (gateway.planes().policies(), Instant::now());
-    loop {
-        let planes = gateway.planes();
-        let now = planes.clock().now();
-        let left = ground
-            .subject
-            .as_ref()
-            .map(|subject| subject.expires().since(now));
-        let pause = left.map_or(ASKED_EVERY, |left| left.min(ASKED_EVERY));
-        tokio::time::sleep(pause).await;
-        if let Some(reason) = lost(gateway, ground) {
-            return reason;
-        }
-        let (policies, now) = (planes.policies(), Instant::now());
-        if Arc::ptr_eq(&policies, &decided.0) && now.duration_since(decided.1) < DECIDED_EVERY {
-            continue;
-        }
-        if let Some(reason) = forbidden(gateway, ground) {
-            return reason;
-        }
-        decided = (policies, now);
-    }
-}
-
-/// What of its token and its route is gone.
-fn lost<P: Planes>(gateway: &Gateway<P>, ground: &Ground) -> Option<&'static str> {
-    let planes = gateway.planes();
-    let now = planes.clock().now();
-    if let Some(subject) = &ground.subject
-        && let Standing::Ended(reason) = subject.standing(planes.revocations(), now)
-    {
-        return Some(reason.as_str());
-    }
-    let there = gateway.with_routes(|routes| still_there(routes, ground));
-    (!there).then_some("route_changed")
-}
-
-/// Why policy would not permit it now.
-fn forbidden<P: Planes>(gateway: &Gateway<P>, ground: &Ground) -> Option<&'static str> {
-    let planes = gateway.planes();
-    let now = planes.clock().now();
-    let mut query = ground.query.clone();
-    if let Some(time) = query.context.get_mut("time") {
-        *time = now.0.into();
-    }
-    match decide(&planes.policies(), Again(query)) {
-        Ok(_permitted) => None,
-        Err(denied) => Some(denied.reason().as_str()),
-    }
-}
-
-/// Whether the routes of now have the same route for the request, and it would take the same token.
-fn still_there(routes: &crate::routes::Routes, ground: &Ground) -> bool {
-    let Ok(matched) = routes.find(&ground.target) else {
-        return false;
-    };
-    let rules = &matched.route.rules;
-    let nobody = rules.anonymous() == Anonymous::Allowed;
-    let token = ground.subject.as_ref().map_or(nobody, |subject| {
-        let issuer = rules
-            .issuers()
-            .iter()
-            .any(|trusted| trusted.issuer == *subject.issuer());
-        issuer
-            && rules.audience() == subject.audience()
-            && subject.require_scopes(&matched.operation().scopes).is_ok()
-    });
-    let threats = matched.route.threats.as_ref();
-    let place = threats.is_none_or(|threats| threats.admits(ground.from));
-    token
-        && place
-        && matched.route.id == ground.route
-        && matched.route.upgrade == Upgrade::WebSocket
-}
-
-fn record<P: Planes>(gateway: &Gateway<P>, ground: &Ground, reason: &'static str) {
-    let mut decision = event::Decision::new(SURFACE, Verdict::Denied, Code::of(reason));
-    decision.route = Some(ground.route.clone());
-    decision.resource = Text::of(ground.route.as_str());
-    let recorder = gateway.planes().recorder();
-    let (tenant, request) = (&ground.tenant, Some(ground.request));
-    if recorder
-        .refused(ground.from, tenant, request, decision)
-        .is_err()
-    {
-        tracing::error!("the end of a tunnel could not be recorded");
     }
 }
 

@@ -153,6 +153,15 @@ impl Out {
     }
 
     fn over(transport: Transport, world: World, change: impl FnOnce(&mut EgressSpec)) -> Self {
+        Self::within(Limits::default(), transport, world, change)
+    }
+
+    fn within(
+        limits: Limits,
+        transport: Transport,
+        world: World,
+        change: impl FnOnce(&mut EgressSpec),
+    ) -> Self {
         let internet = FakeInternet::new();
         for host in ["partner.test", "api.test", "open.test", "forbidden.test"] {
             internet.host(host, move |heard| {
@@ -163,10 +172,7 @@ impl Out {
         change(&mut spec);
         let proxy = Egress::new(Arc::clone(&world.planes), EgressRules::new(spec));
         let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), NonZeroUsize::MIN).unwrap();
-        let options = EgressOptions {
-            transport,
-            limits: Limits::default(),
-        };
+        let options = EgressOptions { transport, limits };
         let running = Arc::clone(&proxy).start(listeners, options).unwrap();
         Self {
             world,

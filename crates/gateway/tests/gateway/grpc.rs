@@ -409,6 +409,46 @@ async fn a_deadline_ends_a_call_before_and_after_its_head() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_not_permitted_any_more_ends_with_a_status() {
+    let (world, server) = world().await;
+    let grant = "0000000000000007";
+    let revoke = |world: &World| {
+        let mut grants = world.planes.revoked.grants.lock().unwrap();
+        grants.insert(grant.parse().unwrap());
+    };
+    let forbid = |world: &World| {
+        world.decide_by(
+            "@id(\"closed\") forbid (principal, action, resource == Route::\"reached\");",
+        );
+    };
+    let withdrawals: [(&dyn Fn(&World), Code, &str); 2] = [
+        (&forbid, Code::PermissionDenied, "\"forbidden\""),
+        (&revoke, Code::Unauthenticated, "\"revoked\""),
+    ];
+    for (withdraw, code, logged) in withdrawals {
+        world.decide_by("");
+        reach(&world, &server, |_| {});
+        let wire = Wire::open(&world).await;
+        let bearer = world.bearer(|claims| claims["grant_id"] = grant.into());
+        let mut client = wire.client();
+        client.ready().await.unwrap();
+        let asked = with(&bearer, said("n"));
+        let call = client.server_streaming(asked, path("/r/endless"), Codec::default());
+        let mut many = call.await.unwrap().into_inner();
+        assert_eq!(many.message().await.unwrap(), Some(said("first")));
+        withdraw(&world);
+        let status = many.message().await.unwrap_err();
+        assert_eq!(status.code(), code, "{status:?}");
+        world.logged(logged).await;
+        if code == Code::PermissionDenied {
+            // Its connection goes on.
+            world.decide_by("");
+            unary_of(&wire, &bearer, "/r/unary", "hello").await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn many_calls_share_a_few_connections() {
     let (world, server) = world().await;
     let (wire, bearer) = (Wire::open(&world).await, world.bearer(|_| {}));

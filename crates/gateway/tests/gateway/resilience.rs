@@ -371,3 +371,93 @@ async fn a_caller_that_sends_slowly_takes_no_places_from_others() {
     }
     world.stop().await;
 }
+
+fn hedging(addresses: &[SocketAddr], budget_percent: u32) -> UpstreamSpec {
+    let mut spec = retrying(addresses, 1);
+    spec.retries.hedge = Some(Duration::from_millis(20));
+    spec.retries.budget_percent = budget_percent;
+    spec
+}
+
+#[tokio::test]
+async fn a_slow_address_is_hidden_by_another_for_safe_methods_alone() {
+    let world = World::start();
+    let (slow, swift) = (
+        Backend::start(Act::Wait).await,
+        Backend::start(Act::Answer(200)).await,
+    );
+    let addresses = [slow.address, swift.address];
+    world.reach(hedging(&addresses, 100), |_| {});
+    let mut asked = 0;
+    while asked < 8 || slow.hits() == 0 {
+        assert_eq!(status(&world, Method::GET).await, 200);
+        asked += 1;
+    }
+    assert_eq!(swift.hits(), asked, "all were answered by the swift one");
+    // An order goes to one of the two, and waits there if that is the slow one.
+    loop {
+        let before = slow.hits();
+        let mut order = std::pin::pin!(status(&world, Method::POST));
+        tokio::select! {
+            status = order.as_mut() => assert_eq!(status, 200),
+            () = slow.reached(before + 1) => {
+                let answered = swift.hits();
+                let meanwhile = async {
+                    for _ in 0..3 {
+                        assert_eq!(status(&world, Method::GET).await, 200);
+                    }
+                };
+                tokio::select! {
+                    status = order.as_mut() => assert_eq!(status, 0, "nobody answers it"),
+                    () = meanwhile => {}
+                }
+                assert_eq!(swift.hits(), answered + 3, "the order went nowhere else");
+                slow.release();
+                assert_eq!(order.await, 200);
+                break;
+            }
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn hedging_spends_what_retries_may_and_no_more() {
+    let world = World::start();
+    let (slow, other) = (
+        Backend::start(Act::Wait).await,
+        Backend::start(Act::Wait).await,
+    );
+    let addresses = [slow.address, other.address];
+    // Both wait, so that each of ten spends what was saved up, and the eleventh asks one address alone.
+    world.reach(hedging(&addresses, 1), |_| {});
+    let asked = |number: usize| {
+        let hits = slow.hits() + other.hits();
+        assert!(hits <= number, "{hits}");
+        hits == number
+    };
+    let mut waiting = Vec::new();
+    let world = std::sync::Arc::new(world);
+    for number in 1..=10 {
+        let world = std::sync::Arc::clone(&world);
+        waiting.push(tokio::spawn(
+            async move { status(&world, Method::GET).await },
+        ));
+        while !asked(number * 2) {
+            tokio::task::yield_now().await;
+        }
+    }
+    let last = std::sync::Arc::clone(&world);
+    waiting.push(tokio::spawn(
+        async move { status(&last, Method::GET).await },
+    ));
+    while !asked(21) {
+        tokio::task::yield_now().await;
+    }
+    slow.release();
+    other.release();
+    for waits in waiting {
+        assert_eq!(waits.await.unwrap(), 200);
+    }
+    assert!(asked(21), "nothing left to spend");
+}

@@ -1,5 +1,7 @@
 //! Bodies that are sent piece by piece: each piece goes on as it comes, in both directions.
 
+use crate::backend::{Act, Backend, upstream};
+use crate::routes::spec;
 use crate::world::{World, roots};
 use bytes::Bytes;
 use countersign_gateway::upstream::UpstreamTransport;
@@ -14,7 +16,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -187,4 +191,113 @@ async fn a_route_says_how_long_nothing_may_move() {
         matches!(body.frame().await, Some(Err(_))),
         "the upstream went silent"
     );
+}
+
+/// A caller to whom the first piece of an answer has come.
+async fn first_piece(world: &World, upstream: &Piecewise, alpn: Alpn, bearer: &str) -> Incoming {
+    world.reach(upstream.spec(), |_| {});
+    let (sender, answer) = post(world, alpn, bearer).await;
+    drop(sender);
+    let mut body = answer.await.unwrap().into_body();
+    upstream.answer.send("data: 1\n\n").await.unwrap();
+    assert_eq!(next(&mut body).await.unwrap(), "data: 1\n\n");
+    body
+}
+
+/// How a stream that goes on ends after `withdraw`: without the end that says that it is whole, for caller and upstream, and in the log.
+async fn withdrawn(
+    change: impl Fn(&mut serde_json::Value),
+    withdraw: impl Fn(&World),
+    logged: &str,
+) {
+    for alpn in [Alpn::Http1, Alpn::Http2] {
+        let (world, upstream) = (World::start(), Piecewise::start().await);
+        let mut body = first_piece(&world, &upstream, alpn, &world.bearer(&change)).await;
+        withdraw(&world);
+        let error = body.frame().await.unwrap().unwrap_err();
+        let reset = error
+            .source()
+            .and_then(|source| source.downcast_ref::<h2::Error>());
+        let reason = reset.and_then(h2::Error::reason);
+        match alpn {
+            Alpn::Http1 => assert_eq!(reason, None, "{error:?}"),
+            Alpn::Http2 | Alpn::Http2OrHttp1 => assert_eq!(reason, Some(h2::Reason::CANCEL)),
+        }
+        upstream.answer.closed().await;
+        world.logged(logged).await;
+        world.logged("\"bytes\":9,").await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let soon = |claims: &mut serde_json::Value| {
+        claims["exp"] = (countersign_testkit::system_clock().now().0 + 2).into();
+    };
+    withdrawn(soon, |_| {}, "token_expired").await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_grant_is_revoked() {
+    let grant = "0000000000000007";
+    withdrawn(
+        |claims| claims["grant_id"] = grant.into(),
+        |world| {
+            let mut grants = world.planes.revoked.grants.lock().unwrap();
+            grants.insert(grant.parse().unwrap());
+        },
+        "\"revoked\"",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_route_is_gone() {
+    let reload = |world: &World| world.reload(|specs| specs.push(spec("other", "/other")));
+    withdrawn(|_| {}, reload, "route_changed").await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_policy_permits_it_no_more() {
+    let forbid = |world: &World| {
+        world.decide_by(
+            "@id(\"closed\") forbid (principal, action, resource == Route::\"reached\");",
+        );
+    };
+    withdrawn(|_| {}, forbid, "\"forbidden\"").await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_policy_asks_for_what_cannot_be_done_to_it() {
+    let mask = |world: &World| {
+        world.decide_by(
+            "@id(\"masked-now\") @mask(\"/iban\") permit (principal, action, resource == Route::\"reached\");",
+        );
+    };
+    withdrawn(|_| {}, mask, "obligation_not_carried_out").await;
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_while_nothing_that_permits_it_is_gone() {
+    let (world, upstream) = (World::start(), Piecewise::start().await);
+    let mut body = first_piece(&world, &upstream, Alpn::Http1, &world.bearer(|_| {})).await;
+    world.asked_again(1).await;
+    // The same route again, and policies that forbid something else.
+    world.reach(upstream.spec(), |_| {});
+    world.decide_by("@id(\"closed\") forbid (principal, action, resource == Route::\"other\");");
+    world.asked_again(2).await;
+    upstream.answer.send("data: 2\n\n").await.unwrap();
+    assert_eq!(next(&mut body).await.unwrap(), "data: 2\n\n");
+}
+
+#[tokio::test]
+async fn an_answer_of_a_known_short_length_is_decided_about_once() {
+    let (world, backend) = (World::start(), Backend::start(Act::Bytes(64 * 1024)).await);
+    world.reach(upstream(&[backend.address]), |_| {});
+    let bearer = world.bearer(|_| {});
+    let asked = || world.planes.revoked.asked.load(Ordering::SeqCst);
+    let before = asked();
+    let answer = world.get("/r/whole", &[("authorization", &bearer)]).await;
+    assert_eq!(answer.body.len(), 64 * 1024);
+    assert_eq!(asked(), before + 1, "once, when it was decided about");
 }

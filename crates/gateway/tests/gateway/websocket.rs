@@ -9,7 +9,6 @@ use countersign_gateway::{Endpoint, UpstreamSpec};
 use countersign_net::TlsClient;
 use countersign_net::tls::Alpn;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -426,11 +425,7 @@ async fn a_tunnel_ends_when_its_route_is_gone_and_stays_when_it_is_not() {
     let (mut stream, _) = open(&world, &handshake(&world, "/r/a", Some(&token), &[])).await;
     echoed(&mut stream, &text(b"before")).await;
     reach(&world, &echo, |_| {});
-    let asked = || world.planes.revoked.asked.load(Ordering::SeqCst);
-    let before = asked();
-    while asked() < before + 2 {
-        tokio::task::yield_now().await;
-    }
+    world.asked_again(2).await;
     echoed(&mut stream, &text(b"after")).await;
 }
 

@@ -36,7 +36,7 @@ use countersign_oauth::api_key::ApiKeyRecord;
 use countersign_oauth::{ClientRecord, TenantRecord};
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
-use countersign_store::redis::SharedCounters;
+use countersign_store::redis::{SharedCounters, SharedKeys};
 use countersign_store::{Recorder, ReplayMemory};
 use countersign_testkit::{TestAuthority, system_clock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -93,7 +93,8 @@ when { context.time + 9223372036854775807 > 0 };
 pub struct TestPlanes {
     clock: Clock,
     random: Random,
-    policies: Arc<PolicySet>,
+    policies: Mutex<Arc<PolicySet>>,
+    policies_asked: AtomicUsize,
     replay: ReplayMemory,
     nonces: Nonces,
     recorder: Recorder,
@@ -113,6 +114,7 @@ pub struct TestPlanes {
     pub observed: Mutex<Vec<(&'static str, u16)>>,
     pub revoked: RevokedGrants,
     counters: Option<SharedCounters>,
+    shared_keys: Option<SharedKeys>,
     pub limited: Mutex<Vec<&'static str>>,
 }
 
@@ -155,7 +157,8 @@ impl Planes for TestPlanes {
     }
 
     fn policies(&self) -> Arc<PolicySet> {
-        Arc::clone(&self.policies)
+        self.policies_asked.fetch_add(1, Ordering::SeqCst);
+        Arc::clone(&self.policies.lock().unwrap())
     }
 
     fn revocations(&self) -> &dyn Revocations {
@@ -222,6 +225,10 @@ impl Planes for TestPlanes {
         self.counters.as_ref()
     }
 
+    fn shared_keys(&self) -> Option<&SharedKeys> {
+        self.shared_keys.as_ref()
+    }
+
     fn limited(&self, by: LimitedBy) {
         self.limited.lock().unwrap().push(by.as_str());
     }
@@ -285,6 +292,7 @@ pub struct Setup {
     pub audit: AuditOptions,
     pub traces: TraceOptions,
     pub counters: Option<SharedCounters>,
+    pub shared_keys: Option<SharedKeys>,
 }
 
 impl Default for Setup {
@@ -302,6 +310,7 @@ impl Default for Setup {
             audit,
             traces: TraceOptions::default(),
             counters: None,
+            shared_keys: None,
         }
     }
 }
@@ -321,7 +330,8 @@ impl World {
         let (issuer, foreign) = (key("issuer-1"), key("foreign-1"));
         let planes = Arc::new(TestPlanes {
             traces: traces(setup.traces, &authority, &clock, &random),
-            policies: Arc::new(policies()),
+            policies: Mutex::new(Arc::new(policies(""))),
+            policies_asked: AtomicUsize::new(0),
             replay: ReplayMemory::new(ReplayLimits::default()),
             nonces: Nonces::new(
                 MacKey::new(Secret::new([1; 32])),
@@ -345,6 +355,7 @@ impl World {
             observed: Mutex::default(),
             revoked: RevokedGrants::default(),
             counters: setup.counters,
+            shared_keys: setup.shared_keys,
             limited: Mutex::default(),
             clock,
             random,
@@ -417,6 +428,29 @@ impl World {
     /// Puts these routes in place of all others.
     pub fn replace(&self, routes: Routes) {
         self.gateway.replace_routes(routes);
+    }
+
+    /// Puts other policies in place: those of the start, and `more`.
+    pub fn decide_by(&self, more: &str) {
+        *self.planes.policies.lock().unwrap() = Arc::new(policies(more));
+    }
+
+    /// Returns once what stands has been asked again so many times.
+    pub async fn asked_again(&self, times: usize) {
+        let asked = || self.planes.revoked.asked.load(Ordering::SeqCst);
+        let before = asked();
+        while asked() < before + times {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns once somebody has looked at the policies so many times.
+    pub async fn asked_policies(&self, times: usize) {
+        let asked = || self.planes.policies_asked.load(Ordering::SeqCst);
+        let before = asked();
+        while asked() < before + times {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Puts one route `/r/...` in place, to this upstream.
@@ -588,10 +622,11 @@ fn opened(directory: &Path, clock: &Clock, options: AuditOptions) -> (AuditLog, 
     AuditLog::open(directory, &origin, key, clock, Arc::new(NoOutbox), options).unwrap()
 }
 
-fn policies() -> PolicySet {
+fn policies(more: &str) -> PolicySet {
     let schema = format!("{}\n{SCHEMA}", countersign_policy::defaults::SCHEMA);
     let mut sources = countersign_policy::defaults::POLICIES.to_vec();
     sources.push(("test.cedar", POLICIES));
+    sources.push(("more.cedar", more));
     PolicySet::load(&schema, &sources).unwrap()
 }
 

@@ -1,10 +1,11 @@
 //! The connection and the one task that owns it.
 //!
-//! Calls of all cores share one connection, on which they are pipelined. Each has a deadline that the caller keeps by itself as well: a server
+//! Calls of all cores share one connection, of counts one and of idempotency keys another (an answer of a quarter of a megabyte must not make a count wait), on which they are pipelined. Each has a deadline that the caller keeps by itself as well: a server
 //! that hangs costs a request its few milliseconds once or twice, and nothing once the breaker is open. What was sent and never answered may have
 //! been charged: then a caller has one less, never one more.
 
 use super::counters::{self, Counted, CounterAsk, CounterName, KEYS_MAX};
+use super::keys::{self, Ending};
 use super::presence::{Breaker, Presence, Retry};
 use countersign_base::Secret;
 use countersign_crypto::Random;
@@ -93,32 +94,78 @@ pub enum Away {
 
 /// Counts that several processes share. Cheap to clone; when the last clone goes, the connection ends.
 #[derive(Clone)]
-pub struct SharedCounters(Arc<Shared>);
+pub struct SharedCounters {
+    link: Link,
+    names: Arc<MacKey>,
+}
+
+/// The way to the task that owns a connection.
+#[derive(Clone)]
+pub(super) struct Link(Arc<Shared>);
 
 struct Shared {
     jobs: mpsc::Sender<Job>,
     breaker: Breaker,
     timeout: Duration,
-    names: MacKey,
 }
 
 struct Job {
+    work: Work,
+    deadline: Instant,
+}
+
+/// What the server is asked.
+pub(super) enum Work {
+    /// Who is the first under an idempotency key.
+    Begin(Begin),
+    /// To charge counts.
+    Count(Count),
+    /// To keep what became of an idempotency key. Nobody waits for it.
+    End(Ending),
+}
+
+pub(super) struct Begin {
+    pub(super) name: String,
+    pub(super) print: String,
+    pub(super) owner: String,
+    pub(super) keep: Duration,
+    pub(super) answer: oneshot::Sender<Result<Vec<Vec<u8>>, Away>>,
+}
+
+pub(super) struct Count {
     asks: Vec<CounterAsk>,
     at_micros: Option<u64>,
-    deadline: Instant,
     answer: oneshot::Sender<Result<Counted, Away>>,
 }
 
-impl SharedCounters {
+impl Work {
+    /// Nobody will ask the server.
+    fn refuse(self, away: Away) {
+        match self {
+            Self::Begin(begin) => drop(begin.answer.send(Err(away))),
+            Self::Count(count) => drop(count.answer.send(Err(away))),
+            Self::End(_) => tracing::warn!(event = "shared_key_end_not_told"),
+        }
+    }
+
+    /// Whether nobody waits for it any more who did.
+    fn is_given_up(&self) -> bool {
+        match self {
+            Self::Begin(begin) => begin.answer.is_closed(),
+            Self::Count(count) => count.answer.is_closed(),
+            Self::End(_) => false,
+        }
+    }
+}
+
+impl Link {
     /// Begins to connect on the runtime of this task. The server need not be there.
-    #[must_use]
-    pub fn start(options: RedisOptions, random: Random) -> Self {
+    pub(super) fn start(options: RedisOptions, random: Random) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let shared = Arc::new(Shared {
             jobs,
             breaker: Breaker::default(),
             timeout: options.timeout,
-            names: MacKey::new(options.names),
         });
         let keeper = Keeper {
             address: options.address,
@@ -127,6 +174,7 @@ impl SharedCounters {
             database: options.database,
             told: options.told,
             script: counters::script(),
+            keys: keys::script(),
             random,
             shared: Arc::downgrade(&shared),
         };
@@ -134,10 +182,50 @@ impl SharedCounters {
         Self(shared)
     }
 
+    pub(super) fn presence(&self) -> Presence {
+        self.0.breaker.presence()
+    }
+
+    /// Asks, and waits for the answer as long as options say.
+    pub(super) async fn ask<T>(
+        &self,
+        work: Work,
+        answered: oneshot::Receiver<Result<T, Away>>,
+    ) -> Result<T, Away> {
+        if self.presence() == Presence::Away {
+            return Err(Away::Known);
+        }
+        let deadline = Instant::now() + self.0.timeout;
+        self.tell(work, deadline)?;
+        match tokio::time::timeout_at(deadline, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Away::Failed),
+            Err(_) => Err(Away::Slow),
+        }
+    }
+
+    /// Tells the server before `deadline`, if it is there.
+    pub(super) fn tell(&self, work: Work, deadline: Instant) -> Result<(), Away> {
+        let job = Job { work, deadline };
+        self.0.jobs.try_send(job).map_err(|_| Away::Busy)
+    }
+}
+
+impl SharedCounters {
+    /// Begins to connect on the runtime of this task. The server need not be there.
+    #[must_use]
+    pub fn start(options: RedisOptions, random: Random) -> Self {
+        let names = MacKey::new(Secret::new(*options.names.expose()));
+        Self {
+            names: Arc::new(names),
+            link: Link::start(options, random),
+        }
+    }
+
     /// The name under which the count of `parts` is kept.
     #[must_use]
     pub fn name(&self, parts: &[&[u8]]) -> CounterName {
-        let tag = self.0.names.tag(DOMAIN, parts);
+        let tag = self.names.tag(DOMAIN, parts);
         let mut name = [0; 16];
         for (to, from) in name.iter_mut().zip(tag.as_bytes()) {
             *to = *from;
@@ -148,13 +236,13 @@ impl SharedCounters {
     /// Whether the server is there.
     #[must_use]
     pub fn presence(&self) -> Presence {
-        self.0.breaker.presence()
+        self.link.presence()
     }
 
     /// How often the server went away since the start.
     #[must_use]
     pub fn losses(&self) -> u64 {
-        self.0.breaker.losses()
+        self.link.0.breaker.losses()
     }
 
     /// Charges one request to every count, or to none.
@@ -165,26 +253,16 @@ impl SharedCounters {
         if asks.len() > KEYS_MAX {
             return Err(Away::AskedTooMuch);
         }
-        if self.presence() == Presence::Away {
-            return Err(Away::Known);
-        }
         let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + self.0.timeout;
-        let job = Job {
+        let count = Count {
             asks,
             at_micros: match clock {
                 CounterClock::Server => None,
                 CounterClock::Told(micros) => Some(micros),
             },
-            deadline,
             answer,
         };
-        self.0.jobs.try_send(job).map_err(|_| Away::Busy)?;
-        match tokio::time::timeout_at(deadline, answered).await {
-            Ok(Ok(counted)) => counted,
-            Ok(Err(_)) => Err(Away::Failed),
-            Err(_) => Err(Away::Slow),
-        }
+        self.link.ask(Work::Count(count), answered).await
     }
 }
 
@@ -204,6 +282,7 @@ struct Keeper {
     database: u32,
     told: Box<dyn Fn(Presence) + Send + Sync>,
     script: Script,
+    keys: Script,
     random: Random,
     shared: Weak<Shared>,
 }
@@ -244,7 +323,7 @@ impl Keeper {
                 tokio::select! {
                     () = &mut pause => break,
                     job = queue.recv() => match job {
-                        Some(job) => drop(job.answer.send(Err(Away::Known))),
+                        Some(job) => job.work.refuse(Away::Known),
                         None => return,
                     },
                 }
@@ -338,29 +417,69 @@ impl Keeper {
 
     /// One call, and what it says of the server.
     async fn call(&self, mut connection: MultiplexedConnection, job: Job) -> Presence {
-        if job.deadline <= Instant::now() || job.answer.is_closed() {
+        let Job { work, deadline } = job;
+        if deadline <= Instant::now() || work.is_given_up() {
             // It waited too long here; the server has nothing to do with it.
             return Presence::There;
         }
-        let call = counters::take(&self.script, &mut connection, &job.asks, job.at_micros);
-        let outcome = tokio::time::timeout_at(job.deadline, call).await;
+        match work {
+            Work::Begin(begin) => {
+                let call = keys::begin(&self.keys, &mut connection, &begin);
+                let (said, presence) = self.outcome(deadline, call, Some).await;
+                if let Err(Ok(said)) = begin.answer.send(said)
+                    && let Some(ending) = Ending::of_nobody(begin.name, begin.owner, &said)
+                {
+                    let call = keys::end(&self.keys, &mut connection, &ending);
+                    drop(tokio::time::timeout(CONNECT_TIMEOUT, call).await);
+                }
+                presence
+            }
+            Work::Count(count) => {
+                let Count {
+                    asks,
+                    at_micros,
+                    answer,
+                } = count;
+                let call = counters::take(&self.script, &mut connection, &asks, at_micros);
+                let read = |numbers: Vec<u64>| counters::read(&asks, &numbers);
+                let (counted, presence) = self.outcome(deadline, call, read).await;
+                drop(answer.send(counted));
+                presence
+            }
+            Work::End(ending) => {
+                let call = keys::end(&self.keys, &mut connection, &ending);
+                let (told, presence) = self.outcome(deadline, call, Some).await;
+                if told.is_err() {
+                    tracing::warn!(event = "shared_key_end_not_told");
+                }
+                presence
+            }
+        }
+    }
+
+    /// What a call came to, and what it says of the server.
+    async fn outcome<A, T>(
+        &self,
+        deadline: Instant,
+        call: impl Future<Output = Result<A, RedisError>>,
+        read: impl FnOnce(A) -> Option<T>,
+    ) -> (Result<T, Away>, Presence) {
+        let outcome = tokio::time::timeout_at(deadline, call).await;
         let Some(shared) = self.shared.upgrade() else {
-            return Presence::There;
+            return (Err(Away::Failed), Presence::There);
         };
-        let (answer, presence) = match outcome {
-            Ok(Ok(numbers)) => match counters::read(&job.asks, &numbers) {
-                Some(counted) => {
+        match outcome {
+            Ok(Ok(answer)) => match read(answer) {
+                Some(answer) => {
                     shared.breaker.answered();
-                    (Ok(counted), Presence::There)
+                    (Ok(answer), Presence::There)
                 }
                 None => (Err(Away::Failed), shared.breaker.missed()),
             },
             Ok(Err(error)) if error.is_unrecoverable_error() => (Err(Away::Failed), Presence::Away),
             Ok(Err(_)) => (Err(Away::Failed), shared.breaker.missed()),
             Err(_) => (Err(Away::Slow), shared.breaker.missed()),
-        };
-        drop(job.answer.send(answer));
-        presence
+        }
     }
 }
 

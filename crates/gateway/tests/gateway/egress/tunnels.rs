@@ -1,13 +1,14 @@
 //! How tunnels end: by their sides, by limits, and when what permitted them does so no longer.
 
-use super::{Out, get, usual};
+use super::{Out, billing, get, requests, rule, usual};
 use crate::world::World;
-use countersign_gateway::egress::EgressRules;
-use countersign_net::Drained;
+use countersign_gateway::egress::{EgressRules, EgressSpec, Form};
+use countersign_net::{Drained, EgressPolicy, Limits, Transport};
 use serde_json::json;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Waits until the tunnel has ended.
 async fn ends(tunnel: &mut TcpStream) {
@@ -152,4 +153,155 @@ async fn a_drain_lets_tunnels_finish_and_closes_them_at_the_deadline() {
     assert!(stands(&out, tunnel).await);
     let drained = out.running.stop(Duration::from_secs(20)).await;
     assert_eq!(drained, Drained::Clean, "the twin: nothing was under way");
+}
+
+/// What a server on loopback sends to whoever connects.
+#[derive(Debug, Clone, Copy)]
+enum Sends {
+    /// What it is sent.
+    Back,
+    /// An answer without an end, as fast as it is taken.
+    Endlessly,
+    /// The first piece of an answer.
+    Piece,
+}
+
+async fn loopback(sends: Sends) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(speak(stream, sends));
+        }
+    });
+    address
+}
+
+async fn speak(mut stream: TcpStream, sends: Sends) {
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        let said = match sends {
+            Sends::Back => stream.write_all(&buffer[..count]).await,
+            Sends::Endlessly => {
+                let piece = [b"1000\r\n".as_slice(), &[b'x'; 0x1000], b"\r\n"].concat();
+                let mut said = stream.write_all(head).await;
+                while said.is_ok() {
+                    said = stream.write_all(&piece).await;
+                }
+                said
+            }
+            Sends::Piece => stream.write_all(head).await,
+        };
+        if said.is_err() {
+            return;
+        }
+    }
+}
+
+/// Rules that let `billing` reach this server, whose network is excepted.
+fn listing(spec: &mut EgressSpec, server: SocketAddr) {
+    spec.policy = EgressPolicy::public_only().admitting("127.0.0.0/8".parse().unwrap());
+    let forms = [
+        ("near", Form::Tunnel),
+        ("near-http", Form::Plain(requests(&["GET"], &["/"]))),
+    ];
+    for (id, form) in forms {
+        let mut listed = rule(id, "127.0.0.1", form);
+        listed.ports = [server.port()].into();
+        spec.rules.push(listed);
+    }
+}
+
+/// The beginning of the answer of such a server to a request of `billing`.
+async fn under_way(out: &Out, server: SocketAddr) -> TcpStream {
+    let mut stream = out.connect().await;
+    let head = format!(
+        "GET http://{server}/ HTTP/1.1\r\nHost: {server}\r\n{}\r\n",
+        billing()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\nfirst\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    stream
+}
+
+#[tokio::test]
+async fn what_goes_to_a_network_that_is_excepted_no_more_ends() {
+    let (echo, piece) = (loopback(Sends::Back).await, loopback(Sends::Piece).await);
+    let out = Out::with(|spec| {
+        listing(spec, echo);
+        listing(spec, piece);
+    });
+    let mut tunnel = out.tunnel(&echo.to_string()).await;
+    let mut answer = under_way(&out, piece).await;
+    let reload = |change: &dyn Fn(&mut EgressSpec)| {
+        let mut spec = usual(&out.internet);
+        listing(&mut spec, echo);
+        listing(&mut spec, piece);
+        change(&mut spec);
+        out.proxy.replace_rules(EgressRules::new(spec));
+    };
+    // The twin: another network besides.
+    reload(&|spec| {
+        let policy = spec.policy.clone();
+        spec.policy = policy.admitting("10.0.0.0/8".parse().unwrap());
+    });
+    // Twice each.
+    out.world.asked_policies(4).await;
+    tunnel.write_all(b"still here").await.unwrap();
+    let mut back = [0; 10];
+    tunnel.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"still here");
+    reload(&|spec| spec.policy = EgressPolicy::public_only());
+    ends(&mut tunnel).await;
+    let mut rest = Vec::new();
+    let _reset = answer.read_to_end(&mut rest).await;
+    assert!(
+        !rest.ends_with(b"0\r\n\r\n"),
+        "no last chunk: the answer is not whole"
+    );
+    let log = out.log().await;
+    assert_eq!(
+        log.matches("\"reason\":\"address_loopback\"").count(),
+        2,
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_workload_that_stops_reading_loses_its_place() {
+    let server = loopback(Sends::Endlessly).await;
+    let limits = Limits {
+        write_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let world = World::start();
+    let out = Out::within(limits, Transport::Plaintext, world, |spec| {
+        listing(spec, server);
+        spec.limits.per_workload = 1;
+    });
+    let mut reads = under_way(&out, server).await;
+    for _ in 0..3 {
+        let until = tokio::time::Instant::now() + Duration::from_millis(250);
+        let mut piece = [0; 64 * 1024];
+        while tokio::time::Instant::now() < until {
+            assert!(reads.read(&mut piece).await.unwrap() > 0);
+        }
+        assert_eq!(
+            out.verdict(&server.to_string()).await,
+            "429 workload_busy",
+            "the twin reads and keeps its place"
+        );
+    }
+    // It goes on, and is read by nobody any more.
+    let freed = tokio::time::timeout(Duration::from_secs(20), async {
+        while out.verdict(&server.to_string()).await != "200" {
+            tokio::task::yield_now().await;
+        }
+    });
+    freed.await.unwrap();
+    drop(reads);
 }

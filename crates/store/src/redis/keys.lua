@@ -1,0 +1,47 @@
+-- One idempotency key: who was first under it, what they asked, and what became of it.
+--
+-- KEYS[1]  its name; without one nothing is done
+-- ARGV[1]  'begin' or 'end'
+--
+--   begin print owner keep_ms running_max_s    answers { 'run' }, and the key is taken, or { 'mismatch' }, { 'running' }, { 'unknown' }, { 'not_kept' },
+--                                              or { 'answered', sealed }
+--   end owner what sealed                      'free', 'answered', 'not_kept' or 'unknown', of whoever took it and nobody else
+--
+-- The clock is this server's. An entry is gone after keep_ms, counted from its beginning.
+
+local name = KEYS[1]
+if not name then
+  return {}
+end
+
+if ARGV[1] == 'begin' then
+  local kept = redis.call('HMGET', name, 'print', 'state', 'sealed', 'since')
+  local now = redis.call('TIME')[1]
+  if not kept[1] then
+    redis.call('HSET', name, 'print', ARGV[2], 'state', 'running', 'owner', ARGV[3], 'since', now)
+    redis.call('PEXPIRE', name, ARGV[4])
+    return { 'run' }
+  end
+  if kept[1] ~= ARGV[2] then
+    return { 'mismatch' }
+  end
+  if kept[2] == 'answered' then
+    return { 'answered', kept[3] }
+  end
+  -- Whoever took it has gone without a word.
+  if kept[2] == 'running' and tonumber(now) - tonumber(kept[4]) > tonumber(ARGV[5]) then
+    return { 'unknown' }
+  end
+  return { kept[2] }
+end
+
+if redis.call('HGET', name, 'owner') ~= ARGV[2] then
+  return { 'gone' }
+end
+if ARGV[3] == 'free' then
+  redis.call('DEL', name)
+else
+  redis.call('HSET', name, 'state', ARGV[3], 'sealed', ARGV[4])
+  redis.call('HDEL', name, 'owner')
+end
+return { 'kept' }
