@@ -5,7 +5,7 @@ use super::dpop::{AssertionKey, Learned, ProofKey};
 use super::http::{Client, Failure, Response, value};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256_base64url;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
 use url::Url;
 
@@ -268,13 +268,25 @@ pub(super) async fn call(
     url: &Url,
     token: &str,
 ) -> Result<Response, Failure> {
-    let response = call_once(client, proofs, method.clone(), url, token).await?;
+    call_with(client, proofs, method, url, token, "").await
+}
+
+/// The same with a body of JSON.
+pub(super) async fn call_with(
+    client: &Client,
+    proofs: &ProofKey,
+    method: Method,
+    url: &Url,
+    token: &str,
+    body: &str,
+) -> Result<Response, Failure> {
+    let response = call_once(client, proofs, method.clone(), url, token, body).await?;
     let learned = proofs.learn(url, response.header("dpop-nonce"));
     let asks = response
         .header("www-authenticate")
         .is_some_and(|challenge| challenge.contains("use_dpop_nonce"));
     if learned == Learned::Nonce && asks {
-        return call_once(client, proofs, method, url, token).await;
+        return call_once(client, proofs, method, url, token, body).await;
     }
     Ok(response)
 }
@@ -285,9 +297,14 @@ async fn call_once(
     method: Method,
     url: &Url,
     token: &str,
+    body: &str,
 ) -> Result<Response, Failure> {
     let proof = proofs.proof(&method, url, Some(token))?;
-    with_proof(client, method, url, token, &proof).await
+    let mut headers = proven(token, &proof)?;
+    if !body.is_empty() {
+        headers.insert(header::CONTENT_TYPE, value("application/json")?);
+    }
+    client.send(method, url, headers, body.to_owned()).await
 }
 
 /// The same with a proof that the caller made.
@@ -298,13 +315,15 @@ pub(super) async fn with_proof(
     token: &str,
     proof: &str,
 ) -> Result<Response, Failure> {
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        http::header::AUTHORIZATION,
-        value(&format!("DPoP {token}"))?,
-    );
-    headers.insert("dpop", value(proof)?);
+    let headers = proven(token, proof)?;
     client.send(method, url, headers, String::new()).await
+}
+
+fn proven(token: &str, proof: &str) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, value(&format!("DPoP {token}"))?);
+    headers.insert("dpop", value(proof)?);
+    Ok(headers)
 }
 
 /// A request with the token as a plain bearer.
@@ -315,9 +334,6 @@ pub(super) async fn as_bearer(
     token: &str,
 ) -> Result<Response, Failure> {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        http::header::AUTHORIZATION,
-        value(&format!("Bearer {token}"))?,
-    );
+    headers.insert(header::AUTHORIZATION, value(&format!("Bearer {token}"))?);
     client.send(method, url, headers, String::new()).await
 }

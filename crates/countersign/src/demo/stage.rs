@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use url::Url;
 
 /// The exercise's files, as they stand in the repository.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (
         "countersign.toml",
         include_str!("../../../../examples/exercise/countersign.toml"),
@@ -34,6 +34,10 @@ const FILES: [(&str, &str); 3] = [
     (
         "schemas/orders.cedarschema",
         include_str!("../../../../examples/exercise/schemas/orders.cedarschema"),
+    ),
+    (
+        "schemas/api.openapi.json",
+        include_str!("../../../../examples/exercise/schemas/api.openapi.json"),
     ),
 ];
 const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];

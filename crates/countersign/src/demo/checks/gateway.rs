@@ -1,9 +1,9 @@
-//! 3. The gateway checks issuer, audience, expiry, scope and key binding, and enforces a rate limit per client.
+//! 3. The gateway checks issuer, audience, expiry, scope and key binding, holds requests and answers to the API's document, and enforces a rate limit per client.
 
 use super::{Holds, Play, Session, expect, expect_challenge, hold, order};
 use crate::demo::dpop::{Learned, ProofKey};
 use crate::demo::http::{Failure, Response, basic, value};
-use crate::demo::portal::call;
+use crate::demo::portal::{call, call_with};
 use crate::demo::report::{Check, Evidence, claim, decoded};
 use crate::demo::stage::Stage;
 use countersign_base::Duration;
@@ -21,7 +21,7 @@ pub(in crate::demo) async fn check(stage: &Stage, play: &mut Play) -> Check {
     let result = steps(stage, play, &mut evidence).await;
     Check::of(
         "3",
-        "The gateway: issuer, audience, expiry, scope, key binding, rate limit",
+        "The gateway: issuer, audience, expiry, scope, key binding, document, rate limit",
         evidence,
         result,
     )
@@ -43,6 +43,7 @@ async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Resul
     .await?;
     expect("alice's own order", &good, StatusCode::OK)?;
     say(play, evidence, "200 alice's own order", &good);
+    documented(stage, play, &alice, &url, &good, evidence).await?;
     refused(stage, play, &alice, &url, evidence).await?;
     let alice = expired(stage, play, alice, &url, evidence).await?;
     play.alice = Some(alice);
@@ -53,6 +54,45 @@ async fn steps(stage: &Stage, play: &mut Play, evidence: &mut Evidence) -> Resul
 fn say(play: &mut Play, evidence: &mut Evidence, what: &str, answer: &Response) {
     let request = play.note(answer).unwrap_or_default();
     evidence.say(format!("{what} (request {request})"));
+}
+
+/// The API's document: what the service says beyond it does not leave, and what a caller says beyond it does not arrive.
+async fn documented(
+    stage: &Stage,
+    play: &mut Play,
+    alice: &Session,
+    url: &Url,
+    read: &Response,
+    evidence: &mut Evidence,
+) -> Result<(), Failure> {
+    let told = read.json()?;
+    hold(
+        "what an order cost to make is nobody's to see",
+        Holds::from(told.get("order").is_some() && told.get("cost").is_none()),
+    )?;
+    let (token, put) = (&alice.tokens.access, Method::PUT);
+    for (what, body, status) in [
+        (
+            "a change that the document has",
+            r#"{"quantity":2}"#,
+            StatusCode::OK,
+        ),
+        (
+            "the same with an owner of the caller's choice",
+            r#"{"quantity":2,"owner":"mallory"}"#,
+            StatusCode::BAD_REQUEST,
+        ),
+    ] {
+        let answer = call_with(&stage.client, &alice.proofs, put.clone(), url, token, body).await?;
+        expect(what, &answer, status)?;
+        say(
+            play,
+            evidence,
+            &format!("{} {what}", status.as_u16()),
+            &answer,
+        );
+    }
+    Ok(())
 }
 
 /// Each token is good but for one thing.
