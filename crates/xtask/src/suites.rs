@@ -25,6 +25,7 @@ mod races;
 mod redis;
 mod requirements;
 mod rust;
+mod script;
 mod soak;
 mod tidy;
 mod websockets;

@@ -6,10 +6,6 @@ Starts `countersign up --ephemeral` (COUNTERSIGN_BIN), adds two clients by its c
 import base64
 import json
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 
 import requests
 from authlib.integrations.requests_client import OAuth2Session
@@ -18,38 +14,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
-PROGRAM = os.environ["COUNTERSIGN_BIN"]
+from fabric import check, finish, must, serve
+
 AUDIENCE = "https://orders.example"
 SCOPE = "orders:read"
-COUNTS = {"passed": 0, "failed": 0}
-
-
-def check(name, body):
-    try:
-        result = body()
-    except Exception as error:  # every kind of failure is one failed check
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {error}")
-        return None
-    COUNTS["passed"] += 1
-    print(f"ok   {name}")
-    return result
-
-
-def must(condition, message):
-    if not condition:
-        raise AssertionError(message)
 
 
 def number(value):
     return base64.urlsafe_b64encode(value.to_bytes(32, "big")).rstrip(b"=").decode()
-
-
-def administer(data, *words):
-    done = subprocess.run([PROGRAM, *words, "--data", data, "--json"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"countersign {' '.join(words)}: {done.stderr or done.stdout}")
-    return json.loads(done.stdout) if done.stdout.strip() else {}
 
 
 def claims(token):
@@ -96,16 +68,17 @@ def use(session, metadata, label):
     check(f"int_4_introspection says inactive after revocation ({label})", inactive)
 
 
-def main(addresses, data, home):
+def main(fabric):
+    addresses, home = fabric.addresses, fabric.home
     issuer = addresses["identity"]
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_numbers()
     jwk = {"kty": "EC", "crv": "P-256", "x": number(public.x), "y": number(public.y), "kid": "robot-1", "alg": "ES256", "use": "sig"}
     with open(os.path.join(home, "robot.jwks"), "w", encoding="utf-8") as file:
         json.dump({"keys": [jwk]}, file)
+    secret = fabric.client("batch", "--scope", SCOPE, "--audience", AUDIENCE)
     registration = ["--grant", "client_credentials", "--scope", SCOPE, "--audience", AUDIENCE]
-    secret = administer(data, "client", "add", "batch", "--secret", *registration)["client_secret"]
-    administer(data, "client", "add", "robot", "--jwks", os.path.join(home, "robot.jwks"), *registration)
+    fabric.administer("client", "add", "robot", "--jwks", os.path.join(home, "robot.jwks"), *registration)
 
     with_secret = OAuth2Session("batch", secret, token_endpoint_auth_method="client_secret_basic")
     with_secret.verify = addresses["ca"]
@@ -138,19 +111,5 @@ def main(addresses, data, home):
     use(with_key, metadata, "private_key_jwt")
 
 
-with tempfile.TemporaryDirectory(prefix="countersign-interop-") as home:
-    data = os.path.join(home, "data")
-    server = subprocess.Popen([PROGRAM, "up", "--ephemeral", "--data", data, "--json"], stdout=subprocess.PIPE, text=True)
-    try:
-        first = server.stdout.readline()
-        must(first.strip(), "the server ended before it was ready")
-        main(json.loads(first), data, home)
-    except Exception as error:  # the closing line must come whatever happens
-        COUNTS["failed"] += 1
-        print(f"FAIL set-up: {type(error).__name__}: {error}")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=30)
-
-print(f"authlib: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+serve("authlib", {}, main)
+finish("authlib")

@@ -6,22 +6,15 @@ Starts `countersign up --ephemeral` (COUNTERSIGN_BIN) and nginx (NGINX_BIN) befo
 import http.server
 import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import threading
-import time
 
-import requests
+from fabric import check, finish, free_port, listens, must, serve
 
-PROGRAM = os.environ["COUNTERSIGN_BIN"]
 NGINX = os.environ["NGINX_BIN"]
 ACCESS = "urn:countersign:access"
 APP = "https://app.example"
 PROXY_SECRET = "a-secret-of-32-bytes-at-the-least"
-COUNTS = {"passed": 0, "failed": 0}
 
 CONFIGURATION = """
 [[forward_auth]]
@@ -86,51 +79,13 @@ http {
 """
 
 
-def check(name, body):
-    try:
-        body()
-    except Exception as error:  # every kind of failure is one failed check
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {error}")
-        return
-    COUNTS["passed"] += 1
-    print(f"ok   {name}")
-
-
-def must(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def administer(data, *words, typed=None):
-    done = subprocess.run([PROGRAM, *words, "--data", data, "--json"], input=typed, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"countersign {' '.join(words)}: {done.stderr or done.stdout}")
-    return json.loads(done.stdout) if done.stdout.strip() else {}
-
-
-def session_of(addresses):
-    session = requests.Session()
-    # An authority or a proxy named by the environment would win over what is set here.
-    session.trust_env = False
-    session.verify = addresses["ca"]
-    return session
-
-
-def token(session, addresses, client, secret, scope, audience):
-    form = {"grant_type": "client_credentials", "scope": scope, "resource": audience}
-    answer = session.post(f"{addresses['identity']}/token", auth=(client, secret), data=form, timeout=30)
-    must(answer.status_code == 200, f"status {answer.status_code}: {answer.text}")
-    return answer.json()["access_token"]
-
-
-def ask_authzen(session, addresses, data):
-    registered = ["--grant", "client_credentials", "--scope", "access.evaluate", "--scope", "access.search", "--audience", ACCESS]
-    secret = administer(data, "client", "add", "mesh", "--secret", *registered)["client_secret"]
-    administer(data, "user", "add", "alice", "--password-stdin", typed="correct horse battery\n")
-    administer(data, "user", "add", "bob", "--password-stdin", typed="correct horse battery\n")
+def ask_authzen(fabric, session):
+    addresses = fabric.addresses
+    secret = fabric.client("mesh", "--scope", "access.evaluate", "--scope", "access.search", "--audience", ACCESS)
+    for person in ["alice", "bob"]:
+        fabric.administer("user", "add", person, "--password-stdin", typed="correct horse battery\n")
     described = session.get(f"{addresses['control']}/.well-known/authzen-configuration", timeout=30).json()
-    bearer = token(session, addresses, "mesh", secret, "access.evaluate access.search", ACCESS)
+    bearer = fabric.token("mesh", secret, "access.evaluate access.search", ACCESS)
     headers = {"Authorization": f"Bearer {bearer}", "X-Request-ID": "seven"}
     question = {
         "subject": {"type": "user", "id": "alice"},
@@ -195,17 +150,11 @@ class Application(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def ask_nginx(session, addresses, data, home):
-    registered = ["--grant", "client_credentials", "--scope", "app.read", "--scope", "app.other", "--audience", APP]
-    secret = administer(data, "client", "add", "reader", "--secret", *registered)["client_secret"]
-    good = token(session, addresses, "reader", secret, "app.read", APP)
-    under = token(session, addresses, "reader", secret, "app.other", APP)
+def ask_nginx(fabric, session):
+    addresses, home = fabric.addresses, fabric.home
+    secret = fabric.client("reader", "--scope", "app.read", "--scope", "app.other", "--audience", APP)
+    good = fabric.token("reader", secret, "app.read", APP)
+    under = fabric.token("reader", secret, "app.other", APP)
     application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
     threading.Thread(target=application.serve_forever, daemon=True).start()
     front = free_port()
@@ -241,14 +190,7 @@ def ask_nginx(session, addresses, data, home):
         must(get("/app/%2e%2e/a", Authorization=f"Bearer {good}").status_code != 200, "a path that climbs")
 
     try:
-        until = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", front), timeout=1).close()
-                break
-            except OSError:
-                must(time.monotonic() < until, "nginx does not listen")
-                time.sleep(0.05)
+        listens(front, "nginx")
         check("nginx: a request that is permitted arrives with who it is", permitted)
         check("nginx: refusals are 401 with their challenge, or 403", refused)
     finally:
@@ -257,26 +199,10 @@ def ask_nginx(session, addresses, data, home):
         application.shutdown()
 
 
-with tempfile.TemporaryDirectory(prefix="countersign-decisions-") as home:
-    data, config = os.path.join(home, "data"), os.path.join(home, "config")
-    os.mkdir(config)
-    for name, text in [("countersign.toml", CONFIGURATION), ("proxy", PROXY_SECRET)]:
-        with open(os.path.join(config, name), "w", encoding="utf-8") as file:
-            file.write(text)
-    server = subprocess.Popen([PROGRAM, "up", "--ephemeral", "--config", config, "--data", data, "--json"], stdout=subprocess.PIPE, text=True)
-    try:
-        first = server.stdout.readline()
-        must(first.strip(), "the server ended before it was ready")
-        addresses = json.loads(first)
-        session = session_of(addresses)
-        ask_authzen(session, addresses, data)
-        ask_nginx(session, addresses, data, home)
-    except Exception as error:  # the closing line must come whatever happens
-        COUNTS["failed"] += 1
-        print(f"FAIL set-up: {type(error).__name__}: {error}")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=30)
+def ask(fabric):
+    ask_authzen(fabric, fabric.session())
+    ask_nginx(fabric, fabric.session())
 
-print(f"decisions: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+
+serve("decisions", {"countersign.toml": CONFIGURATION, "proxy": PROXY_SECRET}, ask)
+finish("decisions")

@@ -10,18 +10,16 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
-import tempfile
 import threading
 
 import requests
 
-PROGRAM = os.environ["COUNTERSIGN_BIN"]
+from fabric import PROGRAM, check, finish, must, serve, write
+
 NODE_PROJECT = os.environ["NODE_PROJECT"]
 KEY = "billing-key-0123456789abcdef0123456789"
 SECRET = "partner-secret-4711"
 AUDIENCE = "urn:countersign:egress"
-COUNTS = {"passed": 0, "failed": 0}
 
 CONFIGURATION = """
 [egress]
@@ -77,22 +75,6 @@ clients = ["billing"]
 host = "127.0.0.1"
 ports = [OWNPORT]
 """
-
-
-def check(name, body):
-    try:
-        body()
-    except Exception as error:  # every kind of failure is one failed check
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {error}")
-        return
-    COUNTS["passed"] += 1
-    print(f"ok   {name}")
-
-
-def must(condition, message):
-    if not condition:
-        raise AssertionError(message)
 
 
 class Destination(http.server.BaseHTTPRequestHandler):
@@ -296,22 +278,6 @@ def alone(home, config, pem, tls):
         server.wait(timeout=30)
 
 
-def administer(data, *words):
-    done = subprocess.run([PROGRAM, *words, "--data", data, "--json"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"countersign {' '.join(words)}: {done.stderr or done.stdout}")
-    return json.loads(done.stdout) if done.stdout.strip() else {}
-
-
-def token_of(addresses, data):
-    words = ["client", "add", "reports", "--secret", "--grant", "client_credentials", "--audience", AUDIENCE]
-    secret = administer(data, *words)["client_secret"]
-    form = {"grant_type": "client_credentials", "resource": AUDIENCE}
-    answer = requests.post(f"{addresses['identity']}/token", auth=("reports", secret), data=form, verify=addresses["ca"], timeout=30)
-    must(answer.status_code == 200, f"status {answer.status_code}: {answer.text}")
-    return answer.json()["access_token"]
-
-
 def in_the_log(data):
     done = subprocess.run([PROGRAM, "audit", "tail", "--no-follow", "--lines", "1000", "--data", data, "--json"], capture_output=True, text=True, check=True)
     for wanted in ['"surface":"egress"', "host_not_listed", "address_metadata", "address_own", "workload_key_unknown"]:
@@ -319,52 +285,45 @@ def in_the_log(data):
     must(KEY not in done.stdout and SECRET not in done.stdout, "a secret is in the log")
 
 
-with tempfile.TemporaryDirectory(prefix="countersign-egress-") as home:
-    key, pem, pin = certificate(home)
+def configured(fabric, tls_port, plain_port, own_port, pin, authority):
+    named = {"TLSPORT": tls_port, "PLAINPORT": plain_port, '"PIN"': f'"{pin}"', "OWNPORT": own_port}
+    text = CONFIGURATION
+    for name, value in named.items():
+        text = text.replace(name, str(value))
+    write(fabric.config, {"countersign.toml": text, "billing.key": KEY, "partner.secret": SECRET, "destination.pem": authority})
+
+
+def reloaded(process):
+    process.send_signal(signal.SIGHUP)
+    for line in process.stderr:
+        if "reloaded" in line or "refused" in line:
+            must("reloaded" in line, line)
+            break
+    # What else it says is read and thrown away, so that it never waits for a reader.
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+
+
+def go_out(fabric):
+    key, pem, pin = certificate(fabric.home)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, key)
-    destination, plain_destination = serving(context), serving()
-    tls_port, plain_port = destination.server_address[1], plain_destination.server_address[1]
-    data, config = os.path.join(home, "data"), os.path.join(home, "config")
-    os.mkdir(config)
+    tls_port, plain_port = serving(context).server_address[1], serving().server_address[1]
     with open(pem, encoding="utf-8") as file:
         authority = file.read()
+    # Its own address is known once it runs; a reload lists it.
+    configured(fabric, tls_port, plain_port, 9, pin, authority)
+    fabric.start(stderr=subprocess.PIPE)
+    configured(fabric, tls_port, plain_port, fabric.addresses["control"].rsplit(":", 1)[1], pin, authority)
+    reloaded(fabric.process)
+    proxy, tls, plain = fabric.addresses["egress"], f"https://127.0.0.1:{tls_port}", f"http://127.0.0.1:{plain_port}"
+    own = fabric.addresses["control"].replace("localhost", "127.0.0.1")
+    token = fabric.token("reports", fabric.client("reports", "--audience", AUDIENCE), None, AUDIENCE)
+    with_curl(proxy, pem, tls, plain, own, token)
+    with_requests(proxy, pem, tls, plain)
+    with_undici(proxy, pem, tls)
+    check("what happened is in the log, and no secret", lambda: in_the_log(fabric.data))
+    check("serve egress: the proxy in a process of its own", lambda: alone(fabric.home, fabric.config, pem, tls))
 
-    def configured(own_port):
-        text = CONFIGURATION.replace("TLSPORT", str(tls_port)).replace("PLAINPORT", str(plain_port)).replace("PIN\"", f"{pin}\"").replace("OWNPORT", str(own_port))
-        for name, content in [("countersign.toml", text), ("billing.key", KEY), ("partner.secret", SECRET), ("destination.pem", authority)]:
-            with open(os.path.join(config, name), "w", encoding="utf-8") as file:
-                file.write(content)
 
-    configured(9)
-    server = subprocess.Popen([PROGRAM, "up", "--ephemeral", "--config", config, "--data", data, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        first = server.stdout.readline()
-        must(first.strip(), f"the server ended before it was ready: {server.stderr.read() if server.poll() is not None else ''}")
-        addresses = json.loads(first)
-        proxy = addresses["egress"]
-        # Its own address is known now; a reload lists it.
-        configured(addresses["control"].rsplit(":", 1)[1])
-        server.send_signal(signal.SIGHUP)
-        for line in server.stderr:
-            if "reloaded" in line or "refused" in line:
-                must("reloaded" in line, line)
-                break
-        # What else it says is read and thrown away, so that it never waits for a reader.
-        threading.Thread(target=server.stderr.read, daemon=True).start()
-        tls, plain = f"https://127.0.0.1:{tls_port}", f"http://127.0.0.1:{plain_port}"
-        own = addresses["control"].replace("localhost", "127.0.0.1")
-        with_curl(proxy, pem, tls, plain, own, token_of(addresses, data))
-        with_requests(proxy, pem, tls, plain)
-        with_undici(proxy, pem, tls)
-        check("what happened is in the log, and no secret", lambda: in_the_log(data))
-        check("serve egress: the proxy in a process of its own", lambda: alone(home, config, pem, tls))
-    except Exception as error:  # the closing line must come whatever happens
-        COUNTS["failed"] += 1
-        print(f"FAIL set-up: {type(error).__name__}: {error}")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=30)
-
-print(f"egress: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+serve("egress", None, go_out)
+finish("egress")

@@ -3,33 +3,23 @@
 Starts `countersign up --ephemeral` (COUNTERSIGN_BIN) and Envoy (ENVOY_BIN) before a small application, and ends with a line of counts.
 """
 
-import base64
 import http.server
 import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-import uuid
 
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.x509.oid import NameOID
-import datetime
 
-PROGRAM = os.environ["COUNTERSIGN_BIN"]
+from certificate import of_localhost
+from dpop import Holder
+from fabric import COUNTS, check, finish, free_port, listens, must, serve, session_with
+
 ENVOY = os.environ["ENVOY_BIN"]
 APP = "https://app.example"
 OTHER = "https://other.example"
 PROXY_SECRET = "a-secret-of-32-bytes-at-the-least"
-COUNTS = {"passed": 0, "failed": 0}
 
 CONFIGURATION = """
 [policies]
@@ -167,69 +157,6 @@ def envoy_configuration(addresses, front, back, admin, home):
     }
 
 
-def check(name, body):
-    try:
-        body()
-    except Exception as error:  # every kind of failure is one failed check
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {error}")
-        return
-    COUNTS["passed"] += 1
-    print(f"ok   {name}")
-
-
-def must(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def administer(data, *words):
-    done = subprocess.run([PROGRAM, *words, "--data", data, "--json"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"countersign {' '.join(words)}: {done.stderr or done.stdout}")
-    return json.loads(done.stdout) if done.stdout.strip() else {}
-
-
-def base64url(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-class Holder:
-    """A caller with a DPoP key (RFC 9449), written down here a second time."""
-
-    def __init__(self):
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        numbers = self.key.public_key().public_numbers()
-        self.jwk = {"crv": "P-256", "kty": "EC", "x": base64url(numbers.x.to_bytes(32, "big")), "y": base64url(numbers.y.to_bytes(32, "big"))}
-        self.nonce = None
-
-    def proof(self, method, target, token=None):
-        claims = {"htm": method, "htu": target, "iat": int(time.time()), "jti": str(uuid.uuid4())}
-        if token:
-            digest = hashes.Hash(hashes.SHA256())
-            digest.update(token.encode())
-            claims["ath"] = base64url(digest.finalize())
-        if self.nonce:
-            claims["nonce"] = self.nonce
-        head = {"alg": "ES256", "typ": "dpop+jwt", "jwk": self.jwk}
-        text = ".".join(base64url(json.dumps(part).encode()) for part in (head, claims))
-        r, s = decode_dss_signature(self.key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{text}.{base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
-
-
-def token(session, addresses, client, secret, scope, audience, holder=None):
-    form = {"grant_type": "client_credentials", "scope": scope, "resource": audience}
-    target = f"{addresses['identity']}/token"
-    for _ in range(2):
-        headers = {"DPoP": holder.proof("POST", target)} if holder else {}
-        answer = session.post(target, auth=(client, secret), data=form, headers=headers, timeout=30)
-        if holder and "DPoP-Nonce" in answer.headers:
-            holder.nonce = answer.headers["DPoP-Nonce"]
-        if answer.status_code == 200:
-            return answer.json()["access_token"]
-    raise RuntimeError(f"status {answer.status_code}: {answer.text}")
-
-
 class Application(http.server.BaseHTTPRequestHandler):
     seen = []
 
@@ -245,65 +172,17 @@ class Application(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def certificate(home):
-    """What Envoy shows its callers."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    with open(f"{home}/front.pem", "wb") as file:
-        file.write(built.public_bytes(serialization.Encoding.PEM))
-    with open(f"{home}/front.key", "wb") as file:
-        file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-
-
-def session_with(roots):
-    session = requests.Session()
-    # An authority or a proxy named by the environment would win over what is set here.
-    session.trust_env = False
-    session.verify = roots
-    return session
-
-
-def listens(port):
-    until = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            must(time.monotonic() < until, "Envoy does not listen")
-            time.sleep(0.05)
-
-
-def ask(addresses, data, home):
-    control = session_with(addresses["ca"])
-    registered = ["--grant", "client_credentials", "--scope", "app.read", "--scope", "app.other", "--audience", APP, "--audience", OTHER]
-    secret = administer(data, "client", "add", "reader", "--secret", *registered)["client_secret"]
-    good = token(control, addresses, "reader", secret, "app.read", APP)
-    under = token(control, addresses, "reader", secret, "app.other", APP)
-    elsewhere = token(control, addresses, "reader", secret, "app.read", OTHER)
+def ask(fabric):
+    addresses, home = fabric.addresses, fabric.home
+    secret = fabric.client("reader", "--scope", "app.read", "--scope", "app.other", "--audience", APP, "--audience", OTHER)
+    good = fabric.token("reader", secret, "app.read", APP)
+    under = fabric.token("reader", secret, "app.other", APP)
+    elsewhere = fabric.token("reader", secret, "app.read", OTHER)
     holder, thief = Holder(), Holder()
-    bound = token(control, addresses, "reader", secret, "app.read", APP, holder)
+    bound = fabric.token("reader", secret, "app.read", APP, holder)
     application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
     threading.Thread(target=application.serve_forever, daemon=True).start()
-    certificate(home)
+    of_localhost(home, "front")
     front, admin = free_port(), free_port()
     path = os.path.join(home, "envoy.json")
     with open(path, "w", encoding="utf-8") as file:
@@ -364,16 +243,15 @@ def ask(addresses, data, home):
     def dpop():
         target = f"{base}/bound/a"
         answer = get("/bound/a", **proven("/bound/a", holder.proof("GET", target, bound)))
-        if answer.status_code == 401 and "DPoP-Nonce" in answer.headers:
-            holder.nonce = answer.headers["DPoP-Nonce"]
+        holder.learn(target, answer.headers)
         proof = holder.proof("GET", target, bound)
         answer, fields = passed("/bound/a", **proven("/bound/a", proof))
         must("dpop" not in fields and "authorization" not in fields, f"seen {fields}")
         # Twice, for another address, by another key, and without.
         refused("/bound/a", 401, **proven("/bound/a", proof))
         refused("/bound/a", 401, **proven("/bound/a", holder.proof("GET", f"{base}/bound/b", bound)))
-        refused("/bound/a", 401, **proven("/bound/a", holder.proof("GET", f"https://other.example/bound/a", bound)))
-        thief.nonce = holder.nonce
+        refused("/bound/a", 401, **proven("/bound/a", holder.proof("GET", "https://other.example/bound/a", bound)))
+        thief.nonces = holder.nonces
         refused("/bound/a", 401, **proven("/bound/a", thief.proof("GET", target, bound)))
         refused("/bound/a", 401, Authorization=f"Bearer {bound}")
         refused("/bound/a", 401, Authorization=f"Bearer {good}")
@@ -417,7 +295,7 @@ def ask(addresses, data, home):
         refused("/app/a", 400, **{"Authorization": f"Bearer {good}", "X.Forwarded.User": "root"})
 
     try:
-        listens(front)
+        listens(front, "Envoy")
         # The cluster's name is resolved soon after.
         until = time.monotonic() + 30
         while get("/open").status_code != 200 and time.monotonic() < until:
@@ -440,23 +318,5 @@ def ask(addresses, data, home):
                 print(file.read()[-4000:])
 
 
-with tempfile.TemporaryDirectory(prefix="countersign-envoy-") as home:
-    data, config = os.path.join(home, "data"), os.path.join(home, "config")
-    os.makedirs(os.path.join(config, "policies"))
-    for name, text in [("countersign.toml", CONFIGURATION), ("proxy", PROXY_SECRET), ("policies/envoy.cedar", POLICY)]:
-        with open(os.path.join(config, name), "w", encoding="utf-8") as file:
-            file.write(text)
-    server = subprocess.Popen([PROGRAM, "up", "--ephemeral", "--config", config, "--data", data, "--json"], stdout=subprocess.PIPE, text=True)
-    try:
-        first = server.stdout.readline()
-        must(first.strip(), "the server ended before it was ready")
-        ask(json.loads(first), data, home)
-    except Exception as error:  # the closing line must come whatever happens
-        COUNTS["failed"] += 1
-        print(f"FAIL set-up: {type(error).__name__}: {error}")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=30)
-
-print(f"envoy: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+serve("envoy", {"countersign.toml": CONFIGURATION, "proxy": PROXY_SECRET, "policies/envoy.cedar": POLICY}, ask)
+finish("envoy")

@@ -7,15 +7,9 @@ What follows a broken rule is the end of the connection (GOAWAY, or just the clo
 error is allowed too, §5.4.2). Where the RFC names the code, it is compared when one is told.
 """
 
-import json
-import os
-import signal
 import socket
 import ssl
 import struct
-import subprocess
-import sys
-import tempfile
 from urllib.parse import urlsplit
 
 from hpack import Encoder
@@ -32,8 +26,8 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-PROGRAM = os.environ["COUNTERSIGN_BIN"]
-COUNTS = {"passed": 0, "failed": 0}
+from fabric import failed, finish, passed, serve
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 NO_ERROR, PROTOCOL, INTERNAL, FLOW_CONTROL, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE, REFUSED, CANCEL, COMPRESSION = range(10)
 ENHANCE_YOUR_CALM = 11
@@ -541,37 +535,22 @@ def judge(address, roots, section, what, run, expected):
         wrong = f"{type(error).__name__}: {error}"
     told, why = EXPLAINED.get(what, (None, None))
     if wrong and told and wrong.split(",")[0] == told:
-        COUNTS["passed"] += 1
         DEVIATIONS.append(what)
-        print(f"ok   {name}: deviates, explained: {why}")
+        passed(f"{name}: deviates, explained: {why}")
     elif wrong:
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {wrong}")
+        failed(name, wrong)
     else:
-        COUNTS["passed"] += 1
-        print(f"ok   {name}")
+        passed(name)
 
 
-with tempfile.TemporaryDirectory(prefix="countersign-http2-") as home:
-    data, config = os.path.join(home, "data"), os.path.join(home, "config")
-    os.mkdir(config)
-    with open(os.path.join(config, "countersign.toml"), "w", encoding="utf-8") as file:
-        file.write("")
-    server = subprocess.Popen([PROGRAM, "up", "--ephemeral", "--config", config, "--data", data, "--json"], stdout=subprocess.PIPE, text=True)
-    try:
-        addresses = json.loads(server.stdout.readline())
-        gateway = urlsplit(addresses["gateway"])
-        for case in CASES:
-            judge(("127.0.0.1", gateway.port), addresses["ca"], *case)
-        # Whatever was sent, the listener is there.
-        judge(("127.0.0.1", gateway.port), addresses["ca"], "", "the listener still answers", sends(lambda peer: peer.open()), Answered())
-    except Exception as error:  # the closing line must come whatever happens
-        COUNTS["failed"] += 1
-        print(f"FAIL set-up: {type(error).__name__}: {error}")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=30)
+def judge_all(fabric):
+    gateway = ("127.0.0.1", urlsplit(fabric.addresses["gateway"]).port)
+    for case in CASES:
+        judge(gateway, fabric.addresses["ca"], *case)
+    # Whatever was sent, the listener is there.
+    judge(gateway, fabric.addresses["ca"], "", "the listener still answers", sends(lambda peer: peer.open()), Answered())
 
+
+serve("http2", {}, judge_all)
 print(f"deviations that are explained: {len(DEVIATIONS)} of {len(CASES)} cases")
-print(f"http2: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+finish("http2")

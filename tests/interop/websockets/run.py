@@ -8,28 +8,21 @@ Starts `countersign up --ephemeral` (COUNTERSIGN_BIN) and ends with a line of co
 """
 
 import asyncio
-import json
-import os
 import random
-import signal
 import ssl
 import struct
-import subprocess
-import sys
-import tempfile
 import zlib
 from urllib.parse import urlsplit
 
-import requests
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-PROGRAM = os.environ["COUNTERSIGN_BIN"]
+from fabric import failed, finish, passed, serve, write
+
 APP = "https://app.example"
-COUNTS = {"passed": 0, "failed": 0}
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 LIMIT = 16 * 1024 * 1024
 
@@ -267,11 +260,9 @@ async def compare(name, direct, through, pieces, extensions):
 
 def report(name, wrong):
     if wrong:
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {wrong}")
+        failed(name, wrong)
     else:
-        COUNTS["passed"] += 1
-        print(f"ok   {name}")
+        passed(name)
 
 
 async def spoken(through, direct, context):
@@ -388,54 +379,25 @@ async def echo(reader, writer):
     await Echo(reader, writer).run()
 
 
-def administer(data, *words):
-    done = subprocess.run([PROGRAM, *words, "--data", data, "--json"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"countersign {' '.join(words)}: {done.stderr or done.stdout}")
-    return json.loads(done.stdout) if done.stdout.strip() else {}
-
-
-def token(addresses, data):
-    secret = administer(data, "client", "add", "reader", "--secret", "--grant", "client_credentials", "--scope", "app.read", "--audience", APP)["client_secret"]
-    session = requests.Session()
-    # An authority or a proxy named by the environment would win over what is set here.
-    session.trust_env = False
-    form = {"grant_type": "client_credentials", "scope": "app.read", "resource": APP}
-    answer = session.post(f"{addresses['identity']}/token", auth=("reader", secret), data=form, timeout=30, verify=addresses["ca"])
-    return answer.json()["access_token"]
-
-
-async def all_cases(addresses, data, port):
-    gateway = urlsplit(addresses["gateway"])
-    context = ssl.create_default_context(cafile=addresses["ca"])
+async def all_cases(fabric, port):
+    gateway = urlsplit(fabric.addresses["gateway"])
+    context = ssl.create_default_context(cafile=fabric.addresses["ca"])
+    token = fabric.token("reader", fabric.client("reader", "--scope", "app.read", "--audience", APP), "app.read", APP)
     direct = Way("127.0.0.1", port)
-    through = Way("localhost", gateway.port, context, token(addresses, data))
+    through = Way("localhost", gateway.port, context, token)
     for name, pieces, extensions in cases():
         await compare(name, direct, through, pieces, extensions)
     await spoken(through, direct, context)
 
 
-async def main(home):
-    data, config = os.path.join(home, "data"), os.path.join(home, "config")
-    os.mkdir(config)
+async def beside_the_echo(fabric):
     server = await asyncio.start_server(echo, "127.0.0.1", 0, limit=2 * LIMIT)
     port = server.sockets[0].getsockname()[1]
-    with open(os.path.join(config, "countersign.toml"), "w", encoding="utf-8") as file:
-        file.write(CONFIGURATION.replace("PORT", str(port)))
-    fabric = subprocess.Popen([PROGRAM, "up", "--ephemeral", "--config", config, "--data", data, "--json"], stdout=subprocess.PIPE, text=True)
-    try:
-        first = await asyncio.to_thread(fabric.stdout.readline)
-        await all_cases(json.loads(first), data, port)
-    except Exception as error:  # the closing line must come whatever happens
-        report("set-up", f"{type(error).__name__}: {error}")
-    finally:
-        fabric.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(fabric.wait, 30)
-        server.close()
+    write(fabric.config, {"countersign.toml": CONFIGURATION.replace("PORT", str(port))})
+    await asyncio.to_thread(fabric.start)
+    await all_cases(fabric, port)
+    server.close()
 
 
-with tempfile.TemporaryDirectory(prefix="countersign-websockets-") as home:
-    asyncio.run(main(home))
-
-print(f"websockets: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+serve("websockets", None, lambda fabric: asyncio.run(beside_the_echo(fabric)))
+finish("websockets")

@@ -1,10 +1,8 @@
 //! Others ask for decisions: an HTTP client of AuthZEN and OPA, and nginx with `auth_request` before an application.
 
-use super::{Report, Suite, counted};
+use super::{Report, Suite, script};
+use crate::install;
 use crate::verb::Problem;
-use crate::{install, process, tree};
-use std::process::Command;
-use std::time::Duration;
 
 /// The suite.
 pub(crate) const SUITE: Suite = Suite {
@@ -13,22 +11,9 @@ pub(crate) const SUITE: Suite = Suite {
     run,
 };
 
-const SCRIPT: &str = "tests/interop/decisions/run.py";
 const PACKAGES: &[&str] = &["requests==2.34.2"];
 
 fn run() -> Result<Report, Problem> {
-    let program = install::countersign()?;
-    let bin = install::python("decisions", PACKAGES)?;
-    let nginx = install::unpacked("nginx", &["nginx"])?;
-    let mut command = Command::new(bin.join("python"));
-    command
-        .arg(tree::root().join(SCRIPT))
-        .env("COUNTERSIGN_BIN", program)
-        .env("NGINX_BIN", nginx.join("usr/sbin/nginx"));
-    let finished = process::run(&mut command, Duration::from_secs(300))?;
-    Ok(Report::Ran(
-        counted(&finished.text)
-            .unwrap_or_default()
-            .judged(finished.succeeded()),
-    ))
+    let nginx = install::unpacked("nginx", &["nginx"])?.join("usr/sbin/nginx");
+    script::run("decisions", PACKAGES, &[("NGINX_BIN", nginx.as_os_str())])
 }

