@@ -1,16 +1,27 @@
 //! Common mistakes about the way out.
 
-use super::{Acceptance, Example, Mistake, Severity, Subject};
+use super::{Acceptance, Example, Found, Mistake, Severity, Subject};
 use crate::config::Config;
 use crate::config::egress::proxy::{RuleForm, RuleSection, TokenProof};
 use countersign_gateway::egress::HostPattern;
 
-fn rules(config: &Config) -> impl Iterator<Item = &RuleSection> {
-    config.egress.proxy.iter().flat_map(|proxy| &proxy.rules)
+/// A rule for a partner, and what stands in it besides.
+macro_rules! partner {
+    ($($more:literal)*) => {
+        concat!(
+            "[egress.proxy]\nlisten = \"127.0.0.1:3128\"\n\n",
+            "[[egress.rules]]\nname = \"partner\"\nclients = [\"billing\"]\n",
+            $($more),*
+        )
+    };
 }
 
-fn subject(rule: &RuleSection) -> Subject {
-    Subject::of("egress rule", &rule.name).in_tenant(&rule.tenant)
+fn each(config: &Config, found: &mut Found, key: &'static str, is: fn(&RuleSection) -> bool) {
+    let rules = config.egress.proxy.iter().flat_map(|proxy| &proxy.rules);
+    for rule in rules.filter(|rule| is(rule)) {
+        let subject = Subject::of("egress rule", &rule.name);
+        found.at(subject.in_tenant(&rule.tenant), key);
+    }
 }
 
 /// The egress proxy takes bearer tokens.
@@ -43,16 +54,14 @@ pub(super) const EGRESS_EVERY_PATH: Mistake = Mistake {
     mend: "list the beginnings of the paths that are used",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: "[egress.proxy]\nlisten = \"127.0.0.1:3128\"\n\n[[egress.rules]]\nname = \"partner\"\nclients = [\"billing\"]\nhost = \"api.partner.example\"\nform = \"https\"\nmethods = [\"GET\"]\n",
+        before: partner!("host = \"api.partner.example\"\nform = \"https\"\nmethods = [\"GET\"]\n"),
         wrong: "paths = [\"/\"]\n",
         right: "paths = [\"/v1/orders\"]\n",
     },
     find: |config, found| {
-        for rule in rules(config) {
-            if rule.paths.iter().any(|path| path == "/") {
-                found.at(subject(rule), "paths");
-            }
-        }
+        each(config, found, "paths", |rule| {
+            rule.paths.iter().any(|path| path == "/")
+        });
     },
 };
 
@@ -93,17 +102,13 @@ pub(super) const EGRESS_PLAIN: Mistake = Mistake {
     mend: "write `form = \"https\"` if the destination speaks TLS",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: "[egress.proxy]\nlisten = \"127.0.0.1:3128\"\n\n[[egress.rules]]\nname = \"partner\"\nclients = [\"billing\"]\nhost = \"api.partner.example\"\nmethods = [\"GET\"]\npaths = [\"/v1/orders\"]\n",
+        before: partner!(
+            "host = \"api.partner.example\"\nmethods = [\"GET\"]\npaths = [\"/v1/orders\"]\n"
+        ),
         wrong: "form = \"http\"\n",
         right: "form = \"https\"\n",
     },
-    find: |config, found| {
-        for rule in rules(config) {
-            if rule.form == RuleForm::Http {
-                found.at(subject(rule), "form");
-            }
-        }
-    },
+    find: |config, found| each(config, found, "form", |rule| rule.form == RuleForm::Http),
 };
 
 /// Tunnels to ports that are not those of HTTP.
@@ -115,17 +120,15 @@ pub(super) const EGRESS_PORT: Mistake = Mistake {
     mend: "name the protocol in `[[accepted]]`, or leave `ports` out",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: "[egress.proxy]\nlisten = \"127.0.0.1:3128\"\n\n[[egress.rules]]\nname = \"partner\"\nclients = [\"billing\"]\nhost = \"api.partner.example\"\n",
+        before: partner!("host = \"api.partner.example\"\n"),
         wrong: "ports = [22]\n",
         right: "ports = [443]\n",
     },
     find: |config, found| {
-        for rule in rules(config) {
+        each(config, found, "ports", |rule| {
             let usual = |port: &u16| [80, 443, 8080, 8443].contains(port);
-            if rule.form == RuleForm::Tunnel && !rule.ports.iter().all(usual) {
-                found.at(subject(rule), "ports");
-            }
-        }
+            rule.form == RuleForm::Tunnel && !rule.ports.iter().all(usual)
+        });
     },
 };
 
@@ -138,17 +141,15 @@ pub(super) const EGRESS_SUFFIX: Mistake = Mistake {
     mend: "list the hosts that are used, one rule each",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: "[egress.proxy]\nlisten = \"127.0.0.1:3128\"\n\n[[egress.rules]]\nname = \"partner\"\nclients = [\"billing\"]\n",
+        before: partner!(),
         wrong: "host = \".partner.example\"\n",
         right: "host = \"api.partner.example\"\n",
     },
     find: |config, found| {
-        for rule in rules(config) {
-            match &rule.host {
-                HostPattern::Below(_) => found.at(subject(rule), "host"),
-                HostPattern::Exactly(_) => {}
-            }
-        }
+        each(config, found, "host", |rule| match &rule.host {
+            HostPattern::Below(_) => true,
+            HostPattern::Exactly(_) => false,
+        });
     },
 };
 
@@ -161,17 +162,13 @@ pub(super) const ONE_PIN: Mistake = Mistake {
     mend: "add the pin of a key that the destination keeps for that day",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: "[egress.proxy]\nlisten = \"127.0.0.1:3128\"\n\n[[egress.rules]]\nname = \"partner\"\nclients = [\"billing\"]\nhost = \"api.partner.example\"\nform = \"https\"\nmethods = [\"GET\"]\npaths = [\"/v1/orders\"]\n",
+        before: partner!(
+            "host = \"api.partner.example\"\nform = \"https\"\nmethods = [\"GET\"]\npaths = [\"/v1/orders\"]\n"
+        ),
         wrong: "pins = [\"sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"]\n",
         right: "pins = [\"sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\", \"sha256/57DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"]\n",
     },
-    find: |config, found| {
-        for rule in rules(config) {
-            if rule.pins.len() == 1 {
-                found.at(subject(rule), "pins");
-            }
-        }
-    },
+    find: |config, found| each(config, found, "pins", |rule| rule.pins.len() == 1),
 };
 
 /// A private network is excepted.

@@ -6,9 +6,22 @@ use crate::config::limits::Counts;
 use crate::config::routes::{Anonymous, LimitsAway, Proof, Recording, RouteSection};
 use countersign_gateway::cors::{Credentials, Origin};
 
-const ROUTE: &str = "[[routes]]\nname = \"orders\"\npath = \"/orders\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\n";
-const READ: &str = "[[routes]]\nname = \"orders\"\npath = \"/orders\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\nrate = { requests = 100, per = \"1m\" }\nactions.GET = { action = \"request\", scopes = [\"orders.read\"] }\n";
-const WRITE: &str = "[[routes]]\nname = \"orders\"\npath = \"/orders\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\nrate = { requests = 100, per = \"1m\", anonymous = \"network\" }\nactions.POST = { action = \"request\" }\n";
+/// A route, and what stands in it besides.
+macro_rules! orders {
+    ($($more:literal)*) => {
+        concat!(
+            "[[routes]]\nname = \"orders\"\npath = \"/orders\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\n",
+            $($more),*
+        )
+    };
+}
+
+const READ: &str = orders!(
+    "rate = { requests = 100, per = \"1m\" }\nactions.GET = { action = \"request\", scopes = [\"orders.read\"] }\n"
+);
+const WRITE: &str = orders!(
+    "rate = { requests = 100, per = \"1m\", anonymous = \"network\" }\nactions.POST = { action = \"request\" }\n"
+);
 
 fn each(config: &Config, found: &mut Found, key: &'static str, is: fn(&RouteSection) -> bool) {
     for route in config.routes.iter().filter(|route| is(route)) {
@@ -131,7 +144,12 @@ pub(super) const LIMITS_AWAY_OPEN: Mistake = Mistake {
     mend: "write `limits_away = \"share\"`, or `\"closed\"` where people sign in",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: "[shared_limits]\nurl = \"rediss://redis.internal\"\nnames = { file = \"limits.key\" }\nnodes = 2\n\n[[limits]]\nname = \"minute\"\nrequests = 100\nper = \"1m\"\nby = [\"client\"]\ncounts = \"shared\"\n\n[[routes]]\nname = \"orders\"\npath = \"/orders\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\nactions.GET = { action = \"request\", scopes = [\"orders.read\"] }\nlimits = [\"minute\"]\n",
+        before: concat!(
+            "[shared_limits]\nurl = \"rediss://redis.internal\"\nnames = { file = \"limits.key\" }\nnodes = 2\n\n[[limits]]\nname = \"minute\"\nrequests = 100\nper = \"1m\"\nby = [\"client\"]\ncounts = \"shared\"\n\n",
+            orders!(
+                "actions.GET = { action = \"request\", scopes = [\"orders.read\"] }\nlimits = [\"minute\"]\n"
+            )
+        ),
         wrong: "limits_away = \"open\"\n",
         right: "limits_away = \"share\"\n",
     },
@@ -153,7 +171,7 @@ pub(super) const NO_LIMIT: Mistake = Mistake {
     mend: "write `rate = { requests = 100, per = \"1m\" }`, or `limits`",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: ROUTE,
+        before: orders!(),
         wrong: "actions.GET = { action = \"request\", scopes = [\"orders.read\"] }\n",
         right: "actions.GET = { action = \"request\", scopes = [\"orders.read\"] }\nrate = { requests = 100, per = \"1m\" }\n",
     },
@@ -192,7 +210,12 @@ pub(super) const ONE_AUDIENCE: Mistake = Mistake {
     mend: "give each service its own audience, or let the gateway exchange the token (`exchange`)",
     acceptance: Acceptance::ByReason,
     example: Example {
-        before: "[[upstreams]]\nname = \"billing\"\nurl = \"https://localhost:9444\"\n\n[[routes]]\nname = \"orders\"\npath = \"/orders\"\nupstream = \"orders\"\naudience = \"https://orders.example\"\nrate = { requests = 100, per = \"1m\" }\nactions.GET = { action = \"request\", scopes = [\"orders.read\"] }\n\n[[routes]]\nname = \"charges\"\npath = \"/charges\"\nupstream = \"billing\"\nrate = { requests = 100, per = \"1m\" }\nactions.GET = { action = \"request\", scopes = [\"billing.read\"] }\n",
+        before: concat!(
+            "[[upstreams]]\nname = \"billing\"\nurl = \"https://localhost:9444\"\n\n",
+            orders!(
+                "rate = { requests = 100, per = \"1m\" }\nactions.GET = { action = \"request\", scopes = [\"orders.read\"] }\n\n[[routes]]\nname = \"charges\"\npath = \"/charges\"\nupstream = \"billing\"\nrate = { requests = 100, per = \"1m\" }\nactions.GET = { action = \"request\", scopes = [\"billing.read\"] }\n"
+            )
+        ),
         wrong: "audience = \"https://orders.example\"\n",
         right: "audience = \"https://billing.example\"\n",
     },
