@@ -11,6 +11,7 @@ mod answer;
 mod api_keys;
 mod clients;
 mod decisions;
+mod described;
 mod grants;
 mod keys;
 mod registration_tokens;
@@ -27,6 +28,7 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 use countersign_control::Fabric;
 use countersign_control::administrator::LocalAdministrator;
+use countersign_store::Connection;
 use http::{HeaderValue, header};
 use std::sync::Arc;
 
@@ -35,6 +37,13 @@ use std::sync::Arc;
 pub(crate) struct Admin {
     fabric: Arc<Fabric>,
     administrator: Arc<LocalAdministrator>,
+}
+
+impl Admin {
+    /// A connection that reads. Give it back before a change: that takes one of its own.
+    async fn read(&self) -> Result<Connection, AdminError> {
+        Ok(self.fabric.store().read().await?)
+    }
 }
 
 type Endpoint = (&'static str, fn() -> MethodRouter<Admin>);
@@ -109,7 +118,7 @@ pub fn router(fabric: Arc<Fabric>, administrator: Arc<LocalAdministrator>) -> Ro
     endpoints
         .route(OPENAPI_PATH, get(openapi))
         .fallback(request::unknown)
-        .method_not_allowed_fallback(request::unknown)
+        .method_not_allowed_fallback(request::wrong_method)
         .layer(middleware::from_fn_with_state(admin.clone(), trace::traced))
         .with_state(admin)
 }

@@ -4,6 +4,8 @@ use axum::response::{IntoResponse, Response};
 use countersign_audit::event::Verdict;
 use countersign_base::{RequestId, UnixTime};
 use countersign_control::administrator::NotAdministrator;
+use countersign_store::StoreError;
+use countersign_store::tables::PAGE_MAX;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -16,6 +18,10 @@ pub enum AdminError {
     Exists,
     /// The request does not have its form; what was expected.
     Invalid(String),
+    /// The body is of another media type.
+    MediaType,
+    /// The endpoint has no such method.
+    Method,
     /// It is too early: the time from which on it is possible.
     NotYet(UnixTime),
     /// Policy denies it.
@@ -28,11 +34,20 @@ pub enum AdminError {
     Unavailable,
 }
 
+/// What could not be read is not told apart: the caller can do nothing but ask again.
+impl From<StoreError> for AdminError {
+    fn from(_: StoreError) -> Self {
+        Self::Unavailable
+    }
+}
+
 impl AdminError {
     const fn status(&self) -> StatusCode {
         match self {
             Self::Declared | Self::Exists | Self::NotYet(_) => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied => StatusCode::FORBIDDEN,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
@@ -45,6 +60,8 @@ impl AdminError {
             Self::Declared => "declared_in_configuration",
             Self::Exists => "exists",
             Self::Invalid(_) => "invalid_request",
+            Self::MediaType => "media_type",
+            Self::Method => "method",
             Self::NotYet(_) => "not_yet",
             Self::Denied => "denied",
             Self::Unauthenticated(_) => "unauthenticated",
@@ -61,6 +78,8 @@ impl AdminError {
             }
             Self::Exists => "there is one of this name already".to_owned(),
             Self::Invalid(expected) => expected.clone(),
+            Self::MediaType => "expected a body of `application/json`".to_owned(),
+            Self::Method => "the endpoint has another method: see `Allow`".to_owned(),
             Self::NotYet(at) => format!(
                 "verifiers may not know the next key yet; possible from {at} (Unix time) on"
             ),
@@ -101,6 +120,8 @@ impl Told {
                 AdminError::Declared
                 | AdminError::Exists
                 | AdminError::Invalid(_)
+                | AdminError::MediaType
+                | AdminError::Method
                 | AdminError::NotYet(_)
                 | AdminError::Unknown(_)
                 | AdminError::Unavailable,
@@ -109,6 +130,11 @@ impl Told {
         let error = result.as_ref().err().map(AdminError::code);
         Self { decision, error }
     }
+}
+
+/// Whether a list was asked for more than it shows.
+pub(super) fn is_cut<T>(page: &[T]) -> bool {
+    page.len() >= usize::from(PAGE_MAX)
 }
 
 /// What a handler gives back, with the request it answers.

@@ -1,7 +1,8 @@
 //! API keys of clients: made, listed, revoked.
 
 use super::Admin;
-use super::answer::{AdminError, Answer};
+use super::answer::{AdminError, Answer, is_cut};
+use super::described::Described;
 use super::request::{Called, Permit};
 use axum::extract::State;
 use countersign_audit::event::{Actor, ApiKeyAdded, ApiKeyEnded};
@@ -39,6 +40,10 @@ pub(crate) struct Add {
     overlap: Option<u64>,
 }
 
+impl Described for Add {
+    const SCHEMA: &'static str = "ApiKeyAdd";
+}
+
 /// Its answer: the key stands here once and nowhere else.
 #[derive(Serialize)]
 pub(crate) struct Added {
@@ -49,11 +54,7 @@ pub(crate) struct Added {
 }
 
 pub(crate) async fn add(State(admin): State<Admin>, called: Called) -> Answer<Added> {
-    let request = called.request();
-    Answer {
-        request,
-        result: added(&admin, called).await,
-    }
+    called.answered(|called| added(&admin, called)).await
 }
 
 async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
@@ -119,15 +120,9 @@ async fn client(
     admin: &Admin,
     id: &ClientId,
 ) -> Result<ClientRecord, AdminError> {
-    let mut connection = admin
-        .fabric
-        .store()
-        .read()
-        .await
-        .map_err(|_| AdminError::Unavailable)?;
+    let mut connection = admin.read().await?;
     clients::find(&mut connection, permit.tenant(), id)
-        .await
-        .map_err(|_| AdminError::Unavailable)?
+        .await?
         .ok_or(AdminError::Unknown("client"))
 }
 
@@ -138,11 +133,17 @@ pub(crate) struct Of {
     client: ClientId,
 }
 
+impl Described for Of {
+    const SCHEMA: &'static str = "ApiKeysOf";
+}
+
 /// The keys of a client, those that end first before the others.
 #[derive(Serialize)]
 pub(crate) struct Listed {
     client: ClientId,
     keys: Vec<Known>,
+    /// Whether there are more than are shown.
+    more: bool,
 }
 
 /// What is known of a key: never the key.
@@ -179,24 +180,19 @@ impl From<ApiKeyRecord> for Known {
 }
 
 pub(crate) async fn list(State(admin): State<Admin>, called: Called) -> Answer<Listed> {
-    let request = called.request();
-    Answer {
-        request,
-        result: listed(&admin, called).await,
-    }
+    called.answered(|called| listed(&admin, called)).await
 }
 
 async fn listed(admin: &Admin, called: Called) -> Result<Listed, AdminError> {
     let (permit, body) = called.permit(admin, "api_key", "list").await?;
     let body: Of = body.json().await?;
     client(&permit, admin, &body.client).await?;
-    let store = admin.fabric.store();
-    let mut connection = store.read().await.map_err(|_| AdminError::Unavailable)?;
-    let found = api_keys::of_client(&mut connection, permit.tenant(), &body.client, PAGE_MAX)
-        .await
-        .map_err(|_| AdminError::Unavailable)?;
+    let mut connection = admin.read().await?;
+    let found =
+        api_keys::of_client(&mut connection, permit.tenant(), &body.client, PAGE_MAX).await?;
     Ok(Listed {
         client: body.client,
+        more: is_cut(&found),
         keys: found.into_iter().map(Known::from).collect(),
     })
 }
@@ -208,11 +204,7 @@ pub(crate) struct Revoked {
 }
 
 pub(crate) async fn revoke(State(admin): State<Admin>, called: Called) -> Answer<Revoked> {
-    let request = called.request();
-    Answer {
-        request,
-        result: revoked(&admin, called).await,
-    }
+    called.answered(|called| revoked(&admin, called)).await
 }
 
 async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
@@ -220,11 +212,8 @@ async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
     let (permit, _body) = called.permit(admin, "api_key", "revoke").await?;
     let id = named.ok_or(AdminError::Unknown("key"))?;
     let found = {
-        let store = admin.fabric.store();
-        let mut connection = store.read().await.map_err(|_| AdminError::Unavailable)?;
-        api_keys::by_id(&mut connection, permit.tenant(), id)
-            .await
-            .map_err(|_| AdminError::Unavailable)?
+        let mut connection = admin.read().await?;
+        api_keys::by_id(&mut connection, permit.tenant(), id).await?
     };
     let key = found.ok_or(AdminError::Unknown("key"))?;
     if key.ended.is_some() {

@@ -4,6 +4,7 @@ mod credential;
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
+use super::described::Described;
 use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Code;
@@ -66,6 +67,10 @@ pub(crate) struct Add {
     encrypt_responses: Option<ResponseEncryption>,
     #[serde(default)]
     answers: AnswerRules,
+}
+
+impl Described for Add {
+    const SCHEMA: &'static str = "ClientAdd";
 }
 
 /// Seconds that an access token may live.
@@ -139,11 +144,7 @@ pub(crate) struct Added {
 }
 
 pub(crate) async fn add(State(admin): State<Admin>, called: Called) -> Answer<Added> {
-    let request = called.request();
-    Answer {
-        request,
-        result: added(&admin, called).await,
-    }
+    called.answered(|called| added(&admin, called)).await
 }
 
 async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
@@ -179,6 +180,10 @@ pub(crate) struct Disable {
     id: ClientId,
 }
 
+impl Described for Disable {
+    const SCHEMA: &'static str = "ClientDisable";
+}
+
 /// The client that may do nothing from now on.
 #[derive(Serialize)]
 pub(crate) struct Disabled {
@@ -186,26 +191,15 @@ pub(crate) struct Disabled {
 }
 
 pub(crate) async fn disable(State(admin): State<Admin>, called: Called) -> Answer<Disabled> {
-    let request = called.request();
-    Answer {
-        request,
-        result: disabled(&admin, called).await,
-    }
+    called.answered(|called| disabled(&admin, called)).await
 }
 
 async fn disabled(admin: &Admin, called: Called) -> Result<Disabled, AdminError> {
     let (permit, body) = called.permit(admin, "client", "disable").await?;
     let body: Disable = body.json().await?;
     let found = {
-        let mut connection = admin
-            .fabric
-            .store()
-            .read()
-            .await
-            .map_err(|_| AdminError::Unavailable)?;
-        clients::find(&mut connection, permit.tenant(), &body.id)
-            .await
-            .map_err(|_| AdminError::Unavailable)?
+        let mut connection = admin.read().await?;
+        clients::find(&mut connection, permit.tenant(), &body.id).await?
     };
     let mut record = found.ok_or(AdminError::Unknown("client"))?;
     if record.origin == Origin::Configuration {

@@ -5,6 +5,7 @@
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
+use super::described::Described;
 use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Digest;
@@ -86,11 +87,7 @@ pub(crate) struct Shown {
 }
 
 pub(crate) async fn show(State(admin): State<Admin>, called: Called) -> Answer<Shown> {
-    let request = called.request();
-    Answer {
-        request,
-        result: shown(&admin, called).await,
-    }
+    called.answered(|called| shown(&admin, called)).await
 }
 
 async fn shown(admin: &Admin, called: Called) -> Result<Shown, AdminError> {
@@ -143,6 +140,10 @@ pub(crate) struct Replay {
     policies: Option<Other>,
 }
 
+impl Described for Replay {
+    const SCHEMA: &'static str = "Replay";
+}
+
 /// Other policies, as they are written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,11 +174,7 @@ enum Outcome {
 }
 
 pub(crate) async fn replay(State(admin): State<Admin>, called: Called) -> Answer<Replayed> {
-    let request = called.request();
-    Answer {
-        request,
-        result: replayed(&admin, called).await,
-    }
+    called.answered(|called| replayed(&admin, called)).await
 }
 
 async fn replayed(admin: &Admin, called: Called) -> Result<Replayed, AdminError> {

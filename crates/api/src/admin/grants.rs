@@ -1,7 +1,8 @@
 //! Grants: their end, and what was exchanged under them.
 
 use super::Admin;
-use super::answer::{AdminError, Answer};
+use super::answer::{AdminError, Answer, is_cut};
+use super::described::Described;
 use super::request::{Called, Permit};
 use axum::extract::State;
 use countersign_audit::Code;
@@ -19,46 +20,26 @@ pub(crate) struct Revoked {
 }
 
 pub(crate) async fn revoke(State(admin): State<Admin>, called: Called) -> Answer<Revoked> {
-    let request = called.request();
-    Answer {
-        request,
-        result: revoked(&admin, called).await,
-    }
+    called.answered(|called| revoked(&admin, called)).await
 }
 
 async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
     let named = called.named::<GrantId>("grant");
     let (permit, body) = called.permit(admin, "grant", "revoke").await?;
     let id = named.ok_or(AdminError::Unknown("grant"))?;
-    let kept = body.json_or_nothing::<Revoke>().await?;
-    if kept.is_some_and(|body| body.of == Of::Client) {
+    let said = body.json_or_nothing::<Revoke>().await?;
+    if said.is_some_and(|body| body.of == Of::Client) {
         return of_a_client(permit, id).await;
     }
-    let found = {
-        let mut connection = admin
-            .fabric
-            .store()
-            .read()
-            .await
-            .map_err(|_| AdminError::Unavailable)?;
-        grants::find(&mut connection, permit.tenant(), id)
-            .await
-            .map_err(|_| AdminError::Unavailable)?
-    };
-    if found.is_none() && exchanges_of(admin, permit.tenant(), id).await?.is_empty() {
-        return Err(AdminError::Unknown("grant"));
-    }
+    kept(admin, permit.tenant(), id).await?;
     let change = Change::GrantRevoked {
         grant: id,
         reason: RevocationReason::AdministratorRevoked,
         at: permit.now(),
     };
-    let event = GrantRevoked {
-        by: Actor::LocalAdministrator,
-        grant: id,
-        reason: Code::of("administrator"),
-    };
-    permit.change(vec![change.into()], event).await?;
+    permit
+        .change(vec![change.into()], by_administrator(id))
+        .await?;
     Ok(Revoked { grant_id: id })
 }
 
@@ -67,6 +48,10 @@ async fn revoked(admin: &Admin, called: Called) -> Result<Revoked, AdminError> {
 #[serde(deny_unknown_fields)]
 struct Revoke {
     of: Of,
+}
+
+impl Described for Revoke {
+    const SCHEMA: &'static str = "GrantRevoke";
 }
 
 /// Whose grant it is.
@@ -80,14 +65,17 @@ enum Of {
 }
 
 async fn of_a_client(permit: Permit<'_>, id: GrantId) -> Result<Revoked, AdminError> {
-    let event = GrantRevoked {
-        by: Actor::LocalAdministrator,
-        grant: id,
-        reason: Code::of("administrator"),
-    };
     let revoke = Write::Revoke(revocations::Revoked::Grant(id));
-    permit.change(vec![revoke], event).await?;
+    permit.change(vec![revoke], by_administrator(id)).await?;
     Ok(Revoked { grant_id: id })
+}
+
+fn by_administrator(grant: GrantId) -> GrantRevoked {
+    GrantRevoked {
+        by: Actor::LocalAdministrator,
+        grant,
+        reason: Code::of("administrator"),
+    }
 }
 
 /// A grant, and everything that was exchanged under it.
@@ -133,52 +121,33 @@ impl From<GrantRecord> for Known {
 }
 
 pub(crate) async fn show(State(admin): State<Admin>, called: Called) -> Answer<Shown> {
-    let request = called.request();
-    Answer {
-        request,
-        result: shown(&admin, called).await,
-    }
+    called.answered(|called| shown(&admin, called)).await
 }
 
 async fn shown(admin: &Admin, called: Called) -> Result<Shown, AdminError> {
     let named = called.named::<GrantId>("grant");
     let (permit, _body) = called.permit(admin, "grant", "show").await?;
     let id = named.ok_or(AdminError::Unknown("grant"))?;
-    let exchanges = exchanges_of(admin, permit.tenant(), id).await?;
-    let found = {
-        let mut connection = admin
-            .fabric
-            .store()
-            .read()
-            .await
-            .map_err(|_| AdminError::Unavailable)?;
-        grants::find(&mut connection, permit.tenant(), id)
-            .await
-            .map_err(|_| AdminError::Unavailable)?
-    };
-    if found.is_none() && exchanges.is_empty() {
-        return Err(AdminError::Unknown("grant"));
-    }
+    let (grant, exchanges) = kept(admin, permit.tenant(), id).await?;
     Ok(Shown {
         grant_id: id,
-        grant: found.map(Known::from),
-        more: exchanges.len() >= usize::from(PAGE_MAX),
+        grant: grant.map(Known::from),
+        more: is_cut(&exchanges),
         exchanges,
     })
 }
 
-async fn exchanges_of(
+/// What is kept of a grant: its row, which a client's own has none of, and what was exchanged under it.
+async fn kept(
     admin: &Admin,
     tenant: &Tenant,
     id: GrantId,
-) -> Result<Vec<ExchangeRecord>, AdminError> {
-    let mut connection = admin
-        .fabric
-        .store()
-        .read()
-        .await
-        .map_err(|_| AdminError::Unavailable)?;
-    exchanges::of_grant(&mut connection, tenant, id, PAGE_MAX)
-        .await
-        .map_err(|_| AdminError::Unavailable)
+) -> Result<(Option<GrantRecord>, Vec<ExchangeRecord>), AdminError> {
+    let mut connection = admin.read().await?;
+    let grant = grants::find(&mut connection, tenant, id).await?;
+    let exchanges = exchanges::of_grant(&mut connection, tenant, id, PAGE_MAX).await?;
+    if grant.is_none() && exchanges.is_empty() {
+        return Err(AdminError::Unknown("grant"));
+    }
+    Ok((grant, exchanges))
 }

@@ -15,11 +15,7 @@ pub(crate) struct Rotated {
 }
 
 pub(crate) async fn rotate(State(admin): State<Admin>, called: Called) -> Answer<Rotated> {
-    let request = called.request();
-    Answer {
-        request,
-        result: rotated(&admin, called).await,
-    }
+    called.answered(|called| rotated(&admin, called)).await
 }
 
 async fn rotated(admin: &Admin, called: Called) -> Result<Rotated, AdminError> {

@@ -2,6 +2,7 @@
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
+use super::described::Described;
 use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Count;
@@ -25,6 +26,10 @@ pub(crate) struct Make {
     expires_in: Option<u64>,
 }
 
+impl Described for Make {
+    const SCHEMA: &'static str = "RegistrationTokenMake";
+}
+
 /// Its answer: the token stands here once and nowhere else.
 #[derive(Serialize)]
 pub(crate) struct Made {
@@ -33,11 +38,7 @@ pub(crate) struct Made {
 }
 
 pub(crate) async fn make(State(admin): State<Admin>, called: Called) -> Answer<Made> {
-    let request = called.request();
-    Answer {
-        request,
-        result: made(&admin, called).await,
-    }
+    called.answered(|called| made(&admin, called)).await
 }
 
 async fn made(admin: &Admin, called: Called) -> Result<Made, AdminError> {

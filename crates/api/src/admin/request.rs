@@ -2,6 +2,7 @@
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
+use super::described::{self, Described};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request, State};
 use countersign_audit::event::{Actor, AdminAction, Verdict};
@@ -10,6 +11,7 @@ use countersign_base::{RequestId, Tenant, UnixTime};
 use countersign_control::administrator::{AdminCall, Administrator, NotAdministrator};
 use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
 use countersign_store::{About, Durability, Recordable, Recorded, StoreError, Write};
+use http::header;
 use http::request::Parts;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -138,54 +140,74 @@ impl FromRequest<Admin> for Called {
 }
 
 /// The body of a request that is permitted.
-pub(crate) struct Unread(Body);
+pub(crate) struct Unread {
+    body: Body,
+    media_type: Option<String>,
+}
 
 impl Unread {
     /// Reads it as `T`.
-    pub(crate) async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, AdminError> {
-        Self::parsed(&self.bytes().await?)
+    pub(super) async fn json<T: Described>(self) -> Result<T, AdminError> {
+        self.json_up_to(BODY_BYTES_MAX).await
     }
 
     /// Reads it as `T`, which may be larger than others.
-    pub(crate) async fn json_up_to<T: serde::de::DeserializeOwned>(
-        self,
-        bytes_max: usize,
-    ) -> Result<T, AdminError> {
-        let bytes = axum::body::to_bytes(self.0, bytes_max).await;
-        Self::parsed(&bytes.map_err(|_| AdminError::Invalid("the body is too large".to_owned()))?)
+    pub(super) async fn json_up_to<T: Described>(self, bytes_max: usize) -> Result<T, AdminError> {
+        parsed(&self.bytes(bytes_max).await?)
     }
 
     /// Reads it as `T`, if it says anything.
-    pub(crate) async fn json_or_nothing<T: serde::de::DeserializeOwned>(
-        self,
-    ) -> Result<Option<T>, AdminError> {
-        let bytes = self.bytes().await?;
-        if bytes.is_empty() {
-            return Ok(None);
+    pub(super) async fn json_or_nothing<T: Described>(self) -> Result<Option<T>, AdminError> {
+        match self.bytes(BODY_BYTES_MAX).await? {
+            bytes if bytes.is_empty() => Ok(None),
+            bytes => parsed(&bytes).map(Some),
         }
-        Self::parsed(&bytes)
     }
 
-    async fn bytes(self) -> Result<Bytes, AdminError> {
-        axum::body::to_bytes(self.0, BODY_BYTES_MAX)
+    async fn bytes(self, bytes_max: usize) -> Result<Bytes, AdminError> {
+        let json = |text: &str| text.trim().eq_ignore_ascii_case("application/json");
+        let essence = |text: &String| text.split(';').next().is_some_and(json);
+        if !self.media_type.as_ref().is_none_or(essence) {
+            return Err(AdminError::MediaType);
+        }
+        axum::body::to_bytes(self.body, bytes_max)
             .await
-            .map_err(|_| AdminError::Invalid("expected a body of at most 64 KiB".to_owned()))
-    }
-
-    fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, AdminError> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            // Position and expectation, never the text: a body may hold a password.
-            let (line, column) = (error.line(), error.column());
-            AdminError::Invalid(format!(
-                "the body is not what this endpoint takes (line {line}, column {column})"
-            ))
-        })
+            .map_err(|_| {
+                let expected = bytes_max / 1024;
+                AdminError::Invalid(format!("expected a body of at most {expected} KiB"))
+            })
     }
 }
 
+fn parsed<T: Described>(bytes: &[u8]) -> Result<T, AdminError> {
+    // Position and expectation, never the text: a body may hold a password.
+    let unreadable = |error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        AdminError::Invalid(format!(
+            "the body is not what this endpoint takes (line {line}, column {column})"
+        ))
+    };
+    let read = serde_json::from_slice(bytes).map_err(unreadable)?;
+    described::judge::<T>(&serde_json::from_slice(bytes).map_err(unreadable)?).map_err(
+        |place| {
+            AdminError::Invalid(format!(
+                "the body is not what this endpoint takes ({place})"
+            ))
+        },
+    )?;
+    Ok(read)
+}
+
 impl Called {
-    pub(crate) const fn request(&self) -> RequestId {
-        self.request
+    /// What a handler makes of it, with the id that its caller may ask with.
+    pub(super) async fn answered<T, F>(self, handler: impl FnOnce(Self) -> F) -> Answer<T>
+    where
+        F: Future<Output = Result<T, AdminError>>,
+    {
+        Answer {
+            request: self.request,
+            result: handler(self).await,
+        }
     }
 
     /// What the path names so, if it has the form of a `T`.
@@ -235,7 +257,13 @@ impl Called {
                     .record(permitted, Durability::Durable)
                     .await
                     .map_err(|_| AdminError::Unavailable)?;
-                Ok((Permit { admin, permitted }, Unread(self.body)))
+                let media_type = self.parts.headers.get(header::CONTENT_TYPE);
+                let unread = Unread {
+                    media_type: media_type
+                        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+                    body: self.body,
+                };
+                Ok((Permit { admin, permitted }, unread))
             }
             Err(denied) => {
                 fabric.metrics().decided("admin", "denied");
@@ -292,13 +320,18 @@ impl Called {
 
 /// A path that is no endpoint: authenticated like any other, so that strangers learn nothing of what there is.
 pub(crate) async fn unknown(State(admin): State<Admin>, called: Called) -> Answer<()> {
-    let request = called.request();
-    let result = match called
-        .permit_in(Some(Tenant::default_tenant()), &admin, "api", "unknown")
-        .await
-    {
-        Ok(_permitted) => Err(AdminError::Unknown("endpoint")),
-        Err(error) => Err(error),
+    nothing_there(&admin, called, AdminError::Unknown("endpoint")).await
+}
+
+/// An endpoint that does nothing with this method, the same.
+pub(crate) async fn wrong_method(State(admin): State<Admin>, called: Called) -> Answer<()> {
+    nothing_there(&admin, called, AdminError::Method).await
+}
+
+async fn nothing_there(admin: &Admin, called: Called, told: AdminError) -> Answer<()> {
+    let nothing = async |called: Called| {
+        let permitted = called.permit_in(Some(Tenant::default_tenant()), admin, "api", "unknown");
+        Err(permitted.await.err().unwrap_or(told))
     };
-    Answer { request, result }
+    called.answered(nothing).await
 }

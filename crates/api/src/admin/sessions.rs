@@ -1,7 +1,8 @@
 //! Sign-ins: where a person is signed in, and their end.
 
 use super::Admin;
-use super::answer::{AdminError, Answer};
+use super::answer::{AdminError, Answer, is_cut};
+use super::described::Described;
 use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Code;
@@ -18,6 +19,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Of {
     username: Username,
+}
+
+impl Described for Of {
+    const SCHEMA: &'static str = "SessionsOf";
 }
 
 /// The live sign-ins of a person.
@@ -55,29 +60,21 @@ impl From<Session> for Known {
 }
 
 pub(crate) async fn list(State(admin): State<Admin>, called: Called) -> Answer<Listed> {
-    let request = called.request();
-    Answer {
-        request,
-        result: listed(&admin, called).await,
-    }
+    called.answered(|called| listed(&admin, called)).await
 }
 
 async fn listed(admin: &Admin, called: Called) -> Result<Listed, AdminError> {
     let (permit, body) = called.permit(admin, "session", "list").await?;
     let body: Of = body.json().await?;
-    let store = admin.fabric.store();
-    let mut connection = store.read().await.map_err(|_| AdminError::Unavailable)?;
+    let mut connection = admin.read().await?;
     let user = users::find_by_name(&mut connection, permit.tenant(), &body.username)
-        .await
-        .map_err(|_| AdminError::Unavailable)?
+        .await?
         .ok_or(AdminError::Unknown("user"))?;
     let (tenant, now) = (permit.tenant(), permit.now());
-    let found = sessions::of_user(&mut connection, tenant, user.id, PAGE_MAX, now)
-        .await
-        .map_err(|_| AdminError::Unavailable)?;
+    let found = sessions::of_user(&mut connection, tenant, user.id, PAGE_MAX, now).await?;
     Ok(Listed {
         user_id: user.id,
-        more: found.len() >= usize::from(PAGE_MAX),
+        more: is_cut(&found),
         sessions: found.into_iter().map(Known::from).collect(),
     })
 }
@@ -89,11 +86,7 @@ pub(crate) struct Ended {
 }
 
 pub(crate) async fn end(State(admin): State<Admin>, called: Called) -> Answer<Ended> {
-    let request = called.request();
-    Answer {
-        request,
-        result: ended(&admin, called).await,
-    }
+    called.answered(|called| ended(&admin, called)).await
 }
 
 async fn ended(admin: &Admin, called: Called) -> Result<Ended, AdminError> {
@@ -101,11 +94,8 @@ async fn ended(admin: &Admin, called: Called) -> Result<Ended, AdminError> {
     let (permit, _body) = called.permit(admin, "session", "end").await?;
     let id = named.ok_or(AdminError::Unknown("session"))?;
     let found = {
-        let store = admin.fabric.store();
-        let mut connection = store.read().await.map_err(|_| AdminError::Unavailable)?;
-        sessions::find(&mut connection, permit.tenant(), id)
-            .await
-            .map_err(|_| AdminError::Unavailable)?
+        let mut connection = admin.read().await?;
+        sessions::find(&mut connection, permit.tenant(), id).await?
     };
     let session = found.ok_or(AdminError::Unknown("session"))?;
     let event = SignOut {

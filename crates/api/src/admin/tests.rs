@@ -653,10 +653,12 @@ async fn authz_matrix_asks_policy_about_everything() {
 async fn strangers_learn_nothing_of_what_there_is() {
     let setting = setting().await;
     let body = Value::Null;
-    for (method, path) in [
-        (Method::POST, "/admin/v1/nothing"),
-        (Method::GET, "/admin/v1/tenants/default/users"),
-        (Method::GET, "/"),
+    let nothing = (StatusCode::NOT_FOUND, "unknown");
+    let otherwise = (StatusCode::METHOD_NOT_ALLOWED, "method");
+    for (method, path, (status, code)) in [
+        (Method::POST, "/admin/v1/nothing", nothing),
+        (Method::GET, "/admin/v1/tenants/default/users", otherwise),
+        (Method::GET, "/", nothing),
     ] {
         let answered = setting
             .send(method.clone(), path, HeaderMap::new(), &body)
@@ -667,7 +669,69 @@ async fn strangers_learn_nothing_of_what_there_is() {
             .prove(&method, path, &Random::system(), setting.test.fabric.now())
             .unwrap();
         let answered = setting.send(method, path, headers, &body).await;
-        answered.refused(StatusCode::NOT_FOUND, "unknown");
+        answered.refused(status, code);
+        let allow = answered.headers.get("allow");
+        assert_eq!(
+            allow.is_some_and(|allow| allow == "POST"),
+            status == otherwise.0
+        );
+    }
+}
+
+/// Every endpoint, done and refused: nothing is told that the description does not have.
+#[tokio::test]
+async fn answers_are_those_of_the_description() {
+    let setting = setting().await;
+    let described: Value = serde_json::from_str(super::OPENAPI).unwrap();
+    let fits = |schema: &Value, body: &Value| {
+        let mut root = described.as_object().unwrap().clone();
+        root.insert("$ref".to_owned(), schema["$ref"].clone());
+        let validator = jsonschema::draft202012::new(&Value::Object(root)).unwrap();
+        let faults: Vec<String> = validator
+            .iter_errors(body)
+            .map(|error| error.to_string())
+            .collect();
+        assert_eq!(faults, Vec::<String>::new(), "{body}");
+    };
+    for (template, case) in CASES {
+        let responses = &described["paths"][*template][method_of(template).as_str().to_lowercase()]
+            ["responses"];
+        let told = &responses["200"]["content"]["application/json"]["schema"];
+        let (path, body) = case("default");
+        let done = setting.administer(&path, &body).await;
+        assert_eq!(done.status, StatusCode::OK, "{template}: {done:?}");
+        fits(told, &done.body);
+        let error = json!({ "$ref": "#/components/schemas/Error" });
+        fits(
+            &error,
+            &setting.post(&path, HeaderMap::new(), &body).await.body,
+        );
+    }
+}
+
+/// What a type alone would read, the description does not have; each with its twin.
+#[tokio::test]
+async fn bodies_are_held_to_the_description() {
+    let setting = setting().await;
+    let disable = "/admin/v1/tenants/default/users/disable";
+    let tokens = "/admin/v1/tenants/default/registration-tokens";
+    for (path, flawed, good) in [
+        (disable, json!(["erin"]), json!({ "username": "erin" })),
+        (tokens, json!({ "expires_in": null }), json!({})),
+    ] {
+        let refused = setting.administer(path, &flawed).await;
+        refused.refused(StatusCode::BAD_REQUEST, "invalid_request");
+        let done = setting.administer(path, &good).await;
+        assert_eq!(done.status, StatusCode::OK, "{done:?}");
+    }
+    for (kind, status) in [
+        ("text/plain", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("application/json; charset=utf-8", StatusCode::OK),
+    ] {
+        let mut headers = setting.proven(tokens);
+        headers.insert("content-type", HeaderValue::from_static(kind));
+        let answered = setting.post(tokens, headers, &json!({})).await;
+        assert_eq!(answered.status, status, "{kind}");
     }
 }
 

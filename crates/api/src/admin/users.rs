@@ -2,6 +2,7 @@
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
+use super::described::Described;
 use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Code;
@@ -28,11 +29,19 @@ pub(crate) struct Add {
     attributes: BTreeMap<AttributeName, Bounded<256>>,
 }
 
+impl Described for Add {
+    const SCHEMA: &'static str = "UserAdd";
+}
+
 /// The body of `POST .../users/disable`. A name is personal data, so it does not stand in the path.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Disable {
     username: Username,
+}
+
+impl Described for Disable {
+    const SCHEMA: &'static str = "UserDisable";
 }
 
 /// The person, by the id that tokens and records know them by.
@@ -42,11 +51,7 @@ pub(crate) struct Person {
 }
 
 pub(crate) async fn add(State(admin): State<Admin>, called: Called) -> Answer<Person> {
-    let request = called.request();
-    Answer {
-        request,
-        result: added(&admin, called).await,
-    }
+    called.answered(|called| added(&admin, called)).await
 }
 
 async fn added(admin: &Admin, called: Called) -> Result<Person, AdminError> {
@@ -90,26 +95,15 @@ async fn added(admin: &Admin, called: Called) -> Result<Person, AdminError> {
 }
 
 pub(crate) async fn disable(State(admin): State<Admin>, called: Called) -> Answer<Person> {
-    let request = called.request();
-    Answer {
-        request,
-        result: disabled(&admin, called).await,
-    }
+    called.answered(|called| disabled(&admin, called)).await
 }
 
 async fn disabled(admin: &Admin, called: Called) -> Result<Person, AdminError> {
     let (permit, body) = called.permit(admin, "user", "disable").await?;
     let body: Disable = body.json().await?;
     let found = {
-        let mut connection = admin
-            .fabric
-            .store()
-            .read()
-            .await
-            .map_err(|_| AdminError::Unavailable)?;
-        users::find_by_name(&mut connection, permit.tenant(), &body.username)
-            .await
-            .map_err(|_| AdminError::Unavailable)?
+        let mut connection = admin.read().await?;
+        users::find_by_name(&mut connection, permit.tenant(), &body.username).await?
     };
     let mut record = found.ok_or(AdminError::Unknown("user"))?;
     if record.origin == Origin::Configuration {

@@ -15,10 +15,13 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerRules {
     /// How its ID tokens are encrypted (`id_token_encrypted_response_alg`, `_enc`), if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypt_id_tokens: Option<ResponseEncryption>,
     /// How signed answers to introspection are encrypted (`introspection_encrypted_response_alg`, `_enc`), if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypt_introspection: Option<ResponseEncryption>,
     /// How userinfo is encrypted (`userinfo_encrypted_response_alg`, `_enc`), if it is. It is signed then.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypt_userinfo: Option<ResponseEncryption>,
     /// What userinfo looks like.
     pub userinfo: UserInfoFormat,

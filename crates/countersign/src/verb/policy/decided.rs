@@ -9,7 +9,7 @@ use super::texts;
 use crate::cli::{PolicyReplay, Target};
 use countersign_base::EventId;
 use countersign_store::audit::{find_logs, prove, tail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Decisions that are asked again in one request.
@@ -184,9 +184,12 @@ pub(super) fn replay(args: &PolicyReplay, output: Output) -> Ended {
         Err(ended) => return ended,
     };
     let policies = match &args.config {
-        None => Value::Null,
+        None => None,
         Some(dir) => match texts(Some(dir)) {
-            Ok(texts) => json!({ "schema": texts.schema, "sources": texts.sources }),
+            Ok(texts) => {
+                let other = json!({ "schema": texts.schema, "sources": texts.sources });
+                Some(("policies".to_owned(), other))
+            }
             Err(ended) => return ended,
         },
     };
@@ -196,8 +199,9 @@ pub(super) fn replay(args: &PolicyReplay, output: Output) -> Ended {
             .iter()
             .map(|decision| decision.event.as_str())
             .collect();
-        let body = json!({ "events": events, "policies": policies });
-        match post(&args.target, "decisions/replay", &body) {
+        let mut body = Map::from_iter([("events".to_owned(), json!(events))]);
+        body.extend(policies.clone());
+        match post(&args.target, "decisions/replay", &Value::Object(body)) {
             Ok(answer) => replayed.compare(some, &answer),
             Err(error) => return error.say(),
         }
