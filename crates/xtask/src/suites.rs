@@ -25,6 +25,7 @@ mod races;
 mod redis;
 mod requirements;
 mod rust;
+mod schemathesis;
 mod script;
 mod soak;
 mod tidy;
@@ -129,6 +130,7 @@ pub(crate) const SUITES: &[Suite] = &[
     pages::SUITE,
     passkeys::SUITE,
     python::SUITE,
+    schemathesis::SUITE,
     decisions::SUITE,
     egress::SUITE,
     envoy::SUITE,
