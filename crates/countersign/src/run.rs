@@ -215,7 +215,7 @@ fn gateway(
         .map_err(RunError::Config)?
         .with_sessions(browser_sessions::doors(config, at));
     let planes = LocalPlanes::new(Arc::clone(fabric));
-    let planes = planes.counting_with(shared_limits::counters(config, fabric)?);
+    let planes = planes.sharing(shared_limits::shared(config, fabric)?);
     let gateway = Gateway::new(Arc::new(planes), built);
     gateway.remember_tokens(config.gateway.verified_tokens);
     Ok(gateway)

@@ -13,6 +13,8 @@ use countersign_base::Duration;
 use countersign_crypto::Random;
 use countersign_crypto::jose::Algorithm;
 use countersign_crypto::signing::{self, ClientAssertion, SigningKey};
+use countersign_net::tls::Alpn;
+use countersign_net::{TlsClient, TrustRoots};
 use countersign_testkit::{Answer, Caller, CookieJar, FakeClock, system_clock};
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ use started::{caller, parsed, started, url};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 const LOGIN: &str = "/.countersign/portal/login";
@@ -45,7 +47,7 @@ password = {{ file = "alice.password" }}
 id = "portal"
 jwks = "portal.jwks"
 grants = ["authorization_code", "refresh_token"]
-redirect_uris = ["{origin}{CALLBACK}", "{origin}/.countersign/other/callback"]
+redirect_uris = ["{origin}{CALLBACK}", "{origin}/.countersign/other/callback", "{origin}/.countersign/brief/callback"]
 scopes = ["openid", "orders.read"]
 audiences = ["https://orders.test"]
 consent = "implied"
@@ -68,6 +70,16 @@ client_key_id = "portal-1"
 audience = "https://orders.test"
 scopes = ["orders.read"]
 
+[[browser_sessions]]
+name = "brief"
+client = "portal"
+client_key = {{ file = "portal.pem" }}
+client_key_id = "portal-1"
+audience = "https://orders.test"
+scopes = ["orders.read"]
+idle = "2m"
+absolute = "4m"
+
 [[upstreams]]
 name = "orders"
 url = "http://127.0.0.1:{backend}"
@@ -89,9 +101,25 @@ upstream = "orders"
 audience = "https://orders.test"
 session = "other"
 actions.GET = {{ action = "request", scopes = ["orders.read"] }}
+
+[[routes]]
+name = "brief"
+path = "/brief/{{*rest}}"
+upstream = "orders"
+audience = "https://orders.test"
+session = "brief"
+upgrade = "websocket"
+actions.GET = {{ action = "request", scopes = ["orders.read"] }}
 "#
     )
 }
+
+/// Answers that go on.
+const SOCKET: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+const STREAM: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// Asks for a WebSocket.
+const SWITCH: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
 /// What the upstream was sent: heads of requests.
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -114,7 +142,18 @@ async fn backend() -> (u16, Seen) {
                     }
                 }
                 let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+                let goes_on = match head.split(' ').nth(1).unwrap() {
+                    "/brief/socket" => Some(SOCKET),
+                    "/brief/stream" => Some(STREAM),
+                    _ => None,
+                };
                 told.lock().unwrap().push(head);
+                if let Some(answer) = goes_on {
+                    stream.write_all(answer).await.unwrap();
+                    // Until its peer ends it.
+                    let _ = stream.read(&mut byte).await;
+                    return;
+                }
                 let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
                 let _ = stream.write_all(answer).await;
             });
@@ -248,11 +287,62 @@ impl Portal {
 
     /// A browser that is signed in.
     async fn signed_in(&self) -> CookieJar {
+        self.signed_in_at(LOGIN).await
+    }
+
+    async fn signed_in_at(&self, login: &str) -> CookieJar {
         let mut jar = CookieJar::default();
-        let back = self.until_the_callback(&mut jar, LOGIN).await;
+        let back = self.until_the_callback(&mut jar, login).await;
         let arrived = self.open(&mut jar, &target(&back)).await;
         assert_eq!(arrived.status, StatusCode::SEE_OTHER, "{}", arrived.text);
         jar
+    }
+
+    /// Something that goes on in a session, once its head has come.
+    async fn open_ended(&self, jar: &CookieJar, path: &str, fields: &str) -> OpenEnded {
+        let pem = self.running.fabric().authority().certificate_pem();
+        let roots = TrustRoots::from_pem(pem.as_bytes()).unwrap();
+        let tls = TlsClient::new(&roots, None, Alpn::Http1).unwrap();
+        let port = self.running.bound().gateway.port();
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let mut stream = tls.connector().connect(name, stream).await.unwrap();
+        let (origin, cookies) = (self.origin(), jar.header());
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nOrigin: {origin}\r\nSec-Fetch-Site: same-origin\r\nCookie: {cookies}\r\n{fields}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 101") || answer.starts_with("HTTP/1.1 200"),
+            "{answer}"
+        );
+        // Ready when it has ended, with what came until then.
+        OpenEnded(tokio::spawn(async move {
+            let mut rest = Vec::new();
+            // A reset is an end too.
+            let _ = stream.read_to_end(&mut rest).await;
+            rest
+        }))
+    }
+
+    /// A socket and a stream of the session.
+    async fn both_open(&self, jar: &CookieJar) -> [OpenEnded; 2] {
+        [
+            self.open_ended(jar, "/brief/socket", SWITCH).await,
+            self.open_ended(jar, "/brief/stream", "").await,
+        ]
+    }
+
+    /// In steps, so that what is known of revocations is never old.
+    async fn advance_by_steps(&self, seconds: u64) {
+        for _ in 0..seconds / 20 {
+            self.advance(20).await;
+        }
     }
 
     async fn advance(&self, seconds: u64) {
@@ -280,6 +370,18 @@ impl Portal {
             .map(|(_, record)| serde_json::to_value(record).unwrap())
             .collect()
     }
+}
+
+/// What reads to the end.
+struct OpenEnded(tokio::task::JoinHandle<Vec<u8>>);
+
+/// Both have ended, each in its way.
+async fn ended([socket, stream]: [OpenEnded; 2]) {
+    let ended = async { tokio::join!(socket.0, stream.0) };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ended);
+    let (socket, stream) = ended.await.unwrap();
+    assert!(socket.unwrap().starts_with(&[0x88, 2, 0x03, 0xf0]), "1008");
+    assert_eq!(stream.unwrap(), b"", "no last chunk");
 }
 
 fn target(url: &Url) -> String {
@@ -670,4 +772,45 @@ async fn a_session_ends_by_sign_out_and_by_time() {
         .await;
     assert_eq!(forged.status, StatusCode::BAD_REQUEST);
     assert_eq!(status(&jar).await, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_on_ends_with_its_session() {
+    const LOGIN: &str = "/.countersign/brief/login";
+    const LOGOUT: &str = "/.countersign/brief/logout";
+    let portal = portal().await;
+    let status = async |jar: &CookieJar| portal.call(jar, Method::GET, "/brief/1").await.status;
+    let running = |open: &[OpenEnded; 2]| open.iter().all(|one| !one.0.is_finished());
+
+    let jar = portal.signed_in_at(LOGIN).await;
+    let open = portal.both_open(&jar).await;
+    let out = portal.call(&jar, Method::POST, LOGOUT).await;
+    assert_eq!(out.status, StatusCode::SEE_OTHER, "{}", out.text);
+    ended(open).await;
+
+    // Nobody uses it. What passes does not count as use, nor does what asks whether it goes on.
+    let jar = portal.signed_in_at(LOGIN).await;
+    let open = portal.both_open(&jar).await;
+    portal.advance_by_steps(100).await;
+    assert!(running(&open), "the twin: not idle for long enough");
+    portal.advance_by_steps(40).await;
+    ended(open).await;
+    assert_eq!(status(&jar).await, StatusCode::UNAUTHORIZED);
+
+    // Used until its time is over, and before the token's is.
+    let jar = portal.signed_in_at(LOGIN).await;
+    let open = portal.both_open(&jar).await;
+    for _ in 0..2 {
+        portal.advance_by_steps(100).await;
+        assert_eq!(status(&jar).await, StatusCode::OK);
+    }
+    assert!(running(&open), "the twin: used, and not over");
+    portal.advance_by_steps(60).await;
+    ended(open).await;
+    let log = portal.log().await;
+    let over = log
+        .iter()
+        .filter(|record| record.to_string().contains("session_over"))
+        .count();
+    assert!(over >= 4, "a socket and a stream, twice: {over}");
 }

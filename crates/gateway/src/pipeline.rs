@@ -526,6 +526,9 @@ impl<P: Planes> Flow<'_, P> {
         if let Denial::Pass(PassError::Projection(error)) = &denial {
             tail.detail = Some(Text::of(&error.detail()));
         }
+        if let Denial::Key(_) = &denial {
+            tail.detail = Some(Text::of(denial.code()));
+        }
         if let Some(span) = &mut tail.span {
             span.error = Some(denial.code());
         }

@@ -53,8 +53,9 @@ impl RawTimeouts {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRetries {
-    attempts: Spanned<u32>,
+    attempts: Option<Spanned<u32>>,
     budget_percent: Option<Spanned<u32>>,
+    hedge: Option<Span>,
 }
 
 /// What is sent again.
@@ -64,17 +65,22 @@ pub struct RetriesSection {
     pub attempts: u32,
     /// Retries a hundred requests earn.
     pub budget_percent: u32,
+    /// When another address is asked as well.
+    pub hedge: Option<Duration>,
 }
 
 impl RawRetries {
     pub(super) fn checked(self, mistakes: &mut Mistakes<'_>) -> RetriesSection {
-        between(&self.attempts, (1, ATTEMPTS_MAX), "attempts", mistakes);
+        if let Some(attempts) = &self.attempts {
+            between(attempts, (1, ATTEMPTS_MAX), "attempts", mistakes);
+        }
         if let Some(percent) = &self.budget_percent {
             between(percent, (1, 100), "percent", mistakes);
         }
         RetriesSection {
-            attempts: self.attempts.into_inner(),
+            attempts: self.attempts.map_or(1, Spanned::into_inner),
             budget_percent: self.budget_percent.map_or(20, Spanned::into_inner),
+            hedge: self.hedge.map(|span| span.0),
         }
     }
 }

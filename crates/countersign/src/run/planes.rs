@@ -10,7 +10,7 @@ use countersign_crypto::random::Random;
 use countersign_gateway::limiter::LimitedBy;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
-use countersign_store::redis::SharedCounters;
+use countersign_store::redis::{SharedCounters, SharedKeys};
 use countersign_store::{Recorder, ReplayMemory};
 use http::StatusCode;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::time::Duration;
 pub struct LocalPlanes {
     fabric: Arc<Fabric>,
     counters: Option<SharedCounters>,
+    shared_keys: Option<SharedKeys>,
 }
 
 impl LocalPlanes {
@@ -29,13 +30,19 @@ impl LocalPlanes {
         Self {
             fabric,
             counters: None,
+            shared_keys: None,
         }
     }
 
-    /// The same with counts that other processes share.
+    /// The same with counts and idempotency keys that other processes share.
     #[must_use]
-    pub fn counting_with(self, counters: Option<SharedCounters>) -> Self {
-        Self { counters, ..self }
+    pub fn sharing(self, shared: Option<(SharedCounters, SharedKeys)>) -> Self {
+        let (counters, shared_keys) = shared.unzip();
+        Self {
+            counters,
+            shared_keys,
+            ..self
+        }
     }
 }
 
@@ -85,6 +92,10 @@ impl Planes for LocalPlanes {
 
     fn counters(&self) -> Option<&SharedCounters> {
         self.counters.as_ref()
+    }
+
+    fn shared_keys(&self) -> Option<&SharedKeys> {
+        self.shared_keys.as_ref()
     }
 
     fn limited(&self, by: LimitedBy) {

@@ -312,6 +312,7 @@ fn resilient(mut spec: UpstreamSpec, section: &UpstreamSection) -> UpstreamSpec 
     if let Some(retries) = section.retries {
         spec.retries.attempts = retries.attempts;
         spec.retries.budget_percent = retries.budget_percent;
+        spec.retries.hedge = retries.hedge;
     }
     if let Some(breaker) = section.breaker {
         spec.breaker = BreakerSpec {

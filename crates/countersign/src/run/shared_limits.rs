@@ -1,4 +1,4 @@
-//! The counts that several processes share, made of `[shared_limits]`, on the control runtime.
+//! The counts and idempotency keys that several processes share, made of `[shared_limits]`, on the control runtime.
 
 use super::RunError;
 use crate::config::error::ConfigError;
@@ -7,20 +7,23 @@ use crate::config::{Config, FILE};
 use countersign_base::Secret;
 use countersign_control::Fabric;
 use countersign_crypto::digest::sha256;
-use countersign_store::redis::{Presence, RedisAddress, RedisOptions, SharedCounters};
+use countersign_store::redis::{Presence, RedisAddress, RedisOptions, SharedCounters, SharedKeys};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of the secret under which names are hashed.
 const NAMES_BYTES_MIN: usize = 32;
+/// How long a request with an idempotency key waits at least: its answer may be large, and without one nothing is passed on.
+const KEYS_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 
 /// Begins to connect; the server need not be there. Absent without the section.
 ///
 /// # Errors
 /// When a secret or the certificate authorities cannot be read.
-pub(super) fn counters(
+pub(super) fn shared(
     config: &Config,
     fabric: &Fabric,
-) -> Result<Option<SharedCounters>, RunError> {
+) -> Result<Option<(SharedCounters, SharedKeys)>, RunError> {
     let section = config.shared_limits.as_ref();
     section
         .map(|section| start(config, section, fabric))
@@ -32,9 +35,31 @@ fn start(
     config: &Config,
     section: &SharedLimitsSection,
     fabric: &Fabric,
-) -> Result<SharedCounters, ConfigError> {
+) -> Result<(SharedCounters, SharedKeys), ConfigError> {
+    let random = fabric.random();
     let there = fabric.metrics().shared_limits_there.clone();
-    let options = RedisOptions {
+    let told = Box::new(move |presence| {
+        there.set(match presence {
+            Presence::Away => 0,
+            Presence::There => 1,
+        });
+    });
+    let counts = options(config, section, section.timeout, told)?;
+    let timeout = section.timeout.max(KEYS_TIMEOUT_MIN);
+    let keys = options(config, section, timeout, Box::new(|_presence| {}))?;
+    Ok((
+        SharedCounters::start(counts, random.clone()),
+        SharedKeys::start(keys, random.clone()),
+    ))
+}
+
+fn options(
+    config: &Config,
+    section: &SharedLimitsSection,
+    timeout: Duration,
+    told: Box<dyn Fn(Presence) + Send + Sync>,
+) -> Result<RedisOptions, ConfigError> {
+    Ok(RedisOptions {
         address: address(config, section)?,
         user: section.user.clone(),
         password: section.password.clone().map(|reference| {
@@ -42,22 +67,16 @@ fn start(
             Arc::new(move || reference.read(&dir)) as countersign_store::redis::PasswordSource
         }),
         database: section.database,
-        timeout: section.timeout,
+        timeout,
         names: names(config, section)?,
-        told: Box::new(move |presence| {
-            there.set(match presence {
-                Presence::Away => 0,
-                Presence::There => 1,
-            });
-        }),
-    };
-    Ok(SharedCounters::start(options, fabric.random().clone()))
+        told,
+    })
 }
 
-/// What [`counters`] would refuse, without connecting.
+/// What [`shared`] would refuse, without connecting.
 ///
 /// # Errors
-/// As [`counters`].
+/// As [`shared`].
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let Some(section) = &config.shared_limits else {
         return Ok(());

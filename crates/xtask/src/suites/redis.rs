@@ -1,4 +1,4 @@
-//! Limits that processes share, on the system's Redis: the conformance suite of both forms of the limiter, several that share one count, and what is done
+//! Limits and idempotency keys that processes share, on the system's Redis: the conformance suite of both forms of the limiter, several that share one count or key, and what is done
 //! while the server is killed, restarted or hangs. The tests start their own servers, on Unix sockets in temporary directories.
 
 use super::rust::Selection;
@@ -11,7 +11,7 @@ use std::process::Command;
 /// The suite.
 pub(crate) const SUITE: Suite = Suite {
     name: "redis",
-    about: "limits that processes share, on Redis: conformance, kill -9, and one that hangs",
+    about: "limits and idempotency keys that processes share, on Redis: conformance, kill -9, one that hangs, TLS",
     run,
 };
 
@@ -25,7 +25,7 @@ fn run() -> Result<Report, Problem> {
         command.env("COUNTERSIGN_TEST_REDIS", &program);
     };
     let units = Selection::Filter("package(countersign-gateway) & test(limiter::shared)");
-    let doors = Selection::Filter("binary(gateway) & test(shared_limits)");
+    let doors = Selection::Filter("binary(gateway) & (test(shared_keys) | test(shared_limits))");
     let count: Count = rust::tests(units, with_redis)?.and(rust::tests(doors, with_redis)?);
     Ok(Report::Ran(count))
 }
