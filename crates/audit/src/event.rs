@@ -24,7 +24,7 @@ pub use decoupled::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested, User
 pub use delivery::DeliveryEnded;
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
 pub use keys::{KeyCreated, KeyRotated};
-pub use lifecycle::{ConfigurationApplied, Started, Stopped};
+pub use lifecycle::{ConfigurationApplied, PoliciesOverdue, Started, Stopped};
 pub use refusals::RefusalsCounted;
 pub use registration::{RegistrationRefused, RegistrationTokenMade};
 pub use sign_in::{
@@ -138,6 +138,8 @@ events! {
     KeyRotated = "key.rotated", Control;
     /// How a permitted request ended.
     Outcome = "outcome", Data;
+    /// The time of the signed bundle whose policies decide is over.
+    PoliciesOverdue = "policies.overdue", Control;
     /// A refresh token was used a second time.
     RefreshReused = "refresh.reused", Control;
     /// Refusals of one source that were counted instead of recorded one by one.

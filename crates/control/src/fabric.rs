@@ -409,7 +409,7 @@ impl Fabric {
         Ok(changes)
     }
 
-    fn event(&self, event: Event) -> Record {
+    pub(crate) fn event(&self, event: Event) -> Record {
         let (id, time) = (self.random.event_id(), self.clock.millis());
         Record {
             id,

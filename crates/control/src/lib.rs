@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod mint;
 pub mod opaque;
 pub mod passwords;
+pub mod policy_time;
 pub mod reconcile;
 pub mod revocations;
 pub mod root;

@@ -34,6 +34,7 @@ use countersign_audit::Code;
 use countersign_base::{Clock, Duration, UnixMillis};
 use countersign_control::administrator::{AdministratorError, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
+use countersign_control::policy_time::PolicyTime;
 use countersign_control::{Fabric, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256;
@@ -45,8 +46,10 @@ use countersign_net::{
     ClientCertificates, Drain, DrainTrigger, Limits, Listener, ServerTls, TlsError, TlsIdentity,
     Transport, TrustRoots, from_tower, serve,
 };
+use countersign_policy::PolicySet;
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::{Store, StoreOptions, StoreUrl};
+use declared::Chosen;
 use egress_door::EgressDoor;
 use sockets::Sockets;
 use std::io;
@@ -123,6 +126,7 @@ pub struct Running {
     egress: Option<EgressDoor>,
     drain: DrainTrigger,
     _administrator: Arc<LocalAdministrator>,
+    policy_time: Arc<PolicyTime>,
     tls: Certificates,
     base: String,
     /// The configuration that runs: what certificates and routes are made anew from.
@@ -138,11 +142,10 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let bound = sockets.bound();
     let config = options.config.clone();
     let base = issuer_base(&options, bound.identity).await?;
-    bundle::check_version(&options.config, &options.data)
-        .map_err(|error| RunError::Config(vec![error]))?;
-    let fabric = Fabric::start(fabric_options(options, &base)?).await?;
-    bundle::remember_version(&config, fabric.data())
-        .map_err(|error| RunError::Config(vec![error]))?;
+    let Chosen { policies, term } = bundle::choose(&config, options.clock.now(), &options.data)?;
+    let fabric = Fabric::start(fabric_options(options, &base, policies)?).await?;
+    bundle::remember_version(&config, term.as_ref(), fabric.data())?;
+    let policy_time = PolicyTime::start(&fabric, term);
     remember_issuer(&fabric, &base).await?;
     let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())?;
     let origins = foreign::origins(&config, &roots).map_err(RunError::Config)?;
@@ -195,6 +198,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         egress,
         drain: trigger,
         _administrator: administrator,
+        policy_time,
         tls,
         base,
         config: ArcSwap::from_pointee(config),
@@ -364,7 +368,11 @@ pub fn system_clock() -> Clock {
     })
 }
 
-fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunError> {
+fn fabric_options(
+    options: Options,
+    base: &str,
+    policies: PolicySet,
+) -> Result<FabricOptions, RunError> {
     let url = store_url(&options)?;
     let Options {
         config,
@@ -395,7 +403,7 @@ fn fabric_options(options: Options, base: &str) -> Result<FabricOptions, RunErro
             policy: rotation(config).map_err(refused)?,
             algorithms: config.keys.algorithms.clone(),
         },
-        policies: declared::policies(config).map_err(refused)?,
+        policies,
         passphrase_cost: Cost::passphrase(),
         password_cost,
         password_threads: 2,
@@ -430,7 +438,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     });
     let now = system_clock().now();
     let mut errors = Vec::new();
-    errors.extend(declared::policies(config).err());
+    errors.extend(declared::policies(config, now).err());
     errors.extend(mistakes(declared::declared(config, &base, now)));
     errors.extend(mistakes(identity_providers::upstreams(config)));
     errors.extend(mistakes(routes::check(config, &base, now)));
@@ -501,6 +509,12 @@ impl Running {
         &self.fabric
     }
 
+    /// How long the policies decide.
+    #[must_use]
+    pub const fn policy_time(&self) -> &Arc<PolicyTime> {
+        &self.policy_time
+    }
+
     /// What issuers begin with.
     #[must_use]
     pub fn issuer_base(&self) -> &str {
@@ -513,9 +527,8 @@ impl Running {
     /// When the new configuration is refused; then all of the old one stays.
     pub async fn reload(&self, config: &Config) -> Result<u64, RunError> {
         // Everything is built before anything is replaced.
-        bundle::check_version(config, self.fabric.data())
-            .map_err(|error| RunError::Config(vec![error]))?;
-        let policies = declared::policies(config).map_err(|error| RunError::Config(vec![error]))?;
+        let Chosen { policies, term } =
+            bundle::choose(config, self.fabric.now(), self.fabric.data())?;
         let declared =
             declared::declared(config, &self.base, self.fabric.now()).map_err(RunError::Config)?;
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
@@ -528,14 +541,13 @@ impl Running {
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
         let origins = foreign::origins(config, &roots).map_err(RunError::Config)?;
         let ways_out = EgressDoor::rules(self.egress.as_ref(), config, &self.base)?;
-        bundle::remember_version(config, self.fabric.data())
-            .map_err(|error| RunError::Config(vec![error]))?;
+        bundle::remember_version(config, term.as_ref(), self.fabric.data())?;
         let changes = self
             .fabric
             .apply(declared, configuration_digest(config))
             .await?;
         self.fabric.foreign_keys().replace(origins);
-        self.fabric.replace_policies(policies);
+        self.policy_time.replace(&self.fabric, policies, term);
         self.fabric.replace_upstreams(upstreams);
         self.fabric.browser_sessions().replace(sessions);
         self.gateway.replace_routes(routes);

@@ -3,7 +3,7 @@
 //! The file is one JSON object: `manifest`, a text that is signed as it stands and names the SHA-256 of each file; `signature`, Ed25519 over [`CONTEXT`] and the manifest; `files`, the texts by
 //! name. Nothing of the files is looked at before the signature held, and no file that the manifest does not name is taken.
 //!
-//! Not here: where the file comes from, and the memory of the highest version, which refuses to go back ([`Bundle::check_version`] compares).
+//! Not here: where the file comes from, and the memory of the highest version, which refuses to go back ([`check_rollback`] compares).
 
 use crate::defaults;
 use countersign_base::UnixTime;
@@ -174,20 +174,6 @@ impl Bundle {
         Self::new(manifest.version, from, until, sealed.files)
     }
 
-    /// That it is no older than what was used before.
-    ///
-    /// # Errors
-    /// [`BundleError::RolledBack`] if it is.
-    pub const fn check_version(&self, used: u64) -> Result<(), BundleError> {
-        if self.version < used {
-            return Err(BundleError::RolledBack {
-                version: self.version,
-                used,
-            });
-        }
-        Ok(())
-    }
-
     /// Its version.
     #[must_use]
     pub const fn version(&self) -> u64 {
@@ -218,6 +204,17 @@ impl Bundle {
             .map(|(name, text)| (name.clone(), text.clone()))
             .collect()
     }
+}
+
+/// That a version is no older than what was used before.
+///
+/// # Errors
+/// [`BundleError::RolledBack`] if it is.
+pub const fn check_rollback(version: u64, used: u64) -> Result<(), BundleError> {
+    if version < used {
+        return Err(BundleError::RolledBack { version, used });
+    }
+    Ok(())
 }
 
 /// A pinned key: 43 characters of base64url, the 32 bytes of an Ed25519 key (RFC 8032 §5.1.5).

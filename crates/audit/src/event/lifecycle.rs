@@ -23,6 +23,20 @@ pub struct Stopped {
     pub reason: Code,
 }
 
+/// The time of the signed bundle whose policies decide is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoliciesOverdue {
+    /// Digest of the set, as decisions name it.
+    pub bundle: Digest,
+    /// Until when it was for use, in seconds since the epoch.
+    pub expired: Count,
+    /// What becomes of it: `goes_on` for a while, or `denies` everything.
+    pub standing: Code,
+    /// The number of its version.
+    pub version: Count,
+}
+
 /// A configuration was judged and, if allowed, applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -248,6 +248,13 @@ fn administration_events() -> Vec<Event> {
             client: client(),
         }
         .into(),
+        PoliciesOverdue {
+            bundle: Digest::of(b""),
+            expired: many,
+            standing: code(),
+            version: many,
+        }
+        .into(),
         ConfigurationApplied {
             changes: many,
             configuration: Digest::of(b""),

@@ -11,6 +11,7 @@ use crate::config::users::UserSection;
 use crate::config::{Config, FILE};
 use countersign_authn::client::RegisteredCertificates;
 use countersign_base::{UnixTime, UserId};
+use countersign_control::policy_time::Term;
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, schemas};
 use countersign_crypto::jose::{Algorithm, JwkSet};
 use countersign_crypto::x509::PeerCertificate;
@@ -22,6 +23,7 @@ use countersign_oauth::tenant::registration::{RegistrationRules, SoftwareIssuer}
 use countersign_oauth::{
     ClientAuthentication, ClientRecord, GroupRecord, TenantRecord, UserRecord,
 };
+use countersign_policy::bundle::Bundle;
 use countersign_policy::{PolicySet, defaults};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -349,14 +351,30 @@ fn read_jwks(path: &Path) -> Result<serde_json::Value, String> {
     serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
 }
 
-/// The policies and the schema that the configuration names.
+/// The policies that the configuration names, for use at `now`. Each file is read once: the bytes that were checked are those that decide.
 ///
 /// # Errors
 /// When a file cannot be read, or a policy does not fit the schema.
-pub(super) fn policies(config: &Config) -> Result<PolicySet, ConfigError> {
-    policy_texts(config)?
-        .load()
-        .map_err(|error| ConfigError::in_file(&policies_place(config), error.to_string()))
+pub(super) fn policies(config: &Config, now: UnixTime) -> Result<Chosen, ConfigError> {
+    let unfit = |error: countersign_policy::PolicyError| {
+        ConfigError::in_file(&policies_place(config), error.to_string())
+    };
+    let bundle = bundle::bundle(config, now)?;
+    let texts = match &bundle {
+        Some(bundle) => PolicyTexts::of_bundle(bundle),
+        None => texts_of_files(config)?,
+    };
+    let term = bundle.map(|bundle| Term::new(bundle.version(), bundle.time().1, &texts.schema));
+    Ok(Chosen {
+        policies: texts.load().map_err(unfit)?,
+        term: term.transpose().map_err(unfit)?,
+    })
+}
+
+/// The policies of a configuration, and until when they are for use if they are a bundle's.
+pub(super) struct Chosen {
+    pub(super) policies: PolicySet,
+    pub(super) term: Option<Term>,
 }
 
 /// Where a mistake in the policies of a configuration is looked for.
@@ -386,6 +404,13 @@ impl PolicyTexts {
         }
     }
 
+    fn of_bundle(bundle: &Bundle) -> Self {
+        Self {
+            schema: bundle.schema(),
+            sources: bundle.policies(),
+        }
+    }
+
     /// The set that they are.
     ///
     /// # Errors
@@ -407,12 +432,13 @@ fn built_in() -> Vec<(String, String)> {
 /// # Errors
 /// When a file cannot be read.
 pub fn policy_texts(config: &Config) -> Result<PolicyTexts, ConfigError> {
-    if let Some(bundle) = bundle::bundle(config)? {
-        return Ok(PolicyTexts {
-            schema: bundle.schema(),
-            sources: bundle.policies(),
-        });
+    match bundle::bundle(config, super::system_clock().now())? {
+        Some(bundle) => Ok(PolicyTexts::of_bundle(&bundle)),
+        None => texts_of_files(config),
     }
+}
+
+fn texts_of_files(config: &Config) -> Result<PolicyTexts, ConfigError> {
     let section = &config.policies;
     let mut schema = defaults::SCHEMA.to_owned();
     for (path, text) in files(config, section.schemas.as_deref(), "cedarschema")? {

@@ -2,14 +2,16 @@
 //!
 //! With a database of its own it knows workloads by keys and certificates; with the database that the issuers use (PostgreSQL) also by their tokens.
 
+use super::declared::Chosen;
 use super::egress_door::EgressDoor;
 use super::{
-    Options, RunError, bundle, declared, fabric_options, issuer_base, sockets, spawn, telemetry,
+    Options, RunError, bundle, fabric_options, issuer_base, sockets, spawn, telemetry,
 };
 use crate::config::Config;
 use crate::config::error::ConfigError;
 use countersign_audit::Code;
 use countersign_control::Fabric;
+use countersign_control::policy_time::PolicyTime;
 use countersign_net::{Drain, DrainTrigger, Listener, Transport};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,6 +22,7 @@ pub struct EgressNode {
     fabric: Arc<Fabric>,
     door: EgressDoor,
     telemetry: SocketAddr,
+    policy_time: Arc<PolicyTime>,
     base: String,
     drain: DrainTrigger,
 }
@@ -39,10 +42,10 @@ pub async fn serve_egress(options: Options) -> Result<EgressNode, RunError> {
     })?;
     let bound = telemetry.address();
     let base = issuer_base(&options, config.listeners.identity).await?;
-    bundle::check_version(&config, &options.data).map_err(|error| RunError::Config(vec![error]))?;
-    let fabric = Fabric::start(fabric_options(options, &base)?).await?;
-    bundle::remember_version(&config, fabric.data())
-        .map_err(|error| RunError::Config(vec![error]))?;
+    let Chosen { policies, term } = bundle::choose(&config, options.clock.now(), &options.data)?;
+    let fabric = Fabric::start(fabric_options(options, &base, policies)?).await?;
+    bundle::remember_version(&config, term.as_ref(), fabric.data())?;
+    let policy_time = PolicyTime::start(&fabric, term);
     let own = listeners.as_ref().map(|listeners| listeners.address());
     let named = &config.listeners;
     let named = [
@@ -68,6 +71,7 @@ pub async fn serve_egress(options: Options) -> Result<EgressNode, RunError> {
         fabric,
         door,
         telemetry: bound,
+        policy_time,
         base,
         drain,
     })
@@ -103,12 +107,11 @@ impl EgressNode {
     /// # Errors
     /// When it is refused; then all of the old one stays.
     pub fn reload(&self, config: &Config) -> Result<(), RunError> {
-        let refused = |error| RunError::Config(vec![error]);
-        bundle::check_version(config, self.fabric.data()).map_err(refused)?;
-        let policies = declared::policies(config).map_err(refused)?;
+        let Chosen { policies, term } =
+            bundle::choose(config, self.fabric.now(), self.fabric.data())?;
         let rules = EgressDoor::rules(Some(&self.door), config, &self.base)?;
-        bundle::remember_version(config, self.fabric.data()).map_err(refused)?;
-        self.fabric.replace_policies(policies);
+        bundle::remember_version(config, term.as_ref(), self.fabric.data())?;
+        self.policy_time.replace(&self.fabric, policies, term);
         EgressDoor::replace_rules(Some(&self.door), rules);
         EgressDoor::renew(Some(&self.door), &self.fabric, &config.listeners.names)
     }

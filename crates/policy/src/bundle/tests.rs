@@ -88,12 +88,12 @@ fn a_bundle_has_its_time_and_goes_forward_alone() {
     assert_eq!(at(899), Err(BundleError::NotYet(900)));
     assert_eq!((at(900), at(1_099)), (Ok(()), Ok(())));
     assert_eq!(at(1_100), Err(BundleError::Expired(1_100)));
-    assert_eq!(bundle(7).check_version(7), Ok(()));
+    assert_eq!(check_rollback(bundle(7).version(), 7), Ok(()));
     let back = Err(BundleError::RolledBack {
         version: 7,
         used: 8,
     });
-    assert_eq!(bundle(7).check_version(8), back);
+    assert_eq!(check_rollback(bundle(7).version(), 8), back);
 }
 
 #[test]
