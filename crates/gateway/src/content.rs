@@ -188,7 +188,7 @@ impl Content {
 }
 
 /// An index as RFC 6901 §4 writes it: no sign, no leading zero.
-pub(crate) fn index(step: &str) -> Option<usize> {
+fn index(step: &str) -> Option<usize> {
     let plain =
         step.bytes().all(|byte| byte.is_ascii_digit()) && (step == "0" || !step.starts_with('0'));
     plain.then(|| step.parse().ok()).flatten()

@@ -4,15 +4,13 @@
 //! passed on: an answer that is too large, encoded, partial, or no JSON. Fields that speak of the bytes (`Content-Length`, `ETag`, digests) are made true or go.
 
 use crate::content::is_json;
-use crate::json::{self, Integers, JsonError, Member, Node};
+use crate::json::{self, Integers, JsonError};
 use crate::request::GatewayRequest;
 use crate::schema::{Conforming, Contract, Fault, Mode, Said};
 use bytes::Bytes;
-use countersign_base::JsonPointer;
 use countersign_policy::obligation::{NotCarriedOut, Obligations};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, response};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Bytes of an answer that is read whole.
@@ -159,15 +157,6 @@ fn media_type(head: &response::Parts) -> Option<String> {
     Some(essence.to_ascii_lowercase())
 }
 
-/// One change of an answer. A step `*` of its pointer stands for every element of an array.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
-    /// The value goes, and its name with it.
-    Drop(JsonPointer),
-    /// The value becomes `"***"` if it is text, else `null`.
-    Mask(JsonPointer),
-}
-
 /// Why an answer is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProjectionError {
@@ -264,28 +253,6 @@ pub fn ask_for_all(headers: &mut HeaderMap) {
     headers.remove("a-im");
 }
 
-/// Changes an answer, all of which is here.
-///
-/// # Errors
-/// It cannot be read, and so must not be passed on.
-pub fn change(
-    head: &mut response::Parts,
-    body: &Bytes,
-    changes: &[Change],
-) -> Result<Bytes, ProjectionError> {
-    if changes.is_empty() || body.is_empty() {
-        // Of an answer without its body (`HEAD`) the fields would speak of the one before.
-        forget_bytes(&mut head.headers);
-        return Ok(body.clone());
-    }
-    readable(head)?;
-    let mut node = json::read(body, Integers::Rounded).map_err(ProjectionError::Json)?;
-    for change in changes {
-        apply(&mut node, change);
-    }
-    Ok(written(head, body, &node))
-}
-
 /// Carries out on an answer, all of which is here, what the permit of its request asks for. An answer that is no success holds no rows, so that only fields are looked for
 /// in it.
 ///
@@ -331,105 +298,10 @@ fn readable(head: &response::Parts) -> Result<(), ProjectionError> {
     }
 }
 
-/// The document as bytes, with fields that are true of them.
-fn written(head: &mut response::Parts, before: &Bytes, node: &Node<'_>) -> Bytes {
-    let mut out = Vec::with_capacity(before.len());
-    node.write(&mut out);
-    if out == **before {
-        return before.clone();
-    }
-    forget_bytes(&mut head.headers);
-    head.headers
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(out.len()));
-    Bytes::from(out)
-}
-
 fn forget_bytes(headers: &mut HeaderMap) {
     for name in FIELDS_OF_BYTES {
         headers.remove(name);
     }
-}
-
-fn apply(node: &mut Node<'_>, change: &Change) {
-    let pointer = match change {
-        Change::Drop(pointer) | Change::Mask(pointer) => pointer,
-    };
-    let steps: Vec<Cow<'_, str>> = pointer.steps().collect();
-    match steps.split_last() {
-        // The whole of it; there has to be something in its place.
-        None => mask(node),
-        Some((last, before)) => within(node, before, last, change),
-    }
-}
-
-fn within(node: &mut Node<'_>, steps: &[Cow<'_, str>], last: &str, change: &Change) {
-    let Some((step, rest)) = steps.split_first() else {
-        return finish(node, last, change);
-    };
-    match node {
-        Node::Object(members) => {
-            for member in members.iter_mut().filter(|member| member.name == *step) {
-                within(&mut member.value, rest, last, change);
-            }
-        }
-        Node::Array(items) => {
-            for (_, item) in chosen(items, step) {
-                within(item, rest, last, change);
-            }
-        }
-        Node::Bool(_) | Node::Null | Node::Number(_) | Node::String(..) => {}
-    }
-}
-
-fn finish(node: &mut Node<'_>, last: &str, change: &Change) {
-    match (node, change) {
-        (Node::Object(members), Change::Drop(_)) => {
-            members.retain(|member: &Member<'_>| member.name != last);
-        }
-        (Node::Object(members), Change::Mask(_)) => {
-            for member in members.iter_mut().filter(|member| member.name == last) {
-                mask(&mut member.value);
-            }
-        }
-        (Node::Array(items), Change::Drop(_)) => {
-            let gone: Vec<usize> = chosen(items, last).map(|(position, _)| position).collect();
-            let mut position = 0;
-            items.retain(|_| {
-                position += 1;
-                !gone.contains(&(position - 1))
-            });
-        }
-        (Node::Array(items), Change::Mask(_)) => {
-            for (_, item) in chosen(items, last) {
-                mask(item);
-            }
-        }
-        (
-            Node::Bool(_) | Node::Null | Node::Number(_) | Node::String(..),
-            Change::Drop(_) | Change::Mask(_),
-        ) => {}
-    }
-}
-
-/// The elements that a step names.
-fn chosen<'s, 'i, 'n>(
-    items: &'i mut [Node<'n>],
-    step: &'s str,
-) -> impl Iterator<Item = (usize, &'i mut Node<'n>)> + use<'s, 'i, 'n> {
-    let index = crate::content::index(step);
-    items
-        .iter_mut()
-        .enumerate()
-        .filter(move |(position, _)| step == "*" || index == Some(*position))
-}
-
-fn mask(node: &mut Node<'_>) {
-    *node = match node {
-        Node::String(..) => Node::String("***", Cow::Borrowed("***")),
-        Node::Array(_) | Node::Bool(_) | Node::Null | Node::Number(_) | Node::Object(_) => {
-            Node::Null
-        }
-    };
 }
 
 #[cfg(test)]

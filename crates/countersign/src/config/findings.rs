@@ -230,32 +230,6 @@ pub fn findings(config: &Config, text: &str) -> Vec<Finding> {
     all
 }
 
-/// Advice of sections that say it in their own words, beside what an entry of the registry says.
-const SAID_BY_AN_ENTRY: &[&str] = &[
-    "it has a static secret: prefer",
-    "it has no audience, so it gets no access token",
-    "its access tokens live",
-    "stands for everything: split it",
-    "it is public and gets refresh tokens",
-    "and a stolen token is worth nothing",
-    "it takes API keys, which live long",
-    "it has no `rate` and no `limits`",
-    "pages of other origins may send cookies",
-    "pages over plain `http` on a caller's own machine",
-    "it is reached without TLS",
-    "names one thing among many",
-    "clients may send secrets in bodies",
-];
-
-/// What sections advise that no entry says, in sentences.
-#[must_use]
-pub fn notes(config: &Config) -> Vec<String> {
-    let advice = super::advice::advice(config);
-    let all = advice.iter().map(ToString::to_string);
-    all.filter(|text| !SAID_BY_AN_ENTRY.iter().any(|said| text.contains(said)))
-        .collect()
-}
-
 fn accepted(config: &Config, mistake: &Mistake, subject: &Subject) -> Option<String> {
     let of = format!("{} {}", subject.kind, subject.name);
     let mut all = config.accepted.iter();

@@ -3,7 +3,6 @@
 //! Unknown keys are errors. All mistakes of a file are reported at once, each with its line. Secrets are references, never values.
 
 pub mod accepted;
-pub mod advice;
 pub mod attribute_sources;
 pub mod attributes;
 pub mod audit;

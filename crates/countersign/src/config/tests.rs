@@ -108,9 +108,9 @@ fn cors_names_each_origin() {
     );
     let looked_at = |cors: &str| {
         let config = parsed(&route(cors)).unwrap();
-        let found = advice::advice(&config);
-        let text: String = found.iter().map(ToString::to_string).collect();
-        (text.contains("cookies"), text.contains("plain `http`"))
+        let found = findings::findings(&config, "");
+        let is_found = |id| found.iter().any(|finding| finding.mistake.id == id);
+        (is_found("cors-cookies"), is_found("cors-plain-origin"))
     };
     let open = "cors = { origins = [\"http://localhost:3000\"], credentials = \"allowed\" }";
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::{Ended, Output, print_line, say_config_errors};
 use crate::config::error::ConfigError;
-use crate::config::findings::{Finding, Severity, findings, notes, page};
+use crate::config::findings::{Finding, Severity, findings, page};
 use crate::config::{self, Config, FILE};
 use crate::run;
 use countersign_gateway::threats::waf::Report;
@@ -99,10 +99,6 @@ fn report(config: &Config, findings: &[Finding], ink: Ink) -> String {
     for finding in &open {
         text.push_str(&open_entry(finding, ink));
     }
-    let notes = notes(config);
-    for note in &notes {
-        let _ = writeln!(text, "{:<10}{}", "note", wrapped(note).trim_start());
-    }
     if !accepted.is_empty() {
         text.push_str("accepted, with the reason that stands in the configuration\n\n");
     }
@@ -131,18 +127,13 @@ fn report(config: &Config, findings: &[Finding], ink: Ink) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let noted = match notes.len() {
-        0 => String::new(),
-        1 => "; 1 note".to_owned(),
-        more => format!("; {more} notes"),
-    };
     let looked = match counts.as_slice() {
         [] => "nothing to look at".to_owned(),
         counts => format!("to look at: {}", counts.join(", ")),
     };
     let _ = write!(
         text,
-        "{}\n{looked}{noted}; {} accepted",
+        "{}\n{looked}; {} accepted",
         summary(config),
         accepted.len()
     );
@@ -245,11 +236,11 @@ fn to_json(judged: &Result<(Config, Vec<Finding>), Vec<ConfigError>>) -> Value {
                 .iter()
                 .map(|(name, report)| firewall_json(name, report))
                 .collect();
-            json!({ "holds": true, "errors": [], "findings": of(false), "accepted": of(true), "firewalls": firewalls, "notes": notes(config) })
+            json!({ "holds": true, "errors": [], "findings": of(false), "accepted": of(true), "firewalls": firewalls })
         }
         Err(errors) => {
             let errors: Vec<Value> = errors.iter().map(error_json).collect();
-            json!({ "holds": false, "errors": errors, "findings": [], "accepted": [], "notes": [] })
+            json!({ "holds": false, "errors": errors, "findings": [], "accepted": [] })
         }
     }
 }

@@ -8,8 +8,7 @@ pub(crate) const PAGE: &str = "docs/common-mistakes.md";
 const HEAD: &str = "# Common mistakes
 
 `countersign check DIR` finds these in a configuration, each with its line, and says what to do. It ends with 0 if nothing bad is left, with 1 if a `high` one is there without a reason, and with 2 if the configuration is
-refused. `--json` gives the same to machines: `findings` and `accepted`, each with `mistake`, `severity`, `subject`, `file`, `line`, `wrong`, `why`, `mend` and `because`. Sections
-may add notes in their own words (`notes`).
+refused. `--json` gives the same to machines: `findings` and `accepted`, each with `mistake`, `severity`, `subject`, `file`, `line`, `wrong`, `why`, `mend` and `because`.
 
 What is right here although it is mostly wrong gets a reason, which `check` prints with it:
 

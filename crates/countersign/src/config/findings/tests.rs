@@ -42,19 +42,6 @@ fn each_mistake_is_found_in_its_example_and_not_in_the_twin() {
 }
 
 #[test]
-fn what_an_entry_says_no_note_says_again() {
-    for mistake in MISTAKES {
-        let mut text = format!("{}{}", mistake.example.before, mistake.example.wrong);
-        if text.contains("[[routes]]") && !text.contains("name = \"orders\"\nurl") {
-            text = format!("{text}\n{AROUND}");
-        }
-        let config = parse(Path::new("."), Path::new(FILE), &text).unwrap();
-        let notes = notes(&config);
-        assert!(notes.is_empty(), "{}: {notes:?}", mistake.id);
-    }
-}
-
-#[test]
 fn every_entry_says_what_why_and_how_and_names_are_unique() {
     let ids: BTreeSet<&str> = MISTAKES.iter().map(|mistake| mistake.id).collect();
     assert_eq!(ids.len(), MISTAKES.len());
