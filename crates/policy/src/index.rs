@@ -164,6 +164,16 @@ impl Index {
         Ok(outcome.complete(&self.asked))
     }
 
+    /// A question as the engine takes it.
+    pub(crate) fn build(
+        &self,
+        query: &Query,
+        shapes: &Shapes,
+    ) -> Result<(Request, Entities), String> {
+        let action = self.actions.get(&query.action).ok_or("unknown action")?;
+        action.build(query, shapes)
+    }
+
     /// Asks the whole set.
     #[cfg(test)]
     pub(crate) fn ask_all(&self, query: &Query, shapes: &Shapes) -> Result<Arc<Outcome>, String> {

@@ -17,6 +17,7 @@ mod address;
 pub mod analysis;
 pub mod authzen;
 pub mod bundle;
+pub mod clauses;
 pub mod danger;
 mod decide;
 pub mod defaults;

@@ -6,7 +6,7 @@ use crate::index::{Index, Outcome};
 use crate::obligation::{self, Obligations};
 use crate::query::{Entity, Query, Value};
 use crate::schema::Shapes;
-use cedar_policy::{Policy, Schema, ValidationMode, Validator};
+use cedar_policy::{Entities, Policy, Request, Schema, ValidationMode, Validator};
 use countersign_authn::AuthenticationDemand;
 use countersign_base::Tenant;
 use countersign_crypto::digest::sha256_parts;
@@ -201,6 +201,12 @@ impl PolicySet {
     #[must_use]
     pub fn actions_between(&self, principal: &str, resource: &str) -> Vec<String> {
         self.shapes.actions_between(principal, resource)
+    }
+
+    /// A question as the engine takes it.
+    pub(crate) fn built(&self, query: &Query) -> Result<(Request, Entities), String> {
+        self.shapes.check(query)?;
+        self.index.build(query, &self.shapes)
     }
 
     pub(crate) fn evaluate(&self, query: &Query) -> Verdict {

@@ -133,4 +133,7 @@ pub struct PolicyTest {
     /// Fail unless the cases are decided by this share of the policies, in percent.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub cover: Option<u8>,
+    /// Fail unless the cases show this share of the values of `when` and `unless` clauses, each of which can be true and false, in percent.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub cover_clauses: Option<u8>,
 }

@@ -47,7 +47,12 @@ fn the_cases_of_the_exercise_hold() {
         text.contains("decided by 3 of 3 policies (100 %)"),
         "{text}"
     );
-    assert_eq!(said(&test(&file, &["--cover", "100"])).0, 0);
+    assert!(
+        text.contains("4 of the 4 values of 2 clauses seen (100 %)"),
+        "{text}"
+    );
+    let whole = ["--cover", "100", "--cover-clauses", "100"];
+    assert_eq!(said(&test(&file, &whole)).0, 0);
 
     // With the first case alone.
     let directory = tempfile::tempdir().unwrap();
@@ -64,6 +69,23 @@ fn the_cases_of_the_exercise_hold() {
     );
     assert_eq!(said(&test(&fewer, &["--cover", "33"])).0, 0);
     assert_eq!(said(&test(&fewer, &["--cover", "34"])).0, 1);
+    assert!(
+        text.contains("2 of the 4 values of 2 clauses seen (50 %)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("unseen   orders.cedar#owner-in-region, clause 1 is never false: when {"),
+        "{text}"
+    );
+    assert_eq!(said(&test(&fewer, &["--cover-clauses", "50"])).0, 0);
+    assert_eq!(said(&test(&fewer, &["--cover-clauses", "51"])).0, 1);
+    let (_, told) = json_of(&test(&fewer, &["--json"]));
+    let clauses = &told["coverage"]["clauses"];
+    assert_eq!(
+        (&clauses[0]["true"], &clauses[0]["false"], &clauses[0]["kind"]),
+        (&json!(true), &json!(false), &json!("when")),
+        "{clauses:#}"
+    );
 }
 
 #[test]

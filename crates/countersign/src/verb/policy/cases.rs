@@ -72,6 +72,8 @@ pub(super) struct Outcome {
     pub(super) decision: Expect,
     pub(super) reason: String,
     pub(super) policies: Vec<PolicyId>,
+    /// What was asked.
+    pub(super) query: Query,
     /// What differs from what is expected; empty if nothing does.
     pub(super) differs: Vec<String>,
 }
@@ -166,6 +168,10 @@ impl CaseFile {
 
 impl Case {
     fn compare(&self, decided: Result<Permitted<Asked>, Denied<Asked>>) -> Outcome {
+        let query = match &decided {
+            Ok(permitted) => permitted.query().clone(),
+            Err(denied) => denied.query().clone(),
+        };
         let (decision, reason, detail, policies) = match &decided {
             Ok(permitted) => (
                 Expect::Allow,
@@ -229,6 +235,7 @@ impl Case {
             decision,
             reason: reason.to_owned(),
             policies,
+            query,
             differs,
         }
     }

@@ -1,4 +1,4 @@
-//! `policy test`: asks the cases, says which do not hold, and which policies no case was decided by.
+//! `policy test`: asks the cases, says which do not hold, which policies no case was decided by, and which clauses were never true or never false.
 
 use super::super::{Ended, Output, print_line};
 use super::cases::{Case, CaseFile, Outcome};
@@ -6,7 +6,8 @@ use super::texts;
 use crate::cli::PolicyTest;
 use crate::config::error::ConfigError;
 use crate::run::PolicyTexts;
-use countersign_policy::{PolicyId, PolicySet};
+use countersign_policy::clauses::{Clause, Clauses};
+use countersign_policy::{PolicyError, PolicyId, PolicySet};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,21 +53,33 @@ pub(super) fn test(args: &PolicyTest, output: Output) -> Ended {
             }
         }
     }
-    let covered = Coverage::of(&asked, &policies, &texts);
+    let covered = match Coverage::of(&asked, &policies, &texts) {
+        Ok(covered) => covered,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ended::Usage;
+        }
+    };
     match output {
         Output::Json => print_line(to_json(&asked, &covered)),
         Output::Text => text(&asked, &covered),
     }
-    let too_few = args
-        .cover
-        .is_some_and(|least| covered.percent() < usize::from(least));
-    if too_few {
+    let is_below = |least: Option<u8>, percent| least.filter(|least| percent < usize::from(*least));
+    let policies_below = is_below(args.cover, covered.percent());
+    if let Some(least) = policies_below {
         eprintln!(
-            "error: the cases are decided by {} % of the policies, not by {} %",
+            "error: the cases are decided by {} % of the policies, not by {least} %",
             covered.percent(),
-            args.cover.unwrap_or_default()
         );
     }
+    let clauses_below = is_below(args.cover_clauses, covered.clauses.percent());
+    if let Some(least) = clauses_below {
+        eprintln!(
+            "error: the cases show {} % of what clauses can be, not {least} %",
+            covered.clauses.percent(),
+        );
+    }
+    let too_few = policies_below.or(clauses_below).is_some();
     if too_few || asked.is_empty() || !asked.iter().all(Asked::holds) {
         Ended::Failed
     } else {
@@ -94,10 +107,58 @@ fn ask(file: &Path, cases: &CaseFile, case: &Case, policies: &PolicySet) -> Aske
 struct Coverage {
     covered: BTreeSet<PolicyId>,
     uncovered: BTreeSet<PolicyId>,
+    clauses: ClausesSeen,
+}
+
+/// The clauses of the counted policies. Each can be true and false, which makes two things to be seen.
+struct ClausesSeen(Vec<Clause>);
+
+impl ClausesSeen {
+    fn seen(&self) -> usize {
+        let seen = |clause: &Clause| usize::from(clause.seen_true) + usize::from(clause.seen_false);
+        self.0.iter().map(seen).sum()
+    }
+
+    /// Rounded down: 100 is all of them.
+    fn percent(&self) -> usize {
+        let all = self.0.len() * 2;
+        (self.seen() * 100).checked_div(all).unwrap_or(100)
+    }
+
+    /// What no case showed, a line each.
+    fn unseen(&self) -> Vec<String> {
+        let lines = self.0.iter().flat_map(|clause| {
+            let values = [("true", clause.seen_true), ("false", clause.seen_false)];
+            let unseen = values.into_iter().filter(|(_, seen)| !seen);
+            unseen.map(move |(value, _)| {
+                let (policy, text) = (&clause.policy, &clause.text);
+                format!("{policy}, clause {} is never {value}: {text}", clause.number)
+            })
+        });
+        lines.collect()
+    }
+
+    fn to_json(&self) -> Value {
+        let clauses = self.0.iter().map(|clause| {
+            json!({
+                "policy": clause.policy,
+                "number": clause.number,
+                "kind": clause.kind.as_str(),
+                "text": clause.text,
+                "true": clause.seen_true,
+                "false": clause.seen_false,
+            })
+        });
+        clauses.collect()
+    }
 }
 
 impl Coverage {
-    fn of(asked: &[Asked], policies: &PolicySet, texts: &PolicyTexts) -> Self {
+    fn of(
+        asked: &[Asked],
+        policies: &PolicySet,
+        texts: &PolicyTexts,
+    ) -> Result<Self, PolicyError> {
         let built_in = PolicyTexts::built_in();
         let own: BTreeSet<&str> = texts
             .sources
@@ -109,9 +170,11 @@ impl Coverage {
             let file = id.as_str().split('#').next();
             own.is_empty() || file.is_some_and(|file| own.contains(file))
         };
-        let decided: BTreeSet<&PolicyId> = asked
-            .iter()
-            .filter_map(|asked| asked.outcome.as_ref().ok())
+        let mut clauses = Clauses::of(&texts.schema, &texts.sources)?;
+        let outcomes = || asked.iter().filter_map(|asked| asked.outcome.as_ref().ok());
+        outcomes().for_each(|outcome| clauses.see(policies, &outcome.query));
+        let clauses = clauses.iter().filter(|clause| is_counted(&&clause.policy));
+        let decided: BTreeSet<&PolicyId> = outcomes()
             .filter(|outcome| outcome.reason != "policy_failed")
             .flat_map(|outcome| &outcome.policies)
             .collect();
@@ -120,7 +183,11 @@ impl Coverage {
             .filter(is_counted)
             .cloned()
             .partition(|id| decided.contains(id));
-        Self { covered, uncovered }
+        Ok(Self {
+            covered,
+            uncovered,
+            clauses: ClausesSeen(clauses.cloned().collect()),
+        })
     }
 
     /// Rounded down: 100 is all of them.
@@ -157,6 +224,19 @@ fn text(asked: &[Asked], covered: &Coverage) {
     for policy in &covered.uncovered {
         print_line(format_args!("never    {policy}"));
     }
+    let clauses = &covered.clauses;
+    if !clauses.0.is_empty() {
+        print_line(format_args!(
+            "{} of the {} values of {} clauses seen ({} %)",
+            clauses.seen(),
+            clauses.0.len() * 2,
+            clauses.0.len(),
+            clauses.percent(),
+        ));
+    }
+    for line in clauses.unseen() {
+        print_line(format_args!("unseen   {line}"));
+    }
 }
 
 fn to_json(asked: &[Asked], covered: &Coverage) -> Value {
@@ -168,6 +248,8 @@ fn to_json(asked: &[Asked], covered: &Coverage) -> Value {
             "covered": covered.covered,
             "uncovered": covered.uncovered,
             "percent": covered.percent(),
+            "clauses": covered.clauses.to_json(),
+            "clauses_percent": covered.clauses.percent(),
         },
     })
 }
