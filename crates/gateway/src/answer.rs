@@ -16,6 +16,7 @@ use crate::planes::Seen;
 use crate::routes::NoRoute;
 use crate::schema::Fault;
 use crate::threats::ThreatRefusal;
+use crate::threats::work::Posed;
 use crate::upstream::{PassError, RETRY_AFTER};
 use crate::websocket::{UpgradeError, VERSION_13};
 pub use body::{GatewayBody, Unfinished};
@@ -27,7 +28,7 @@ use countersign_base::RequestId;
 use countersign_policy::DenialReason;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use own::{described, write_own};
+use own::{challenge, described, write_own};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -38,6 +39,9 @@ pub enum Denial {
     /// What policy needs to know of the object cannot be had.
     #[error("{0}")]
     Attributes(AttributeError),
+    /// Policy permits it to who does some work first.
+    #[error("proof_of_work_required")]
+    Challenge(Box<Posed>),
     /// The body is larger than the route allows.
     #[error("body_too_large")]
     BodyTooLarge,
@@ -122,6 +126,7 @@ impl Denial {
             | DenialReason::ObligationNotCarriedOut(_)
             | DenialReason::ObligationsContradict
             | DenialReason::PolicyFailed
+            | DenialReason::ProofOfWorkRequired(_)
             | DenialReason::PurposeRequired
             | DenialReason::QueryInvalid(_) => Self::Policy(reason.clone()),
         }
@@ -133,6 +138,7 @@ impl Denial {
         match self {
             Self::Attributes(error) => error.code(),
             Self::BodyTooLarge => "body_too_large",
+            Self::Challenge(_) => "proof_of_work_required",
             Self::Content(error) => error.code(),
             Self::Credential(refusal) => refusal.reason().as_str(),
             Self::Exchange(ExchangeError::Denied) => "exchange_denied",
@@ -209,7 +215,7 @@ impl Denial {
     /// What became of the request, for metrics.
     pub(crate) const fn seen(&self) -> Seen {
         match self {
-            Self::Policy(_) | Self::StepUp(_) => Seen::Denied,
+            Self::Challenge(_) | Self::Policy(_) | Self::StepUp(_) => Seen::Denied,
             Self::Exchange(_) | Self::Key(_) | Self::Pass(_) => Seen::Permitted,
             Self::Attributes(_)
             | Self::BodyTooLarge
@@ -245,7 +251,8 @@ impl Denial {
             }
             Self::Credential(refusal) | Self::StepUp(refusal) => refusal.status(),
             Self::Schema(fault) => fault.status(),
-            Self::Content(ContentError::Attribute)
+            Self::Challenge(_)
+            | Self::Content(ContentError::Attribute)
             | Self::Exchange(ExchangeError::Denied)
             | Self::Forwarded(ForwardError::Untrusted)
             | Self::Policy(_)
@@ -297,6 +304,9 @@ impl Denial {
 
     /// The answer: status, challenge, and a body that holds the request's id and nothing else.
     pub(crate) fn answer(&self, request: RequestId, binding: Binding) -> Response<GatewayBody> {
+        if let Self::Challenge(posed) = self {
+            return challenge(posed, request);
+        }
         let body = Bytes::from(match self {
             Self::Schema(fault) => described(fault, request),
             _ => format!("{{\"request_id\":\"{request}\"}}\n"),
@@ -343,6 +353,7 @@ impl Denial {
             | Self::Pass(PassError::Busy | PassError::NoRoom) => Some(RETRY_AFTER.as_secs()),
             Self::Attributes(_)
             | Self::BodyTooLarge
+            | Self::Challenge(_)
             | Self::Content(
                 ContentError::Attribute
                 | ContentError::Broken

@@ -12,7 +12,7 @@
 //!             schema::Contract                it is what the route's document says
 //!             threats::waf::Screen            nothing that its firewall's rules deny
 //! attributes  attributes::Sources             what the decision needs to know of the object, where its route says from where
-//! may they    policy::decide                  takes the request itself; obligations come out with the permit
+//! may they    policy::decide                  takes the request itself; obligations come out with the permit, or a challenge with the denial (threats::work)
 //! record      store::Recorder                 denials too
 //! known yet   idempotency::Keys               what came before under its key is answered, not passed on
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream

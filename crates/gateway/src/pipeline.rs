@@ -48,6 +48,7 @@ mod replayed;
 mod sessions;
 mod switch;
 mod tail;
+mod work;
 
 use lesson::Lesson;
 use reading::target_of;
@@ -170,6 +171,9 @@ impl<P: Planes> Flow<'_, P> {
             if let Some(answer) = answered {
                 return Ok(answer);
             }
+        }
+        if let Some(taken) = self.worked(connection, &head)? {
+            return Ok(taken);
         }
         if let Some(granted) = self.preflight(&head)? {
             return Ok(granted);
@@ -373,7 +377,7 @@ impl<P: Planes> Flow<'_, P> {
                 .await
                 .map_err(|_| Denial::Record)?),
             Err(denied) => {
-                let denial = Denial::by_policy(denied.reason());
+                let denial = self.told(&denied);
                 let recorded = planes
                     .recorder()
                     .record_denied(denied)

@@ -5,9 +5,10 @@ use crate::limiter::LimitedBy;
 use countersign_authn::dpop::Nonces;
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
-use countersign_base::{Clock, UnixTime};
+use countersign_base::{Clock, Tenant, UnixTime};
 use countersign_control::Traces;
 use countersign_control::browser_sessions::BrowserSessions;
+use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
 use countersign_policy::PolicySet;
 use countersign_store::redis::{SharedCounters, SharedKeys};
@@ -87,6 +88,11 @@ pub trait Planes: Send + Sync + 'static {
 
     /// Counts a request: what became of it, the status of the answer, and the time to the answer's head.
     fn observe(&self, seen: Seen, status: StatusCode, took: Duration);
+
+    /// The key of proofs of work at the routes of a tenant; nothing where none are taken.
+    fn work_key(&self, _tenant: &Tenant) -> Option<MacKey> {
+        None
+    }
 
     /// The counts that several processes share; absent where there are none, which is as if they were away.
     fn counters(&self) -> Option<&SharedCounters> {

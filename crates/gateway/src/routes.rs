@@ -256,6 +256,8 @@ pub struct Routes {
     forward_auth: ForwardAuth,
     sources: Vec<SourceSpec>,
     session_doors: Option<Box<SessionDoors>>,
+    /// Whether one of them poses challenges.
+    pose_work: bool,
 }
 
 impl Routes {
@@ -293,6 +295,7 @@ impl Routes {
             forward_auth: ForwardAuth::default(),
             sources: Vec::new(),
             session_doors: None,
+            pose_work: false,
         };
         let mut ids = BTreeSet::new();
         for spec in specs {
@@ -328,6 +331,8 @@ impl Routes {
         }
         let number = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
         let route = Arc::new(spec.checked(number, upstream, template.parameters())?);
+        let threats = route.threats.as_ref();
+        self.pose_work |= threats.is_some_and(|threats| threats.work.is_some());
         self.routes.push(Arc::clone(&route));
         if hosts.is_empty() {
             return self.any_host.insert(&template, &route, &path);
@@ -414,6 +419,11 @@ impl Routes {
     /// Where browsers sign in and out, if they do.
     pub(crate) fn session_doors(&self) -> Option<&SessionDoors> {
         self.session_doors.as_deref()
+    }
+
+    /// Whether answers to challenges are taken.
+    pub(crate) const fn pose_work(&self) -> bool {
+        self.pose_work
     }
 
     /// The upstreams, in the order that routes refer to.

@@ -5,10 +5,12 @@ pub mod bots;
 pub mod geography;
 pub mod network;
 pub mod waf;
+pub mod work;
 
 use bots::signals;
 use countersign_net::Connection;
 use countersign_policy::Value;
+use countersign_policy::obligation::WorkBits;
 use geography::{Geography, Place};
 use http::HeaderMap;
 use network::{NetworkRefusal, NetworkRules};
@@ -17,6 +19,7 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 use waf::{Outcome, Screen, Screened, WafRefusal};
+use work::{WorkRefusal, WorkSet};
 
 /// What one route does. What it asks for must be there: configuration is refused otherwise.
 #[derive(Default)]
@@ -29,6 +32,8 @@ pub struct RouteThreats {
     pub software: Software,
     /// The firewall.
     pub waf: Option<Screen>,
+    /// Whether a policy's challenge is posed here, and with which routes proofs are shared; a policy that asks for one denies elsewhere.
+    pub work: Option<WorkSet>,
 }
 
 /// Whether the caller's software is looked at.
@@ -49,9 +54,9 @@ impl RouteThreats {
             || self.geography.is_some()
             || self.software == Software::Seen
             || self.waf.is_some()
+            || self.work.is_some()
     }
 
-    /// Where a request comes from and what sends it.
     /// Whether requests from this address may come, as far as its network and place say.
     pub(crate) fn admits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -61,6 +66,7 @@ impl RouteThreats {
         rules.is_none_or(|rules| rules.admit(address, place.as_ref()).is_ok())
     }
 
+    /// Where a request comes from and what sends it.
     pub(crate) fn look(
         &self,
         connection: &Connection,
@@ -95,9 +101,15 @@ pub(crate) struct Signals {
     ja4: Option<String>,
     bots: Option<Vec<&'static str>>,
     waf: Option<(String, Screened)>,
+    work: Option<WorkBits>,
 }
 
 impl Signals {
+    /// Notes how much work the caller showed.
+    pub(crate) fn worked(&mut self, shown: Option<WorkBits>) {
+        self.work = shown;
+    }
+
     /// Notes what a firewall found.
     pub(crate) fn screened(&mut self, waf: &str, screened: Screened) {
         self.waf = Some((waf.to_owned(), screened));
@@ -121,6 +133,9 @@ impl Signals {
         if let Some((_, screened)) = &self.waf {
             put("waf_score", i64::from(screened.findings().score).into());
         }
+        if let Some(bits) = self.work {
+            put("proof_of_work", i64::from(bits.get()).into());
+        }
     }
 
     /// What the record of the decision says: fingerprint, signals, and what a firewall found, never in what.
@@ -137,6 +152,9 @@ impl Signals {
         }
         if let Some(bots) = self.bots.as_ref().filter(|bots| !bots.is_empty()) {
             let _ = write!(text, "{}signals {}", separator(&text), bots.join(" "));
+        }
+        if let Some(bits) = self.work {
+            let _ = write!(text, "{}proof of work {}", separator(&text), bits.get());
         }
         (!text.is_empty()).then_some(text)
     }
@@ -158,6 +176,8 @@ pub enum ThreatRefusal {
         /// What it found.
         refusal: WafRefusal,
     },
+    /// An answer to a challenge.
+    Work(WorkRefusal),
 }
 
 impl ThreatRefusal {
@@ -167,12 +187,13 @@ impl ThreatRefusal {
         match self {
             Self::Network(refusal) => refusal.code(),
             Self::Waf { refusal, .. } => refusal.outcome.code(),
+            Self::Work(refusal) => refusal.code(),
         }
     }
 
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
-            Self::Network(_) => None,
+            Self::Network(_) | Self::Work(_) => None,
             Self::Waf { waf, refusal } => Some(waf_detail(waf, refusal.outcome, &refusal.findings)),
         }
     }

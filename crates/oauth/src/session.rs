@@ -20,8 +20,10 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(8 * 3600);
 pub const BROWSER_COOKIE: &str = "__Host-browser-";
 /// The beginning of the name of the cookie that says who is signed in; the tenant's name follows.
 pub const SESSION_COOKIE: &str = "__Host-session-";
+/// The beginning of the name of the cookie that says that a program did some work; the name of the routes that take it follows.
+pub const WORK_COOKIE: &str = "__Host-work-";
 /// How the names of the fabric's own cookies begin. No upstream sees them or sets them.
-pub const COOKIE_PREFIXES: [&str; 2] = [BROWSER_COOKIE, SESSION_COOKIE];
+pub const COOKIE_PREFIXES: [&str; 3] = [BROWSER_COOKIE, SESSION_COOKIE, WORK_COOKIE];
 
 /// One sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The one function that permits.
 
-use crate::obligation::{Duty, Obligations};
+use crate::obligation::{Duty, Obligations, WorkBits};
 use crate::query::Query;
 use crate::set::{Digest, PolicyId, PolicySet};
 use countersign_authn::AuthenticationDemand;
@@ -160,6 +160,9 @@ pub enum DenialReason {
     /// A policy could not be evaluated; whatever its effect, that denies.
     #[error("a policy could not be evaluated")]
     PolicyFailed,
+    /// It would be permitted to a caller whose program has done some work.
+    #[error("it is permitted after a proof of work of {} bits", .0.get())]
+    ProofOfWorkRequired(WorkBits),
     /// It is permitted for a purpose that the request does not name.
     #[error("it is permitted for a purpose that the request does not name")]
     PurposeRequired,
@@ -182,6 +185,7 @@ impl DenialReason {
             Self::ObligationNotCarriedOut(_) => "obligation_not_carried_out",
             Self::ObligationsContradict => "obligations_contradict",
             Self::PolicyFailed => "policy_failed",
+            Self::ProofOfWorkRequired(_) => "proof_of_work_required",
             Self::PurposeRequired => "purpose_required",
             Self::QueryInvalid(_) => "query_invalid",
             Self::StepUpRequired(_) => "step_up_required",

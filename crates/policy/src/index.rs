@@ -8,7 +8,7 @@
 
 use crate::footprint::Footprint;
 use crate::memory::Memory;
-use crate::obligation::{Asked, Obligations};
+use crate::obligation::{Asked, Condition, Obligations};
 use crate::query::{Entity, EntityId, Query, Value};
 use crate::schema::Shapes;
 use crate::set::{PolicyError, PolicyId};
@@ -16,7 +16,6 @@ use cedar_policy::{
     ActionConstraint, Authorizer, Context, Decision, Entities, EntityUid, Policy,
     PrincipalConstraint, Request, ResourceConstraint, RestrictedExpression, Schema,
 };
-use countersign_authn::AuthenticationDemand;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -32,7 +31,7 @@ pub(crate) struct Outcome {
     /// What the permits ask for together.
     pub(crate) obligations: Option<Arc<Obligations>>,
     /// What would lift all of the forbids.
-    pub(crate) lifting: Option<AuthenticationDemand>,
+    pub(crate) lifting: Option<Condition>,
 }
 
 impl Outcome {

@@ -9,16 +9,21 @@
 //! | `@limit_rows("/items 100")` | `permit` | an array holds at most so many elements; without a path, the answer itself |
 //! | `@purpose("billing support")` | `permit` | the request names one of these purposes |
 //! | `@step_up("acr=phr max_age=300")` | `permit`, `forbid` | the sign-in is at least so strong and so fresh: a condition of the permit, and what lifts the forbid |
+//! | `@challenge("proof-of-work")` | `permit`, `forbid` | the caller's program has done some work, `bits=18` unless the policy says otherwise: in the same manner |
+//! | `@challenge("passkey")` | `permit`, `forbid` | the person signed in with a passkey: `@step_up("acr=phr")` |
 //!
 //! Besides these there are `@id`, `@description` and whatever begins with `x_`; any other annotation is refused when the set is loaded, because a typing mistake in
 //! one of them would be an obligation that nobody carries out. Of several policies that permit together, each one's obligations hold; the strictest wins.
 //!
-//! Step-up and purpose are checked by the decision itself ([`crate::decide`]). What is left for the enforcer is here as a value; an enforcer that cannot carry
+//! Step-up, challenge and purpose are checked by the decision itself ([`crate::decide`]). What is left for the enforcer is here as a value; an enforcer that cannot carry
 //! it out is denied. Not here: HTTP, and where purposes come from.
 
+mod condition;
 mod path;
 mod redact;
 
+pub use condition::WorkBits;
+pub(crate) use condition::{Condition, Missing};
 pub use path::FieldPath;
 pub use redact::NotCarriedOut;
 
@@ -26,7 +31,6 @@ use crate::query::{Query, Value};
 use crate::schema::Members;
 use crate::set::{PolicyError, PolicyId};
 use cedar_policy::{Effect, Policy};
-use countersign_authn::{Acr, AuthenticationDemand};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -80,7 +84,7 @@ pub struct Obligations {
     mask: BTreeSet<FieldPath>,
     rows: BTreeMap<FieldPath, u32>,
     purposes: Option<BTreeSet<String>>,
-    step_up: AuthenticationDemand,
+    condition: Condition,
 }
 
 impl Obligations {
@@ -89,7 +93,7 @@ impl Obligations {
         mask: BTreeSet::new(),
         rows: BTreeMap::new(),
         purposes: None,
-        step_up: AuthenticationDemand::NONE,
+        condition: Condition::NONE,
     };
 
     /// The paths whose values are removed.
@@ -166,8 +170,8 @@ impl Obligations {
         }
     }
 
-    pub(crate) const fn step_up(&self) -> AuthenticationDemand {
-        self.step_up
+    pub(crate) const fn condition(&self) -> Condition {
+        self.condition
     }
 
     pub(crate) const fn purposes(&self) -> Option<&BTreeSet<String>> {
@@ -191,7 +195,7 @@ impl Obligations {
             (Some(purposes), None) => Some(purposes),
             (None, others) => others.clone(),
         };
-        self.step_up = both(self.step_up, other.step_up);
+        self.condition = self.condition.and(other.condition);
     }
 }
 
@@ -201,20 +205,11 @@ impl fmt::Debug for Obligations {
     }
 }
 
-/// The demand that meets both.
-pub(crate) fn both(one: AuthenticationDemand, other: AuthenticationDemand) -> AuthenticationDemand {
-    let ages = [one.max_age, other.max_age];
-    AuthenticationDemand {
-        acr: one.acr.max(other.acr),
-        max_age: ages.into_iter().flatten().min(),
-    }
-}
-
 /// What the policies of a set ask for beside their effect.
 #[derive(Default)]
 pub(crate) struct Asked {
     permits: HashMap<PolicyId, Obligations>,
-    forbids: HashMap<PolicyId, AuthenticationDemand>,
+    forbids: HashMap<PolicyId, Condition>,
 }
 
 impl Asked {
@@ -227,7 +222,7 @@ impl Asked {
         }
         match policy.effect() {
             Effect::Permit => _ = self.permits.insert(id, obligations),
-            Effect::Forbid => _ = self.forbids.insert(id, obligations.step_up),
+            Effect::Forbid => _ = self.forbids.insert(id, obligations.condition),
         }
         Ok(())
     }
@@ -244,32 +239,28 @@ impl Asked {
         (!all.is_none()).then(|| Arc::new(all))
     }
 
-    /// What would lift all of these forbids; nothing if one of them stays whatever the sign-in.
-    pub(crate) fn lifting(&self, forbids: &[PolicyId]) -> Option<AuthenticationDemand> {
+    /// What would lift all of these forbids; nothing if one of them stays whatever the caller does.
+    pub(crate) fn lifting(&self, forbids: &[PolicyId]) -> Option<Condition> {
         if self.forbids.is_empty() || forbids.is_empty() {
             return None;
         }
         forbids
             .iter()
             .map(|id| self.forbids.get(id).copied())
-            .try_fold(AuthenticationDemand::NONE, |all, one| Some(both(all, one?)))
+            .try_fold(Condition::NONE, |all, one| Some(all.and(one?)))
     }
 
     /// What a policy needs to find in the context of an action that it is about; in words, if the schema does not declare it.
     pub(crate) fn unfit(&self, policy: &PolicyId, context: &Members) -> Option<&'static str> {
         let permit = self.permits.get(policy);
-        let demand = permit
-            .map(|obligations| obligations.step_up)
+        let condition = permit
+            .map(|obligations| obligations.condition)
             .or_else(|| self.forbids.get(policy).copied())?;
-        let has = |names: &[&str]| names.iter().all(|name| context.has(name));
-        if demand.acr.is_some() && !has(&["acr"]) && !has(&["level"]) {
-            return Some("`@step_up` with `acr` needs `acr` or `level` in the context");
-        }
-        if demand.max_age.is_some() && !has(&["auth_time", "time"]) && !has(&["age"]) {
-            return Some("`@step_up` with `max_age` needs `auth_time` and `time`, or `age`");
+        if let Some(unfit) = condition.unfit(context) {
+            return Some(unfit);
         }
         let purposes = permit.and_then(|obligations| obligations.purposes.as_ref());
-        if purposes.is_some() && !has(&["purpose"]) {
+        if purposes.is_some() && !context.has("purpose") {
             return Some("`@purpose` needs `purpose` in the context");
         }
         None
@@ -287,7 +278,18 @@ fn read(id: &PolicyId, policy: &Policy) -> Result<Obligations, PolicyError> {
         let permits = policy.effect() == Effect::Permit;
         match name {
             "id" | "description" => {}
-            "step_up" => obligations.step_up = step_up(text).map_err(fault)?,
+            "challenge" => {
+                let challenge = condition::challenge(text).map_err(fault)?;
+                obligations.condition = obligations.condition.and(challenge);
+            }
+            "step_up" => {
+                let sign_in = condition::step_up(text).map_err(fault)?;
+                let step_up = Condition {
+                    sign_in,
+                    work: None,
+                };
+                obligations.condition = obligations.condition.and(step_up);
+            }
             "drop" | "limit_rows" | "mask" | "purpose" if !permits => {
                 return Err(fault("it stands on a `permit` alone".to_owned()));
             }
@@ -297,7 +299,7 @@ fn read(id: &PolicyId, policy: &Policy) -> Result<Obligations, PolicyError> {
             "purpose" => obligations.purposes = Some(purposes(text).map_err(fault)?),
             free if free.starts_with("x_") => {}
             _ => {
-                let known = "`@id`, `@description`, `@mask`, `@drop`, `@limit_rows`, `@purpose`, `@step_up`, and your own as `@x_NAME`";
+                let known = "`@id`, `@description`, `@mask`, `@drop`, `@limit_rows`, `@purpose`, `@step_up`, `@challenge`, and your own as `@x_NAME`";
                 return Err(fault(format!(
                     "there is no such annotation: there are {known}"
                 )));
@@ -374,95 +376,6 @@ fn purposes(text: &str) -> Result<BTreeSet<String>, String> {
         1..=PURPOSES_MAX => Ok(names),
         _ => Err(format!("it names more than {PURPOSES_MAX} purposes")),
     }
-}
-
-fn step_up(text: &str) -> Result<AuthenticationDemand, String> {
-    let mut demand = AuthenticationDemand::NONE;
-    for word in text.split_whitespace() {
-        let known = match word.split_once('=') {
-            Some(("acr", class)) if demand.acr.is_none() => {
-                demand.acr = Some(class.parse::<Acr>().map_err(|_| {
-                    let classes = Acr::ALL.map(Acr::as_str).join("`, `");
-                    format!("there is no class `{class}`: there are `{classes}`")
-                })?);
-                true
-            }
-            Some(("max_age", seconds)) if demand.max_age.is_none() => {
-                demand.max_age = seconds.parse().ok();
-                demand.max_age.is_some()
-            }
-            Some(_) | None => false,
-        };
-        if !known {
-            return Err("expected `acr=CLASS`, `max_age=SECONDS` or both".to_owned());
-        }
-    }
-    if demand.is_none() {
-        return Err("expected `acr=CLASS`, `max_age=SECONDS` or both".to_owned());
-    }
-    Ok(demand)
-}
-
-/// Whether the sign-in that a question speaks of meets a demand. What the context does not say is not met; what it says twice has to be met twice.
-pub(crate) fn meets(demand: AuthenticationDemand, query: &Query) -> bool {
-    strong_enough(demand.acr, query) && fresh_enough(demand.max_age, query)
-}
-
-fn strong_enough(wanted: Option<Acr>, query: &Query) -> bool {
-    let Some(wanted) = wanted else {
-        return true;
-    };
-    let by_class = query.context.get("acr").map(|acr| match acr {
-        Value::String(class) => class.parse::<Acr>().is_ok_and(|class| class >= wanted),
-        _ => false,
-    });
-    let by_level = query.context.get("level").map(|level| match level {
-        Value::Long(level) => *level >= wanted.level(),
-        _ => false,
-    });
-    said([by_class, by_level])
-}
-
-fn fresh_enough(wanted: Option<u32>, query: &Query) -> bool {
-    let Some(wanted) = wanted else {
-        return true;
-    };
-    let number = |name: &str| match query.context.get(name) {
-        Some(Value::Long(number)) => Some(*number),
-        _ => None,
-    };
-    let fits = |age: i64| age <= i64::from(wanted);
-    let by_age = number("age").map(fits);
-    // A sign-in that lies ahead is of a clock that runs fast, and no older for it.
-    let by_time = number("auth_time").zip(number("time"));
-    let by_time = by_time.map(|(then, now)| fits(now.saturating_sub(then)));
-    said([by_age, by_time])
-}
-
-/// Something is said, and nothing of it speaks against it.
-fn said(words: [Option<bool>; 2]) -> bool {
-    words.iter().any(Option::is_some) && words.into_iter().flatten().all(|word| word)
-}
-
-/// The same question of somebody who signed in now, as well as `demand` says.
-pub(crate) fn supposing(demand: AuthenticationDemand, query: &Query, context: &Members) -> Query {
-    let mut supposed = query.clone();
-    let mut say = |name: &str, value: Value| {
-        if context.has(name) {
-            supposed.context.insert(name.to_owned(), value);
-        }
-    };
-    if let Some(acr) = demand.acr {
-        say("acr", acr.as_str().into());
-        say("level", acr.level().into());
-    }
-    if demand.max_age.is_some() {
-        say("age", 0.into());
-        if let Some(now) = query.context.get("time") {
-            say("auth_time", now.clone());
-        }
-    }
-    supposed
 }
 
 /// Whether a question names one of these purposes.

@@ -3,11 +3,10 @@
 use crate::authzen::Described;
 use crate::decide::{DenialReason, Verdict};
 use crate::index::{Index, Outcome};
-use crate::obligation::{self, Obligations};
+use crate::obligation::{self, Condition, Missing, Obligations};
 use crate::query::{Entity, Query, Value};
 use crate::schema::Shapes;
 use cedar_policy::{Entities, Policy, Request, Schema, ValidationMode, Validator};
-use countersign_authn::AuthenticationDemand;
 use countersign_base::Tenant;
 use countersign_crypto::digest::sha256_parts;
 use serde::Serialize;
@@ -253,7 +252,7 @@ impl PolicySet {
         } else if !forbids.is_empty() {
             let reason = match self.would_lift(&outcome, query, ask) {
                 None => DenialReason::Forbidden,
-                Some(demand) => DenialReason::StepUpRequired(demand),
+                Some(condition) => asked_for(condition, query),
             };
             denied(forbids.clone(), reason)
         } else if permits.is_empty() {
@@ -272,17 +271,13 @@ impl PolicySet {
         }
     }
 
-    /// The sign-in with which a question that is forbidden now would be permitted: policies say what lifts them, and are asked whether it does.
-    fn would_lift(
-        &self,
-        forbidden: &Outcome,
-        query: &Query,
-        ask: Ask,
-    ) -> Option<AuthenticationDemand> {
+    /// What a caller has to come back with, so that a question which is forbidden now would be permitted: policies say what lifts them, and are asked whether it does.
+    fn would_lift(&self, forbidden: &Outcome, query: &Query, ask: Ask) -> Option<Condition> {
         let context = &self.shapes.actions.get(&query.action)?.context;
-        let mut demand = forbidden.lifting.filter(|_| can_sign_in(query))?;
+        let can_do = |condition: &Condition| can_sign_in(query) || condition.sign_in.is_none();
+        let mut condition = forbidden.lifting.filter(can_do)?;
         for _ in 0..LIFTS_MAX {
-            let supposed = obligation::supposing(demand, query, context);
+            let supposed = condition.supposed(query, context);
             let outcome = ask(&self.index, &supposed, &self.shapes).ok()?;
             if !outcome.failed.is_empty() {
                 return None;
@@ -292,17 +287,18 @@ impl PolicySet {
                     return None;
                 }
                 let Some(obligations) = &outcome.obligations else {
-                    return Some(demand);
+                    return Some(condition);
                 };
-                let all = obligation::both(demand, obligations.step_up());
-                let supposed = obligation::supposing(all, query, context);
-                return due(&supposed, obligations).is_ok().then_some(all);
+                let all = condition.and(obligations.condition());
+                let supposed = all.supposed(query, context);
+                let is_due = due(&supposed, obligations).is_ok();
+                return Some(all).filter(|all| is_due && can_do(all));
             }
-            let more = obligation::both(demand, outcome.lifting?);
-            if more == demand {
+            let more = condition.and(outcome.lifting?);
+            if more == condition || !can_do(&more) {
                 return None;
             }
-            demand = more;
+            condition = more;
         }
         None
     }
@@ -329,13 +325,21 @@ fn due(query: &Query, obligations: &Obligations) -> Result<(), DenialReason> {
             return Err(DenialReason::PurposeRequired);
         }
     }
-    let demand = obligations.step_up();
-    if obligation::meets(demand, query) {
-        Ok(())
-    } else if can_sign_in(query) {
-        Err(DenialReason::StepUpRequired(demand))
-    } else {
-        Err(DenialReason::NothingPermits)
+    let condition = obligations.condition();
+    if condition.is_met(query) {
+        return Ok(());
+    }
+    Err(match asked_for(condition, query) {
+        DenialReason::StepUpRequired(_) if !can_sign_in(query) => DenialReason::NothingPermits,
+        asked => asked,
+    })
+}
+
+/// What a caller is asked for who does not meet a condition.
+fn asked_for(condition: Condition, query: &Query) -> DenialReason {
+    match condition.missing(query) {
+        Missing::SignIn(demand) => DenialReason::StepUpRequired(demand),
+        Missing::Work(bits) => DenialReason::ProofOfWorkRequired(bits),
     }
 }
 

@@ -28,7 +28,10 @@ fn a_bundle_goes_on_for_a_day_and_then_denies() {
 fn what_decides_afterwards_fits_every_schema() {
     let term = Term::new(7, UnixTime(1), defaults::SCHEMA).unwrap();
     let names: Vec<&str> = term.after.ids().map(|id| id.as_str()).collect();
-    assert_eq!((names.as_slice(), term.version()), (&["bundle#overdue"][..], 7));
+    assert_eq!(
+        (names.as_slice(), term.version()),
+        (&["bundle#overdue"][..], 7)
+    );
     let broken = Term::new(7, UnixTime(1), "entity {");
     assert!(broken.is_err());
 }

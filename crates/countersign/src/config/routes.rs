@@ -92,6 +92,8 @@ pub struct RawRoute {
     /// What policies see of a request beside who sends it.
     #[serde(default = "no_signals")]
     signals: Spanned<BTreeSet<Signal>>,
+    /// A name: where policies ask for a proof of work, it is taken here and on every route of this name.
+    challenge: Option<Spanned<String>>,
     /// The name of `[[browser_sessions]]` whose sessions it takes.
     session: Option<Spanned<SessionName>>,
 }
@@ -521,6 +523,7 @@ fn section(
         route.waf,
         route.from,
         route.signals,
+        route.challenge,
         others.threats,
         mistakes,
     );

@@ -6,6 +6,7 @@ use countersign_gateway::threats::network::{Cidr, CountryRules, Unknown};
 use countersign_gateway::threats::waf::{
     ARGUMENTS_MAX, BODY_BYTES_MAX, Exclusion, LeftOut, Limits, Mode, TIME_MAX, WafSpec,
 };
+use countersign_gateway::threats::work::{WorkSet, WorkSetError};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -202,6 +203,8 @@ pub struct RouteThreatsSection {
     pub from: Option<FromSection>,
     /// What policies see.
     pub signals: BTreeSet<Signal>,
+    /// Whether a policy's challenge is posed, and the name under which routes share proofs.
+    pub challenge: Option<WorkSet>,
 }
 
 /// The names and files that routes may refer to.
@@ -379,6 +382,7 @@ pub(super) fn of_route(
     waf: Option<Spanned<RawRouteWaf>>,
     from: Option<Spanned<RawFrom>>,
     signals: Spanned<BTreeSet<Signal>>,
+    challenge: Option<Spanned<String>>,
     known: &Known<'_>,
     mistakes: &mut Mistakes<'_>,
 ) -> RouteThreatsSection {
@@ -403,7 +407,19 @@ pub(super) fn of_route(
             "write `countries` or `networks` in `[geography]`",
         );
     }
+    let challenge = challenge.and_then(|written| {
+        let set = written.get_ref().parse::<WorkSet>();
+        let wrong = |error: &WorkSetError| {
+            mistakes.at(
+                &written.span(),
+                error.to_string(),
+                "write such as `challenge = \"door\"`: routes of one name share proofs",
+            )
+        };
+        set.inspect_err(wrong).ok()
+    });
     RouteThreatsSection {
+        challenge,
         waf,
         from: from.map(|raw| of_place(raw, known, mistakes)),
         signals: signals.into_inner(),

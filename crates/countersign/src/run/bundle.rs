@@ -61,11 +61,7 @@ pub(super) fn choose(config: &Config, now: UnixTime, data: &Path) -> Result<Chos
 ///
 /// # Errors
 /// When it is, or the memory cannot be read.
-fn check_version(
-    config: &Config,
-    term: Option<&Term>,
-    data: &Path,
-) -> Result<(), ConfigError> {
+fn check_version(config: &Config, term: Option<&Term>, data: &Path) -> Result<(), ConfigError> {
     let Some(term) = term else {
         return Ok(());
     };

@@ -4,9 +4,7 @@
 
 use super::declared::Chosen;
 use super::egress_door::EgressDoor;
-use super::{
-    Options, RunError, bundle, fabric_options, issuer_base, sockets, spawn, telemetry,
-};
+use super::{Options, RunError, bundle, fabric_options, issuer_base, sockets, spawn, telemetry};
 use crate::config::Config;
 use crate::config::error::ConfigError;
 use countersign_audit::Code;

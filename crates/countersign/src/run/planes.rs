@@ -3,9 +3,10 @@
 use countersign_authn::dpop::Nonces;
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
-use countersign_base::{Clock, UnixTime};
+use countersign_base::{Clock, Tenant, UnixTime};
 use countersign_control::browser_sessions::BrowserSessions;
 use countersign_control::{Fabric, Traces, opaque};
+use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
 use countersign_gateway::limiter::LimitedBy;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
@@ -88,6 +89,14 @@ impl Planes for LocalPlanes {
         metrics.decided("gateway", seen.as_str());
         metrics.answered("gateway", status.as_u16());
         metrics.gateway_seconds.observe(took.as_secs_f64());
+    }
+
+    fn work_key(&self, tenant: &Tenant) -> Option<MacKey> {
+        Some(
+            self.fabric
+                .secrets()
+                .tenant_mac_key(tenant, "proof-of-work"),
+        )
     }
 
     fn counters(&self) -> Option<&SharedCounters> {

@@ -93,6 +93,7 @@ impl Threats {
         let network = (!froms.is_empty()).then(|| self.rules(&froms));
         let places = network.as_ref().is_some_and(|rules| rules.needs_place());
         let threats = RouteThreats {
+            work: asked.challenge.clone(),
             waf,
             network,
             geography: (places || asked.signals.contains(&Signal::Place))

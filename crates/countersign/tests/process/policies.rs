@@ -82,7 +82,11 @@ fn the_cases_of_the_exercise_hold() {
     let (_, told) = json_of(&test(&fewer, &["--json"]));
     let clauses = &told["coverage"]["clauses"];
     assert_eq!(
-        (&clauses[0]["true"], &clauses[0]["false"], &clauses[0]["kind"]),
+        (
+            &clauses[0]["true"],
+            &clauses[0]["false"],
+            &clauses[0]["kind"]
+        ),
         (&json!(true), &json!(false), &json!("when")),
         "{clauses:#}"
     );

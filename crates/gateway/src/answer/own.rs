@@ -1,8 +1,12 @@
 //! What answers of the gateway's own say.
 
+use super::GatewayBody;
 use crate::schema::Fault;
+use crate::threats::work::{Posed, page};
+use bytes::Bytes;
 use countersign_base::RequestId;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
 
 /// Where a request does not fit, for whoever wrote it. Names in the pointer are their own.
 pub(super) fn described(fault: &Fault, request: RequestId) -> String {
@@ -13,6 +17,21 @@ pub(super) fn described(fault: &Fault, request: RequestId) -> String {
         "keyword": fault.keyword(),
     });
     format!("{told}\n")
+}
+
+/// A challenge: a page for who opens one, a document for programs.
+pub(super) fn challenge(posed: &Posed, request: RequestId) -> Response<GatewayBody> {
+    let told = page::told(posed, request);
+    let mut response = Response::new(GatewayBody::whole(Bytes::from(told.text)));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    let headers = response.headers_mut();
+    let media_type = HeaderValue::from_static(told.media_type);
+    headers.insert(header::CONTENT_TYPE, media_type);
+    write_own(headers);
+    if let Some(policy) = told.policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// What every answer of the gateway's own says to browsers: it is no page, holds no script, and is kept by nobody.

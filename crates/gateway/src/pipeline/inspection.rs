@@ -25,7 +25,9 @@ impl<P: Planes> Flow<'_, P> {
             return Ok(None);
         };
         let signals = threats.look(connection, &head.headers);
-        Ok(Some(Box::new(signals.map_err(Denial::Threat)?)))
+        let mut signals = Box::new(signals.map_err(Denial::Threat)?);
+        signals.worked(self.work_shown(connection, head, route));
+        Ok(Some(signals))
     }
 
     /// Has the route's firewall look at the request, with its body.

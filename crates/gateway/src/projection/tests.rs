@@ -21,9 +21,8 @@ struct Reading;
 
 impl Target for Reading {
     fn query(&self) -> Query {
-        let of = |kind: &str| -> Entity {
-            vocabulary::resource(kind, "1", &Tenant::default_tenant())
-        };
+        let of =
+            |kind: &str| -> Entity { vocabulary::resource(kind, "1", &Tenant::default_tenant()) };
         Query {
             principal: of("User"),
             action: "read".to_owned(),
@@ -43,7 +42,10 @@ fn asked(annotations: &str) -> Arc<Obligations> {
     let policy = format!("{annotations} permit (principal, action, resource);");
     let set = PolicySet::load(SCHEMA, &[("p.cedar", policy)]).unwrap();
     let permitted = decide(&set, Reading).unwrap();
-    assert_eq!(permitted.query().resource.id(), &EntityId::new("Order", "1"));
+    assert_eq!(
+        permitted.query().resource.id(),
+        &EntityId::new("Order", "1")
+    );
     Arc::clone(permitted.obligations().unwrap())
 }
 
@@ -63,10 +65,17 @@ fn json(change: impl FnOnce(Builder) -> Builder) -> Parts {
 fn fields_that_speak_of_the_bytes_are_made_true_or_go() {
     let asked = asked("@drop(\"/card\") @mask(\"/name\")");
     let mut head = json(|head| head);
-    let before = Bytes::from_static(br#"{"id":12345678901234567890123,"card":{"cvc":1},"name":"n"}"#);
+    let before =
+        Bytes::from_static(br#"{"id":12345678901234567890123,"card":{"cvc":1},"name":"n"}"#);
     let after = oblige(&mut head, &before, &asked).unwrap();
-    assert_eq!(&after[..], br#"{"id":12345678901234567890123,"name":"***"}"#);
-    assert_eq!(head.headers[header::CONTENT_LENGTH], after.len().to_string());
+    assert_eq!(
+        &after[..],
+        br#"{"id":12345678901234567890123,"name":"***"}"#
+    );
+    assert_eq!(
+        head.headers[header::CONTENT_LENGTH],
+        after.len().to_string()
+    );
     assert!(!head.headers.contains_key(header::ETAG));
     assert!(!head.headers.contains_key("content-digest"));
 }
@@ -88,7 +97,10 @@ fn what_cannot_be_read_is_not_passed_on() {
     let switch = json(|head| head.status(101));
     assert_eq!(refused(switch, "{}"), ProjectionError::MediaType);
     let broken = refused(json(|head| head), "{\"b\":");
-    assert!(matches!(broken, ProjectionError::Obligation(_)), "{broken:?}");
+    assert!(
+        matches!(broken, ProjectionError::Obligation(_)),
+        "{broken:?}"
+    );
     let held = oblige(&mut json(|head| head), &Bytes::from_static(b"{}"), &asked);
     assert!(held.is_ok());
 }

@@ -43,4 +43,5 @@ mod threats;
 mod traces;
 mod upstream;
 mod websocket;
+mod work;
 mod world;

@@ -13,12 +13,14 @@ use countersign_gateway::routes::{
     ActionSpec, AttributeSource, CallersToken, ExchangeSpec, ResourceId, ResourceSpec, RouteSpec,
     Routes, Upgrade,
 };
+use countersign_gateway::threats::RouteThreats;
 use countersign_gateway::{UpstreamSpec, UpstreamTls};
 use countersign_net::tls::Alpn;
 use countersign_net::{TlsClient, TlsIdentity};
 use countersign_store::Durability;
 use countersign_testkit::TestAuthority;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -187,11 +189,29 @@ fn about_obligations() -> Vec<RouteSpec> {
             ..spec("obliged", "/obliged/{*rest}")
         },
         spec("stepped", "/stepped/{*rest}"),
+        worked("worked", Some("door")),
+        worked("worked-too", Some("door")),
+        worked("worked-apart", Some("apart")),
+        worked("worked-unposed", None),
         RouteSpec {
             purposes: ["billing", "support"].map(str::to_owned).into(),
             ..spec("purposed", "/purposed/{*rest}")
         },
     ]
+}
+
+/// A route where policy asks for a proof of work, and the name under which its challenges are posed.
+fn worked(name: &str, set: Option<&str>) -> RouteSpec {
+    let threats = set.map(|set| {
+        Arc::new(RouteThreats {
+            work: Some(set.parse().unwrap()),
+            ..RouteThreats::default()
+        })
+    });
+    RouteSpec {
+        threats,
+        ..spec(name, &format!("/{name}/{{*rest}}"))
+    }
 }
 
 fn limit(requests: u32) -> Vec<LimitSpec> {

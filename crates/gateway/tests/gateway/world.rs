@@ -10,7 +10,7 @@ use countersign_authn::replay::ReplayLimits;
 use countersign_authn::{
     Freshness, KeyAnswer, KeyNeeded, RevocationId, Revocations, TrustedIssuer, danger,
 };
-use countersign_base::{Clock, GrantId, Kid, Secret, UnixTime};
+use countersign_base::{Clock, GrantId, Kid, Secret, Tenant, UnixTime};
 use countersign_control::{Metrics, TraceOptions, Traces};
 use countersign_crypto::digest::sha256_base64url;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
@@ -81,6 +81,10 @@ unless { context has level && context.level >= 2 };
 permit (principal, action == Action::"request", resource == Route::"stepped");
 @id("purposed") @purpose("billing")
 permit (principal, action == Action::"request", resource == Route::"purposed");
+@id("worked") @challenge("proof-of-work bits=10")
+forbid (principal, action == Action::"request", resource is Route)
+when { context.path like "/worked*" }
+unless { context has proof_of_work && context.proof_of_work >= 10 };
 @id("nobody-out-there")
 forbid (principal, action == Action::"egress", resource is EgressDestination)
 when { resource.host == "forbidden.test" };
@@ -219,6 +223,11 @@ impl Planes for TestPlanes {
         };
         let stored = danger::stored_token(issuer.tenant.clone(), token, &row.to_string());
         StoredAnswer::Token(Box::new(stored.unwrap()))
+    }
+
+    fn work_key(&self, tenant: &Tenant) -> Option<MacKey> {
+        let key: [u8; 32] = *countersign_audit::Digest::of(tenant.as_str().as_bytes()).as_bytes();
+        Some(MacKey::new(Secret::new(key)))
     }
 
     fn counters(&self) -> Option<&SharedCounters> {

@@ -105,7 +105,13 @@ fn clauses_are_told_as_they_are_written() {
         ]
     );
     let texts: Vec<&str> = clauses.iter().map(|clause| clause.text.as_str()).collect();
-    assert!(texts[0].starts_with("when {") && texts[0].contains("context.hour > 8"), "{texts:?}");
-    assert!(texts[2].starts_with("unless {") && texts[2].ends_with('}'), "{texts:?}");
+    assert!(
+        texts[0].starts_with("when {") && texts[0].contains("context.hour > 8"),
+        "{texts:?}"
+    );
+    assert!(
+        texts[2].starts_with("unless {") && texts[2].ends_with('}'),
+        "{texts:?}"
+    );
     assert!(Clauses::of(defaults::SCHEMA, &defaults::POLICIES).is_ok());
 }

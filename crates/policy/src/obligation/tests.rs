@@ -3,7 +3,7 @@
 use super::*;
 use crate::query::{Entity, EntityId};
 use crate::{DenialReason, PolicySet, Target, decide};
-use countersign_authn::Acr;
+use countersign_authn::{Acr, AuthenticationDemand};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -11,7 +11,7 @@ const SCHEMA: &str = r#"
 entity User;
 entity Client;
 entity Order;
-type Known = { acr?: String, level?: Long, auth_time?: Long, age?: Long, time: Long, purpose?: String, vip?: Bool };
+type Known = { acr?: String, level?: Long, auth_time?: Long, age?: Long, time: Long, purpose?: String, proof_of_work?: Long, vip?: Bool };
 action "read", "write" appliesTo { principal: [User, Client], resource: [Order], context: Known };
 action "blind" appliesTo { principal: [User], resource: [Order], context: { time: Long } };
 "#;
@@ -90,6 +90,10 @@ fn an_annotation_that_nobody_carries_out_is_refused_at_load() {
         "@limit_rows(\"/items 10 /**/more 5\")",
         "@purpose(\"billing support\")",
         "@step_up(\"acr=phr max_age=300\")",
+        "@challenge(\"passkey\")",
+        "@challenge(\"proof-of-work\")",
+        "@challenge(\"proof-of-work bits=10\") @step_up(\"max_age=300\")",
+        "@challenge(\"proof-of-work bits=22\")",
     ] {
         assert_eq!(permit(known), Ok(()), "{known}");
     }
@@ -116,6 +120,14 @@ fn an_annotation_that_nobody_carries_out_is_refused_at_load() {
         "@step_up(\"max_age=-1\")",
         "@step_up(\"max_age=1 max_age=2\")",
         "@step_up(\"acr=phr amr=otp\")",
+        "@challenge(\"\")",
+        "@challenge(\"captcha\")",
+        "@challenge(\"passkey bits=18\")",
+        "@challenge(\"proof-of-work bits=9\")",
+        "@challenge(\"proof-of-work bits=23\")",
+        "@challenge(\"proof-of-work bits=-1\")",
+        "@challenge(\"proof-of-work 18\")",
+        "@challenge(\"proof-of-work bits=18 bits=18\")",
     ] {
         let refused = permit(unknown);
         assert!(
@@ -139,6 +151,7 @@ fn a_forbid_takes_no_obligation_but_step_up() {
         .map(drop)
     };
     assert_eq!(forbid("@step_up(\"acr=phr\")"), Ok(()));
+    assert_eq!(forbid("@challenge(\"proof-of-work\")"), Ok(()));
     for annotation in [
         "@mask(\"/a\")",
         "@drop(\"/a\")",
@@ -161,6 +174,8 @@ fn what_a_context_cannot_say_is_refused_at_load() {
         "@purpose(\"a\")",
         "@step_up(\"acr=phr\")",
         "@step_up(\"max_age=1\")",
+        "@challenge(\"passkey\")",
+        "@challenge(\"proof-of-work\")",
     ] {
         for action in [" == Action::\"blind\"", ""] {
             let refused = blind(annotation, action);
@@ -281,6 +296,80 @@ fn a_permit_that_needs_a_stronger_sign_in_asks_for_it() {
         ask_as(&set, "Client", &[], json!({})),
         Err(DenialReason::NothingPermits)
     );
+}
+
+fn work(bits: u8) -> DenialReason {
+    DenialReason::ProofOfWorkRequired(WorkBits::new(bits).unwrap())
+}
+
+#[test]
+fn a_permit_for_who_shows_work_asks_for_it() {
+    let set = loaded(
+        "@challenge(\"proof-of-work bits=16\") permit (principal, action == Action::\"read\", resource);
+         @challenge(\"proof-of-work bits=20\") permit (principal, action == Action::\"read\", resource) when { context has vip };",
+    )
+    .unwrap();
+    for (shown, demanded) in [
+        (json!({}), Err(work(16))),
+        (json!({ "proof_of_work": 15 }), Err(work(16))),
+        (json!({ "proof_of_work": -1 }), Err(work(16))),
+        (json!({ "proof_of_work": 16 }), Ok(Vec::new())),
+        (json!({ "proof_of_work": 16, "vip": true }), Err(work(20))),
+        (json!({ "proof_of_work": 20, "vip": true }), Ok(Vec::new())),
+    ] {
+        assert_eq!(ask(&set, shown.clone()), demanded, "{shown}");
+    }
+    // A program of its own accord can work, though it cannot sign in.
+    assert_eq!(ask_as(&set, "Client", &[], json!({})), Err(work(16)));
+    let shown = json!({ "proof_of_work": 16 });
+    assert_eq!(ask_as(&set, "Client", &[], shown), Ok(Vec::new()));
+}
+
+#[test]
+fn a_passkey_challenge_is_a_sign_in_that_only_passkeys_reach() {
+    let set =
+        loaded("@challenge(\"passkey\") permit (principal, action == Action::\"read\", resource);")
+            .unwrap();
+    let demanded = Err(step_up_to(Some(Acr::PhishingResistant), None));
+    assert_eq!(ask(&set, json!({ "level": 2 })), demanded);
+    assert_eq!(ask(&set, json!({ "level": 3 })), Ok(Vec::new()));
+}
+
+#[test]
+fn a_forbid_that_work_lifts_asks_for_it_and_for_nothing_that_does_not_help() {
+    const WORKED: &str = r#"
+        permit (principal is User, action == Action::"read", resource);
+        @challenge("proof-of-work")
+        forbid (principal, action == Action::"read", resource) when { context has vip } unless { context has proof_of_work && context.proof_of_work >= 18 };
+    "#;
+    let set = loaded(WORKED).unwrap();
+    let suspect = || json!({ "vip": true });
+    assert_eq!(ask(&set, suspect()), Err(work(18)));
+    let shown = json!({ "vip": true, "proof_of_work": 18 });
+    assert_eq!(ask(&set, shown.clone()), Ok(Vec::new()));
+    assert_eq!(ask(&set, json!({})), Ok(Vec::new()), "nobody else works");
+    let also = |policy: &str| loaded(&format!("{WORKED} {policy}")).unwrap();
+    let barred = also("forbid (principal, action, resource);");
+    assert_eq!(ask(&barred, suspect()), Err(DenialReason::Forbidden));
+    assert_eq!(
+        ask_as(&set, "Client", &[], suspect()),
+        Err(DenialReason::Forbidden),
+        "nothing permits a client, however much it works"
+    );
+    // Both: the sign-in first, so that nobody works who does not get in.
+    let both = also(
+        "@step_up(\"acr=phr\") forbid (principal, action == Action::\"read\", resource) unless { context has level && context.level >= 3 };",
+    );
+    let phr = step_up_to(Some(Acr::PhishingResistant), None);
+    assert_eq!(ask(&both, suspect()), Err(phr));
+    let signed_in = json!({ "vip": true, "level": 3 });
+    assert_eq!(ask(&both, signed_in), Err(work(18)));
+    // A policy that says of itself what is not so.
+    let lying = loaded(
+        "permit (principal, action, resource); @challenge(\"proof-of-work\") forbid (principal, action == Action::\"read\", resource);",
+    )
+    .unwrap();
+    assert_eq!(ask(&lying, shown), Err(DenialReason::Forbidden));
 }
 
 const LIFTED: &str = r#"

@@ -168,9 +168,16 @@ async fn a_process_goes_on_by_its_bundle_for_a_day_and_then_denies_until_there_i
     clock.advance(FOR_USE);
     assert_eq!(time.look(fabric).await, Standing::GoesOn);
     assert_eq!(time.look(fabric).await, Standing::GoesOn);
-    assert_eq!(*fabric.policies().digest(), own, "the last good one decides");
+    assert_eq!(
+        *fabric.policies().digest(),
+        own,
+        "the last good one decides"
+    );
     let refused = process.reload(&config).await;
-    assert!(refused.is_err(), "a reload takes no bundle whose time is over");
+    assert!(
+        refused.is_err(),
+        "a reload takes no bundle whose time is over"
+    );
     assert_eq!(*fabric.policies().digest(), own);
 
     clock.advance(OVERDUE_MAX);
@@ -188,7 +195,11 @@ async fn a_process_goes_on_by_its_bundle_for_a_day_and_then_denies_until_there_i
     assert_eq!(*fabric.policies().digest(), own);
     assert_eq!(time.look(fabric).await, Standing::InTime);
     process.stop(Code::of("test")).await;
-    assert_eq!(told(dir.path()), ["goes_on", "denies"], "each told once an hour");
+    assert_eq!(
+        told(dir.path()),
+        ["goes_on", "denies"],
+        "each told once an hour"
+    );
 
     clock.advance(FOR_USE);
     let start = running(dir.path(), &config, &clock).await;

@@ -132,7 +132,10 @@ impl ClausesSeen {
             let unseen = values.into_iter().filter(|(_, seen)| !seen);
             unseen.map(move |(value, _)| {
                 let (policy, text) = (&clause.policy, &clause.text);
-                format!("{policy}, clause {} is never {value}: {text}", clause.number)
+                format!(
+                    "{policy}, clause {} is never {value}: {text}",
+                    clause.number
+                )
             })
         });
         lines.collect()
@@ -154,11 +157,7 @@ impl ClausesSeen {
 }
 
 impl Coverage {
-    fn of(
-        asked: &[Asked],
-        policies: &PolicySet,
-        texts: &PolicyTexts,
-    ) -> Result<Self, PolicyError> {
+    fn of(asked: &[Asked], policies: &PolicySet, texts: &PolicyTexts) -> Result<Self, PolicyError> {
         let built_in = PolicyTexts::built_in();
         let own: BTreeSet<&str> = texts
             .sources
