@@ -310,6 +310,12 @@ pub const TARGETS: &[Target] = &[
         words: gateway::PATH_WORDS,
     },
     Target {
+        name: "proof-of-work",
+        about: "the answer to a challenge of the gateway",
+        run: gateway::proof_of_work,
+        words: gateway::PROOF_WORDS,
+    },
+    Target {
         name: "strict-json",
         about: "JSON as the gateway reads bodies and answers",
         run: schema::strict_json,

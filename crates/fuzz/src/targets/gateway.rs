@@ -6,6 +6,7 @@ use countersign_gateway::canonical::canonical_path;
 use countersign_gateway::cors::Origin;
 use countersign_gateway::ext_authz;
 use countersign_gateway::threats::network::{AddressList, Cidr};
+use countersign_gateway::threats::work::Answer;
 use countersign_gateway::websocket::frames::Frames;
 use countersign_net::{Destination, Ja4, fault_of};
 use std::num::NonZeroUsize;
@@ -131,6 +132,33 @@ pub(crate) fn destination(input: &[u8]) -> Verdict {
         );
     }
     Verdict::of(&destination)
+}
+
+/// Pieces of answers to challenges.
+pub(crate) const PROOF_WORDS: &[&str] = &[
+    ".",
+    "..",
+    "0",
+    "-1",
+    "18446744073709551616",
+    "=",
+    "AAAA",
+    "EgAA",
+];
+
+pub(crate) fn proof_of_work(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let answer = Answer::parse(text);
+    if answer.is_some() {
+        let (challenge, nonce) = text.split_once('.').unwrap_or_default();
+        assert_eq!(challenge.len(), 76, "{text}");
+        assert!((1..=20).contains(&nonce.len()), "{text}");
+        // One spelling: who changes a letter has another challenge, or none.
+        assert!(Answer::parse(&format!("{text}.")).is_none(), "{text}");
+    }
+    Verdict::of(&answer.ok_or(()))
 }
 
 /// Fragments of paths.
