@@ -179,12 +179,11 @@ fn one(condition: &Json) -> Result<(cedar_policy::PolicySet, String), String> {
         "conditions": [condition],
     });
     let (set, text) = set_of(alone)?;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let begin = ["when {", "unless {"].iter();
     let begin = begin.filter_map(|word| text.find(word)).min();
     let clause = begin.and_then(|begin| text.get(begin..)).unwrap_or(&text);
-    let clause = clause.trim_end().trim_end_matches(';');
-    let words: Vec<&str> = clause.split_whitespace().collect();
-    Ok((set, words.join(" ")))
+    Ok((set, clause.trim_end_matches(';').to_owned()))
 }
 
 fn set_of(policy: Json) -> Result<(cedar_policy::PolicySet, String), String> {
