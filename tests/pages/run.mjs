@@ -40,7 +40,7 @@ async function walk(browser, server, look) {
   const foreign = []
   page.on('request', (request) => {
     const url = new URL(request.url())
-    if (!request.url().startsWith(server.issuer) && url.hostname !== 'portal.example') foreign.push(request.url())
+    if (![server.issuer, server.gateway].some((own) => request.url().startsWith(own)) && url.hostname !== 'portal.example') foreign.push(request.url())
   })
   await context.route(/^https:\/\/portal\.example\//, (route) => route.fulfill({ status: 200, contentType: 'text/html', body: '<title>Portal</title>' }))
 
@@ -157,6 +157,20 @@ async function walk(browser, server, look) {
   await look_at('account-by-provider')
   await page.goto(`${server.issuer}/t/acme/account`)
   await look_at('branded-account')
+
+  // A page behind a proof of work: held while somebody looks at it, then it opens by itself, and the next time at once.
+  let go
+  const looked_at = new Promise((resolve) => { go = resolve })
+  await context.route(`${server.gateway}/**`, async (route) => {
+    if (route.request().headers()['proof-of-work']) await looked_at
+    await route.continue()
+  })
+  await page.goto(`${server.gateway}/search`)
+  await look_at('proof-of-work')
+  go()
+  await page.getByRole('heading', { name: 'Search' }).waitFor()
+  const again = await page.goto(`${server.gateway}/search`)
+  judge(`proof-of-work once ${look.name}`, again.status() === 200 ? [] : [`status ${again.status()}`])
   judge(`nothing from elsewhere ${look.name}`, foreign)
   await context.close()
 }

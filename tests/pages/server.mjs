@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createUpstream } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,13 +44,29 @@ async function up(config, data) {
   return { addresses, async stop() { child.kill('SIGTERM'); await ended } }
 }
 
+// What is behind the gateway.
+async function behind() {
+  const page = '<!doctype html><html lang="en"><title>Search</title><h1>Search</h1></html>'
+  const upstream = createUpstream((_, answer) => answer.writeHead(200, { 'content-type': 'text/html' }).end(page)).listen(0, '127.0.0.1')
+  await new Promise((resolve) => upstream.once('listening', resolve))
+  return upstream
+}
+
+const POLICY = `
+@challenge("proof-of-work bits=14")
+forbid (principal is Anonymous, action == Action::"request", resource is Route)
+unless { context has proof_of_work && context.proof_of_work >= 14 };
+`
+
 export async function start() {
   const home = mkdtempSync(join(tmpdir(), 'countersign-pages-'))
   const [config, data] = [join(home, 'config'), join(home, 'data')]
   mkdirSync(config)
-  const port = await freePort()
+  const [port, search] = [await freePort(), await behind()]
+  mkdirSync(join(config, 'policies'))
+  writeFileSync(join(config, 'policies', 'search.cedar'), POLICY)
   const write = (upstream) => {
-    writeFileSync(join(config, 'countersign.toml'), configuration(port, data, upstream))
+    writeFileSync(join(config, 'countersign.toml'), configuration(port, data, upstream, search.address().port))
     writeFileSync(join(config, 'password'), PASSWORD)
     writeFileSync(join(config, 'secret'), 'a secret between two tenants')
   }
@@ -61,9 +78,12 @@ export async function start() {
   execFileSync(program, ['user', 'add', 'dora', '--password-stdin', '--data', data], { input: PASSWORD })
   return {
     issuer: `https://localhost:${port}`,
+    gateway: server.addresses.gateway,
     data,
     async stop() {
       await server.stop()
+      search.close()
+      search.closeAllConnections()
       rmSync(home, { recursive: true, force: true })
     },
   }
@@ -80,13 +100,30 @@ audiences = ["https://orders.example"]
 ${more}
 `
 
-const configuration = (port, data, upstream) => `
+const configuration = (port, data, upstream, search) => `
 [listeners]
 identity = "127.0.0.1:${port}"
 identity_mtls = "127.0.0.1:0"
 gateway = "127.0.0.1:0"
 control = "127.0.0.1:0"
 telemetry = "127.0.0.1:0"
+
+[policies]
+directory = "policies"
+
+[[upstreams]]
+name = "search"
+url = "http://127.0.0.1:${search}"
+plain_http_because = "the upstream of a test speaks nothing else"
+
+[[routes]]
+name = "search"
+path = "/search"
+upstream = "search"
+audience = "https://search.example"
+anonymous = "allowed"
+challenge = "door"
+actions.GET = { action = "request" }
 
 [[tenants]]
 name = "default"
