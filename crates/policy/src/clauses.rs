@@ -144,8 +144,9 @@ impl Parts {
             Some(Json::Array(conditions)) => conditions,
             Some(_) | None => Vec::new(),
         };
+        let texts = written(&policy.to_cedar().unwrap_or_default());
         let clauses = conditions.iter().zip(1..).map(|(condition, number)| {
-            let (alone, text) = one(condition).map_err(apart)?;
+            let alone = one(condition).map_err(apart)?;
             let kind = match condition.get("kind").and_then(Json::as_str) {
                 Some("unless") => ClauseKind::Unless,
                 Some("when") => ClauseKind::When,
@@ -155,7 +156,7 @@ impl Parts {
                 policy: id.clone(),
                 number,
                 kind,
-                text,
+                text: texts.get(number - 1).cloned().unwrap_or_default(),
                 seen_true: false,
                 seen_false: false,
             };
@@ -163,34 +164,69 @@ impl Parts {
         });
         Ok(Self {
             clauses: clauses.collect::<Result<_, _>>()?,
-            head: set_of(head).map_err(apart)?.0,
+            head: set_of(head).map_err(apart)?,
         })
     }
 }
 
-/// A set in which a clause stands alone, and the clause as it is written.
-fn one(condition: &Json) -> Result<(cedar_policy::PolicySet, String), String> {
+/// A set in which a clause stands alone.
+fn one(condition: &Json) -> Result<cedar_policy::PolicySet, String> {
     let any = json!({ "op": "All" });
-    let alone = json!({
+    set_of(json!({
         "effect": "permit",
         "principal": any,
         "action": any,
         "resource": any,
         "conditions": [condition],
-    });
-    let (set, text) = set_of(alone)?;
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let begin = ["when {", "unless {"].iter();
-    let begin = begin.filter_map(|word| text.find(word)).min();
-    let clause = begin.and_then(|begin| text.get(begin..)).unwrap_or(&text);
-    Ok((set, clause.trim_end_matches(';').to_owned()))
+    }))
 }
 
-fn set_of(policy: Json) -> Result<(cedar_policy::PolicySet, String), String> {
+fn set_of(policy: Json) -> Result<cedar_policy::PolicySet, String> {
     let policy = Policy::from_json(None, policy).map_err(|error| error.to_string())?;
-    let text = policy.to_cedar().unwrap_or_default();
-    let set = cedar_policy::PolicySet::from_policies([policy]);
-    Ok((set.map_err(|error| error.to_string())?, text))
+    cedar_policy::PolicySet::from_policies([policy]).map_err(|error| error.to_string())
+}
+
+/// The clauses of a policy as they are written, each in one line without its comments.
+fn written(policy: &str) -> Vec<String> {
+    let mut clauses = Vec::new();
+    let (mut clause, mut depth, mut rest) = (String::new(), 0_usize, policy.chars().peekable());
+    while let Some(letter) = rest.next() {
+        match letter {
+            '/' if rest.peek() == Some(&'/') => {
+                while rest.next_if(|letter| *letter != '\n').is_some() {}
+                continue;
+            }
+            '"' => {
+                clause.push(letter);
+                let mut escaped = false;
+                for letter in rest.by_ref() {
+                    clause.push(letter);
+                    if letter == '"' && !escaped {
+                        break;
+                    }
+                    escaped = letter == '\\' && !escaped;
+                }
+                continue;
+            }
+            // The head is not a clause, and neither is an annotation before it.
+            '(' if depth == 0 => {
+                depth += 1;
+                continue;
+            }
+            '(' | '{' | '[' => depth += 1,
+            ')' | '}' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        clause.push(letter);
+        if depth == 0 && letter == ')' {
+            clause.clear();
+        } else if depth == 0 && letter == '}' {
+            let words: Vec<&str> = clause.split_whitespace().collect();
+            clauses.push(words.join(" "));
+            clause.clear();
+        }
+    }
+    clauses
 }
 
 fn ask(

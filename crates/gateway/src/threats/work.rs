@@ -197,10 +197,8 @@ impl<'a> Booth<'a> {
         let (end, tag) = rest.split_first_chunk::<8>()?;
         let (bits, end) = (WorkBits::new(*bits)?, i64::from_be_bytes(*end));
         let tag = Tag::from_bytes(tag.try_into().ok()?);
-        self.tag(SHOWN, bits.get(), end, &[])
-            .verify_same(&tag)
-            .ok()?;
-        (now.0 < end).then_some(bits)
+        let ours = self.tag(SHOWN, bits.get(), end, &[]).verify_same(&tag);
+        (ours.is_ok() && now.0 < end).then_some(bits)
     }
 
     fn tag(&self, domain: &'static str, bits: u8, end: i64, salt: &[u8]) -> Tag {

@@ -25,7 +25,7 @@ when { principal.age + 9223372036854775807 > context.hour };
 
 fn asked(action: &str, hour: i64, age: i64, boss: Option<&str>) -> Query {
     let of = |kind: &str| vocabulary::resource(kind, "1", &Tenant::default_tenant());
-    let mut principal = of("User").attribute("age", age.into());
+    let mut principal = of("User").attribute("age", age);
     if let Some(boss) = boss {
         let boss = crate::query::EntityId::new("User", boss);
         principal = principal.attribute("boss", crate::query::Value::Entity(boss));
@@ -105,13 +105,21 @@ fn clauses_are_told_as_they_are_written() {
         ]
     );
     let texts: Vec<&str> = clauses.iter().map(|clause| clause.text.as_str()).collect();
-    assert!(
-        texts[0].starts_with("when {") && texts[0].contains("context.hour > 8"),
-        "{texts:?}"
+    assert_eq!(
+        texts,
+        [
+            "when { context.hour > 8 }",
+            "when { principal has boss && principal.boss == principal }",
+            "unless { context.hour > 20 }",
+            "when { principal.age + 9223372036854775807 > context.hour }",
+        ]
     );
-    assert!(
-        texts[2].starts_with("unless {") && texts[2].ends_with('}'),
-        "{texts:?}"
-    );
+    let odd = "@id(\"a{\") permit ( principal, action in [Action::\"open\"], resource )\n// when { never }\nwhen { // why }\n (1 == 1) && \"}\\\"{\" like \"*\" }unless{{a: [1]}.a.contains(2)};";
+    let both = [
+        "when { (1 == 1) && \"}\\\"{\" like \"*\" }",
+        "unless{{a: [1]}.a.contains(2)}",
+    ];
+    assert_eq!(written(odd), both);
+    assert_eq!(written("permit (principal, action, resource);"), [""; 0]);
     assert!(Clauses::of(defaults::SCHEMA, &defaults::POLICIES).is_ok());
 }
