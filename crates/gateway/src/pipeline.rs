@@ -447,7 +447,7 @@ impl<P: Planes> Flow<'_, P> {
                 tail.status = head.status.as_u16();
                 self.hand_out_nonce(&mut head.headers);
                 if let Some(Unfit(detail)) = head.extensions.remove() {
-                    tail.detail = Some(Text::of(&detail));
+                    tail.unfit(&detail);
                 }
                 let body = match body {
                     Passed::Streamed(body) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
@@ -528,7 +528,7 @@ impl<P: Planes> Flow<'_, P> {
         }
         tail.status = denial.status().as_u16();
         if let Denial::Pass(PassError::Projection(error)) = &denial {
-            tail.detail = Some(Text::of(&error.detail()));
+            tail.unfit(&error.detail());
         }
         if let Denial::Key(_) = &denial {
             tail.detail = Some(Text::of(denial.code()));

@@ -26,7 +26,7 @@ pub(crate) struct Tail {
     pub(super) started: Instant,
     pub(super) status: u16,
     pub(super) bytes: u64,
-    /// What did not fit.
+    /// What did not fit: of the request, then of the answer.
     pub(super) detail: Option<Text<256>>,
     /// Ends with this.
     pub(super) span: Option<Box<Span>>,
@@ -40,6 +40,20 @@ impl Tail {
         self.bytes = self
             .bytes
             .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Notes what did not fit of the answer, behind what did not fit of its request; where both are too long for a record, the request's stays.
+    pub(super) fn unfit(&mut self, detail: &str) {
+        let both = match &self.detail {
+            None => Text::of(detail),
+            Some(earlier) => match earlier.kept() {
+                None => return,
+                Some(earlier) => Text::of(&format!("{earlier}; {detail}")),
+            },
+        };
+        if self.detail.is_none() || both.kept().is_some() {
+            self.detail = Some(both);
+        }
     }
 }
 
