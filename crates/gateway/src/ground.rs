@@ -195,6 +195,7 @@ fn forbidden<P: Planes>(
                 | DenialReason::ObligationNotCarriedOut(_)
                 | DenialReason::ObligationsContradict
                 | DenialReason::PolicyFailed
+                | DenialReason::ProofOfWorkRequired(_)
                 | DenialReason::PurposeRequired
                 | DenialReason::QueryInvalid(_) => Of::Permission,
             };
