@@ -14,11 +14,12 @@ pub use details::{
 
 use crate::api_key::SourceNetworks;
 use crate::refusal::Reason;
-use crate::resource::{TrustedIssuer, VerdictKey};
+use crate::resource::{OtherIssuer, TrustedIssuer, VerdictKey};
 use countersign_base::{Audience, Kid, Tenant, UnixTime, limits};
 use countersign_crypto::jose::Claims;
 use countersign_crypto::{Verified, base64url, digest};
 use std::fmt;
+use std::sync::Arc;
 
 /// SHA-256 of a whole access token: `ath` of its proofs (RFC 9449 §4.2) and its name in caches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +62,8 @@ pub struct VerifiedToken {
     cache_key: VerdictKey,
     /// Where an API key may come from; absent for every other token.
     networks: Option<SourceNetworks>,
+    /// Whose it is, if it is of none of our own tenants.
+    other: Option<Arc<OtherIssuer>>,
 }
 
 impl VerifiedToken {
@@ -80,6 +83,25 @@ impl VerifiedToken {
             kid,
             cache_key,
             networks: None,
+            other: None,
+        })
+    }
+
+    /// The same of a token of an issuer that is not ours. What it says counts in `tenant`.
+    pub(crate) fn read_other(
+        claims: &Verified<Claims>,
+        other: Arc<OtherIssuer>,
+        tenant: Tenant,
+        kid: Option<Kid>,
+        cache_key: VerdictKey,
+    ) -> Result<Self, Reason> {
+        Ok(Self {
+            claims: other.read(claims, cache_key.token)?,
+            tenant,
+            kid,
+            cache_key,
+            networks: None,
+            other: Some(other),
         })
     }
 
@@ -96,6 +118,7 @@ impl VerifiedToken {
             kid: None,
             cache_key,
             networks,
+            other: None,
         }
     }
 
@@ -128,6 +151,12 @@ impl VerifiedToken {
         self.networks.is_some()
     }
 
+    /// Who made it, if that is none of our own tenants.
+    #[must_use]
+    pub fn other(&self) -> Option<&OtherIssuer> {
+        self.other.as_deref()
+    }
+
     /// When it expires, leeway left out: a cache keeps it no longer.
     #[must_use]
     pub const fn expires(&self) -> UnixTime {
@@ -142,13 +171,17 @@ impl VerifiedToken {
 
     /// Audience and times (RFC 9068 §4), judged at every use.
     pub(crate) fn check(&self, audience: &Audience, now: UnixTime) -> Result<(), Reason> {
+        let (audience, leeway) = match &self.other {
+            None => (audience, limits::TOKEN_LEEWAY),
+            Some(other) => (other.audience(audience), other.leeway()),
+        };
         if self.claims.aud != *audience {
             return Err(Reason::AudienceMismatch);
         }
-        if self.claims.exp <= now.minus(limits::TOKEN_LEEWAY) {
+        if self.claims.exp <= now.minus(leeway) {
             return Err(Reason::TokenExpired);
         }
-        let ahead_max = now.plus(limits::TOKEN_LEEWAY);
+        let ahead_max = now.plus(leeway);
         if self
             .claims
             .nbf

@@ -204,6 +204,12 @@ impl IssuerKeys {
         }
     }
 
+    /// Until when the set that is there serves if no other comes; absent while there is none.
+    #[must_use]
+    pub fn serves_until(&self) -> Option<UnixTime> {
+        self.held.as_ref().map(|held| held.expires)
+    }
+
     /// Counts the sets: part of the key of a cache of verdicts.
     #[must_use]
     pub const fn generation(&self) -> u64 {

@@ -51,12 +51,14 @@ pub use dpop::NoncePolicy;
 pub use form::{Form, FormError};
 pub use refusal::{Challenge, Reason, Refusal};
 pub use resource::{
-    Anonymous, AnonymousReason, Binding, Demand, Found, KeyAnswer, KeyNeeded, Proven,
-    ResourceRequest, ResourceRules, TokenDemand, TrustedIssuer, VerdictKey, demand, demand_kept,
-    prove,
+    Anonymous, AnonymousReason, Believed, Binding, Demand, FOREIGN_CLIENT_MARK, Found,
+    IssuerMistake, KeyAnswer, KeyNeeded, LEEWAY_DEFAULT, LEEWAY_MAX, OtherIssuer, OtherIssuerSpec,
+    Proven, ResourceRequest, ResourceRules, TokenDemand, TokenForm, TrustedIssuer, VerdictKey,
+    demand, demand_kept, prove,
 };
 pub use revocation::{Freshness, RevocationId, Revocations};
 pub use subject::{
-    Actor, AuthenticationHeld, ScopesHeld, Standing, Subject, SubjectId, TokenBinding,
+    Actor, AuthenticationHeld, ForeignSubject, ScopesHeld, Standing, Subject, SubjectId,
+    TokenBinding,
 };
 pub use unspent::Unspent;

@@ -11,7 +11,7 @@ pub use id_token::IdTokenShown;
 use crate::access_token::{TokenHash, VerifiedToken};
 use crate::refusal::{Reason, Refusal};
 use crate::resource::{
-    ACCESS_TOKEN_TYP, KeyAnswer, KeyNeeded, TrustedIssuer, VerdictKey, check_revocations,
+    ACCESS_TOKEN_TYP, KeyAnswer, KeyNeeded, TrustedIssuer, Trusting, VerdictKey, check_revocations,
 };
 use crate::revocation::Revocations;
 use crate::transaction::{TRANSACTION_TOKEN_TYP, TransactionTokenClaims};
@@ -37,7 +37,8 @@ fn demand_typ(
         token: TokenHash::of(token),
         rules: [0; 32],
     };
-    KeyNeeded::of(token, typ, std::slice::from_ref(issuer), cache_key)
+    let trusting = Trusting::own(typ, std::slice::from_ref(issuer));
+    KeyNeeded::of(token, &trusting, cache_key)
 }
 
 /// Judges a presented token.

@@ -10,11 +10,20 @@
 
 mod beside;
 mod dependence;
+mod issuers;
+mod key;
 
 pub use beside::demand_kept;
 pub(crate) use dependence::{Dependence, check_revocations};
+pub use issuers::{
+    Believed, FOREIGN_CLIENT_MARK, IssuerMistake, LEEWAY_DEFAULT, LEEWAY_MAX, OtherIssuer,
+    OtherIssuerSpec, TokenForm,
+};
+pub use key::{KeyAnswer, KeyNeeded};
 
 use beside::{api_key_demand, api_key_in_its_field, holds_credential};
+use issuers::Others;
+pub(crate) use key::Trusting;
 
 use crate::access_token::{Confirmation, TokenHash, VerifiedToken};
 use crate::api_key::{self, ApiKeyField};
@@ -25,10 +34,10 @@ use crate::refusal::{Reason, Refusal};
 use crate::revocation::Revocations;
 use crate::subject::Subject;
 use crate::{Unspent, replay::ReplayEntry};
-use countersign_base::{Audience, Conditional, Issuer, Kid, NoTls, Tenant, UnixTime, limits};
-use countersign_crypto::jose::{Algorithm, Claims, Jws, VerifyingKey};
+use countersign_base::{Audience, Conditional, Issuer, NoTls, Tenant, UnixTime, limits};
+use countersign_crypto::digest;
+use countersign_crypto::jose::Algorithm;
 use countersign_crypto::x509::PeerCertificate;
-use countersign_crypto::{Unverified, Verified, digest};
 use http::{HeaderMap, Method};
 use std::fmt;
 use std::net::IpAddr;
@@ -91,9 +100,11 @@ pub enum AnonymousReason {
 #[derive(Clone)]
 pub struct ResourceRules(Arc<Rules>);
 
+#[derive(Clone)]
 struct Rules {
     audience: Audience,
     issuers: Vec<TrustedIssuer>,
+    others: Option<Others>,
     binding: Binding,
     anonymous: Anonymous,
     api_keys: Option<ApiKeyField>,
@@ -109,38 +120,39 @@ impl ResourceRules {
         binding: Binding,
         anonymous: Anonymous,
     ) -> Self {
-        Self::of(audience, issuers, binding, anonymous, None)
-    }
-
-    fn of(
-        audience: Audience,
-        issuers: Vec<TrustedIssuer>,
-        binding: Binding,
-        anonymous: Anonymous,
-        api_keys: Option<ApiKeyField>,
-    ) -> Self {
-        let digest = rules_digest(&audience, &issuers, binding, anonymous, api_keys);
-        Self(Arc::new(Rules {
+        Self::of(Rules {
             audience,
             issuers,
+            others: None,
             binding,
             anonymous,
-            api_keys,
-            digest,
-        }))
+            api_keys: None,
+            digest: [0; 32],
+        })
+    }
+
+    fn of(mut rules: Rules) -> Self {
+        rules.digest = rules_digest(&rules);
+        Self(Arc::new(rules))
     }
 
     /// The same rules, under which API keys are taken too, in this field. A key is bound to nothing, whatever these rules ask of tokens.
     #[must_use]
     pub fn taking_api_keys(&self, field: ApiKeyField) -> Self {
-        let rules = &self.0;
-        Self::of(
-            rules.audience.clone(),
-            rules.issuers.clone(),
-            rules.binding,
-            rules.anonymous,
-            Some(field),
-        )
+        Self::of(Rules {
+            api_keys: Some(field),
+            ..Rules::clone(&self.0)
+        })
+    }
+
+    /// The same rules, under which access tokens of these issuers are taken too. What they say counts in `tenant`, under names that none of its own people and
+    /// clients has.
+    #[must_use]
+    pub fn trusting(&self, tenant: Tenant, issuers: Vec<Arc<OtherIssuer>>) -> Self {
+        Self::of(Rules {
+            others: (!issuers.is_empty()).then_some(Others { tenant, issuers }),
+            ..Rules::clone(&self.0)
+        })
     }
 
     /// Where API keys are taken, if they are.
@@ -155,10 +167,19 @@ impl ResourceRules {
         &self.0.audience
     }
 
-    /// Whose tokens are taken.
+    /// Whose tokens are taken, of our own tenants.
     #[must_use]
     pub fn issuers(&self) -> &[TrustedIssuer] {
         &self.0.issuers
+    }
+
+    /// Whose tokens are taken beside those of our own tenants.
+    #[must_use]
+    pub fn others(&self) -> &[Arc<OtherIssuer>] {
+        match &self.0.others {
+            Some(others) => &others.issuers,
+            None => &[],
+        }
     }
 
     /// Whether a request without a credential goes on to policy.
@@ -180,15 +201,19 @@ impl fmt::Debug for ResourceRules {
     }
 }
 
-fn rules_digest(
-    audience: &Audience,
-    issuers: &[TrustedIssuer],
-    binding: Binding,
-    anonymous: Anonymous,
-    api_keys: Option<ApiKeyField>,
-) -> [u8; 32] {
+fn rules_digest(rules: &Rules) -> [u8; 32] {
+    let Rules {
+        audience,
+        issuers,
+        others,
+        binding,
+        anonymous,
+        api_keys,
+        digest: _,
+    } = rules;
     // Debug forms quote their texts, so no two rules have the same one.
-    let text = format!("{audience:?} {issuers:?} {binding:?} {anonymous:?} {api_keys:?}");
+    let text =
+        format!("{audience:?} {issuers:?} {others:?} {binding:?} {anonymous:?} {api_keys:?}");
     digest::sha256(text.as_bytes())
 }
 
@@ -314,10 +339,16 @@ impl TokenDemand {
         matches!(self.shown, Shown::ApiKey(_))
     }
 
-    /// Whose tokens are taken.
+    /// Whose tokens are taken, of our own tenants. Nobody else's are opaque to us.
     #[must_use]
     pub fn issuers(&self) -> &[TrustedIssuer] {
         self.rules.issuers()
+    }
+
+    /// Whether somebody else's tokens are taken too, so that what becomes of their keys counts.
+    #[must_use]
+    pub fn trusts_others(&self) -> bool {
+        self.rules.0.others.is_some()
     }
 
     /// Which key would check the signature. Needed only where no verdict was found.
@@ -325,130 +356,22 @@ impl TokenDemand {
     /// # Errors
     /// When the token is malformed, of another type, of an issuer that is not trusted, or signed in a way that its issuer may not.
     pub fn key(&self) -> Result<KeyNeeded, Refusal> {
-        KeyNeeded::of(
-            &self.token,
-            ACCESS_TOKEN_TYP,
-            &self.rules.0.issuers,
-            self.cache_key(),
-        )
+        let rules = &self.rules.0;
+        let trusting = Trusting {
+            typ: ACCESS_TOKEN_TYP,
+            own: &rules.issuers,
+            others: match self.shown {
+                // What the gateway kept came from an issuer of our own.
+                Shown::Kept => None,
+                Shown::ApiKey(_) | Shown::Bearer(_) | Shown::Dpop(_) => rules.others.as_ref(),
+            },
+        };
+        KeyNeeded::of(&self.token, &trusting, self.cache_key())
     }
 }
 
 /// `typ` of an access token (RFC 9068 §2.1).
 pub(crate) const ACCESS_TOKEN_TYP: &str = "at+jwt";
-
-/// The key that a token's signature demands.
-pub struct KeyNeeded(Box<Needed>);
-
-struct Needed {
-    jws: Unverified<Jws>,
-    kid: Option<Kid>,
-    algorithm: Algorithm,
-    trusted: TrustedIssuer,
-    cache_key: VerdictKey,
-}
-
-impl KeyNeeded {
-    /// Reads header and issuer of a token, unverified: they only say which key will verify it.
-    pub(crate) fn of(
-        token: &str,
-        typ: &'static str,
-        issuers: &[TrustedIssuer],
-        cache_key: VerdictKey,
-    ) -> Result<Self, Refusal> {
-        let jws = Jws::parse(token).map_err(|_| Reason::TokenMalformed)?;
-        let header = jws.header();
-        if !header.is_typ(typ) {
-            return Err(Reason::TypMismatch.into());
-        }
-        let (algorithm, kid) = (header.algorithm(), header.kid().cloned());
-        let claimed = jws.danger_unverified_claims();
-        let issuer = claimed
-            .text("iss")
-            .map_err(|_| Reason::ClaimBroken)?
-            .ok_or(Reason::ClaimMissing)?;
-        let trusted = issuers
-            .iter()
-            .find(|trusted| trusted.issuer.as_str() == issuer);
-        let trusted = trusted.ok_or(Reason::IssuerUnknown)?.clone();
-        if !trusted.algorithms.contains(&algorithm) {
-            return Err(Reason::AlgorithmNotAllowed.into());
-        }
-        Ok(Self(Box::new(Needed {
-            jws,
-            kid,
-            algorithm,
-            trusted,
-            cache_key,
-        })))
-    }
-
-    pub(crate) fn token_hash(&self) -> TokenHash {
-        self.0.cache_key.token
-    }
-
-    /// Whose key.
-    #[must_use]
-    pub fn issuer(&self) -> &Issuer {
-        &self.0.trusted.issuer
-    }
-
-    /// The tenant of that issuer.
-    #[must_use]
-    pub fn tenant(&self) -> &Tenant {
-        &self.0.trusted.tenant
-    }
-
-    /// Which key.
-    #[must_use]
-    pub fn kid(&self) -> Option<&Kid> {
-        self.0.kid.as_ref()
-    }
-
-    /// For which algorithm.
-    #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
-        self.0.algorithm
-    }
-
-    pub(crate) fn verify(self, answer: KeyAnswer) -> Result<VerifiedToken, Reason> {
-        let (kid, cache_key) = (self.0.kid.clone(), self.0.cache_key);
-        let (claims, trusted) = self.verify_claims(answer)?;
-        VerifiedToken::read(&claims, &trusted, kid, cache_key)
-    }
-
-    /// The claims, and whose they are: the signature holds, and nothing else is judged.
-    pub(crate) fn verify_claims(
-        self,
-        answer: KeyAnswer,
-    ) -> Result<(Verified<Claims>, TrustedIssuer), Reason> {
-        let key = match answer {
-            KeyAnswer::Key(key) => key,
-            KeyAnswer::Unavailable => return Err(Reason::KeysUnavailable),
-            KeyAnswer::Unknown => return Err(Reason::KeyUnknown),
-        };
-        let Needed { jws, trusted, .. } = *self.0;
-        let claims = jws.verify(&key).map_err(|_| Reason::SignatureInvalid)?;
-        Ok((claims, trusted))
-    }
-}
-
-impl fmt::Debug for KeyNeeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyNeeded({}, {:?})", self.issuer(), self.kid())
-    }
-}
-
-/// What the shell found for a [`KeyNeeded`].
-#[derive(Debug, Clone)]
-pub enum KeyAnswer {
-    /// The key.
-    Key(VerifyingKey),
-    /// The issuer's keys cannot be had at the moment.
-    Unavailable,
-    /// The issuer has no such key.
-    Unknown,
-}
 
 /// What the shell found for a [`TokenDemand`].
 #[derive(Debug)]
@@ -482,7 +405,7 @@ pub fn prove(
     now: UnixTime,
 ) -> Result<Proven, Refusal> {
     let verdict = match found {
-        Found::Key(needed, _) if needed.0.cache_key != demand.cache_key() => {
+        Found::Key(needed, _) if needed.cache_key() != demand.cache_key() => {
             return Err(Reason::VerdictMismatch.into());
         }
         Found::Key(needed, answer) => Arc::new(needed.verify(answer)?),

@@ -8,7 +8,7 @@
 use crate::access_token::TokenHash;
 use crate::access_token::claims::{broken, required, text, time};
 use crate::refusal::{Reason, Refusal};
-use crate::resource::{KeyAnswer, KeyNeeded, TrustedIssuer, VerdictKey};
+use crate::resource::{KeyAnswer, KeyNeeded, TrustedIssuer, Trusting, VerdictKey};
 use countersign_base::{Bounded, ClientId, GrantId, Issuer, SessionId, UnixTime, UserId, limits};
 use countersign_crypto::Verified;
 use countersign_crypto::jose::Claims;
@@ -172,12 +172,8 @@ pub fn demand(page: &str, issuer: &TrustedIssuer) -> Result<KeyNeeded, Refusal> 
         token: TokenHash::of(page),
         rules: [0; 32],
     };
-    KeyNeeded::of(
-        page,
-        REVOCATION_LIST_TYP,
-        std::slice::from_ref(issuer),
-        cache_key,
-    )
+    let trusting = Trusting::own(REVOCATION_LIST_TYP, std::slice::from_ref(issuer));
+    KeyNeeded::of(page, &trusting, cache_key)
 }
 
 /// Judges a page that was asked for with the cursor `after`.

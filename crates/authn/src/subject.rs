@@ -3,7 +3,7 @@
 use crate::access_token::{AttributeValue, Confirmation, VerifiedToken};
 use crate::acr::{Acr, AuthenticationDemand};
 use crate::refusal::{Reason, Refusal};
-use crate::resource::check_revocations;
+use crate::resource::{OtherIssuer, check_revocations};
 use crate::revocation::Revocations;
 use countersign_base::{
     Audience, Bounded, ClientId, GrantId, Issuer, Role, Scopes, SessionId, Tenant, UnixTime, UserId,
@@ -20,8 +20,26 @@ pub enum SubjectId {
     Client(ClientId),
     /// Somebody whom an issuer other than ours knows.
     External(Bounded<255>),
+    /// Somebody of an issuer that is not ours, whoever that `sub` is to us.
+    Foreign(Box<ForeignSubject>),
     /// A person of ours.
     User(UserId),
+}
+
+/// Somebody whom an issuer that is not ours names: never one of our people or clients, and never another issuer's, even if they have the same `sub`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForeignSubject {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// Its `sub`.
+    pub sub: Bounded<255>,
+}
+
+/// The issuer, which has no space in it, a space, and the `sub`.
+impl fmt::Display for ForeignSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.issuer, self.sub)
+    }
 }
 
 impl SubjectId {
@@ -46,6 +64,7 @@ impl fmt::Display for SubjectId {
         match self {
             Self::Client(client) => fmt::Display::fmt(client, f),
             Self::External(subject) => fmt::Display::fmt(subject, f),
+            Self::Foreign(subject) => fmt::Display::fmt(subject, f),
             Self::User(user) => fmt::Display::fmt(user, f),
         }
     }
@@ -101,6 +120,12 @@ impl Subject {
         &self.token.claims().iss
     }
 
+    /// Who made the token, if that is none of our own tenants.
+    #[must_use]
+    pub fn other(&self) -> Option<&OtherIssuer> {
+        self.token.other()
+    }
+
     /// Whom the token speaks of.
     #[must_use]
     pub fn principal(&self) -> &SubjectId {
@@ -112,7 +137,7 @@ impl Subject {
     pub fn user(&self) -> Option<UserId> {
         match self.principal() {
             SubjectId::User(user) => Some(*user),
-            SubjectId::Client(_) | SubjectId::External(_) => None,
+            SubjectId::Client(_) | SubjectId::External(_) | SubjectId::Foreign(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@
 use crate::access_token::claims::{broken, optional, required, text, time};
 use crate::access_token::{Act, TokenHash};
 use crate::refusal::{Reason, Refusal};
-use crate::resource::{Dependence, KeyAnswer, KeyNeeded, TrustedIssuer, VerdictKey};
+use crate::resource::{Dependence, KeyAnswer, KeyNeeded, TrustedIssuer, Trusting, VerdictKey};
 use crate::revocation::{Freshness, Revocations};
 use crate::subject::SubjectId;
 use countersign_base::{
@@ -203,7 +203,8 @@ pub fn demand(headers: &HeaderMap, rules: &TransactionRules) -> Result<KeyNeeded
         token: TokenHash::of(token),
         rules: [0; 32],
     };
-    KeyNeeded::of(token, TRANSACTION_TOKEN_TYP, &rules.issuers, cache_key)
+    let trusting = Trusting::own(TRANSACTION_TOKEN_TYP, &rules.issuers);
+    KeyNeeded::of(token, &trusting, cache_key)
 }
 
 /// Judges a transaction token for a workload of its trust domain.

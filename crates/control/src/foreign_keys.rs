@@ -1,20 +1,28 @@
 //! Keys of issuers that are not ours: from the configuration, or fetched over HTTP when [`countersign_authn::jwks`] says so, and by nobody else.
 //!
-//! An issuer's keys belong to the tenant that trusts it: two tenants may name the same issuer and take its keys from different places. Our own tenants'
-//! keys never come here; the [`crate::KeyRing`] answers for them.
+//! An issuer's keys belong to whoever trusts it ([`KeysOf`]): two tenants, or a tenant and the gateway, may name the same issuer and take its keys from different places.
+//! Our own tenants' keys never come here; the [`crate::KeyRing`] answers for them.
+//!
+//! Nobody's request carries a fetch: it runs in a task of its own, and whoever misses its keys waits for it for a while.
 
 use arc_swap::ArcSwap;
 use countersign_authn::jwks::{FetchFailed, FetchTicket, IssuerKeys, JwksLimits, Lookup};
 use countersign_authn::trust::{ForeignKeyNeeded, IssuerName, bundle_keys};
-use countersign_base::{Clock, Duration, Kid, Tenant};
+use countersign_base::{Clock, Duration, Issuer, Kid, Tenant, UnixTime};
+use countersign_crypto::digest::sha256;
 use countersign_crypto::jose::{Algorithm, JoseError, JwkSet, VerifyingKey};
 use countersign_net::HttpClient;
 use http::StatusCode;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use url::Url;
+
+/// How long somebody waits for keys that are being fetched.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What a look for a key came to.
 #[derive(Debug)]
@@ -66,17 +74,50 @@ pub enum ForeignSource {
         format: KeyFormat,
         /// Who fetches it.
         http: Box<HttpClient>,
+        /// How what was fetched is kept.
+        limits: JwksLimits,
     },
 }
 
-/// A foreign issuer of a tenant.
+/// Whose keys a set is: nobody else's tokens are ever looked up in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeysOf {
+    /// An issuer whose access tokens routes take.
+    Gateway {
+        /// What the configuration calls it.
+        name: IssuerName,
+        /// Itself, so that a name that is given to another issuer never leads to the keys of the one before.
+        issuer: Issuer,
+    },
+    /// An issuer of workload identities or assertions that a tenant trusts.
+    Tenant {
+        /// The tenant.
+        tenant: Tenant,
+        /// What the configuration calls it.
+        name: IssuerName,
+    },
+}
+
+impl KeysOf {
+    fn name(&self) -> &str {
+        match self {
+            Self::Gateway { name, .. } | Self::Tenant { name, .. } => name.as_str(),
+        }
+    }
+
+    const fn is_of_gateway(&self) -> bool {
+        matches!(self, Self::Gateway { .. })
+    }
+}
+
+/// A foreign issuer, and where its keys come from.
 pub struct ForeignOrigin {
-    /// The tenant that trusts it.
-    pub tenant: Tenant,
-    /// What the configuration calls it.
-    pub name: IssuerName,
-    /// Where its keys come from.
+    /// Whose keys they are.
+    pub of: KeysOf,
+    /// Where they come from.
     pub source: ForeignSource,
+    /// A digest of all that `source` was made of: while it stays, so do the keys that were fetched.
+    pub identity: [u8; 32],
 }
 
 struct Fetched {
@@ -84,6 +125,8 @@ struct Fetched {
     format: KeyFormat,
     http: HttpClient,
     keys: Mutex<IssuerKeys>,
+    /// A digest of the last set: one that comes again changes nothing.
+    last: Mutex<Option<[u8; 32]>>,
     arrived: Notify,
 }
 
@@ -91,139 +134,244 @@ struct Fetched {
     clippy::large_enum_variant,
     reason = "one an issuer, each behind its own pointer"
 )]
-enum Foreign {
+enum Source {
     Fetched(Fetched),
     Fixed(JwkSet),
 }
 
-type Issuers = BTreeMap<(Tenant, IssuerName), Arc<Foreign>>;
+struct Foreign {
+    of: KeysOf,
+    identity: [u8; 32],
+    source: Source,
+}
+
+type Issuers = BTreeMap<KeysOf, Arc<Foreign>>;
 
 /// The foreign issuers that are trusted, and their keys.
-pub struct ForeignKeys {
+pub struct ForeignKeys(Arc<Inner>);
+
+struct Inner {
     clock: Clock,
+    /// Where fetches run: a request that goes away takes none with it, and connections belong to one runtime.
+    runtime: Option<Handle>,
     issuers: ArcSwap<Issuers>,
-    /// Sets that arrived.
-    arrivals: AtomicU64,
+    /// Sets of the gateway's issuers that came, changed or went.
+    changes: AtomicU64,
+    /// When the next set of the gateway's issuers ceases to serve, in seconds.
+    next_expiry: AtomicI64,
+    /// Whoever judges when that is.
+    judging: Mutex<()>,
 }
 
 impl ForeignKeys {
     /// The issuers that the configuration names.
     #[must_use]
     pub fn new(clock: Clock, origins: Vec<ForeignOrigin>) -> Self {
-        let keys = Self {
+        let keys = Self(Arc::new(Inner {
             clock,
+            runtime: Handle::try_current().ok(),
             issuers: ArcSwap::default(),
-            arrivals: AtomicU64::new(0),
-        };
+            changes: AtomicU64::new(0),
+            next_expiry: AtomicI64::new(i64::MAX),
+            judging: Mutex::default(),
+        }));
         keys.replace(origins);
         keys
     }
 
-    /// Trusts these issuers from now on and no others. What was fetched is fetched anew.
+    /// Trusts these issuers from now on and no others. What was fetched stays with whoever stays as they are.
     pub fn replace(&self, origins: Vec<ForeignOrigin>) {
-        let issuers = origins.into_iter().map(|origin| {
-            let foreign = match origin.source {
-                ForeignSource::Fixed(set) => Foreign::Fixed(set),
-                ForeignSource::Fetched {
-                    address,
-                    format,
-                    http,
-                } => Foreign::Fetched(Fetched {
-                    address,
-                    format,
-                    http: *http,
-                    keys: Mutex::new(IssuerKeys::new(JwksLimits::default())),
-                    arrived: Notify::new(),
-                }),
-            };
-            ((origin.tenant, origin.name), Arc::new(foreign))
-        });
-        self.issuers.store(Arc::new(issuers.collect()));
-        self.arrivals.fetch_add(1, Ordering::Release);
+        let before = self.0.issuers.load_full();
+        let after: Issuers = origins
+            .into_iter()
+            .map(|origin| {
+                let stays = before
+                    .get(&origin.of)
+                    .filter(|known| known.identity == origin.identity);
+                let foreign = stays.cloned().unwrap_or_else(|| Foreign::new(origin));
+                (foreign.of.clone(), foreign)
+            })
+            .collect();
+        let of_gateway = |issuers: &Issuers| -> Vec<(KeysOf, [u8; 32])> {
+            let known = issuers.iter().filter(|(of, _)| of.is_of_gateway());
+            known
+                .map(|(of, foreign)| (of.clone(), foreign.identity))
+                .collect()
+        };
+        let changed = of_gateway(&before) != of_gateway(&after);
+        self.0.issuers.store(Arc::new(after));
+        self.0.judge_expiries();
+        if changed {
+            // After the store, so that nobody who sees the number finds the issuers of before.
+            self.0.changes.fetch_add(1, Ordering::Release);
+        }
     }
 
-    /// A number that changes whenever a set of keys arrived: what was verified under another number is verified anew.
+    /// A number that changes whenever a set of keys of the gateway's issuers came, changed, went, or ceased to serve: what was verified under another number is
+    /// verified anew.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.arrivals.load(Ordering::Acquire)
+    pub fn gateway_generation(&self, now: UnixTime) -> u64 {
+        if now.0 >= self.0.next_expiry.load(Ordering::Acquire) {
+            self.0.changes.fetch_add(1, Ordering::Release);
+            self.0.judge_expiries();
+        }
+        self.0.changes.load(Ordering::Acquire)
     }
 
     /// The key of an issuer of `tenant` that a token demands.
     pub async fn find(&self, tenant: &Tenant, needed: &ForeignKeyNeeded) -> ForeignKey {
-        let key = (tenant.clone(), needed.issuer.clone());
-        let Some(foreign) = self.issuers.load().get(&key).cloned() else {
+        let of = KeysOf::Tenant {
+            tenant: tenant.clone(),
+            name: needed.issuer.clone(),
+        };
+        self.key_of(&of, needed.kid.as_ref(), needed.algorithm)
+            .await
+    }
+
+    /// The key of an issuer.
+    pub async fn key_of(&self, of: &KeysOf, kid: Option<&Kid>, algorithm: Algorithm) -> ForeignKey {
+        let Some(foreign) = self.0.issuers.load().get(of).cloned() else {
             return ForeignKey::Unknown;
         };
-        let (kid, algorithm) = (needed.kid.as_ref(), needed.algorithm);
-        match &*foreign {
-            Foreign::Fixed(set) => {
+        match &foreign.source {
+            Source::Fixed(set) => {
                 fixed(set, kid, algorithm).map_or(ForeignKey::Unknown, ForeignKey::Found)
             }
-            Foreign::Fetched(fetched) => self.look(fetched, kid, algorithm).await,
+            Source::Fetched(fetched) => self.look(&foreign, fetched, kid, algorithm).await,
         }
     }
 
-    async fn look(&self, foreign: &Fetched, kid: Option<&Kid>, algorithm: Algorithm) -> ForeignKey {
-        loop {
-            let arrived = foreign.arrived.notified();
-            let mut arrived = std::pin::pin!(arrived);
-            arrived.as_mut().enable();
-            let lookup = foreign
-                .keys
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .lookup(kid, algorithm, self.clock.now());
-            match lookup {
-                Lookup::Found(key) => return ForeignKey::Found(key),
-                Lookup::Unavailable => return ForeignKey::Unavailable,
-                Lookup::Unknown => return ForeignKey::Unknown,
-                Lookup::Fetch(ticket) => self.fetch(foreign, ticket).await,
-                Lookup::Wait => {
-                    let waited =
-                        tokio::time::timeout(JwksLimits::default().fetch_timeout, arrived).await;
-                    if waited.is_err() {
-                        return ForeignKey::Unavailable;
-                    }
+    async fn look(
+        &self,
+        foreign: &Arc<Foreign>,
+        fetched: &Fetched,
+        kid: Option<&Kid>,
+        algorithm: Algorithm,
+    ) -> ForeignKey {
+        let look = async {
+            loop {
+                let arrived = fetched.arrived.notified();
+                let mut arrived = std::pin::pin!(arrived);
+                arrived.as_mut().enable();
+                let lookup = fetched.keys().lookup(kid, algorithm, self.0.clock.now());
+                match lookup {
+                    Lookup::Found(key) => return ForeignKey::Found(key),
+                    Lookup::Unavailable => return ForeignKey::Unavailable,
+                    Lookup::Unknown => return ForeignKey::Unknown,
+                    Lookup::Fetch(ticket) => _ = self.launch(foreign, ticket),
+                    Lookup::Wait => arrived.await,
+                }
+            }
+        };
+        let looked = tokio::time::timeout(WAIT_MAX, look).await;
+        looked.unwrap_or(ForeignKey::Unavailable)
+    }
+
+    /// Refreshes what is due before anybody misses it, each issuer on its own, so that a slow one keeps none waiting; a background job calls this.
+    pub async fn refresh(&self) {
+        let now = self.0.clock.now();
+        let issuers = self.0.issuers.load_full();
+        let due = issuers.values().filter_map(|foreign| {
+            let Source::Fetched(fetched) = &foreign.source else {
+                return None;
+            };
+            let ticket = fetched.keys().refresh_due(now)?;
+            Some(self.launch(foreign, ticket))
+        });
+        // A fetch that did not end well was told where it happened.
+        for fetch in due.collect::<Vec<_>>() {
+            let _ended = fetch.await;
+        }
+    }
+
+    /// Fetches in a task of its own: who asked may go away, and others wait for the same set.
+    fn launch(&self, foreign: &Arc<Foreign>, ticket: FetchTicket) -> JoinHandle<()> {
+        let fetch = Arc::clone(&self.0).fetch(Arc::clone(foreign), ticket);
+        match &self.0.runtime {
+            Some(runtime) => runtime.spawn(fetch),
+            None => tokio::spawn(fetch),
+        }
+    }
+}
+
+impl Inner {
+    async fn fetch(self: Arc<Self>, foreign: Arc<Foreign>, ticket: FetchTicket) {
+        let Source::Fetched(fetched) = &foreign.source else {
+            return;
+        };
+        let (outcome, digest) = match fetched.download().await {
+            Ok((set, lifetime, digest)) => (Ok((set, lifetime)), Some(digest)),
+            Err(failed) => {
+                tracing::warn!(event = "jwks_fetch_failed", issuer = foreign.of.name());
+                (Err(failed), None)
+            }
+        };
+        fetched.keys().fetched(ticket, outcome, self.clock.now());
+        if let Some(digest) = digest {
+            let mut last = fetched.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let changed = last.replace(digest) != Some(digest);
+            drop(last);
+            if foreign.of.is_of_gateway() {
+                self.judge_expiries();
+                if changed {
+                    self.changes.fetch_add(1, Ordering::Release);
                 }
             }
         }
+        fetched.arrived.notify_waiters();
     }
 
-    /// Refreshes what is due before anybody misses it; a background job calls this.
-    pub async fn refresh(&self) {
-        let issuers = self.issuers.load_full();
-        for foreign in issuers.values() {
-            let Foreign::Fetched(foreign) = &**foreign else {
-                continue;
-            };
-            let due = foreign
-                .keys
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .refresh_due(self.clock.now());
-            if let Some(ticket) = due {
-                self.fetch(foreign, ticket).await;
-            }
-        }
+    /// Finds out when the next set of the gateway's issuers ceases to serve.
+    fn judge_expiries(&self) {
+        let _judging = self.judging.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let issuers = self.issuers.load();
+        let ends = issuers
+            .values()
+            .filter(|foreign| foreign.of.is_of_gateway());
+        let ends = ends.filter_map(|foreign| match &foreign.source {
+            Source::Fetched(fetched) => fetched.keys().serves_until(),
+            Source::Fixed(_) => None,
+        });
+        let next = ends.map(|end| end.0).filter(|end| now.0 < *end).min();
+        self.next_expiry
+            .store(next.unwrap_or(i64::MAX), Ordering::Release);
     }
+}
 
-    async fn fetch(&self, foreign: &Fetched, ticket: FetchTicket) {
-        let outcome = foreign.download().await;
-        if outcome.is_err() {
-            tracing::warn!(event = "jwks_fetch_failed");
-        }
-        foreign
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .fetched(ticket, outcome, self.clock.now());
-        self.arrivals.fetch_add(1, Ordering::Release);
-        foreign.arrived.notify_waiters();
+impl Foreign {
+    fn new(origin: ForeignOrigin) -> Arc<Self> {
+        let source = match origin.source {
+            ForeignSource::Fixed(set) => Source::Fixed(set),
+            ForeignSource::Fetched {
+                address,
+                format,
+                http,
+                limits,
+            } => Source::Fetched(Fetched {
+                address,
+                format,
+                http: *http,
+                keys: Mutex::new(IssuerKeys::new(limits)),
+                last: Mutex::default(),
+                arrived: Notify::new(),
+            }),
+        };
+        Arc::new(Self {
+            of: origin.of,
+            identity: origin.identity,
+            source,
+        })
     }
 }
 
 impl Fetched {
-    async fn download(&self) -> Result<(JwkSet, Duration), FetchFailed> {
+    fn keys(&self) -> MutexGuard<'_, IssuerKeys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The set, how long its issuer says that it is good, and a digest of it.
+    async fn download(&self) -> Result<(JwkSet, Duration, [u8; 32]), FetchFailed> {
         let answer = self
             .http
             .get(&self.address)
@@ -237,7 +385,8 @@ impl Fetched {
             .headers
             .get(http::header::CACHE_CONTROL)
             .and_then(|value| value.to_str().ok());
-        Ok((set, cache_control.and_then(max_age).unwrap_or_default()))
+        let lifetime = cache_control.and_then(max_age).unwrap_or_default();
+        Ok((set, lifetime, sha256(&answer.body)))
     }
 }
 
@@ -260,16 +409,4 @@ fn max_age(cache_control: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn max_age_is_read() {
-        assert_eq!(
-            max_age("public, max-age=300"),
-            Some(Duration::from_secs(300))
-        );
-        assert_eq!(max_age("no-store"), None);
-        assert_eq!(max_age("max-age=soon"), None);
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 const DELIVERIES_EVERY: Duration = Duration::from_secs(1);
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
+const FOREIGN_KEYS_EVERY: Duration = Duration::from_secs(5);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// The running jobs.
@@ -36,6 +37,12 @@ impl Jobs {
                 Arc::downgrade(fabric),
                 ending.clone(),
                 revocations,
+            )),
+            tokio::spawn(every(
+                FOREIGN_KEYS_EVERY,
+                Arc::downgrade(fabric),
+                ending.clone(),
+                foreign_keys,
             )),
             tokio::spawn(every(
                 UPKEEP_EVERY,
@@ -122,6 +129,11 @@ async fn deliveries(fabric: Arc<Fabric>) {
     }
 }
 
+/// Sets are renewed off the path of requests, and soon after they may be.
+async fn foreign_keys(fabric: Arc<Fabric>) {
+    fabric.foreign_keys().refresh().await;
+}
+
 async fn upkeep(fabric: Arc<Fabric>) {
     let tenants: Vec<Tenant> = fabric
         .directory()
@@ -136,7 +148,6 @@ async fn upkeep(fabric: Arc<Fabric>) {
         .metrics()
         .signing_keys
         .set(i64::try_from(fabric.keys().len()).unwrap_or(i64::MAX));
-    fabric.foreign_keys().refresh().await;
     if fabric.store().sweep_all(fabric.now()).await.is_err() {
         tracing::warn!(event = "sweep_failed");
     }

@@ -319,7 +319,7 @@ impl<P: Planes> Flow<'_, P> {
     /// Judges a token with a verdict that is known, or a key that is fetched, and spends its one-time values.
     async fn prove(&self, token: TokenDemand) -> Step<Subject> {
         let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
-        let key = VerdictKey::of(&token, planes.key_generation(), self.now);
+        let key = VerdictKey::of(&token, planes, self.now);
         let nonces = planes.nonces().policy(self.now);
         let Proven { subject, .. } = match verdicts.verified(&key) {
             Some(verdict) => prove(

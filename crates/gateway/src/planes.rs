@@ -68,10 +68,13 @@ pub trait Planes: Send + Sync + 'static {
     /// The spans of requests.
     fn traces(&self) -> &Traces;
 
-    /// A number that changes whenever a key of any trusted issuer comes or goes: verdicts of another generation don't count.
+    /// A number that changes whenever a key of one of our own issuers comes or goes: verdicts of another generation don't count.
     fn key_generation(&self) -> u64;
 
-    /// The key that a token's signature demands.
+    /// The same of the issuers that are not ours, also when their keys cease to serve. Asked for routes that trust one of those.
+    fn other_key_generation(&self, now: UnixTime) -> u64;
+
+    /// The key that a token's signature demands: of that issuer, and of no other.
     fn key(&self, needed: &KeyNeeded, now: UnixTime) -> impl Future<Output = KeyAnswer> + Send;
 
     /// What the store says of an opaque token that one of `issuers` may have made.

@@ -14,6 +14,7 @@ use countersign_audit::Text;
 use countersign_authn::{Anonymous, AnonymousReason, AttributeValue, ScopesHeld, Subject};
 use countersign_base::{RequestId, UnixTime};
 use countersign_control::traces::Onward;
+use countersign_crypto::digest::sha256_base64url;
 use countersign_net::{Connection, InboundBody};
 use countersign_policy::obligation::Duty;
 use countersign_policy::vocabulary::{self, RequestContext, RouteAccess};
@@ -280,7 +281,8 @@ impl Recordable for GatewayRequest {
         });
         let purpose = self.purpose().map(|purpose| format!("purpose {purpose}"));
         let found = self.signals.as_ref().and_then(|signals| signals.detail());
-        let parts: Vec<String> = purpose.into_iter().chain(found).collect();
+        let other = self.caller.subject().and_then(foreign_detail);
+        let parts: Vec<String> = purpose.into_iter().chain(other).chain(found).collect();
         about.detail = (!parts.is_empty()).then(|| Text::of(&parts.join("; ")));
         match self.caller.subject() {
             Some(subject) => {
@@ -292,6 +294,14 @@ impl Recordable for GatewayRequest {
         }
         about
     }
+}
+
+/// Whom a token of an issuer that is not ours speaks of, so that its records can be found and joined: the issuer's name in the configuration, and a digest, because a
+/// `sub` of others may be somebody's address.
+fn foreign_detail(subject: &Subject) -> Option<String> {
+    let other = subject.other()?;
+    let digest = sha256_base64url(subject.principal().to_string().as_bytes());
+    Some(format!("subject of {}: {digest}", other.name()))
 }
 
 impl GatewayRequest {

@@ -63,6 +63,14 @@ pub enum RouteError {
     /// No address, or too many.
     #[error("upstream `{0}`: expected 1 to 32 addresses")]
     Endpoints(RouteId),
+    /// A token of somebody else's issuer would have to be exchanged.
+    #[error(
+        "route `{route}`: only tokens of our own issuer can be exchanged: leave `exchange` out, or take no other issuer's tokens"
+    )]
+    ExchangeOfOthers {
+        /// The route.
+        route: RouteId,
+    },
     /// The host of a route is not one that the gateway answers for, or is not a host name.
     #[error(
         "route `{route}`: `{host}` is not a host of the gateway: expected one of its names, in lower case and without port"

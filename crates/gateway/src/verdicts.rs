@@ -4,6 +4,7 @@
 //! revocation, binding, scope and policy are not part of the verdict and are judged every time. Refusals have a space of their own, so that
 //! junk can't push out good entries. A proof of possession is never kept.
 
+use crate::planes::Planes;
 use countersign_authn::{Reason, Refusal, TokenDemand, VerdictKey, VerifiedToken};
 use countersign_base::UnixTime;
 use std::collections::HashMap;
@@ -23,7 +24,8 @@ pub(crate) const REFUSALS_MAX: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) verdict: VerdictKey,
-    pub(crate) generation: u64,
+    /// Of our own issuers' keys, and of the others' where the rules trust one.
+    pub(crate) generations: [u64; 2],
     /// Of what lives so long that it is asked for anew: the time in which the verdict counts.
     pub(crate) window: i64,
 }
@@ -32,8 +34,14 @@ pub(crate) struct Key {
 const API_KEY_SECONDS: i64 = 60;
 
 impl Key {
-    /// Under what a verdict on `token` is found now.
-    pub(crate) fn of(token: &TokenDemand, generation: u64, now: UnixTime) -> Self {
+    /// Under what a verdict on `token` is found now. The generations are read before any key is: a verdict under a key of an older set must not pass for one of
+    /// a newer.
+    pub(crate) fn of<P: Planes>(token: &TokenDemand, planes: &P, now: UnixTime) -> Self {
+        let others = if token.trusts_others() {
+            planes.other_key_generation(now)
+        } else {
+            0
+        };
         let window = if token.is_api_key() {
             now.0.div_euclid(API_KEY_SECONDS)
         } else {
@@ -41,7 +49,7 @@ impl Key {
         };
         Self {
             verdict: token.cache_key(),
-            generation,
+            generations: [planes.key_generation(), others],
             window,
         }
     }

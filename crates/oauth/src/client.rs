@@ -25,6 +25,7 @@ use crate::client::delegation::DelegationRules;
 use crate::client::logout::SessionInLogoutToken;
 use crate::redirect::RedirectUri;
 use crate::subject_identifier::{self, SubjectType};
+use countersign_authn::FOREIGN_CLIENT_MARK;
 use countersign_authn::client::{
     ClientState, Method, RegisteredCertificates, Registration, TlsSubject,
 };
@@ -212,6 +213,9 @@ impl ClientRecord {
     pub fn check(&self) -> Result<(), RegistrationError> {
         if self.id.as_str().parse::<UserId>().is_ok() {
             return Err(RegistrationError::LooksLikeUser);
+        }
+        if self.id.as_str().starts_with(FOREIGN_CLIENT_MARK) {
+            return Err(RegistrationError::LooksForeign);
         }
         if !self.delegation.trust_domains.is_empty() && self.id.as_str().contains(',') {
             return Err(RegistrationError::WorkloadName);
@@ -501,6 +505,11 @@ pub enum RegistrationError {
         "a redirect URI must use https; a native client may use http on 127.0.0.1, [::1] or localhost"
     )]
     InsecureRedirectUri,
+    /// The gateway calls other issuers' clients so.
+    #[error(
+        "a client id must not begin with `@`: that is what ids of other issuers' clients look like"
+    )]
+    LooksForeign,
     /// Such an id is the address of a document that says what the client is; nobody else may say it.
     #[error("a client id must not be a URL: that is what ids of metadata documents look like")]
     LooksLikeDocument,

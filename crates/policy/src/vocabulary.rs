@@ -47,6 +47,11 @@ pub fn principal(subject: &Subject) -> Entity {
             of_tenant(EntityId::new("External", name), subject.tenant())
                 .attribute("issuer", subject.issuer().as_str())
         }
+        SubjectId::Foreign(foreign) => of_tenant(
+            EntityId::new("External", foreign.to_string()),
+            subject.tenant(),
+        )
+        .attribute("issuer", foreign.issuer.as_str()),
         SubjectId::User(user) => of_tenant(user_id(*user), subject.tenant()),
     };
     with_attributes(with_roles(entity, subject.roles()), subject.attributes())

@@ -113,10 +113,7 @@ impl AccessTokenClaims {
             // `sid` of an issuer that is not ours may have any form; it names none of our sessions then.
             sid: text(claims, "sid")?.and_then(|sid| sid.parse().ok()),
             auth_time: time(claims, "auth_time")?,
-            acr: text(claims, "acr")?
-                .map(Bounded::parse)
-                .transpose()
-                .map_err(broken)?,
+            acr: acr(claims)?,
             amr: methods(claims)?,
             roles: roles(claims)?,
             attrs: attributes(claims.raw().get("attrs"))?,
@@ -126,11 +123,7 @@ impl AccessTokenClaims {
             )
             .map_err(broken)?,
             may_act: claims.raw().get("may_act").map(MayAct::read).transpose()?,
-            cnf: claims
-                .raw()
-                .get("cnf")
-                .map(Confirmation::read)
-                .transpose()?,
+            cnf: confirmation(claims)?,
         })
     }
 }
@@ -354,7 +347,19 @@ pub(crate) fn single_audience(claim: Option<&Value>) -> Result<Audience, Reason>
         .map_err(broken)
 }
 
-fn roles(claims: &Claims) -> Result<BTreeSet<Role>, Reason> {
+pub(crate) fn acr(claims: &Claims) -> Result<Option<Bounded<128>>, Reason> {
+    text(claims, "acr")?
+        .map(Bounded::parse)
+        .transpose()
+        .map_err(broken)
+}
+
+pub(crate) fn confirmation(claims: &Claims) -> Result<Option<Confirmation>, Reason> {
+    let claim = claims.raw().get("cnf");
+    claim.map(Confirmation::read).transpose()
+}
+
+pub(crate) fn roles(claims: &Claims) -> Result<BTreeSet<Role>, Reason> {
     let Some(roles) = claims.raw().get("roles") else {
         return Ok(BTreeSet::new());
     };
@@ -369,7 +374,7 @@ fn roles(claims: &Claims) -> Result<BTreeSet<Role>, Reason> {
         .collect()
 }
 
-fn methods(claims: &Claims) -> Result<BTreeSet<Bounded<64>>, Reason> {
+pub(crate) fn methods(claims: &Claims) -> Result<BTreeSet<Bounded<64>>, Reason> {
     let Some(methods) = claims.raw().get("amr") else {
         return Ok(BTreeSet::new());
     };
@@ -383,7 +388,9 @@ fn methods(claims: &Claims) -> Result<BTreeSet<Bounded<64>>, Reason> {
         .collect()
 }
 
-fn attributes(claim: Option<&Value>) -> Result<BTreeMap<String, AttributeValue>, Reason> {
+pub(crate) fn attributes(
+    claim: Option<&Value>,
+) -> Result<BTreeMap<String, AttributeValue>, Reason> {
     let Some(claim) = claim else {
         return Ok(BTreeMap::new());
     };

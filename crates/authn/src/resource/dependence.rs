@@ -18,13 +18,15 @@ pub(crate) fn check_revocations(
         Freshness::Stale => return Err(Reason::RevocationsStale),
     }
     let claims = token.claims();
+    let of_others = token.other().is_some();
     let dependence = Dependence {
         tenant: token.tenant(),
         client: Some(&claims.client_id),
         grant: claims.grant_id,
         session: claims.sid,
         subject: &claims.sub,
-        actors: claims.act.actors(),
+        // Actors of another issuer are none of ours.
+        actors: if of_others { &[] } else { claims.act.actors() },
         issued: claims.iat,
     };
     if dependence.is_revoked(revocations) {
@@ -73,6 +75,8 @@ impl Dependence<'_> {
             SubjectId::Client(client) => revoked(RevocationId::Client(self.tenant, client)),
             // A client's own token that another client exchanged.
             SubjectId::External(name) => named(name.as_str()),
+            // Nobody of ours, so nobody here can have ended them.
+            SubjectId::Foreign(_) => false,
         };
         subject
             || ended

@@ -6,6 +6,7 @@
 mod clients;
 mod egress;
 mod installation;
+mod issuers;
 pub(crate) mod page;
 mod place;
 mod routes;
@@ -37,6 +38,10 @@ pub(crate) static MISTAKES: &[Mistake] = &[
     routes::ONE_AUDIENCE,
     routes::QUEUED_WRITE,
     routes::REPLAYABLE_WRITE,
+    issuers::BELIEVED_ROLES,
+    issuers::ISSUER_AUDIENCE,
+    issuers::UNTYPED_TOKENS,
+    issuers::WIDE_LEEWAY,
     egress::EGRESS_BEARER,
     egress::EGRESS_EVERY_PATH,
     egress::EGRESS_KEY,

@@ -16,6 +16,7 @@ pub mod error;
 pub mod findings;
 pub mod forward_auth;
 pub mod gateway;
+pub mod gateway_issuers;
 pub mod groups;
 pub mod identity_providers;
 pub mod keys;
@@ -245,7 +246,9 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         networks: &networks,
         geography: &raw.geography,
     };
+    let gateway = gateway::check(raw.gateway, mistakes);
     let others = routes::Others {
+        issuers: &gateway.issuers,
         upstreams: &upstreams,
         clients: &clients,
         limits: &limits,
@@ -271,7 +274,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         limits,
         shared_limits,
         forward_auth: forward_auth::check(raw.forward_auth, mistakes),
-        gateway: gateway::check(raw.gateway, mistakes),
+        gateway,
         browser_sessions,
         routes,
         attribute_sources,

@@ -1,6 +1,9 @@
 //! `[[routes]]`: what the gateway lets through, to where, and what it asks of the caller. A path or method that no route names is denied.
 
 mod choices;
+mod issuers;
+
+pub use issuers::{IssuersOfRoute, OwnTokens};
 
 pub use choices::{
     Anonymous, ApiKeysSection, KeyField, LimitsAway, Proof, Recording, UpgradeSection,
@@ -11,6 +14,7 @@ use super::browser_sessions::SessionsSection;
 use super::clients::ClientSection;
 use super::cors::{self, RawCors};
 use super::error::Mistakes;
+use super::gateway_issuers::GatewayIssuerSection;
 use super::limits::{self, Counts, LimitSection, RawRate};
 use super::resilience::{self, IdempotencySection, RawIdempotency};
 use super::schema::{self, Ownership, SchemaSection};
@@ -96,6 +100,8 @@ pub struct RawRoute {
     challenge: Option<Spanned<String>>,
     /// The name of `[[browser_sessions]]` whose sessions it takes.
     session: Option<Spanned<SessionName>>,
+    /// Whose tokens it takes: `own` is the tenant's own issuer, others are names of `[[gateway.issuers]]`.
+    issuers: Option<Vec<Spanned<String>>>,
 }
 
 fn no_signals() -> Spanned<BTreeSet<Signal>> {
@@ -104,6 +110,7 @@ fn no_signals() -> Spanned<BTreeSet<Signal>> {
 
 /// The other sections that routes refer to.
 pub(super) struct Others<'a> {
+    pub(super) issuers: &'a [GatewayIssuerSection],
     pub(super) upstreams: &'a [UpstreamSection],
     pub(super) clients: &'a [ClientSection],
     pub(super) limits: &'a [LimitSection],
@@ -238,6 +245,8 @@ pub struct RouteSection {
     pub threats: RouteThreatsSection,
     /// Whose sessions of browsers it takes.
     pub session: Option<Spanned<SessionName>>,
+    /// Whose tokens it takes.
+    pub issuers: IssuersOfRoute,
 }
 
 /// A token exchange before the upstream.
@@ -508,6 +517,7 @@ fn section(
     others: &Others<'_>,
     mistakes: &mut Mistakes<'_>,
 ) -> RouteSection {
+    let issuers = issuers::of_route(&mut route, others.issuers, mistakes);
     let limits = limits::of_route(
         route.name.get_ref(),
         route.anonymous,
@@ -543,6 +553,7 @@ fn section(
         api_keys: route.api_keys.map(|raw| api_keys(raw, mistakes)),
         threats,
         session: route.session,
+        issuers,
         cors,
         schema: route.schema,
         ownership,

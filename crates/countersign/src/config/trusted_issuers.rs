@@ -70,7 +70,7 @@ enum RawProfile {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawKeys {
+pub(super) struct RawKeys {
     file: Option<PathBuf>,
     url: Option<Spanned<String>>,
     ca: Option<PathBuf>,
@@ -261,7 +261,11 @@ fn algorithms(profile: &Profile) -> BTreeSet<Algorithm> {
     }
 }
 
-fn key_source(raw: RawKeys, span: &Range<usize>, mistakes: &mut Mistakes<'_>) -> Option<KeySource> {
+pub(super) fn key_source(
+    raw: RawKeys,
+    span: &Range<usize>,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<KeySource> {
     match (raw.file, raw.url) {
         (Some(file), None) => Some(KeySource::File(file)),
         (None, Some(url)) => match Url::parse(url.get_ref()) {

@@ -2,12 +2,14 @@
 
 use crate::config::error::ConfigError;
 use crate::config::tenants::TenantSection;
-use crate::config::trusted_issuers::{KeySource, Reach, TrustedIssuerSection};
+use crate::config::trusted_issuers::{KeySource, Reach};
 use crate::config::{Config, FILE};
+use countersign_authn::jwks::JwksLimits;
 use countersign_authn::trust::Profile;
-use countersign_base::UnixTime;
-use countersign_control::{ForeignOrigin, ForeignSource, KeyFormat};
+use countersign_base::{Duration, UnixTime};
+use countersign_control::{ForeignOrigin, ForeignSource, KeyFormat, KeysOf};
 use countersign_crypto::Random;
+use countersign_crypto::digest::sha256;
 use countersign_crypto::x509::{CertificateAuthority, TrustAnchors};
 use countersign_net::client::ClientOptions;
 use countersign_net::tls::Alpn;
@@ -15,6 +17,9 @@ use countersign_net::{EgressPolicy, HttpClient, TlsClient, TrustRoots};
 use countersign_oauth::tenant::TenantTrust;
 use std::fs;
 use std::path::Path;
+
+/// Time for fetching one set, all in all.
+const FETCH_TIME: Duration = Duration::from_secs(5);
 
 /// Whom a tenant believes.
 ///
@@ -59,7 +64,7 @@ pub(super) fn trust(config: &Config, tenant: &TenantSection) -> Result<TenantTru
     })
 }
 
-/// Where the keys of every trusted issuer come from. `local` is the authority that is trusted where an entry names none.
+/// Where the keys of every trusted issuer come from, the tenants' and the gateway's. `local` is the authority that is trusted where an entry names none.
 ///
 /// # Errors
 /// Every file that cannot be used.
@@ -69,18 +74,38 @@ pub(super) fn origins(
 ) -> Result<Vec<ForeignOrigin>, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut origins = Vec::new();
+    let mut take = |what: &str, of: KeysOf, made: Result<Made, String>| match made {
+        Ok(Made { source, identity }) => origins.push(ForeignOrigin {
+            of,
+            source,
+            identity,
+        }),
+        Err(message) => errors.push(ConfigError::in_file(
+            &config.dir.join(FILE),
+            format!("{what}: {message}"),
+        )),
+    };
     for section in &config.trusted_issuers {
-        match source(&config.dir, section, local) {
-            Ok(source) => origins.push(ForeignOrigin {
-                tenant: section.tenant.clone(),
-                name: section.issuer.name.clone(),
-                source,
-            }),
-            Err(message) => errors.push(ConfigError::in_file(
-                &config.dir.join(FILE),
-                format!("trusted issuer `{}`: {message}", section.issuer.name),
-            )),
-        }
+        let name = section.issuer.name.clone();
+        let format = match &section.issuer.profile {
+            Profile::Jwt { .. } | Profile::Kubernetes { .. } => KeyFormat::JwkSet,
+            Profile::Spiffe { .. } => KeyFormat::SpiffeBundle,
+        };
+        let what = format!("trusted issuer `{name}`");
+        let limits = JwksLimits::default();
+        let made = source(&config.dir, &section.keys, format, limits, local);
+        let tenant = section.tenant.clone();
+        take(&what, KeysOf::Tenant { tenant, name }, made);
+    }
+    for section in &config.gateway.issuers {
+        let of = KeysOf::Gateway {
+            name: section.issuer.name().clone(),
+            issuer: section.issuer.issuer().clone(),
+        };
+        let what = format!("issuer `{}` of the gateway", section.name());
+        let format = KeyFormat::JwkSet;
+        let made = source(&config.dir, &section.keys, format, section.limits, local);
+        take(&what, of, made);
     }
     if errors.is_empty() {
         Ok(origins)
@@ -105,20 +130,25 @@ pub(super) fn check(config: &Config, now: UnixTime) -> Result<(), Vec<ConfigErro
     origins(config, &nobody).map(drop)
 }
 
+/// A source, and a digest of all that it was made of.
+struct Made {
+    source: ForeignSource,
+    identity: [u8; 32],
+}
+
 fn source(
     dir: &Path,
-    section: &TrustedIssuerSection,
+    keys: &KeySource,
+    format: KeyFormat,
+    limits: JwksLimits,
     local: &TrustRoots,
-) -> Result<ForeignSource, String> {
-    let format = match &section.issuer.profile {
-        Profile::Jwt { .. } | Profile::Kubernetes { .. } => KeyFormat::JwkSet,
-        Profile::Spiffe { .. } => KeyFormat::SpiffeBundle,
-    };
-    match &section.keys {
+) -> Result<Made, String> {
+    match keys {
         KeySource::File(path) => {
             let path = dir.join(path);
+            let bytes = read(&path)?;
             let set = format
-                .read(&read(&path)?)
+                .read(&bytes)
                 .map_err(|error| format!("`{}`: {error}", path.display()))?;
             if set.is_empty() {
                 return Err(format!(
@@ -126,16 +156,17 @@ fn source(
                     path.display()
                 ));
             }
-            Ok(ForeignSource::Fixed(set))
+            Ok(Made {
+                source: ForeignSource::Fixed(set),
+                identity: sha256(&bytes),
+            })
         }
         KeySource::Url { url, ca, reach } => {
-            let roots = match ca {
-                None => local.clone(),
-                Some(path) => {
-                    let path = dir.join(path);
-                    TrustRoots::from_pem(&read(&path)?)
-                        .map_err(|error| format!("`{}`: {error}", path.display()))?
-                }
+            let pem = ca.as_ref().map(|path| read(&dir.join(path))).transpose()?;
+            let roots = match (&pem, ca) {
+                (Some(pem), Some(path)) => TrustRoots::from_pem(pem)
+                    .map_err(|error| format!("`{}`: {error}", dir.join(path).display()))?,
+                (_, _) => local.clone(),
             };
             let tls =
                 TlsClient::new(&roots, None, Alpn::Http1).map_err(|error| error.to_string())?;
@@ -143,11 +174,19 @@ fn source(
                 (Reach::Private, Some(host)) => EgressPolicy::public_only().allowing(host),
                 (Reach::Private, None) | (Reach::Public, _) => EgressPolicy::public_only(),
             };
-            let http = HttpClient::new(tls, egress, ClientOptions::default());
-            Ok(ForeignSource::Fetched {
-                address: url.clone(),
-                format,
-                http: Box::new(http),
+            let options = ClientOptions {
+                timeout: FETCH_TIME,
+                ..ClientOptions::default()
+            };
+            let identity = format!("{url} {reach:?} {format:?} {limits:?} {pem:?}");
+            Ok(Made {
+                source: ForeignSource::Fetched {
+                    address: url.clone(),
+                    format,
+                    http: Box::new(HttpClient::new(tls, egress, options)),
+                    limits,
+                },
+                identity: sha256(identity.as_bytes()),
             })
         }
     }

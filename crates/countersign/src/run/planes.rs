@@ -5,7 +5,7 @@ use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
 use countersign_base::{Clock, Tenant, UnixTime};
 use countersign_control::browser_sessions::BrowserSessions;
-use countersign_control::{Fabric, Traces, opaque};
+use countersign_control::{Fabric, ForeignKey, KeysOf, Traces, opaque};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
 use countersign_gateway::limiter::LimitedBy;
@@ -84,6 +84,10 @@ impl Planes for LocalPlanes {
         self.fabric.keys().generation()
     }
 
+    fn other_key_generation(&self, now: UnixTime) -> u64 {
+        self.fabric.foreign_keys().gateway_generation(now)
+    }
+
     fn observe(&self, seen: Seen, status: StatusCode, took: Duration) {
         let metrics = self.fabric.metrics();
         metrics.decided("gateway", seen.as_str());
@@ -118,6 +122,18 @@ impl Planes for LocalPlanes {
     }
 
     async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {
+        if let Some(name) = needed.other() {
+            let of = KeysOf::Gateway {
+                name: name.clone(),
+                issuer: needed.issuer().clone(),
+            };
+            let keys = self.fabric.foreign_keys();
+            return match keys.key_of(&of, needed.kid(), needed.algorithm()).await {
+                ForeignKey::Found(key) => KeyAnswer::Key(key),
+                ForeignKey::Unavailable => KeyAnswer::Unavailable,
+                ForeignKey::Unknown => KeyAnswer::Unknown,
+            };
+        }
         // A tenant's own issuer is answered from the ring; nobody fetches over the network what this process holds.
         if let Some(tenant) = self.fabric.directory().by_issuer(needed.issuer()) {
             let Some(published) = self.fabric.keys().jwks(&tenant.name) else {
@@ -128,7 +144,6 @@ impl Planes for LocalPlanes {
                 .and_then(|kid| published.set.find(kid, needed.algorithm()));
             return key.cloned().map_or(KeyAnswer::Unknown, KeyAnswer::Key);
         }
-        // Routes trust the issuers of this process's own tenants and nobody else; foreign ones speak at the token endpoint.
         KeyAnswer::Unknown
     }
 

@@ -1,5 +1,7 @@
 //! From the configuration's routes and upstreams to the gateway's.
 
+mod rules;
+
 use crate::config::attribute_sources::AttributeSourceSection;
 use crate::config::attributes::AttributeSection;
 use crate::config::error::ConfigError;
@@ -9,19 +11,15 @@ use crate::config::resilience::{
     BalanceSection, IdempotencySection, KeysSection, UpstreamKeysSection,
 };
 use crate::config::routes::{
-    self, ExchangeSection, KeyField, LimitsAway, Proof, Recording, ResourceSection, RouteSection,
-    UpgradeSection,
+    ExchangeSection, LimitsAway, Recording, ResourceSection, RouteSection, UpgradeSection,
 };
 use crate::config::schema::{SchemaMode, SchemaSection};
 use crate::config::upstreams::{GatewayIdentity, ProtocolSection, UpstreamSection};
 use crate::config::{Config, FILE};
 use crate::run::threats::Threats;
-use countersign_authn::api_key::ApiKeyField;
-use countersign_authn::{Anonymous, Binding, ResourceRules, TrustedIssuer};
 use countersign_base::{Duration, UnixTime};
 use countersign_control::Fabric;
 use countersign_crypto::Random;
-use countersign_crypto::jose::Algorithm;
 use countersign_crypto::x509::{
     CertificateAuthority, CertificateRequest, CertificateThumbprint, CertificateUsage,
     IssuedCertificate, PeerCertificate,
@@ -390,24 +388,6 @@ fn contract(section: &SchemaSection, documents: &Documents) -> Option<ContractSp
     })
 }
 
-/// What a credential has to be.
-fn rules(section: &RouteSection, trusted: TrustedIssuer) -> ResourceRules {
-    let binding = match section.proof {
-        Proof::Any => Binding::Any,
-        Proof::Bound => Binding::Required,
-    };
-    let anonymous = match section.anonymous {
-        routes::Anonymous::Allowed => Anonymous::Allowed,
-        routes::Anonymous::Refused => Anonymous::Refused,
-    };
-    let rules = ResourceRules::new(section.audience.clone(), vec![trusted], binding, anonymous);
-    match section.api_keys.as_ref().map(|keys| keys.field) {
-        None => rules,
-        Some(KeyField::Authorization) => rules.taking_api_keys(ApiKeyField::Authorization),
-        Some(KeyField::XApiKey) => rules.taking_api_keys(ApiKeyField::ApiKey),
-    }
-}
-
 fn route(
     config: &Config,
     section: &RouteSection,
@@ -420,13 +400,7 @@ fn route(
         .find(|tenant| tenant.name == section.tenant);
     let tenant = tenant
         .ok_or_else(|| format!("route `{}`: no tenant `{}`", section.name, section.tenant))?;
-    let issuer = tenant.issuer(base).map_err(|error| error.to_string())?;
-    let trusted = TrustedIssuer {
-        issuer,
-        tenant: tenant.name.clone(),
-        algorithms: Algorithm::ALL.to_vec(),
-    };
-    let rules = rules(section, trusted);
+    let rules = rules::of(config, section, tenant, base)?;
     Ok(RouteSpec {
         id: section.name.clone(),
         tenant: section.tenant.clone(),

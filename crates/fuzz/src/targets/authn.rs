@@ -5,12 +5,14 @@ use countersign_authn::dpop::{self, Htu};
 use countersign_authn::trust::{ClientTrust, ForeignIssuer, SecretInBody, bundle_keys};
 use countersign_authn::webauthn;
 use countersign_authn::{
-    Anonymous, Binding, Demand, Form, ResourceRequest, ResourceRules, TrustedIssuer, assertion,
-    client,
+    Anonymous, Binding, Demand, Form, LEEWAY_DEFAULT, OtherIssuer, OtherIssuerSpec,
+    ResourceRequest, ResourceRules, TokenForm, TrustedIssuer, assertion, client,
 };
 use countersign_base::{Conditional, Issuer, NoTls, Tenant};
 use countersign_crypto::jose::Algorithm;
 use http::{HeaderMap, HeaderValue, Method, header};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Fragments of forms.
 pub(crate) const FORM_WORDS: &[&str] = &[
@@ -95,12 +97,23 @@ fn rules() -> Option<ResourceRules> {
         tenant: Tenant::default_tenant(),
         algorithms: vec![Algorithm::Es256],
     };
-    Some(ResourceRules::new(
+    let other = OtherIssuer::new(OtherIssuerSpec {
+        name: "partner".to_owned(),
+        iss: "https://login.partner.example/".to_owned(),
+        audience: None,
+        algorithms: Algorithm::ALL.into_iter().collect(),
+        leeway: LEEWAY_DEFAULT,
+        form: TokenForm::Jwt,
+        believed: BTreeSet::new(),
+        scopes: None,
+    });
+    let rules = ResourceRules::new(
         "https://orders.example".parse().ok()?,
         vec![trusted],
         Binding::Any,
         Anonymous::Refused,
-    ))
+    );
+    Some(rules.trusting(Tenant::default_tenant(), vec![Arc::new(other.ok()?)]))
 }
 
 /// A tenant that takes everything: secrets in bodies, and workloads of a cluster and of a trust domain.

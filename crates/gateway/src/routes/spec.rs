@@ -235,6 +235,9 @@ impl RouteSpec {
             // Keys of callers without a token would have no owner.
             return Err(RouteError::Idempotency { route: self.id });
         }
+        if self.exchange.is_some() && !self.rules.others().is_empty() {
+            return Err(RouteError::ExchangeOfOthers { route: self.id });
+        }
         let mut operations = operations(&self.id, self.actions, self.resource.content())?;
         if let Some(spec) = &self.contract {
             bind(spec, &self.path, &mut operations).map_err(|error| RouteError::Schema {

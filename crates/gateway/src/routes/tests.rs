@@ -1,7 +1,8 @@
 use super::*;
 use crate::limiter::{LimitSpec, Strangers};
 use crate::upstream::{Endpoint, UpstreamSpec, UpstreamTransport};
-use countersign_authn::{Anonymous, Binding};
+use countersign_authn::{Anonymous, Binding, OtherIssuer, OtherIssuerSpec, TokenForm};
+use countersign_crypto::jose::Algorithm;
 use http::{HeaderMap, HeaderValue, header};
 use std::time::Duration;
 
@@ -301,4 +302,38 @@ fn g12_hosts_have_one_case_however_many_there_are() {
         let nobody = routes.find(&target(&Method::GET, "h999.example", "/orders/7"));
         assert_eq!(nobody.err(), Some(NoRoute::Host));
     }
+}
+
+#[test]
+fn nobody_elses_token_is_exchanged() {
+    let other = OtherIssuer::new(OtherIssuerSpec {
+        name: "partner".to_owned(),
+        iss: "https://login.partner.example".to_owned(),
+        audience: None,
+        algorithms: [Algorithm::Es256].into(),
+        leeway: Duration::ZERO,
+        form: TokenForm::AccessToken,
+        believed: BTreeSet::new(),
+        scopes: None,
+    });
+    let other = Arc::new(other.unwrap());
+    let exchanging = |others: Vec<Arc<OtherIssuer>>| {
+        let route = spec("exchanged", "/e", &["GET"]);
+        let exchange = ExchangeSpec {
+            client: "gateway".parse().unwrap(),
+            audience: "https://billing.example".parse().unwrap(),
+            scopes: "billing.charge".parse().unwrap(),
+        };
+        build(vec![RouteSpec {
+            rules: route.rules.trusting(Tenant::default_tenant(), others),
+            exchange: Some(exchange),
+            ..route
+        }])
+        .err()
+    };
+    let refused = RouteError::ExchangeOfOthers {
+        route: "exchanged".parse().unwrap(),
+    };
+    assert_eq!(exchanging(vec![other]), Some(refused));
+    assert_eq!(exchanging(Vec::new()), None);
 }

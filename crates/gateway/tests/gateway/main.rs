@@ -28,6 +28,7 @@ mod going_away;
 mod grpc;
 mod headers;
 mod idempotency;
+mod issuers;
 mod limits;
 mod obligations;
 mod paths;

@@ -52,6 +52,8 @@ use url::Url;
 
 pub const ISSUER: &str = "https://id.example";
 pub const FOREIGN_ISSUER: &str = "https://other.example";
+/// An issuer that is not ours, by the name `partner`. Its key is called as that of our own issuer is.
+pub const PARTNER: &str = "https://login.partner.example";
 pub const AUDIENCE: &str = "https://api.example";
 pub const OTHER_AUDIENCE: &str = "https://other-api.example";
 /// A person.
@@ -105,6 +107,7 @@ pub struct TestPlanes {
     pub traces: Traces,
     keys: Vec<(String, SigningKey<AccessToken>)>,
     pub generation: AtomicU64,
+    pub other_generation: AtomicU64,
     pub fetches: AtomicUsize,
     /// Set while neither keys nor the store can be had.
     pub away: AtomicBool,
@@ -187,6 +190,10 @@ impl Planes for TestPlanes {
 
     fn key_generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
+    }
+
+    fn other_key_generation(&self, _now: UnixTime) -> u64 {
+        self.other_generation.load(Ordering::SeqCst)
     }
 
     async fn key(&self, needed: &KeyNeeded, _now: UnixTime) -> KeyAnswer {
@@ -287,6 +294,7 @@ pub struct World {
     running: RunningGateway,
     pub issuer: SigningKey<AccessToken>,
     pub foreign: SigningKey<AccessToken>,
+    pub partner: SigningKey<AccessToken>,
     log: AuditLog,
     task: Mutex<Option<AuditTask>>,
     directory: tempfile::TempDir,
@@ -336,7 +344,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let (log, task) = opened(directory.path(), &clock, setup.audit);
         let random = Random::system();
-        let (issuer, foreign) = (key("issuer-1"), key("foreign-1"));
+        let (issuer, foreign, partner) = (key("issuer-1"), key("foreign-1"), key("issuer-1"));
         let planes = Arc::new(TestPlanes {
             traces: traces(setup.traces, &authority, &clock, &random),
             policies: Mutex::new(Arc::new(policies(""))),
@@ -352,8 +360,10 @@ impl World {
             keys: vec![
                 (ISSUER.to_owned(), issuer.clone()),
                 (FOREIGN_ISSUER.to_owned(), foreign.clone()),
+                (PARTNER.to_owned(), partner.clone()),
             ],
             generation: AtomicU64::new(0),
+            other_generation: AtomicU64::new(0),
             fetches: AtomicUsize::new(0),
             away: AtomicBool::new(false),
             opaque: Mutex::default(),
@@ -398,6 +408,7 @@ impl World {
             running,
             issuer,
             foreign,
+            partner,
             log,
             task: Mutex::new(Some(task)),
             directory,

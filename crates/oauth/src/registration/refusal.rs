@@ -93,9 +93,9 @@ impl From<RegistrationError> for RegistrationRefusal {
             | RegistrationError::UnsafeScheme
             | RegistrationError::Unparsable
             | RegistrationError::Userinfo => Self::RedirectUri(error),
-            RegistrationError::LooksLikeDocument | RegistrationError::LooksLikeUser => {
-                Self::Metadata("client_id")
-            }
+            RegistrationError::LooksForeign
+            | RegistrationError::LooksLikeDocument
+            | RegistrationError::LooksLikeUser => Self::Metadata("client_id"),
             RegistrationError::WorkloadName => Self::Metadata("client_id"),
             RegistrationError::SessionUntold => {
                 Self::Metadata("backchannel_logout_session_required")

@@ -254,7 +254,9 @@ impl PresentedToken {
             (SubjectId::External(name), None, None) => {
                 PresentedSubject::Client(name.as_str().parse().map_err(|_| NotOurs)?)
             }
-            (SubjectId::User(_) | SubjectId::External(_), _, _) => return Err(NotOurs),
+            (SubjectId::External(_) | SubjectId::Foreign(_) | SubjectId::User(_), _, _) => {
+                return Err(NotOurs);
+            }
         };
         Ok(Self {
             id: claims.jti.clone(),

@@ -48,7 +48,7 @@ impl NewAccessToken {
             grant: claims.grant_id,
             user: match &claims.sub {
                 SubjectId::User(user) => Some(*user),
-                SubjectId::Client(_) | SubjectId::External(_) => None,
+                SubjectId::Client(_) | SubjectId::External(_) | SubjectId::Foreign(_) => None,
             },
             record: super::encode("access_tokens", claims)?,
             expires: claims.exp,

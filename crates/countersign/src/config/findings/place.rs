@@ -25,6 +25,7 @@ impl<'t> Places<'t> {
             "egress rule" => ("egress.rules", "name"),
             "egress workload" => ("egress.workloads", "name"),
             "identity provider" => ("identity_providers", "name"),
+            "issuer" => ("gateway.issuers", "name"),
             "proxy" => ("forward_auth", "name"),
             "route" => ("routes", "name"),
             "tenant" => ("tenants", "name"),

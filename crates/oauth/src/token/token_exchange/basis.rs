@@ -225,7 +225,9 @@ impl Basis {
                     .parse()
                     .map_err(|_| OAuthError::SubjectTokenRefused)?,
             ),
-            (SubjectId::User(_), _, _) => return Err(OAuthError::SubjectTokenRefused),
+            (SubjectId::Foreign(_) | SubjectId::User(_), _, _) => {
+                return Err(OAuthError::SubjectTokenRefused);
+            }
         };
         Ok(Self {
             id: token.jti.clone(),
