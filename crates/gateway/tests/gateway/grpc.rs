@@ -421,7 +421,8 @@ async fn a_stream_that_is_not_permitted_any_more_ends_with_a_status() {
             "@id(\"closed\") forbid (principal, action, resource == Route::\"reached\");",
         );
     };
-    let withdrawals: [(&dyn Fn(&World), Code, &str); 2] = [
+    type Withdraw<'a> = &'a dyn Fn(&World);
+    let withdrawals: [(Withdraw<'_>, Code, &str); 2] = [
         (&forbid, Code::PermissionDenied, "\"forbidden\""),
         (&revoke, Code::Unauthenticated, "\"revoked\""),
     ];

@@ -391,15 +391,9 @@ impl World {
             NonZeroUsize::new(setup.cores).unwrap(),
         )
         .unwrap();
-        let running = Arc::clone(&gateway)
-            .start(
-                listeners,
-                GatewayOptions {
-                    tls,
-                    limits: setup.limits,
-                },
-            )
-            .unwrap();
+        let limits = setup.limits;
+        let options = GatewayOptions { tls, limits };
+        let running = Arc::clone(&gateway).start(listeners, options).unwrap();
         Self {
             authority,
             upstream,
