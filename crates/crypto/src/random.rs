@@ -4,30 +4,81 @@
 
 use crate::base64url;
 use countersign_base::{EventId, GrantId, RequestId, Secret, SessionId, UserId};
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
 /// A source of random bytes.
 #[derive(Clone)]
-pub struct Random(Arc<Fill>);
+pub struct Random(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// What the caller gave.
+    Given(Arc<Fill>),
+    /// The system's.
+    System,
+}
 
 type Fill = dyn Fn(&mut [u8]) + Send + Sync;
+
+/// Bytes that a thread draws at once for the names that it will give. Each drawing costs as much as a thousand bytes do.
+const NAMES_BYTES: usize = 1024;
+
+/// Random bytes that are no secret, of one thread.
+struct Names {
+    bytes: [u8; NAMES_BYTES],
+    used: usize,
+}
+
+thread_local! {
+    static NAMES: RefCell<Names> = const {
+        RefCell::new(Names {
+            bytes: [0; NAMES_BYTES],
+            used: NAMES_BYTES,
+        })
+    };
+}
+
+impl Names {
+    fn next<const N: usize>(&mut self) -> [u8; N] {
+        if let Some(name) = self.unused() {
+            return name;
+        }
+        fill_from_system(&mut self.bytes);
+        self.used = 0;
+        self.unused().unwrap_or_else(|| {
+            let mut name = [0; N];
+            fill_from_system(&mut name);
+            name
+        })
+    }
+
+    fn unused<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let name = *self.bytes.get(self.used..)?.first_chunk()?;
+        self.used += N;
+        Some(name)
+    }
+}
 
 impl Random {
     /// The system's source, as aws-lc seeds and mixes it.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(fill_from_system))
+        Self(Source::System)
     }
 
     /// A source that fills the buffer with what `fill` writes. For tests and vectors: `fill` must fill all of it.
     pub fn from_fn(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(fill))
+        Self(Source::Given(Arc::new(fill)))
     }
 
     /// Fills `buffer`.
     pub fn fill(&self, buffer: &mut [u8]) {
-        (self.0)(buffer);
+        match &self.0 {
+            Source::Given(fill) => fill(buffer),
+            Source::System => fill_from_system(buffer),
+        }
     }
 
     /// `N` random bytes.
@@ -47,13 +98,21 @@ impl Random {
     /// A new name for an event.
     #[must_use]
     pub fn event_id(&self) -> EventId {
-        EventId::from_bytes(self.bytes())
+        EventId::from_bytes(self.name())
     }
 
     /// A new name for a request.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
-        RequestId::from_bytes(self.bytes())
+        RequestId::from_bytes(self.name())
+    }
+
+    /// A name that everybody may know: nobody could foresee it, but it stands in memory a while before it is given.
+    fn name<const N: usize>(&self) -> [u8; N] {
+        match &self.0 {
+            Source::Given(_) => self.bytes(),
+            Source::System => NAMES.with_borrow_mut(Names::next),
+        }
     }
 
     /// A new name for a person.

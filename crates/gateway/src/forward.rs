@@ -8,7 +8,7 @@ use crate::request::{Caller, GatewayRequest};
 use crate::routes::CallersToken;
 use crate::upstream::{
     Balance, Earlier, Gathered, HashBy, PassError, PooledBody, Repeat, RequestBody, Sending,
-    Upstreams, gather, key_of,
+    Upstream, Upstreams, gather, key_of,
 };
 use crate::websocket;
 use countersign_control::traces::Onward;
@@ -17,7 +17,9 @@ use countersign_policy::obligation::Obligations;
 use countersign_store::Recorded;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
+use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -34,25 +36,32 @@ pub enum UpstreamToken {
 ///
 /// # Errors
 /// When the upstream can't be reached or does not answer, the caller's body ends early, or what the permit asks for cannot be done with the answer.
-pub async fn forward(
+pub fn forward(
     recorded: Recorded<Permitted<GatewayRequest>>,
     upstreams: &Upstreams,
     token: UpstreamToken,
-) -> Result<Response<PooledBody>, PassError> {
-    forward_telling(recorded, upstreams, token, &Earlier::default()).await
+) -> impl Future<Output = Result<Response<PooledBody>, PassError>> + Send {
+    forward_telling(recorded, upstreams, token, None)
 }
 
-/// The same, and `earlier` learns whether an attempt before the last may have been carried out.
-pub(crate) async fn forward_telling(
+/// What goes out, and what is done with what comes back.
+struct Prepared<'u> {
+    upstream: &'u Upstream,
+    sending: Sending,
+    /// Of which the outgoing request took body and fields.
+    request: Box<GatewayRequest>,
+    plan: Option<Box<Plan>>,
+    obligations: Option<Arc<Obligations>>,
+}
+
+fn prepared(
     recorded: Recorded<Permitted<GatewayRequest>>,
     upstreams: &Upstreams,
     token: UpstreamToken,
-    earlier: &Earlier,
-) -> Result<Response<PooledBody>, PassError> {
+) -> Result<Prepared<'_>, PassError> {
     let decision = recorded.receipt();
     let obligations = recorded.decision().obligations().cloned();
-    let mut request = recorded.into_target();
-    let (switching, idle) = (request.switching, request.matched.route.idle);
+    let mut request = Box::new(recorded.into_target());
     let timeout = request.call.and_then(|call| call.timeout);
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let plan = Plan::of(&request);
@@ -61,7 +70,7 @@ pub(crate) async fn forward_telling(
     let key = balance_key(&request, upstream.members().balance());
     let spec = request.matched.route.idempotency.as_ref();
     let keys = spec.map_or(UpstreamKeys::Ignored, |spec| spec.upstream);
-    let mut outbound = outbound(&mut request, token);
+    let mut outbound = Box::new(outbound(&mut request, token));
     if obligations.is_some() || plan.is_some() {
         projection::ask_for_all(outbound.headers_mut());
     }
@@ -71,12 +80,36 @@ pub(crate) async fn forward_telling(
         headers::DECISION,
         &decision.to_string(),
     );
-    let sending = Sending {
-        request: outbound,
-        repeat,
-        key,
-        deadline,
-    };
+    Ok(Prepared {
+        upstream,
+        sending: Sending {
+            request: outbound,
+            repeat,
+            key,
+            deadline,
+        },
+        request,
+        plan,
+        obligations,
+    })
+}
+
+/// The same as [`forward`], and `earlier` learns whether an attempt before the last may have been carried out.
+pub(crate) async fn forward_telling(
+    recorded: Recorded<Permitted<GatewayRequest>>,
+    upstreams: &Upstreams,
+    token: UpstreamToken,
+    earlier: Option<&Earlier>,
+) -> Result<Response<PooledBody>, PassError> {
+    let Prepared {
+        upstream,
+        sending,
+        request,
+        plan,
+        obligations,
+    } = prepared(recorded, upstreams, token)?;
+    let deadline = sending.deadline;
+    let (switching, idle) = (request.switching, request.matched.route.idle);
     let mut response = upstream.send(sending, earlier).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && !(switching.is_some()
@@ -96,7 +129,7 @@ pub(crate) async fn forward_telling(
         response.body_mut().end_at(deadline);
     }
     if switching.is_some() || response.body().is_long() {
-        response.body_mut().stand_on(Box::new(request));
+        response.body_mut().stand_on(request);
     }
     if let Some(plan) = plan {
         // Before what policy takes out, which may be what the document requires.

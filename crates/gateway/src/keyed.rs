@@ -163,7 +163,7 @@ pub(crate) async fn run(
             UpstreamToken::AsRouted => TokenSeen::Callers,
             UpstreamToken::Exchanged(_) => TokenSeen::Exchanged,
         };
-        let passed = forward_telling(recorded, &generation.upstreams, token, &earlier).await;
+        let passed = forward_telling(recorded, &generation.upstreams, token, Some(&earlier)).await;
         let ended = match passed {
             Ok(response) => keep(response, running, &earlier, seen).await,
             Err(error) => {

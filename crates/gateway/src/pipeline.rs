@@ -137,8 +137,9 @@ pub(crate) async fn answer<P: Planes>(
     let dialect = flow.dialect;
     let asked = generation.routes().forward_auth().asked(request.uri());
     let (mut response, seen) = match asked {
-        Some(Asked::Grpc) => flow.check(connection, request).await,
-        Some(Asked::Http) => flow.judge(connection, request).await,
+        // In boxes, so that a request to a route carries no room for them; the same goes for every box around a future below.
+        Some(Asked::Grpc) => Box::pin(flow.check(connection, request)).await,
+        Some(Asked::Http) => Box::pin(flow.judge(connection, request)).await,
         None => match flow.run(connection, request).await {
             Ok(response) => (response, Seen::Permitted),
             Err(ended) => {
@@ -166,7 +167,6 @@ impl<P: Planes> Flow<'_, P> {
         let mut body = Some(body);
         let doors = self.generation.routes().session_doors();
         if doors.is_some_and(|doors| doors.are_asked(&head.uri)) {
-            // In a box, so that a request to a route carries no room for it.
             let answered = Box::pin(self.at_session_door(connection, &head, &mut body)).await?;
             if let Some(answer) = answered {
                 return Ok(answer);
@@ -221,12 +221,10 @@ impl<P: Planes> Flow<'_, P> {
         let onward = self.core.planes().traces().onward(self.span.as_deref());
         let mut request = GatewayRequest::new(arrived, target, matched, caller).traced(onward);
         if request.matched().operation().content != ContentNeed::Unread {
-            // In a box, so that a request whose body nobody looks at carries no room for it.
             Box::pin(self.content(&mut request)).await?;
         }
         if signals.is_some() {
             request.signals = signals;
-            // In a box, as above.
             Box::pin(self.screen(&mut request)).await?;
         }
         if request.matched().route.looks_up {
@@ -237,7 +235,11 @@ impl<P: Planes> Flow<'_, P> {
         }
         request.call = Call::of(self.dialect, &request.headers);
         request.switching = self.handshake.as_ref().map(|_| Switching);
-        let recorded = self.permit(request).await?;
+        let durability = request.matched().route.durability;
+        let permitted = self.permit(request)?;
+        let recorder = self.core.planes().recorder();
+        let recorded = recorder.record(permitted, durability).await;
+        let recorded = recorded.map_err(|_| Denial::Record)?;
         if let Some(span) = &mut self.span {
             span.decision = Some(Verdict::Allowed);
             span.event = Some(recorded.receipt());
@@ -300,7 +302,6 @@ impl<P: Planes> Flow<'_, P> {
         };
         if let Some(session) = &matched.route.session {
             let caller = self.by_session(session, head, target, matched, &request);
-            // In a box, so that a request without a session carries no room for it.
             if let Some(caller) = Box::pin(caller).await? {
                 return Ok(caller);
             }
@@ -330,7 +331,7 @@ impl<P: Planes> Flow<'_, P> {
                 self.now,
             )
             .map_err(Denial::Credential)?,
-            None => self.prove_anew(token, key, nonces).await?,
+            None => Box::pin(self.prove_anew(token, key, nonces)).await?,
         };
         let spent = planes.replay().spend_replay(subject, self.now);
         Ok(spent.map_err(|replayed| Denial::Credential(replayed.into()))?)
@@ -366,16 +367,11 @@ impl<P: Planes> Flow<'_, P> {
         }
     }
 
-    /// Whether they may, and the record of it.
-    async fn permit(&self, request: GatewayRequest) -> Step<Recorded<Permitted<GatewayRequest>>> {
+    /// Whether they may; if not, the record of it.
+    fn permit(&self, request: GatewayRequest) -> Step<Permitted<GatewayRequest>> {
         let planes = self.core.planes();
-        let durability = request.matched().route.durability;
         match decide(&planes.policies(), request) {
-            Ok(permitted) => Ok(planes
-                .recorder()
-                .record(permitted, durability)
-                .await
-                .map_err(|_| Denial::Record)?),
+            Ok(permitted) => Ok(permitted),
             Err(denied) => {
                 let denial = self.told(&denied);
                 let recorded = planes
@@ -396,13 +392,22 @@ impl<P: Planes> Flow<'_, P> {
     ) -> Step<Response<GatewayBody>> {
         let mut tail = Box::new(self.tail(&recorded));
         tail.span = self.span.take();
-        let running = match self.known_yet(&recorded).await {
+        let route = Arc::clone(&recorded.decision().target().matched().route);
+        let known = match route.idempotency {
+            None => Ok(keyed::Key::Unkeyed),
+            Some(_) => Box::pin(self.known_yet(&recorded)).await,
+        };
+        let running = match known {
             Ok(keyed::Key::Again(answer)) => return self.replay(&recorded, &answer, tail),
             Ok(keyed::Key::First(running) | keyed::Key::FirstAfterWait(running)) => Some(running),
             Ok(keyed::Key::Unkeyed) => None,
             Err(denial) => return Err(self.failed(*tail, denial)),
         };
-        let token = match self.upstream_token(&recorded).await {
+        let token = match route.exchange {
+            None => Ok(UpstreamToken::AsRouted),
+            Some(_) => Box::pin(self.upstream_token(&recorded)).await,
+        };
+        let token = match token {
             Ok(token) => token,
             Err(error) => {
                 if let Some(running) = running {
@@ -429,7 +434,7 @@ impl<P: Planes> Flow<'_, P> {
                 let generation = Arc::clone(self.generation);
                 let answered;
                 (answered, tail.places) =
-                    keyed::run(recorded, generation, token, running, places).await;
+                    Box::pin(keyed::run(recorded, generation, token, running, places)).await;
                 answered.map(|response| response.map(Passed::First))
             }
         };

@@ -41,13 +41,11 @@ impl Decision {
 
 /// Evidence that policy permits `T`, with `T` inside. It cannot be copied or made elsewhere, and it is worth nothing until it is recorded.
 #[must_use = "a permit that is not recorded permits nothing"]
-pub struct Permitted<T> {
-    target: T,
-    about: Box<About>,
-}
+pub struct Permitted<T>(Box<Decided<T>>);
 
-/// What was asked and what decided; behind one pointer, because permits and denials travel by value.
-struct About {
+/// What was decided about, what was asked and what decided; behind one pointer, because permits and denials travel by value.
+struct Decided<T> {
+    target: T,
     query: Query,
     decision: Decision,
     obligations: Option<Arc<Obligations>>,
@@ -56,67 +54,66 @@ struct About {
 impl<T> Permitted<T> {
     /// What is permitted, to look at.
     pub const fn target(&self) -> &T {
-        &self.target
+        &self.0.target
     }
 
     /// What was asked.
     #[must_use]
-    pub fn query(&self) -> &Query {
-        &self.about.query
+    pub const fn query(&self) -> &Query {
+        &self.0.query
     }
 
     /// What decided.
     #[must_use]
-    pub fn decision(&self) -> &Decision {
-        &self.about.decision
+    pub const fn decision(&self) -> &Decision {
+        &self.0.decision
     }
 
     /// What the permit asks of whoever acts on it; all of it is among what the target [`carries_out`](Target::carries_out).
     #[must_use]
-    pub fn obligations(&self) -> Option<&Arc<Obligations>> {
-        self.about.obligations.as_ref()
+    pub const fn obligations(&self) -> Option<&Arc<Obligations>> {
+        self.0.obligations.as_ref()
     }
 
     pub(crate) fn into_target(self) -> T {
-        self.target
+        self.0.target
     }
 }
 
 /// A refusal by policy, with what was refused.
 #[must_use = "a denial has to be recorded"]
 pub struct Denied<T> {
-    target: T,
-    about: Box<About>,
+    decided: Box<Decided<T>>,
     reason: Box<DenialReason>,
 }
 
 impl<T> Denied<T> {
     /// What is denied.
     pub const fn target(&self) -> &T {
-        &self.target
+        &self.decided.target
     }
 
     /// What was asked.
     #[must_use]
-    pub fn query(&self) -> &Query {
-        &self.about.query
+    pub const fn query(&self) -> &Query {
+        &self.decided.query
     }
 
     /// What decided.
     #[must_use]
-    pub fn decision(&self) -> &Decision {
-        &self.about.decision
+    pub const fn decision(&self) -> &Decision {
+        &self.decided.decision
     }
 
     /// Why.
     #[must_use]
-    pub fn reason(&self) -> &DenialReason {
+    pub const fn reason(&self) -> &DenialReason {
         &self.reason
     }
 
     /// The target, for an answer that speaks of it.
     pub fn into_target(self) -> T {
-        self.target
+        self.decided.target
     }
 }
 
@@ -124,7 +121,7 @@ impl<T> Denied<T> {
 impl<T> fmt::Debug for Permitted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permitted")
-            .field("decision", &self.about.decision)
+            .field("decision", &self.0.decision)
             .finish_non_exhaustive()
     }
 }
@@ -133,7 +130,7 @@ impl<T> fmt::Debug for Permitted<T> {
 impl<T> fmt::Debug for Denied<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Denied")
-            .field("decision", &self.about.decision)
+            .field("decision", &self.decided.decision)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
@@ -207,28 +204,26 @@ pub(crate) struct Verdict {
 pub fn decide<T: Target>(policies: &PolicySet, target: T) -> Result<Permitted<T>, Denied<T>> {
     let query = target.query();
     let verdict = policies.evaluate(&query);
-    let outcome = verdict
-        .outcome
-        .and_then(|obligations| carried_out(obligations, target.carries_out()));
+    let outcome = match verdict.outcome {
+        Ok(obligations) => carried_out(obligations, target.carries_out()),
+        Err(reason) => Err(reason),
+    };
     let decision = Decision {
         policies: verdict.policies,
         bundle: *policies.digest(),
     };
-    let about = |obligations| {
-        Box::new(About {
+    let decided = |obligations| {
+        Box::new(Decided {
+            target,
             query,
             decision,
             obligations,
         })
     };
     match outcome {
-        Ok(obligations) => Ok(Permitted {
-            target,
-            about: about(obligations),
-        }),
+        Ok(obligations) => Ok(Permitted(decided(obligations))),
         Err(reason) => Err(Denied {
-            target,
-            about: about(None),
+            decided: decided(None),
             reason: Box::new(reason),
         }),
     }

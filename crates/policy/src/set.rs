@@ -9,7 +9,7 @@ use crate::schema::Shapes;
 use cedar_policy::{Entities, Policy, Request, Schema, ValidationMode, Validator};
 use countersign_base::Tenant;
 use countersign_crypto::digest::sha256_parts;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,12 +22,11 @@ const POLICIES_MAX: usize = 10_000;
 const SOURCE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The name of a policy: the file it stands in, and its annotation `@id` or its place there (`issue.cedar#registered-client`, `issue.cedar#0`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct PolicyId(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyId(Arc<str>);
 
 impl PolicyId {
-    pub(crate) fn new(id: impl Into<String>) -> Self {
+    pub(crate) fn new(id: impl Into<Arc<str>>) -> Self {
         Self(id.into())
     }
 
@@ -35,6 +34,12 @@ impl PolicyId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for PolicyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -232,11 +237,7 @@ impl PolicySet {
         if !self.shapes.has_action(&query.action) {
             return denied(Vec::new(), DenialReason::ActionUnknown);
         }
-        let outcome = match self
-            .shapes
-            .check(query)
-            .and_then(|()| ask(&self.index, query, &self.shapes))
-        {
+        let outcome = match ask(&self.index, query, &self.shapes) {
             Ok(outcome) => outcome,
             Err(fault) => return denied(Vec::new(), DenialReason::QueryInvalid(fault)),
         };

@@ -15,7 +15,7 @@ use countersign_base::{
 };
 use countersign_crypto::digest::sha256_parts;
 use countersign_crypto::random::Random;
-use countersign_policy::{Decision, Denied, Permitted, Query, Target};
+use countersign_policy::{Decision, Denied, Permitted, PolicyId, Query, Target};
 use std::net::IpAddr;
 
 /// A decision that is recorded. Only this crate makes one: after the audit log took the record, or after the transaction that holds
@@ -184,15 +184,21 @@ impl Recorder {
         permitted: Permitted<T>,
         durability: Durability,
     ) -> Result<Recorded<Permitted<T>>, RecordError> {
-        let about = permitted.target().about();
+        let record = self.permit(&permitted);
+        let receipt = record.id;
+        if let Some(taken) = self.begin(record, durability)? {
+            taken.await?;
+        }
+        Ok(Recorded::new(permitted, receipt))
+    }
+
+    fn permit<T: Recordable>(&self, permitted: &Permitted<T>) -> Record {
         let decided = Decided {
             verdict: Verdict::Allowed,
             reason: Code::of("permitted"),
             decision: permitted.decision(),
         };
-        let record = self.decision(&about, &decided, permitted.query());
-        let receipt = self.append(record, durability).await?;
-        Ok(Recorded::new(permitted, receipt))
+        self.decision(permitted.target().about(), &decided, permitted.query())
     }
 
     /// Records a denial. Those of anonymous requests are recorded one by one up to the log's limit for their source, then counted.
@@ -209,9 +215,10 @@ impl Recorder {
             reason: Code::of(denied.reason().as_str()),
             decision: denied.decision(),
         };
-        let record = self.decision(&about, &decided, denied.query());
+        let from = about.anonymous_from;
+        let record = self.decision(about, &decided, denied.query());
         let receipt = record.id;
-        match about.anonymous_from {
+        match from {
             Some(from) => self.refusal(from, record)?,
             None => drop(self.log.append_queued(record)?),
         }
@@ -230,7 +237,11 @@ impl Recorder {
         durability: Durability,
     ) -> Result<EventId, RecordError> {
         let record = self.about_event(tenant, request, event);
-        Ok(self.append(record, durability).await?)
+        let receipt = record.id;
+        if let Some(taken) = self.begin(record, durability)? {
+            taken.await?;
+        }
+        Ok(receipt)
     }
 
     /// Records the refusal of a request before there was a target to decide about (no route, a broken credential), bounded by its source.
@@ -288,14 +299,18 @@ impl Recorder {
         }
     }
 
-    async fn append(
+    /// Hands a record over, and answers with what is left to wait for. The record itself is in no future.
+    fn begin(
         &self,
         record: Record,
         durability: Durability,
-    ) -> Result<EventId, AuditUnavailable> {
+    ) -> Result<
+        Option<impl Future<Output = Result<EventId, AuditUnavailable>> + Send + use<>>,
+        AuditUnavailable,
+    > {
         match durability {
-            Durability::Durable => self.log.append_durable(record).await,
-            Durability::Queued => self.log.append_queued(record),
+            Durability::Durable => Ok(Some(self.log.append_durable(record))),
+            Durability::Queued => self.log.append_queued(record).map(|_taken| None),
         }
     }
 
@@ -304,41 +319,31 @@ impl Recorder {
         Ok(())
     }
 
-    fn decision(&self, about: &About, decided: &Decided<'_>, query: &Query) -> Record {
+    fn decision(&self, about: About, decided: &Decided<'_>, query: &Query) -> Record {
         let id = self.random.event_id();
-        let commitment = self.commit(about, id, query);
-        let policies: Vec<String> = decided
-            .decision
-            .policies()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let commitment = self.keep_query(&about.tenant, about.user, id, query);
         let event = event::Decision {
-            action: about.action.clone(),
+            action: about.action,
             bundle: Some(Digest::from_bytes(*decided.decision.bundle().as_bytes())),
-            client: about.client.clone(),
+            client: about.client,
             commitment,
             decision: decided.verdict,
-            detail: about.detail.clone(),
+            detail: about.detail,
             grant: about.grant,
-            policies: Names::of(policies.iter().map(String::as_str)),
+            policies: Names::of(decided.decision.policies().iter().map(PolicyId::as_str)),
             reason: decided.reason.clone(),
-            resource: about.resource.clone(),
-            route: about.route.clone(),
-            surface: about.surface.clone(),
+            resource: about.resource,
+            route: about.route,
+            surface: about.surface,
             user: about.user,
         };
         Record {
             id,
             time: self.clock.millis(),
-            tenant: about.tenant.clone(),
+            tenant: about.tenant,
             request: about.request,
             event: event.into(),
         }
-    }
-
-    fn commit(&self, about: &About, event: EventId, query: &Query) -> Option<Digest> {
-        self.keep_query(&about.tenant, about.user, event, query)
     }
 
     /// Commits to the query behind an event, and hands it to be sealed. A query that cannot be kept has no commitment either.

@@ -9,6 +9,7 @@ use countersign_base::{Duration, UnixTime, limits};
 use countersign_crypto::base64url;
 use countersign_crypto::mac::{MacKey, Tag};
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Length of a window. A nonce is accepted in its window and the next.
 const WINDOW_SECONDS: i64 = 30;
@@ -16,7 +17,7 @@ const DOMAIN: &str = "dpop-nonce";
 
 /// A nonce as it stands in the header `DPoP-Nonce`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Nonce(String);
+pub struct Nonce(Arc<str>);
 
 impl Nonce {
     /// The text; it is safe in a header.
@@ -47,6 +48,8 @@ pub struct Nonces {
     key: MacKey,
     boot: [u8; 16],
     required_until: Option<UnixTime>,
+    /// The nonce of the window that was asked for last, with its number: it goes out with every answer.
+    latest: Arc<Mutex<Option<(i64, Nonce)>>>,
 }
 
 impl Nonces {
@@ -61,6 +64,7 @@ impl Nonces {
             key,
             boot,
             required_until,
+            latest: Arc::default(),
         }
     }
 
@@ -76,11 +80,24 @@ impl Nonces {
     /// The nonce to hand out at this time.
     #[must_use]
     pub fn current(&self, now: UnixTime) -> Nonce {
-        let window = now.0.div_euclid(WINDOW_SECONDS).to_be_bytes();
+        let number = now.0.div_euclid(WINDOW_SECONDS);
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some((known, nonce)) if *known == number => nonce.clone(),
+            Some(_) | None => {
+                let nonce = self.of_window(number);
+                *latest = Some((number, nonce.clone()));
+                nonce
+            }
+        }
+    }
+
+    fn of_window(&self, number: i64) -> Nonce {
+        let window = number.to_be_bytes();
         let tag = self.key.tag(DOMAIN, &[&self.boot, &window]);
         let mut bytes = window.to_vec();
         bytes.extend_from_slice(tag.as_bytes());
-        Nonce(base64url::encode(&bytes))
+        Nonce(base64url::encode(&bytes).into())
     }
 
     pub(super) fn check(&self, nonce: Option<&str>, now: UnixTime) -> Result<(), DpopRefusal> {

@@ -72,7 +72,7 @@ impl<P: Planes> Flow<'_, P> {
         if !delay.is_zero() {
             // Whoever waits its turn takes no place from those whose turn it is.
             self.places = Places::default();
-            tokio::time::sleep(delay).await;
+            Box::pin(tokio::time::sleep(delay)).await;
             self.places = self.take_places(caller, route)?;
         }
         Ok(())
@@ -89,9 +89,8 @@ impl<P: Planes> Flow<'_, P> {
             return Ok(Some((limits, limiter.take(limits, counted, now))));
         };
         let planes = self.core.planes();
-        let taken = limiter
-            .take_shared((limits, shared), planes.counters(), counted, now)
-            .await;
+        let taking = limiter.take_shared((limits, shared), planes.counters(), counted, now);
+        let taken = Box::pin(taking).await;
         planes.limited(taken.how());
         match taken {
             CountedBy::Closed => Err(Denial::LimiterAway.into()),

@@ -7,8 +7,8 @@ use super::members::{Load, Members, Others, Wanted};
 use super::pool::{PassError, Pool};
 use super::retry::{self, Repeat, Spent};
 use crate::websocket::Switching;
+use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::request::Parts;
 use http::{Method, Request, Response, header};
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub(crate) struct Upstream {
 
 /// A request on its way, and what may be done with it.
 pub(crate) struct Sending {
-    pub(crate) request: Request<RequestBody>,
+    /// In a box: it goes through many hands.
+    pub(crate) request: Box<Request<RequestBody>>,
     pub(crate) repeat: Repeat,
     /// Of the caller, where the upstream is chosen by it.
     pub(crate) key: u64,
@@ -73,7 +74,7 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         sending: Sending,
-        earlier: &Earlier,
+        earlier: Option<&Earlier>,
     ) -> Result<Response<PooledBody>, PassError> {
         let total = Instant::now() + self.spec.timeouts.total;
         let deadline = sending
@@ -91,32 +92,33 @@ impl Upstream {
     }
 
     /// When a second address is asked as well, of a request that asks for nothing to be done (RFC 9110 §9.2.1).
-    fn hedge_of(&self, head: &Parts) -> Option<Duration> {
+    fn hedge_of(&self, request: &Request<RequestBody>) -> Option<Duration> {
         let delay = self.spec.retries.hedge?;
-        let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let method = request.method();
+        let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         // A handshake asks for a connection of its own.
-        (safe && head.extensions.get::<Switching>().is_none()).then_some(delay)
+        (safe && request.extensions().get::<Switching>().is_none()).then_some(delay)
     }
 
     async fn attempts(
         &self,
         sending: Sending,
-        earlier: &Earlier,
+        earlier: Option<&Earlier>,
     ) -> Result<Response<PooledBody>, PassError> {
         let Sending {
-            request,
+            mut request,
             repeat,
             key,
             deadline: _,
         } = sending;
-        let (head, body) = request.into_parts();
         self.members.budget.earn();
-        let hedge = self.hedge_of(&head);
-        let body = match self.spec.retries.attempts {
+        let hedge = self.hedge_of(&request);
+        let only = self.spec.retries.attempts < 2 && hedge.is_none() && self.members.are_calm();
+        if !only {
             // A trial of an address that was given up waits for no caller.
-            0 | 1 if hedge.is_none() && self.members.are_calm() => body,
-            _ => body.kept(retry::REPLAY_BYTES_MAX).await?,
-        };
+            let body = std::mem::replace(request.body_mut(), RequestBody::Whole(Bytes::new()));
+            *request.body_mut() = Box::pin(body.kept(retry::REPLAY_BYTES_MAX)).await?;
+        }
         let mut attempts = Attempts {
             upstream: self,
             repeat,
@@ -124,32 +126,43 @@ impl Upstream {
             hedge,
             tried: Vec::new(),
         };
-        let RequestBody::Whole(bytes) = body else {
+        let bytes = match request.body() {
+            RequestBody::Whole(bytes) if !only => bytes.clone(),
             // A body that passes by can't be sent twice.
-            return attempts.last(head, body).await;
+            RequestBody::Whole(_) | RequestBody::Arriving(_) => {
+                return attempts.last(request).await;
+            }
         };
         for attempt in 1..self.spec.retries.attempts {
-            let sent = Request::from_parts(head.clone(), RequestBody::Whole(bytes.clone()));
-            let ended = match attempts.once(sent).await? {
+            let ended = match attempts.once(again(&request, bytes.clone())).await? {
                 Attempt::Final(ended) => return ended,
                 Attempt::Again(ended) => ended,
             };
             if self.members.budget.spend() == Spent::Empty {
                 return ended;
             }
-            if !matches!(&ended, Err(error) if error.is_unsent()) {
+            if !matches!(&ended, Err(error) if error.is_unsent())
+                && let Some(earlier) = earlier
+            {
                 earlier.0.store(true, Ordering::Relaxed);
             }
             drop(ended);
-            tokio::time::sleep(retry::wait(
-                &self.spec.retries,
-                attempt,
-                self.members.draw(),
-            ))
-            .await;
+            let wait = retry::wait(&self.spec.retries, attempt, self.members.draw());
+            Box::pin(tokio::time::sleep(wait)).await;
         }
-        attempts.last(head, RequestBody::Whole(bytes)).await
+        attempts.last(request).await
     }
+}
+
+/// The same request with this body.
+fn again(request: &Request<RequestBody>, body: Bytes) -> Box<Request<RequestBody>> {
+    let mut again = Request::new(RequestBody::Whole(body));
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    *again.headers_mut() = request.headers().clone();
+    *again.extensions_mut() = request.extensions().clone();
+    Box::new(again)
 }
 
 struct Attempts<'u> {
@@ -164,16 +177,15 @@ struct Attempts<'u> {
 impl Attempts<'_> {
     async fn last(
         &mut self,
-        head: Parts,
-        body: RequestBody,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Response<PooledBody>, PassError> {
-        match self.once(Request::from_parts(head, body)).await? {
+        match self.once(request).await? {
             Attempt::Final(ended) | Attempt::Again(ended) => ended,
         }
     }
 
     /// One attempt. An error here is the end: no address can be used.
-    async fn once(&mut self, request: Request<RequestBody>) -> Result<Attempt, PassError> {
+    async fn once(&mut self, request: Box<Request<RequestBody>>) -> Result<Attempt, PassError> {
         if let Some(delay) = self.hedge {
             // In a box, so that a request that is sent once carries no room for it.
             return Box::pin(self.hedged(delay, request)).await;
@@ -186,20 +198,17 @@ impl Attempts<'_> {
     async fn hedged(
         &mut self,
         delay: Duration,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Attempt, PassError> {
-        let (head, body) = request.into_parts();
-        let RequestBody::Whole(bytes) = body else {
-            let request = Request::from_parts(head, body);
+        let RequestBody::Whole(bytes) = request.body() else {
             let chosen = self.choose(request.body().completeness())?;
             return at(self.upstream, self.repeat, chosen, request).await;
         };
         // Of one request so many.
         self.hedge = None;
-        let again = Request::from_parts(head.clone(), RequestBody::Whole(bytes.clone()));
+        let again = again(&request, bytes.clone());
         let chosen = self.choose(Completeness::Whole)?;
         let position = chosen.0;
-        let request = Request::from_parts(head, RequestBody::Whole(bytes));
         let upstream = self.upstream;
         let mut first = pin!(at(upstream, self.repeat, chosen, request));
         if let Ok(ended) = timeout(delay, first.as_mut()).await {
@@ -258,11 +267,11 @@ async fn at(
     upstream: &Upstream,
     repeat: Repeat,
     (position, mut load): (usize, Load),
-    request: Request<RequestBody>,
+    request: Box<Request<RequestBody>>,
 ) -> Result<Attempt, PassError> {
     let pool = upstream.pools.get(position);
     let pool = pool.ok_or_else(|| PassError::Connect(std::io::ErrorKind::NotFound.into()))?;
-    let ended = pool.send(request.map(OutboundBody::new)).await;
+    let ended = pool.send(Box::new(request.map(OutboundBody::new))).await;
     let others = upstream.members.others(position, upstream.members.now());
     load.report(outcome_of(&ended, others));
     // Who says when to come back is not asked sooner.

@@ -199,7 +199,7 @@ impl Pool {
     /// Sends `request`, whose URI is path and query alone, and answers with a body that holds on to its connection.
     pub(crate) async fn send(
         &self,
-        request: Request<OutboundBody>,
+        request: Box<Request<OutboundBody>>,
     ) -> Result<Response<PooledBody>, PassError> {
         let watch = request.body().watch();
         let place = self.place().await?;
@@ -241,7 +241,8 @@ impl Pool {
 
     /// Whether a new connection answers a small request with anything good.
     pub(crate) async fn check(&self, path: &http::uri::PathAndQuery) -> Health {
-        let mut request = Request::new(OutboundBody::new(RequestBody::Whole(bytes::Bytes::new())));
+        let body = OutboundBody::new(RequestBody::Whole(bytes::Bytes::new()));
+        let mut request = Box::new(Request::new(body));
         *request.uri_mut() = Uri::from(path.clone());
         let Ok(Ok(connection)) = timeout(self.0.timeouts.connect, self.connect()).await else {
             return Health::Sick;
@@ -265,15 +266,16 @@ impl Pool {
 
     async fn exchange(
         &self,
-        mut request: Request<OutboundBody>,
+        mut request: Box<Request<OutboundBody>>,
     ) -> Result<(Response<Incoming>, Leased), PassError> {
         while let Some(connection) = self.kept() {
             match self.try_on(connection, request).await? {
                 Tried::Answered(response, leased) => return Ok((response, leased)),
-                Tried::Unsent(back) => request = *back,
+                Tried::Unsent(back) => request = back,
             }
         }
-        let connecting = timeout(self.0.timeouts.connect, self.connect());
+        // In a box, so that a request on a kept connection carries no room for it.
+        let connecting = timeout(self.0.timeouts.connect, Box::pin(self.connect()));
         // Nothing was sent yet, so this is no answer that came too late.
         let connection = connecting
             .await
@@ -288,7 +290,7 @@ impl Pool {
     /// Sends a request that may end in another protocol on a connection of its own.
     async fn exchange_alone(
         &self,
-        mut request: Request<OutboundBody>,
+        mut request: Box<Request<OutboundBody>>,
     ) -> Result<(Response<Incoming>, Leased), PassError> {
         let connecting = timeout(self.0.timeouts.connect, self.connect_alone());
         let mut sender = connecting
@@ -297,7 +299,7 @@ impl Pool {
         *request.version_mut() = Version::HTTP_11;
         let host = self.0.host.clone();
         request.headers_mut().insert(header::HOST, host);
-        let answered = sender.send_request(request).await;
+        let answered = sender.send_request(*request).await;
         let response = answered.map_err(PassError::Http)?;
         Ok((response, Leased::Alone { _sender: sender }))
     }
@@ -305,12 +307,12 @@ impl Pool {
     async fn try_on(
         &self,
         connection: Connection,
-        mut request: Request<OutboundBody>,
+        mut request: Box<Request<OutboundBody>>,
     ) -> Result<Tried, PassError> {
         let unanswered = match connection {
             Connection::Http1(mut sender) => {
                 if sender.ready().await.is_err() {
-                    return Ok(Tried::Unsent(Box::new(request)));
+                    return Ok(Tried::Unsent(request));
                 }
                 *request.version_mut() = Version::HTTP_11;
                 request
@@ -322,7 +324,7 @@ impl Pool {
                         .headers_mut()
                         .insert(header::TRANSFER_ENCODING, CHUNKED);
                 }
-                match sender.try_send_request(request).await {
+                match sender.try_send_request(*request).await {
                     Ok(response) => return Ok(Tried::Answered(response, Leased::Http1(sender))),
                     Err(error) => error,
                 }
@@ -332,14 +334,14 @@ impl Pool {
                 streams,
             }) => {
                 if sender.ready().await.is_err() {
-                    return Ok(Tried::Unsent(Box::new(request)));
+                    return Ok(Tried::Unsent(request));
                 }
                 *request.version_mut() = Version::HTTP_2;
                 request.headers_mut().remove(header::HOST);
                 request.headers_mut().remove(header::TRANSFER_ENCODING);
                 let origin_form = request.uri().clone();
                 *request.uri_mut() = self.absolute(&origin_form);
-                match sender.try_send_request(request).await {
+                match sender.try_send_request(*request).await {
                     Ok(response) => {
                         let leased = Leased::Http2 { _stream: streams };
                         return Ok(Tried::Answered(response, leased));
