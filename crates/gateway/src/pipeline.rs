@@ -4,7 +4,6 @@
 mod held;
 
 use crate::answer::{Denial, GatewayBody, LimitFields, no_content};
-use crate::canonical::CanonicalTarget;
 use crate::content::ContentNeed;
 use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
@@ -15,19 +14,15 @@ use crate::idempotency;
 use crate::keyed;
 use crate::planes::{Planes, Seen};
 use crate::projection::Unfit;
-use crate::request::{Arrived, Caller, GatewayRequest};
-use crate::routes::{Matched, Route};
+use crate::request::{Arrived, GatewayRequest};
+use crate::routes::Route;
 use crate::service::{Core, Generation};
 use crate::upstream::{PassError, PooledBody};
-use crate::verdicts::Key as VerdictKey;
 use crate::websocket::{Handshake, Switching};
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
-use countersign_authn::{
-    Binding, Demand, Found, NoncePolicy, Proven, ResourceRequest, Subject, TokenDemand, demand,
-    prove,
-};
-use countersign_base::{Conditional, EventId, RequestId, Tenant, UnixTime};
+use countersign_authn::Binding;
+use countersign_base::{EventId, RequestId, Tenant, UnixTime};
 use countersign_control::traces::{Span, SpanRoute, Surface};
 use countersign_net::{Connection, InboundBody};
 use countersign_policy::{Permitted, decide};
@@ -39,6 +34,7 @@ use std::time::Instant;
 
 mod admission;
 mod attributes;
+mod authentication;
 mod content;
 mod envoy;
 mod inspection;
@@ -54,6 +50,7 @@ use lesson::Lesson;
 use reading::target_of;
 pub(crate) use reading::unframed;
 pub use sessions::SessionDenial;
+use switch::Switch;
 use tail::CLIENT_CLOSED;
 pub(crate) use tail::{Places, Tail};
 
@@ -280,93 +277,6 @@ impl<P: Planes> Flow<'_, P> {
         Ok(Some(no_content()))
     }
 
-    /// Who sent it: the credential, what it demands, the proof, and its one-time values.
-    async fn authenticate(
-        &self,
-        connection: &Connection,
-        head: &http::request::Parts,
-        target: &CanonicalTarget,
-        matched: &Matched,
-    ) -> Step<Caller> {
-        let target_uri = target.target_uri();
-        let request = ResourceRequest {
-            method: target.method(),
-            target_uri: &target_uri,
-            query: target.query(),
-            headers: &head.headers,
-            peer: match &connection.peer {
-                Conditional::Absent(reason) => Conditional::Absent(*reason),
-                Conditional::Present(certificate) => Conditional::Present(certificate),
-            },
-            remote: Some(connection.remote.ip()),
-        };
-        if let Some(session) = &matched.route.session {
-            let caller = self.by_session(session, head, target, matched, &request);
-            if let Some(caller) = Box::pin(caller).await? {
-                return Ok(caller);
-            }
-        }
-        let token = match demand(&request, &matched.route.rules).map_err(Denial::Credential)? {
-            Demand::Anonymous(reason) => return Ok(Caller::Anonymous(reason)),
-            Demand::Token(token) => token,
-        };
-        let subject = self.prove(token).await?;
-        let held = subject
-            .require_scopes(&matched.operation().scopes)
-            .map_err(Denial::Credential)?;
-        Ok(Caller::Subject(subject, held))
-    }
-
-    /// Judges a token with a verdict that is known, or a key that is fetched, and spends its one-time values.
-    async fn prove(&self, token: TokenDemand) -> Step<Subject> {
-        let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
-        let key = VerdictKey::of(&token, planes, self.now);
-        let nonces = planes.nonces().policy(self.now);
-        let Proven { subject, .. } = match verdicts.verified(&key) {
-            Some(verdict) => prove(
-                token,
-                Found::Verdict(verdict),
-                planes.revocations(),
-                nonces,
-                self.now,
-            )
-            .map_err(Denial::Credential)?,
-            None => Box::pin(self.prove_anew(token, key, nonces)).await?,
-        };
-        let spent = planes.replay().spend_replay(subject, self.now);
-        Ok(spent.map_err(|replayed| Denial::Credential(replayed.into()))?)
-    }
-
-    async fn prove_anew(
-        &self,
-        token: TokenDemand,
-        key: VerdictKey,
-        nonces: NoncePolicy<'_>,
-    ) -> Step<Proven> {
-        let (planes, verdicts) = (self.core.planes(), self.core.verdicts());
-        if let Some(refusal) = verdicts.refused(&key) {
-            return Err(Denial::Credential(refusal).into());
-        }
-        let found = match token.opaque() {
-            Some(opaque) => Found::Stored(planes.stored(opaque, token.issuers()).await),
-            None => {
-                let needed = token.key().map_err(Denial::Credential)?;
-                let answer = planes.key(&needed, self.now).await;
-                Found::Key(needed, answer)
-            }
-        };
-        match prove(token, found, planes.revocations(), nonces, self.now) {
-            Ok(proven) => {
-                verdicts.keep_verified(key, Arc::clone(&proven.verdict));
-                Ok(proven)
-            }
-            Err(refusal) => {
-                verdicts.keep_refused(key, &refusal);
-                Err(Denial::Credential(refusal).into())
-            }
-        }
-    }
-
     /// Whether they may; if not, the record of it.
     fn permit(&self, request: GatewayRequest) -> Step<Permitted<GatewayRequest>> {
         let planes = self.core.planes();
@@ -441,30 +351,37 @@ impl<P: Planes> Flow<'_, P> {
         if let Some(place) = &tail.places.upstream {
             lesson.tell(place, &answered, self.core.moment(self.now).steady);
         }
-        match answered {
-            Ok(response) => {
-                if let Some(key) =
-                    exchanged.filter(|_| response.status() == StatusCode::UNAUTHORIZED)
-                {
-                    self.generation.exchanges().forget(&key);
-                }
-                let (mut head, body) = response.into_parts();
-                tail.status = head.status.as_u16();
-                self.hand_out_nonce(&mut head.headers);
-                if let Some(Unfit(detail)) = head.extensions.remove() {
-                    tail.unfit(&detail);
-                }
-                let body = match body {
-                    Passed::Streamed(body) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                        return self.switch(switch, head, body, tail);
-                    }
-                    Passed::First(body) => GatewayBody::first(body, tail),
-                    Passed::Streamed(body) => GatewayBody::streamed(body, tail),
-                };
-                Ok(self.asked_again(Response::from_parts(head, body)))
-            }
-            Err(error) => Err(self.failed(*tail, Denial::Pass(error))),
+        let response = match answered {
+            Ok(response) => response,
+            Err(error) => return Err(self.failed(*tail, Denial::Pass(error))),
+        };
+        if let Some(key) = exchanged.filter(|_| response.status() == StatusCode::UNAUTHORIZED) {
+            self.generation.exchanges().forget(&key);
         }
+        self.pass_back(response, switch, tail)
+    }
+
+    /// The upstream's answer, for the caller.
+    fn pass_back(
+        &self,
+        response: Response<Passed>,
+        switch: Option<Box<Switch>>,
+        mut tail: Box<Tail>,
+    ) -> Step<Response<GatewayBody>> {
+        let (mut head, body) = response.into_parts();
+        tail.status = head.status.as_u16();
+        self.hand_out_nonce(&mut head.headers);
+        if let Some(Unfit(detail)) = head.extensions.remove() {
+            tail.unfit(&detail);
+        }
+        let body = match body {
+            Passed::Streamed(body) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                return self.switch(switch, head, body, tail);
+            }
+            Passed::First(body) => GatewayBody::first(body, tail),
+            Passed::Streamed(body) => GatewayBody::streamed(body, tail),
+        };
+        Ok(self.asked_again(Response::from_parts(head, body)))
     }
 
     async fn upstream_token(

@@ -291,9 +291,8 @@ async fn int_2_opaque_tokens_are_our_own_issuers_alone() {
     let world = world(|| vec![both("both"), alone()]);
     let token = format!("csat_{}", "A".repeat(43));
     let mut claims = world.claims();
-    let mut opaque = world.planes.opaque.lock().unwrap();
-    opaque.insert(token.clone(), claims.clone());
-    drop(opaque);
+    let opaque = &world.planes.opaque;
+    opaque.lock().unwrap().insert(token.clone(), claims.clone());
     let bearer = format!("Bearer {token}");
     assert_eq!(status(&world, "/both/a", &bearer).await, StatusCode::OK);
     assert_eq!(
