@@ -237,7 +237,12 @@ impl PolicySet {
         if !self.shapes.has_action(&query.action) {
             return denied(Vec::new(), DenialReason::ActionUnknown);
         }
-        let outcome = match ask(&self.index, query, &self.shapes) {
+        // Also of a question that was answered before: what does not fit may stand where no policy reads.
+        let outcome = match self
+            .shapes
+            .check(query)
+            .and_then(|()| ask(&self.index, query, &self.shapes))
+        {
             Ok(outcome) => outcome,
             Err(fault) => return denied(Vec::new(), DenialReason::QueryInvalid(fault)),
         };
