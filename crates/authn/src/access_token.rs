@@ -15,7 +15,7 @@ pub use details::{
 use crate::api_key::SourceNetworks;
 use crate::refusal::Reason;
 use crate::resource::{OtherIssuer, TrustedIssuer, VerdictKey};
-use countersign_base::{Audience, Kid, Tenant, UnixTime, limits};
+use countersign_base::{Audience, Duration, Kid, Tenant, UnixTime, limits};
 use countersign_crypto::jose::Claims;
 use countersign_crypto::{Verified, base64url, digest};
 use std::fmt;
@@ -169,12 +169,18 @@ impl VerifiedToken {
         self.cache_key
     }
 
+    /// By how much the clock of whoever made it may differ from ours.
+    pub(crate) fn leeway(&self) -> Duration {
+        self.other()
+            .map_or(limits::TOKEN_LEEWAY, OtherIssuer::leeway)
+    }
+
     /// Audience and times (RFC 9068 §4), judged at every use.
     pub(crate) fn check(&self, audience: &Audience, now: UnixTime) -> Result<(), Reason> {
-        let (audience, leeway) = match &self.other {
-            None => (audience, limits::TOKEN_LEEWAY),
-            Some(other) => (other.audience(audience), other.leeway()),
-        };
+        let audience = self
+            .other()
+            .map_or(audience, |other| other.audience(audience));
+        let leeway = self.leeway();
         if self.claims.aud != *audience {
             return Err(Reason::AudienceMismatch);
         }

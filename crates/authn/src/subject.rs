@@ -275,10 +275,25 @@ pub enum Standing {
 }
 
 impl Subject {
-    /// Whether the token still counts, for what goes on after the request that it was shown with: a tunnel, a socket. There is no leeway at its end, because both
-    /// ends of that span are ours.
-    pub fn standing(&self, revocations: &dyn Revocations, now: UnixTime) -> Standing {
-        if self.expires() <= now {
+    /// When what began with this token ends: with the token; or with the leeway behind its end, if it was taken in that leeway.
+    #[must_use]
+    pub fn ends(&self, began: UnixTime) -> UnixTime {
+        let expires = self.expires();
+        if expires <= began {
+            expires.plus(self.token.leeway())
+        } else {
+            expires
+        }
+    }
+
+    /// Whether the token still counts, for what goes on after the request that it was shown with: a tunnel, a socket, an answer that streams.
+    pub fn standing(
+        &self,
+        revocations: &dyn Revocations,
+        began: UnixTime,
+        now: UnixTime,
+    ) -> Standing {
+        if self.ends(began) <= now {
             return Standing::Ended(Reason::TokenExpired);
         }
         match check_revocations(&self.token, revocations, now) {

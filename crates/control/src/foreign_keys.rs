@@ -212,7 +212,6 @@ impl ForeignKeys {
     #[must_use]
     pub fn gateway_generation(&self, now: UnixTime) -> u64 {
         if now.0 >= self.0.next_expiry.load(Ordering::Acquire) {
-            self.0.changes.fetch_add(1, Ordering::Release);
             self.0.judge_expiries();
         }
         self.0.changes.load(Ordering::Acquire)
@@ -334,6 +333,10 @@ impl Inner {
             Source::Fixed(_) => None,
         });
         let next = ends.map(|end| end.0).filter(|end| now.0 < *end).min();
+        // Told by whoever looks first, so that no other change covers it up.
+        if self.next_expiry.load(Ordering::Acquire) <= now.0 {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
         self.next_expiry
             .store(next.unwrap_or(i64::MAX), Ordering::Release);
     }

@@ -15,8 +15,8 @@ use crate::service::Gateway;
 use crate::sessions::{Cookie, SessionDoors};
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
-use countersign_authn::{Anonymous, Standing};
-use countersign_base::Secret;
+use countersign_authn::{Anonymous, Binding, Standing};
+use countersign_base::{Secret, UnixTime};
 use countersign_control::browser_sessions::{SessionError, SessionName};
 use countersign_policy::{DenialReason, PolicySet, Query, Target, decide};
 use std::future::Future;
@@ -51,6 +51,9 @@ pub(crate) struct Ground {
     request: Box<GatewayRequest>,
     kind: Kind,
     session: Option<Session>,
+    began: UnixTime,
+    /// Of the keys of issuers that are not ours, as of the first time that somebody asked; absent while nobody did, and of our own tokens.
+    keys: Option<u64>,
 }
 
 /// The session that the request's token came out of.
@@ -87,6 +90,8 @@ impl Ground {
     ) -> Self {
         let session = session_of(&request, doors);
         Self {
+            began: request.at,
+            keys: None,
             request,
             kind,
             session,
@@ -133,7 +138,7 @@ async fn until_lost<P: Planes>(gateway: &Gateway<P>, ground: &mut Ground) -> Los
     loop {
         let now = planes.clock().now();
         let subject = ground.request.caller().subject();
-        let left = subject.map(|subject| subject.expires().since(now));
+        let left = subject.map(|subject| subject.ends(ground.began).since(now));
         let pause = left.map_or(ASKED_EVERY, |left| left.min(ASKED_EVERY));
         tokio::time::sleep(pause).await;
         if let Some(lost) = unfounded(gateway, ground) {
@@ -159,16 +164,26 @@ async fn until_lost<P: Planes>(gateway: &Gateway<P>, ground: &mut Ground) -> Los
 }
 
 /// What of its token and its route is gone.
-fn unfounded<P: Planes>(gateway: &Gateway<P>, ground: &Ground) -> Option<Lost> {
+fn unfounded<P: Planes>(gateway: &Gateway<P>, ground: &mut Ground) -> Option<Lost> {
     let planes = gateway.planes();
     let now = planes.clock().now();
-    if let Some(subject) = ground.request.caller().subject()
-        && let Standing::Ended(reason) = subject.standing(planes.revocations(), now)
-    {
-        return Some(Lost {
-            reason: reason.as_str(),
-            of: Of::Credential,
-        });
+    if let Some(subject) = ground.request.caller().subject() {
+        if let Standing::Ended(reason) = subject.standing(planes.revocations(), ground.began, now) {
+            return Some(Lost {
+                reason: reason.as_str(),
+                of: Of::Credential,
+            });
+        }
+        if subject.token().other().is_some() {
+            // Which key came or went is not known: whoever goes on shows the token again.
+            let keys = planes.other_key_generation(now);
+            if *ground.keys.get_or_insert(keys) != keys {
+                return Some(Lost {
+                    reason: "keys_changed",
+                    of: Of::Credential,
+                });
+            }
+        }
     }
     let there = gateway.with_routes(|routes| still_there(routes, ground));
     (!there).then_some(Lost {
@@ -215,12 +230,30 @@ fn still_there(routes: &Routes, ground: &Ground) -> bool {
     let rules = &after.rules;
     let nobody = rules.anonymous() == Anonymous::Allowed;
     let token = request.caller().subject().map_or(nobody, |subject| {
-        let issuer = rules
-            .issuers()
-            .iter()
-            .any(|trusted| trusted.issuer == *subject.issuer());
-        issuer
-            && rules.audience() == subject.audience()
+        let (trusted, audience) = match subject.token().other() {
+            None => (
+                rules
+                    .issuers()
+                    .iter()
+                    .any(|trusted| trusted.issuer == *subject.issuer()),
+                rules.audience(),
+            ),
+            // All of its entry: with another leeway or another belief it would be judged in another way.
+            Some(other) => (
+                rules.others().iter().any(|trusted| **trusted == *other),
+                other.audience(rules.audience()),
+            ),
+        };
+        let form = if subject.token().is_api_key() {
+            rules.api_keys().is_some()
+        } else {
+            ground.session.is_some()
+                || rules.binding() == Binding::Any
+                || subject.binding().is_some()
+        };
+        trusted
+            && form
+            && audience == subject.audience()
             && subject.require_scopes(&matched.operation().scopes).is_ok()
     });
     let session = ground.session.is_none() || before.session == after.session;

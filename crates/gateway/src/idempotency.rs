@@ -372,13 +372,13 @@ impl Keys {
         })
     }
 
-    fn end(&self, name: &[u8; 32], ended: Option<Ended>) {
+    fn end(&self, name: &[u8; 32], ended: Option<Ended>) -> Kept {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut entry) = map.remove(name) else {
-            return;
+            return Kept::No;
         };
         match ended {
-            Some(Ended::NotCarriedOut) => return,
+            Some(Ended::NotCarriedOut) => return Kept::No,
             Some(Ended::Answered(answer)) => {
                 entry.bytes = answer.bytes();
                 entry.state = if map.has_room_for(&entry.named, entry.bytes) {
@@ -391,8 +391,20 @@ impl Keys {
             Some(Ended::TooLarge) => entry.state = State::NotKept,
             None => entry.state = State::Unknown,
         }
+        let kept = match entry.state {
+            State::Answered(_) => Kept::Yes,
+            State::NotKept | State::Running(_) | State::Unknown => Kept::No,
+        };
         map.insert(entry);
+        kept
     }
+}
+
+/// Whether an answer is kept, for whoever asks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    No,
+    Yes,
 }
 
 impl Map {
@@ -455,14 +467,19 @@ impl Running {
     /// Keeps what became of it. Whoever waits finds it.
     pub(crate) fn end(mut self, ended: Ended) {
         self.ended = true;
-        if let Some(held) = self.held.take() {
-            held.end(match &ended {
-                Ended::Answered(answer) => KeyEnd::Answered(answer.encode()),
-                Ended::NotCarriedOut => KeyEnd::Free,
-                Ended::TooLarge => KeyEnd::NotKept,
+        let told = self.held.is_some().then(|| match &ended {
+            Ended::Answered(answer) => KeyEnd::Answered(answer.encode()),
+            Ended::NotCarriedOut => KeyEnd::Free,
+            Ended::TooLarge => KeyEnd::NotKept,
+        });
+        let kept = self.keys.end(&self.name, Some(ended));
+        if let (Some(held), Some(told)) = (self.held.take(), told) {
+            held.end(match (told, kept) {
+                // What one caller and one tenant may have kept here is also what they may have kept for all.
+                (KeyEnd::Answered(_), Kept::No) => KeyEnd::NotKept,
+                (told, Kept::No | Kept::Yes) => told,
             });
         }
-        self.keys.end(&self.name, Some(ended));
     }
 }
 
@@ -472,7 +489,7 @@ impl Drop for Running {
             if let Some(held) = self.held.take() {
                 held.end(KeyEnd::Unknown);
             }
-            self.keys.end(&self.name, None);
+            _ = self.keys.end(&self.name, None);
         }
     }
 }

@@ -236,7 +236,9 @@ impl OtherIssuer {
 
     fn subject_of(&self, claims: &Claims) -> Result<SubjectId, Reason> {
         let sub = claims::text(claims, "sub")?.ok_or(Reason::ClaimMissing)?;
-        if sub.is_empty() {
+        // What a header field carries as it is: an upstream must not see another subject, or none, where policy saw this one.
+        let carried = sub.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) && sub.trim() == sub;
+        if sub.is_empty() || !carried {
             return Err(Reason::ClaimBroken);
         }
         Ok(SubjectId::Foreign(Box::new(ForeignSubject {

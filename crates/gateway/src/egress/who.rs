@@ -30,8 +30,8 @@ enum Kind {
         client: ClientId,
         shown: Shown,
     },
-    /// By a token, whose subject may be a person for whom the client acts.
-    Token(Box<Subject>),
+    /// By a token, whose subject may be a person for whom the client acts, and when it was shown.
+    Token(Box<Subject>, UnixTime),
 }
 
 /// What a configured workload showed.
@@ -46,7 +46,7 @@ impl Workload {
     pub(crate) fn tenant(&self) -> &Tenant {
         match &self.0 {
             Kind::Configured { tenant, .. } => tenant,
-            Kind::Token(subject) => subject.tenant(),
+            Kind::Token(subject, _) => subject.tenant(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Workload {
     pub(crate) fn client(&self) -> &ClientId {
         match &self.0 {
             Kind::Configured { client, .. } => client,
-            Kind::Token(subject) => subject.client(),
+            Kind::Token(subject, _) => subject.client(),
         }
     }
 
@@ -62,7 +62,7 @@ impl Workload {
     pub(crate) fn subject(&self) -> Option<&Subject> {
         match &self.0 {
             Kind::Configured { .. } => None,
-            Kind::Token(subject) => Some(subject),
+            Kind::Token(subject, _) => Some(subject),
         }
     }
 
@@ -84,10 +84,12 @@ impl Workload {
                 .any(|spec| spec.tenant == *tenant && spec.client == *client && shown.is_of(spec))
                 .then_some(StillStands(()))
                 .ok_or("workload_withdrawn"),
-            Kind::Token(subject) => match subject.standing(planes.revocations(), now) {
-                Standing::Ended(reason) => Err(reason.as_str()),
-                Standing::Stands => Ok(StillStands(())),
-            },
+            Kind::Token(subject, began) => {
+                match subject.standing(planes.revocations(), *began, now) {
+                    Standing::Ended(reason) => Err(reason.as_str()),
+                    Standing::Stands => Ok(StillStands(())),
+                }
+            }
         }
     }
 }
@@ -241,5 +243,5 @@ async fn by_token<P: Planes>(
         .replay()
         .spend_replay(proven.subject, now)
         .map_err(|replayed| EgressRefusal::Credential(replayed.into()))?;
-    Ok(Workload(Kind::Token(Box::new(subject))))
+    Ok(Workload(Kind::Token(Box::new(subject), now)))
 }

@@ -1,4 +1,5 @@
-//! A proof of work, where a policy asks for one (`@challenge("proof-of-work")`): a puzzle that costs a program a second and the gateway a digest, so that whoever calls a million times pays a million seconds.
+//! A proof of work, where a policy asks for one (`@challenge("proof-of-work")`): a puzzle that costs a program a second and the gateway a digest. It opens the routes that
+//! share it to a whole network for fifteen minutes, for any number of requests: it makes coming from many networks dear, and limits still have to count requests.
 //!
 //! ```text
 //! request             -> 403 with a challenge: a page that solves it, or a document (RFC 9457) for programs

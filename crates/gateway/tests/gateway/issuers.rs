@@ -21,7 +21,7 @@ use std::time::Duration;
 
 const THEIRS: &str = "https://login.partner.example 0123456789abcdef0123456789abcdef";
 
-fn partner(change: impl FnOnce(&mut OtherIssuerSpec)) -> Arc<OtherIssuer> {
+pub(crate) fn partner(change: impl FnOnce(&mut OtherIssuerSpec)) -> Arc<OtherIssuer> {
     let mut spec = OtherIssuerSpec {
         name: "partner".to_owned(),
         iss: PARTNER.to_owned(),
@@ -36,7 +36,7 @@ fn partner(change: impl FnOnce(&mut OtherIssuerSpec)) -> Arc<OtherIssuer> {
     Arc::new(OtherIssuer::new(spec).unwrap())
 }
 
-fn rules(own: bool, other: Option<Arc<OtherIssuer>>) -> ResourceRules {
+pub(crate) fn rules(own: bool, other: Option<Arc<OtherIssuer>>) -> ResourceRules {
     let own = own.then(|| TrustedIssuer {
         issuer: ISSUER.parse().unwrap(),
         tenant: "demo".parse().unwrap(),
@@ -65,13 +65,13 @@ fn world(routes: impl FnOnce() -> Vec<RouteSpec>) -> World {
     world
 }
 
-fn claims(world: &World) -> Value {
+pub(crate) fn claims(world: &World) -> Value {
     let mut claims = world.claims();
     claims["iss"] = PARTNER.into();
     claims
 }
 
-fn signed(key: &SigningKey<AccessToken>, claims: &Value) -> String {
+pub(crate) fn signed(key: &SigningKey<AccessToken>, claims: &Value) -> String {
     format!("Bearer {}", sign_jwt(key, claims).unwrap())
 }
 

@@ -1,9 +1,11 @@
 //! Bodies that are sent piece by piece: each piece goes on as it comes, in both directions.
 
 use crate::backend::{Act, Backend, upstream};
+use crate::issuers;
 use crate::routes::spec;
 use crate::world::{World, roots};
 use bytes::Bytes;
+use countersign_gateway::routes::RouteSpec;
 use countersign_gateway::upstream::UpstreamTransport;
 use countersign_gateway::{Endpoint, UpstreamSpec};
 use countersign_net::TlsClient;
@@ -195,7 +197,18 @@ async fn a_route_says_how_long_nothing_may_move() {
 
 /// A caller to whom the first piece of an answer has come.
 async fn first_piece(world: &World, upstream: &Piecewise, alpn: Alpn, bearer: &str) -> Incoming {
-    world.reach(upstream.spec(), |_| {});
+    first_piece_of(world, upstream, alpn, bearer, |_| {}).await
+}
+
+/// The same on a route that differs.
+async fn first_piece_of(
+    world: &World,
+    upstream: &Piecewise,
+    alpn: Alpn,
+    bearer: &str,
+    change: impl Fn(&mut RouteSpec),
+) -> Incoming {
+    world.reach(upstream.spec(), change);
     let (sender, answer) = post(world, alpn, bearer).await;
     drop(sender);
     let mut body = answer.await.unwrap().into_body();
@@ -300,4 +313,45 @@ async fn an_answer_of_a_known_short_length_is_decided_about_once() {
     let answer = world.get("/r/whole", &[("authorization", &bearer)]).await;
     assert_eq!(answer.body.len(), 64 * 1024);
     assert_eq!(asked(), before + 1, "once, when it was decided about");
+}
+
+#[tokio::test]
+async fn a_stream_that_began_in_the_leeway_of_its_token_goes_on_in_it() {
+    let (world, upstream) = (World::start(), Piecewise::start().await);
+    let over = |claims: &mut serde_json::Value| {
+        claims["exp"] = (countersign_testkit::system_clock().now().0 - 3).into();
+    };
+    let mut body = first_piece(&world, &upstream, Alpn::Http1, &world.bearer(over)).await;
+    world.asked_again(2).await;
+    upstream.answer.send("data: 2\n\n").await.unwrap();
+    assert_eq!(next(&mut body).await.unwrap(), "data: 2\n\n");
+}
+
+#[tokio::test]
+async fn a_stream_of_another_issuers_token_goes_on_until_its_issuers_keys_change() {
+    let (world, upstream) = (World::start(), Piecewise::start().await);
+    let theirs = issuers::signed(&world.partner, &issuers::claims(&world));
+    let trusting = |route: &mut RouteSpec| {
+        route.rules = issuers::rules(true, Some(issuers::partner(|_| ())));
+    };
+    let mut body = first_piece_of(&world, &upstream, Alpn::Http1, &theirs, trusting).await;
+    world.asked_again(2).await;
+    upstream.answer.send("data: 2\n\n").await.unwrap();
+    assert_eq!(next(&mut body).await.unwrap(), "data: 2\n\n");
+    world.planes.other_generation.fetch_add(1, Ordering::SeqCst);
+    assert!(body.frame().await.unwrap().is_err());
+    world.logged("keys_changed").await;
+}
+
+#[tokio::test]
+async fn a_stream_of_another_issuers_token_ends_when_its_route_trusts_that_issuer_no_more() {
+    let (world, upstream) = (World::start(), Piecewise::start().await);
+    let theirs = issuers::signed(&world.partner, &issuers::claims(&world));
+    let trusting = |route: &mut RouteSpec| {
+        route.rules = issuers::rules(true, Some(issuers::partner(|_| ())));
+    };
+    let mut body = first_piece_of(&world, &upstream, Alpn::Http1, &theirs, trusting).await;
+    world.reach(upstream.spec(), |_| {});
+    assert!(body.frame().await.unwrap().is_err());
+    world.logged("route_changed").await;
 }

@@ -7,7 +7,7 @@
 --                                              or { 'answered', sealed }
 --   end owner what sealed                      'free', 'answered', 'not_kept' or 'unknown', of whoever took it and nobody else
 --
--- The clock is this server's. An entry is gone after keep_ms, counted from its beginning.
+-- The clock is this server's. An entry is gone after keep_ms, counted from its beginning; one that runs is there at least running_max_s.
 
 local name = KEYS[1]
 if not name then
@@ -18,8 +18,9 @@ if ARGV[1] == 'begin' then
   local kept = redis.call('HMGET', name, 'print', 'state', 'sealed', 'since')
   local now = redis.call('TIME')[1]
   if not kept[1] then
-    redis.call('HSET', name, 'print', ARGV[2], 'state', 'running', 'owner', ARGV[3], 'since', now)
-    redis.call('PEXPIRE', name, ARGV[4])
+    redis.call('HSET', name, 'print', ARGV[2], 'state', 'running', 'owner', ARGV[3], 'since', now, 'keep', ARGV[4])
+    -- One that still runs is there whatever the time is.
+    redis.call('PEXPIRE', name, math.max(tonumber(ARGV[4]), (tonumber(ARGV[5]) + 60) * 1000))
     return { 'run' }
   end
   if kept[1] ~= ARGV[2] then
@@ -43,5 +44,8 @@ if ARGV[3] == 'free' then
 else
   redis.call('HSET', name, 'state', ARGV[3], 'sealed', ARGV[4])
   redis.call('HDEL', name, 'owner')
+  local of = redis.call('HMGET', name, 'since', 'keep')
+  local passed = (tonumber(redis.call('TIME')[1]) - tonumber(of[1])) * 1000
+  redis.call('PEXPIRE', name, math.max(tonumber(of[2]) - passed, 1))
 end
 return { 'kept' }

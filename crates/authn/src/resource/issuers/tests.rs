@@ -219,6 +219,10 @@ flaws! {
     #[test]
     fn nobody() = Request::good, |request| request.claims["sub"] = json!("") => Reason::ClaimBroken;
     #[test]
+    fn a_subject_that_no_header_field_carries() = Request::good, |request| request.claims["sub"] = json!("\u{fc}nal") => Reason::ClaimBroken;
+    #[test]
+    fn a_subject_that_a_header_field_would_trim() = Request::good, |request| request.claims["sub"] = json!("alice ") => Reason::ClaimBroken;
+    #[test]
     fn no_client() = Request::good, |request| without(&mut request.claims, "client_id") => Reason::ClaimMissing;
     #[test]
     fn a_subject_of_256_bytes() = Request::good, |request| request.claims["sub"] = json!("x".repeat(256)) => Reason::ClaimBroken;
