@@ -158,7 +158,7 @@ impl Node {
     }
 
     /// Through the control API of this node.
-    async fn administer(&self, rest: &str, body: &Value) -> Value {
+    async fn administer(&self, rest: &str, body: Option<&Value>) -> Value {
         let now = self.running.fabric().now();
         let key = AdministratorKey::read(&self.directory.path().join("data"), now).unwrap();
         let path = format!("/admin/v1/tenants/default/{rest}");
@@ -171,7 +171,12 @@ impl Node {
             .collect();
         let url = url(self.running.bound().control.port(), &path);
         let answer = caller(&self.running, None)
-            .send(Method::POST, &url, &headers, body.to_string())
+            .send(
+                Method::POST,
+                &url,
+                &headers,
+                body.map(Value::to_string).unwrap_or_default(),
+            )
             .await;
         assert_eq!(answer.status, StatusCode::OK, "{rest}: {}", answer.text);
         answer.json()
@@ -230,12 +235,12 @@ impl Party {
             "id": id, "method": "secret", "grants": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK],
             "scopes": ["openid", "orders.read"], "audiences": [ORDERS], "consent": "implied",
         });
-        let secret = node.administer("clients", &client).await["client_secret"]
+        let secret = node.administer("clients", Some(&client)).await["client_secret"]
             .as_str()
             .unwrap()
             .to_owned();
         let person = json!({ "username": username, "password": PASSWORD });
-        node.administer("users", &person).await;
+        node.administer("users", Some(&person)).await;
         let mut party = Self {
             id,
             secret,
@@ -329,21 +334,24 @@ enum End {
 async fn end(node: &Node, party: &Party, end: End) {
     let told = claims(&party.access);
     let (rest, body) = match end {
-        End::Client => ("clients/disable".to_owned(), json!({ "id": party.id })),
+        End::Client => (
+            "clients/disable".to_owned(),
+            Some(json!({ "id": party.id })),
+        ),
         End::Grant => {
             let grant = told["grant_id"].as_str().unwrap();
-            (format!("grants/{grant}/revoke"), Value::Null)
+            (format!("grants/{grant}/revoke"), None)
         }
         End::Session => {
             let session = told["sid"].as_str().unwrap();
-            (format!("sessions/{session}/end"), Value::Null)
+            (format!("sessions/{session}/end"), None)
         }
         End::User => (
             "users/disable".to_owned(),
-            json!({ "username": party.username }),
+            Some(json!({ "username": party.username })),
         ),
     };
-    node.administer(&rest, &body).await;
+    node.administer(&rest, body.as_ref()).await;
 }
 
 /// The id that the list of revocations has to name.
