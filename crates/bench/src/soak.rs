@@ -182,12 +182,13 @@ async fn apply(
     let outcome = match change {
         Change::Kill => {
             let upstream = usize::try_from(dice.next() % ground::UPSTREAMS).unwrap_or(0);
-            let killed = ground.kill(upstream).await;
+            // From before the signal: what it was asked fails before the process is reaped.
             done.kills.push(Kill {
                 upstream,
                 from: Instant::now(),
                 until: None,
             });
+            let killed = ground.kill(upstream).await;
             let back = Instant::now() + AWAY;
             note(done, "an upstream was not killed", killed);
             return vec![
