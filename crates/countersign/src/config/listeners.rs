@@ -76,9 +76,15 @@ impl Listeners {
         }
     }
 
-    /// The same surfaces on any free port of loopback.
+    /// Listeners without further settings on any free port of loopback.
     #[must_use]
     pub fn ephemeral() -> Self {
+        Self::default().on_free_ports()
+    }
+
+    /// The same listeners, with all that is said of them, on any free port of loopback.
+    #[must_use]
+    pub fn on_free_ports(self) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             identity: any,
@@ -86,7 +92,7 @@ impl Listeners {
             gateway: any,
             control: any,
             telemetry: any,
-            ..Self::default()
+            ..self
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::{Ended, Output, runtime, say_config_errors, say_run_error};
 use crate::cli::UpArgs;
 use crate::config::error::ConfigError;
-use crate::config::listeners::Listeners;
 use crate::config::telemetry::{LogFormat, LogLevel};
 use crate::config::{self, Config};
 use crate::run::{self, Options, Running, system_clock};
@@ -75,12 +74,7 @@ pub(super) fn load(args: &UpArgs) -> Result<Config, Vec<ConfigError>> {
         None => config::parse(Path::new("."), Path::new(config::FILE), "")?,
     };
     if args.ephemeral {
-        let ephemeral = Listeners::ephemeral();
-        config.listeners = Listeners {
-            names: config.listeners.names,
-            issuer_base: config.listeners.issuer_base,
-            ..ephemeral
-        };
+        config.listeners = config.listeners.on_free_ports();
         if let Some(proxy) = &mut config.egress.proxy {
             proxy.listen.set_port(0);
         }
@@ -219,5 +213,34 @@ async fn reload(running: &Running, args: &UpArgs) {
             tracing::warn!(event = "reload_refused");
             eprintln!("  the reload is refused; the configuration before it stays");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::load;
+    use crate::cli::UpArgs;
+    use crate::config;
+
+    #[test]
+    fn free_ports_change_addresses_and_nothing_else_that_is_said_of_listeners() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = "[listeners]\ngateway = \"127.0.0.1:9443\"\nconnections_per_peer = 7\nnames = [\"gateway.example\"]\ngateway_from = { deny = [\"blocked\"] }\n[[networks]]\nname = \"blocked\"\naddresses = [\"192.0.2.0/24\"]\n";
+        std::fs::write(directory.path().join(config::FILE), text).unwrap();
+        let listeners = |ephemeral| {
+            let args = UpArgs {
+                config: Some(directory.path().to_owned()),
+                data: directory.path().join("data"),
+                store: None,
+                ephemeral,
+            };
+            load(&args).unwrap().listeners
+        };
+        let (written, free) = (listeners(false), listeners(true));
+        assert_eq!(written.gateway.port(), 9443);
+        assert_eq!(free.gateway.port(), 0);
+        assert_eq!(free.connections_per_peer, 7);
+        assert!(free.gateway_from.is_some());
+        assert_eq!(free, written.on_free_ports());
     }
 }
