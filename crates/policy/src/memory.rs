@@ -1,7 +1,6 @@
 //! Answers that were given before: of a set that does not change, the same question has the same answer.
 //!
-//! A question is the same if everything that policies can read of it is: action, principal, resource and the other entities whole, and of the context what the
-//! policies of the action name ([`Footprint`]). It is known by a SHA-256 over that, so that nothing personal is kept. The memory lives and dies with its set: new
+//! A question is the same if everything that the policies of its action can read of it is ([`Footprint`]). It is known by a SHA-256 over that, so that nothing personal is kept. The memory lives and dies with its set: new
 //! policies are asked at once. It is bounded; what is past the bound is asked as if there were none.
 
 use crate::footprint::Footprint;
@@ -36,7 +35,7 @@ impl Memory {
 
     /// What the question is known by.
     pub(crate) fn known(&self, query: &Query) -> Known {
-        let read = query.canonical_json_of(|attribute| self.footprint.has(attribute));
+        let read = query.canonical_json_of(&self.footprint.of(query));
         Known(sha256(read.as_bytes()))
     }
 

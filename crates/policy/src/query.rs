@@ -1,5 +1,6 @@
 //! What is asked, in typed values: built fast, and written in one canonical form for the record.
 
+use crate::footprint::{Counted, EntityFootprint};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -179,11 +180,11 @@ impl Query {
     /// detail holds, and holds personal data.
     #[must_use]
     pub fn canonical_json(&self) -> String {
-        self.canonical_json_of(|_| true)
+        self.canonical_json_of(&Counted::ALL)
     }
 
-    /// The same with only those attributes of the context that `counts` names.
-    pub(crate) fn canonical_json_of(&self, counts: impl Fn(&str) -> bool) -> String {
+    /// The same with only what `counted` names; an entity of which it does not matter which one it is has the id `null`.
+    pub(crate) fn canonical_json_of(&self, counted: &Counted<'_>) -> String {
         let mut text = String::with_capacity(1024);
         let mut others: Vec<&Entity> = self.others.iter().collect();
         others.sort_by(|one, other| one.id.cmp(&other.id));
@@ -192,28 +193,41 @@ impl Query {
         text.push_str(",\"context\":");
         write_members(
             &mut text,
-            self.context.iter().filter(|(name, _)| counts(name)),
+            self.context
+                .iter()
+                .filter(|(name, _)| counted.context.has(name)),
         );
         text.push_str(",\"others\":");
-        write_list(&mut text, others, write_entity);
+        write_list(&mut text, others, |text, other| {
+            write_entity(text, other, &EntityFootprint::WHOLE);
+        });
         text.push_str(",\"principal\":");
-        write_entity(&mut text, &self.principal);
+        write_entity(&mut text, &self.principal, counted.principal);
         text.push_str(",\"resource\":");
-        write_entity(&mut text, &self.resource);
+        write_entity(&mut text, &self.resource, counted.resource);
         text.push('}');
         text
     }
 }
 
-fn write_entity(text: &mut String, entity: &Entity) {
+fn write_entity(text: &mut String, entity: &Entity, counted: &EntityFootprint) {
     text.push_str("{\"attributes\":");
-    write_record(text, &entity.attributes);
+    let attributes = entity.attributes.iter();
+    write_members(
+        text,
+        attributes.filter(|(name, _)| counted.has_attribute(name)),
+    );
     text.push_str(",\"id\":");
-    write_text(text, &entity.id.id);
+    if counted.has_id(&entity.id) {
+        write_text(text, &entity.id.id);
+    } else {
+        text.push_str("null");
+    }
     text.push_str(",\"parents\":");
     write_list(text, &entity.parents, write_id);
     text.push_str(",\"tags\":");
-    write_record(text, &entity.tags);
+    let tags = entity.tags.iter();
+    write_members(text, tags.filter(|(name, _)| counted.has_tag(name)));
     text.push_str(",\"type\":");
     write_text(text, &entity.id.kind);
     text.push('}');

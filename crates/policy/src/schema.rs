@@ -176,7 +176,8 @@ impl Shapes {
         [&query.principal, &query.resource]
             .into_iter()
             .chain(&query.others)
-            .try_for_each(|entity| self.check_entity(entity))
+            .try_for_each(|entity| self.check_entity(entity))?;
+        check_once(query)
     }
 
     fn check_entity(&self, entity: &Entity) -> Result<(), String> {
@@ -205,6 +206,21 @@ impl Shapes {
             None => Ok(()),
         }
     }
+}
+
+/// An entity may stand there twice, and is the same then.
+fn check_once(query: &Query) -> Result<(), String> {
+    let (principal, resource) = (&query.principal, &query.resource);
+    let mut known = vec![principal];
+    for entity in std::iter::once(resource).chain(&query.others) {
+        let twice = known.iter().find(|known| known.id() == entity.id());
+        if twice.is_some_and(|twice| *twice != entity) {
+            let kind = entity.id().kind();
+            return Err(format!("a `{kind}` stands there twice and differs"));
+        }
+        known.push(entity);
+    }
+    Ok(())
 }
 
 impl Members {
