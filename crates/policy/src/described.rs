@@ -9,6 +9,7 @@ use crate::schema::{EntityShape, Members, Shape, Shapes};
 use countersign_base::Tenant;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// The names of the types that hold what people and clients have.
 const MEMBERSHIPS: [(&str, &str); 2] = [("roles", "Role"), ("groups", "Group")];
@@ -133,7 +134,10 @@ impl Shape {
     /// The value as this type, or nothing.
     pub(crate) fn read(&self, given: &Json) -> Option<Value> {
         match self {
-            Self::Address => given.as_str()?.parse().ok().map(Value::Address),
+            Self::Address => {
+                let address: IpAddr = given.as_str()?.parse().ok()?;
+                Some(address.into())
+            }
             Self::Bool => given.as_bool().map(Value::Bool),
             Self::Entity(kind) => reference(kind, given).map(Value::Entity),
             Self::Long => given.as_i64().map(Value::Long),

@@ -123,6 +123,32 @@ impl Counted<'static> {
     };
 }
 
+/// The functions and methods of Cedar's extensions: they take values and look no entity up.
+const FUNCTIONS: &[&str] = &[
+    "datetime",
+    "decimal",
+    "duration",
+    "durationSince",
+    "greaterThan",
+    "greaterThanOrEqual",
+    "ip",
+    "isInRange",
+    "isIpv4",
+    "isIpv6",
+    "isLoopback",
+    "isMulticast",
+    "lessThan",
+    "lessThanOrEqual",
+    "offset",
+    "toDate",
+    "toDays",
+    "toHours",
+    "toMilliseconds",
+    "toMinutes",
+    "toSeconds",
+    "toTime",
+];
+
 /// A variable of which something is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Variable {
@@ -241,12 +267,15 @@ impl Reader<'_> {
                 .as_object()?
                 .values()
                 .try_for_each(|member| self.expression(member)),
-            // A set, and the functions of extensions.
-            _ => operand
-                .as_array()?
-                .iter()
-                .try_for_each(|item| self.expression(item)),
+            "Set" => self.all(operand),
+            function if FUNCTIONS.contains(&function) => self.all(operand),
+            _ => None,
         }
+    }
+
+    fn all(&mut self, operands: &Json) -> Option<()> {
+        let mut operands = operands.as_array()?.iter();
+        operands.try_for_each(|operand| self.expression(operand))
     }
 
     /// A variable as a value: of an entity that is which one it is, of the context all of it.

@@ -126,7 +126,8 @@ impl Index {
         })
     }
 
-    /// Asks the cells that a question visits, unless it was asked before. The question fits the schema.
+    /// Asks the cells that a question visits, unless it was asked before. The question fits the schema, so that Cedar takes it unless entities are their own ancestors; those
+    /// that could be are all part of what the memory knows a question by.
     pub(crate) fn ask(&self, query: &Query, shapes: &Shapes) -> Result<Arc<Outcome>, String> {
         let action = self.actions.get(&query.action).ok_or("unknown action")?;
         let known = action.memory.known(query);
@@ -134,7 +135,10 @@ impl Index {
             return Ok(answered);
         }
         let outcome = Arc::new(self.ask_cells(action, query, shapes)?);
-        action.memory.keep(known, Arc::clone(&outcome));
+        // A policy may also have failed for want of room where it was asked from, which is nothing of the question's.
+        if outcome.failed.is_empty() {
+            action.memory.keep(known, Arc::clone(&outcome));
+        }
         Ok(outcome)
     }
 

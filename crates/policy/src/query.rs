@@ -44,7 +44,7 @@ impl fmt::Display for EntityId {
 /// A value of an attribute or of the context.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
-    /// Cedar's `ipaddr`.
+    /// Cedar's `ipaddr`; an IPv4 address inside an IPv6 one is none.
     Address(IpAddr),
     /// `Bool`.
     Bool(bool),
@@ -81,7 +81,14 @@ macro_rules! value_from {
         }
     )+};
 }
-value_from!(IpAddr => Address, bool => Bool, EntityId => Entity, i64 => Long, &str => String, String => String);
+value_from!(bool => Bool, EntityId => Entity, i64 => Long, &str => String, String => String);
+
+/// An IPv4 address that is written as an IPv6 one is the former: policies about IPv4 networks mean it too.
+impl From<IpAddr> for Value {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address.to_canonical())
+    }
+}
 
 /// An entity with what is known of it.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use cedar_policy::{
     EntityTypeName, RestrictedExpression, Schema, schema_str_to_json_with_resolved_types,
 };
 use serde_json::{Map, Value as Json};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -210,15 +211,17 @@ impl Shapes {
 
 /// An entity may stand there twice, and is the same then.
 fn check_once(query: &Query) -> Result<(), String> {
-    let (principal, resource) = (&query.principal, &query.resource);
-    let mut known = vec![principal];
-    for entity in std::iter::once(resource).chain(&query.others) {
-        let twice = known.iter().find(|known| known.id() == entity.id());
-        if twice.is_some_and(|twice| *twice != entity) {
+    let entities = || {
+        [&query.principal, &query.resource]
+            .into_iter()
+            .chain(&query.others)
+    };
+    for (position, entity) in entities().enumerate() {
+        let mut before = entities().take(position);
+        if before.any(|known| known.id() == entity.id() && known != entity) {
             let kind = entity.id().kind();
             return Err(format!("a `{kind}` stands there twice and differs"));
         }
-        known.push(entity);
     }
     Ok(())
 }
@@ -239,29 +242,36 @@ impl Members {
         self.0.iter().map(|(name, (shape, _))| (name, shape))
     }
 
+    /// Both sides stand in the order of their names, so that one pass sees what is missing, what is too much and what has the wrong type.
     fn check(&self, values: &BTreeMap<String, Value>) -> Result<(), String> {
+        let missing = |name: &String| Err(format!("`{name}` is missing"));
+        let mut declared = self.0.iter();
         for (name, value) in values {
-            match self.0.get(name) {
-                None => return Err(format!("the schema declares no `{name}`")),
-                Some((shape, _)) if !shape.fits(value) => {
-                    return Err(format!("`{name}` has the wrong type"));
+            loop {
+                let undeclared = || format!("the schema declares no `{name}`");
+                let (expected, (shape, required)) = declared.next().ok_or_else(undeclared)?;
+                match expected.cmp(name) {
+                    Ordering::Less if *required => return missing(expected),
+                    Ordering::Less => {}
+                    Ordering::Equal if shape.fits(value) => break,
+                    Ordering::Equal => return Err(format!("`{name}` has the wrong type")),
+                    Ordering::Greater => return Err(undeclared()),
                 }
-                Some(_) => {}
             }
         }
-        let missing = self
-            .0
-            .iter()
-            .find(|(name, (_, required))| *required && !values.contains_key(*name));
-        missing.map_or(Ok(()), |(name, _)| Err(format!("`{name}` is missing")))
+        match declared.find(|(_, (_, required))| *required) {
+            Some((name, _)) => missing(name),
+            None => Ok(()),
+        }
     }
 }
 
 impl Shape {
     fn fits(&self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Address, Value::Address(_))
-            | (Self::Bool, Value::Bool(_))
+            // Cedar reads no other.
+            (Self::Address, Value::Address(address)) => *address == address.to_canonical(),
+            (Self::Bool, Value::Bool(_))
             | (Self::Long, Value::Long(_))
             | (Self::String, Value::String(_)) => true,
             (Self::Entity(kind), Value::Entity(id)) => kind == id.kind(),
@@ -317,6 +327,8 @@ fn shape_of(json: &Json, common: &Map<String, Json>, depth: usize) -> Result<Sha
         ("Boolean" | "Bool", _) => Ok(Shape::Bool),
         ("Long", _) => Ok(Shape::Long),
         ("String", _) => Ok(Shape::String),
+        // A question has no value for it: actions are the schema's own.
+        ("Entity", Some("Action")) => Ok(Shape::Unsupported),
         ("Entity", Some(name)) => Ok(Shape::Entity(name.to_owned())),
         ("Extension", Some("ipaddr")) | ("ipaddr", _) => Ok(Shape::Address),
         ("Extension", Some(_)) | ("decimal" | "datetime" | "duration", _) => Ok(Shape::Unsupported),

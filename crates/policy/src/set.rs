@@ -284,6 +284,7 @@ impl PolicySet {
         let mut condition = forbidden.lifting.filter(can_do)?;
         for _ in 0..LIFTS_MAX {
             let supposed = condition.supposed(query, context);
+            self.shapes.check(&supposed).ok()?;
             let outcome = ask(&self.index, &supposed, &self.shapes).ok()?;
             if !outcome.failed.is_empty() {
                 return None;

@@ -54,6 +54,9 @@ fn properties_become_attributes_of_their_types() {
             Value::Record([("weight".to_owned(), 3_i64.into())].into()),
         );
     assert!(read == expected);
+    let mut mapped = order();
+    mapped["from"] = json!("::ffff:10.0.0.1");
+    assert!(described("SalesOrder", mapped).unwrap() == expected);
     let mut named = order();
     named["owner"] = json!({ "type": "User", "id": "alice" });
     assert!(described("SalesOrder", named).unwrap() == expected);

@@ -137,9 +137,9 @@ const SCHEMA: &str = r#"
     entity Folder in [Folder] { owner: User };
     entity File in [Folder] { owner: User } tags String;
     action "any";
-    action "look" in [Action::"any"] appliesTo { principal: [User, Robot], resource: [File, Folder], context: { n: Long, m?: Long, unread?: Long } };
-    action "touch" in [Action::"any"] appliesTo { principal: [User], resource: [File], context: { n: Long, m?: Long, unread?: Long } };
-    action "burn" appliesTo { principal: [User, Robot], resource: [File], context: { n: Long, m?: Long, unread?: Long } };
+    action "look" in [Action::"any"] appliesTo { principal: [User, Robot], resource: [File, Folder], context: { n: Long, m?: Long, unread?: Long, from?: ipaddr } };
+    action "touch" in [Action::"any"] appliesTo { principal: [User], resource: [File], context: { n: Long, m?: Long, unread?: Long, from?: ipaddr } };
+    action "burn" appliesTo { principal: [User, Robot], resource: [File], context: { n: Long, m?: Long, unread?: Long, from?: ipaddr } };
 "#;
 
 /// Entities by number, so that heads and questions often meet.
@@ -152,6 +152,8 @@ const RESOURCES: [(&str, &str); 4] = [
     ("Folder", "0"),
     ("Folder", "1"),
 ];
+/// Cedar reads an IPv4 address inside an IPv6 one in no text.
+const ADDRESSES: [&str; 4] = ["10.0.0.1", "192.0.2.1", "2001:db8::1", "::ffff:10.0.0.1"];
 const ACTIONS: [&str; 3] = ["look", "touch", "burn"];
 
 fn head(
@@ -199,10 +201,11 @@ const CONDITIONS: &[&str] = &[
     "when { principal is User && principal.hasTag(\"a\") && principal.getTag(\"a\") == \"x\" }",
     "unless { resource is File && resource.hasTag(\"a\") }",
     "unless { context has m && context.m > 1 }",
+    "when { context has from && context.from.isInRange(ip(\"10.0.0.0/8\")) }",
     "when { resource.owner.level > 1 }",
 ];
 /// The conditions that look no entity up: those before the last one.
-const LOOKING_NOTHING_UP: usize = 11;
+const LOOKING_NOTHING_UP: usize = CONDITIONS.len() - 1;
 
 fn policy(conditions: &'static [&'static str]) -> impl Strategy<Value = String> {
     (
@@ -303,13 +306,24 @@ fn question() -> impl Strategy<Value = Query> {
         0..4_i64,
         proptest::option::of(0..3_i64),
         proptest::option::of(0..3_i64),
+        proptest::option::of(proptest::sample::select(&ADDRESSES[..])),
     )
-        .prop_map(|(who, what, told, action, n, m, unread)| {
+        .prop_map(|(who, what, told, action, n, m, unread, from)| {
             let resource = resource(what, &told);
-            let optional = [("m", m), ("unread", unread)].into_iter();
-            let context = std::iter::once(("n", Some(n)))
-                .chain(optional)
-                .filter_map(|(name, value)| Some((name.to_owned(), Value::Long(value?))))
+            let long = |value: i64| Value::Long(value);
+            let optional = [
+                ("n", Some(long(n))),
+                ("m", m.map(long)),
+                ("unread", unread.map(long)),
+                // As it is, canonical or not.
+                (
+                    "from",
+                    from.map(|from| Value::Address(from.parse().unwrap())),
+                ),
+            ];
+            let context = optional
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
                 .collect();
             let groups = [
                 Entity::new(group("inner")).parent(group("middle")),
@@ -345,7 +359,7 @@ proptest! {
     fn what_is_remembered_is_what_would_be_answered(policies in proptest::collection::vec(policy(&CONDITIONS[..LOOKING_NOTHING_UP]), 1..4), questions in proptest::collection::vec(question(), 64..128)) {
         let set = loadable(policies);
         for question in questions {
-            let question = Query { action: "look".to_owned(), context: BTreeMap::from([("n".to_owned(), Value::Long(1))]), ..question };
+            let question = Query { action: "look".to_owned(), context: question.context.into_iter().filter(|(name, _)| name == "n" || name == "from").collect(), ..question };
             prop_assert_eq!(set.evaluate(&question), set.evaluate_naively(&question), "{:?}", question.canonical_json());
         }
     }
