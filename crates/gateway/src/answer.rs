@@ -116,19 +116,9 @@ pub enum Denial {
 impl Denial {
     /// A denial by policy; one that another sign-in would lift is a challenge.
     pub(crate) fn by_policy(reason: &DenialReason) -> Self {
-        match reason {
-            DenialReason::StepUpRequired(demand) => {
-                Self::StepUp(Refusal::insufficient_authentication(*demand))
-            }
-            DenialReason::ActionUnknown
-            | DenialReason::Forbidden
-            | DenialReason::NothingPermits
-            | DenialReason::ObligationNotCarriedOut(_)
-            | DenialReason::ObligationsContradict
-            | DenialReason::PolicyFailed
-            | DenialReason::ProofOfWorkRequired(_)
-            | DenialReason::PurposeRequired
-            | DenialReason::QueryInvalid(_) => Self::Policy(reason.clone()),
+        match reason.step_up() {
+            Some(demand) => Self::StepUp(Refusal::insufficient_authentication(demand)),
+            None => Self::Policy(reason.clone()),
         }
     }
 

@@ -18,7 +18,7 @@ use countersign_audit::{Code, Text};
 use countersign_authn::{Anonymous, Binding, Standing};
 use countersign_base::{Secret, UnixTime};
 use countersign_control::browser_sessions::{SessionError, SessionName};
-use countersign_policy::{DenialReason, PolicySet, Query, Target, decide};
+use countersign_policy::{PolicySet, Query, Target, decide};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -202,17 +202,9 @@ fn forbidden<P: Planes>(
     match decide(policies, Again(request)) {
         Ok(_permitted) => None,
         Err(denied) => {
-            let of = match denied.reason() {
-                DenialReason::StepUpRequired(_) => Of::Credential,
-                DenialReason::ActionUnknown
-                | DenialReason::Forbidden
-                | DenialReason::NothingPermits
-                | DenialReason::ObligationNotCarriedOut(_)
-                | DenialReason::ObligationsContradict
-                | DenialReason::PolicyFailed
-                | DenialReason::ProofOfWorkRequired(_)
-                | DenialReason::PurposeRequired
-                | DenialReason::QueryInvalid(_) => Of::Permission,
+            let of = match denied.reason().step_up() {
+                Some(_) => Of::Credential,
+                None => Of::Permission,
             };
             let reason = denied.reason().as_str();
             Some(Lost { reason, of })

@@ -172,6 +172,23 @@ pub enum DenialReason {
 }
 
 impl DenialReason {
+    /// The sign-in that would lift it, if one would: whoever was denied is asked for it (RFC 9470).
+    #[must_use]
+    pub const fn step_up(&self) -> Option<AuthenticationDemand> {
+        match self {
+            Self::StepUpRequired(demand) => Some(*demand),
+            Self::ActionUnknown
+            | Self::Forbidden
+            | Self::NothingPermits
+            | Self::ObligationNotCarriedOut(_)
+            | Self::ObligationsContradict
+            | Self::PolicyFailed
+            | Self::ProofOfWorkRequired(_)
+            | Self::PurposeRequired
+            | Self::QueryInvalid(_) => None,
+        }
+    }
+
     /// The reason as records name it.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

@@ -10,9 +10,7 @@ use countersign_authn::{Acr, AuthenticationDemand};
 use countersign_base::{ClientId, EventId, RequestId, Tenant, UserId};
 use countersign_policy::authzen::{Described, Evaluation, RequestError};
 use countersign_policy::obligation::Duty;
-use countersign_policy::{
-    DenialReason, Denied, Permitted, PolicySet, Query, Target, decide, vocabulary,
-};
+use countersign_policy::{Denied, Permitted, PolicySet, Query, Target, decide, vocabulary};
 use countersign_store::{About, Durability, Recordable};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
@@ -280,8 +278,8 @@ impl<'a> Asking<'a> {
                 (recorded.receipt(), "permitted", None)
             }
             Judged::Denied(denied) => {
-                if let DenialReason::StepUpRequired(demand) = denied.reason() {
-                    obligations = Some(step_up(*demand));
+                if let Some(demand) = denied.reason().step_up() {
+                    obligations = Some(step_up(demand));
                 }
                 let reason = denied.reason().as_str();
                 (recorder.record_denied(denied)?.receipt(), reason, None)
