@@ -160,7 +160,10 @@ impl<P: Planes> Gateway<P> {
             let (core, connection) = (Arc::clone(&core), Arc::clone(connection));
             service_fn(move |request| {
                 let (core, connection) = (Arc::clone(&core), Arc::clone(&connection));
-                async move { Ok::<_, Infallible>(answer(&core, &connection, request).await) }
+                // In a box: the HTTP layer keeps room for one on each connection, also while nothing is asked on it.
+                Box::pin(
+                    async move { Ok::<_, Infallible>(answer(&core, &connection, request).await) },
+                )
             })
         };
         countersign_net::serve(
