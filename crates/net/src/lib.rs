@@ -35,3 +35,6 @@ pub use runtime::DataRuntime;
 pub use serve::{Hold, Transport, from_tower, serve};
 pub use tls::pins::{Pins, SpkiPin};
 pub use tls::{ClientCertificates, ServerTls, TlsClient, TlsError, TlsIdentity, TrustRoots};
+
+/// Any error of a body.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;

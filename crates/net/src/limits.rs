@@ -17,6 +17,8 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for a peer to take some of what is written to it.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes that the kernel takes of what is written before any of them is on its way. More would hide for long that a peer takes some of it, slowly.
+pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Bytes of a request's body, unless whoever reads it says less or more.
 pub const BODY_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of an HTTP/1.1 request's head. hyper keeps its own limit of 100 fields.

@@ -1,6 +1,6 @@
 //! Listening sockets: bound first, served later, so that port 0 is known before anything runs.
 
-use crate::limits::BACKLOG;
+use crate::limits;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -98,9 +98,12 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     if sharing == Sharing::Cores {
         socket.set_reuse_port(true)?;
     }
+    // What is accepted has it from here.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(limits::UNSENT_BYTES_MAX)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(limits::BACKLOG)?;
     Ok(socket.into())
 }
 
@@ -122,6 +125,18 @@ mod tests {
                 .iter()
                 .all(|listener| listener.address() == address)
         );
+    }
+
+    /// A peer that reads 64 KiB in a minute is seen to take something, however much the kernel would hold.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_kernel_holds_little_that_is_not_on_its_way() {
+        let listener = Listener::bind(LOOPBACK).unwrap();
+        listener.socket.set_nonblocking(false).unwrap();
+        let _near = std::net::TcpStream::connect(listener.address()).unwrap();
+        let (accepted, _) = listener.socket.accept().unwrap();
+        let held = socket2::SockRef::from(&accepted).tcp_notsent_lowat();
+        assert_eq!(held.unwrap(), limits::UNSENT_BYTES_MAX);
     }
 
     #[test]

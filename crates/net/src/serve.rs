@@ -7,14 +7,14 @@ use crate::framing::{Framed, FramingWatch};
 use crate::limits::{self, Limits};
 use crate::peers::PeerPlace;
 use crate::recorded::Recorded;
-use crate::taken::Taken;
-use crate::{Drain, InboundBody, Listener, ServerTls, tls};
+use crate::taken::{Taken, TakenBody};
+use crate::{BoxError, Drain, InboundBody, Listener, ServerTls, tls};
 use countersign_base::{Conditional, NoTls};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::Service;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,8 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How a listener talks.
 #[derive(Clone)]
@@ -272,6 +270,14 @@ impl Task {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
+        let patience = self.limits.write_timeout;
+        let service = service_fn(move |request| {
+            let answered = service.call(request);
+            async move {
+                let response = answered.await?;
+                Ok::<_, Infallible>(response.map(|body| TakenBody::new(body, patience)))
+            }
+        });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits::STREAMS_MAX)

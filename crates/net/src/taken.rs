@@ -1,8 +1,8 @@
 //! Ends a connection whose peer takes nothing of what is written to it for too long: whoever stops reading would hold what its answer holds for as long as they like.
 //!
 //! A connection that takes everything at once costs nothing: the timer is made when the first write has to wait.
-//!
-//! Not here: streams of HTTP/2 whose window stays shut while their connection goes on; pings end a connection of which nothing is read.
+
+mod body;
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+
+pub(crate) use body::TakenBody;
 
 /// A stream whose writes wait so long and no longer.
 pub(crate) struct Taken<S> {

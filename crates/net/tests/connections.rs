@@ -248,6 +248,88 @@ async fn http2_is_agreed_on_and_the_hybrid_key_exchange_preferred() {
     driver.await.unwrap().unwrap();
 }
 
+/// One megabyte, and somebody who learns when it is let go.
+struct Large {
+    left: usize,
+    let_go: tokio::sync::mpsc::UnboundedSender<()>,
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        // Nobody may be left who wants to know.
+        let _ = self.let_go.send(());
+    }
+}
+
+impl http_body::Body for Large {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        const PIECE: &[u8] = &[b'a'; 16 * 1024];
+        std::task::Poll::Ready((self.left > 0).then(|| {
+            self.left -= 1;
+            Ok(http_body::Frame::data(Bytes::from_static(PIECE)))
+        }))
+    }
+}
+
+/// A caller who keeps the window of one stream shut and its connection open keeps nothing else.
+#[tokio::test]
+async fn an_answer_that_nobody_takes_over_http2_is_let_go_and_its_connection_goes_on() {
+    let authority = authority();
+    let limits = Limits {
+        write_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let listener = Listener::bind(LOOPBACK).unwrap();
+    let address = listener.address();
+    let (_trigger, drain) = Drain::new();
+    let (sender, mut let_go) = tokio::sync::mpsc::unbounded_channel();
+    let make = move |_: &Arc<Connection>| {
+        let sender = sender.clone();
+        service_fn(move |_: Request<Incoming>| {
+            let body = Large {
+                left: 64,
+                let_go: sender.clone(),
+            };
+            async move { Ok::<_, Infallible>(Response::new(body)) }
+        })
+    };
+    let tls = server_tls(&authority, ClientCertificates::None);
+    tokio::spawn(serve(listener, Transport::Tls(tls), limits, make, drain));
+    let tls = TlsClient::new(&roots(&authority), None, Alpn::Http2OrHttp1).unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let connecting = tls
+        .connector()
+        .connect("localhost".try_into().unwrap(), stream);
+    let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(64 * 1024)
+        .handshake(TokioIo::new(connecting.await.unwrap()))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let ask = |path: &str| {
+        let uri = format!("https://localhost:{}{path}", address.port());
+        Request::builder()
+            .uri(uri)
+            .body(Full::<Bytes>::default())
+            .unwrap()
+    };
+    let untaken = client.send_request(ask("/untaken")).await.unwrap();
+    let_go.recv().await.unwrap();
+    // Another stream of the same connection, of which everything is taken.
+    let taken = client.send_request(ask("/taken")).await.unwrap();
+    let bytes = taken.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(bytes.len(), 1024 * 1024);
+    // What was sent before is there, and then the stream is reset.
+    let error = untaken.into_body().collect().await.unwrap_err();
+    assert!(!error.is_timeout(), "{error}");
+}
+
 /// What a server says to raw bytes on a plain connection, until it closes.
 async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
