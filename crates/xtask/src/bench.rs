@@ -1,4 +1,4 @@
-//! `cargo xtask bench SUITE [--quick]`: builds the server and the load generator in release and hands over to `crates/bench`.
+//! `cargo xtask bench SUITE [--quick] [--release]`: builds the server as it is shipped and the load generator, and hands over to `crates/bench`.
 
 use crate::verb::{Outcome, Problem, Verb};
 use crate::{install, process, tree};
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The verb.
 pub(crate) const VERB: Verb = Verb {
     name: "bench",
-    about: "measures SUITE ([--quick]) and writes bench/results and docs/benchmarks",
+    about: "measures SUITE ([--quick]; [--release] for a build that is there sooner) and writes bench/results and docs/benchmarks",
     run,
 };
 
@@ -120,26 +120,22 @@ fn glewlwyd() -> Result<PathBuf, Problem> {
 }
 
 fn run(arguments: &[String]) -> Result<Outcome, Problem> {
-    let mut build = tree::cargo();
-    build.args([
-        "build",
-        "--release",
-        "--package",
-        "countersign",
-        "--package",
-        "countersign-bench",
-    ]);
-    process::must(&mut build, Duration::from_secs(3600))?;
-    let release = tree::target().join("release");
-    let mut command = std::process::Command::new(release.join("countersign-bench"));
+    let (soon, arguments): (Vec<&String>, Vec<&String>) = arguments
+        .iter()
+        .partition(|argument| *argument == "--release");
+    // Peers come as their packages are built, so ours does too.
+    let profile = if soon.is_empty() { "dist" } else { "release" };
+    let driver = built("countersign-bench", "release")?;
+    let server = built("countersign", profile)?;
+    let mut command = std::process::Command::new(driver);
     command
         .current_dir(tree::root())
         .arg("bench")
         .arg("--server")
-        .arg(release.join("countersign"));
+        .arg(server);
     // Without a name all suites are measured.
     let names = || arguments.iter().filter(|word| !word.starts_with("--"));
-    let wanted = |suite: &str| names().next().is_none() || names().any(|name| name == suite);
+    let wanted = |suite: &str| names().next().is_none() || names().any(|name| *name == suite);
     for Peer { name, install, .. } in PEERS.iter().filter(|peer| wanted(peer.suite)) {
         match install() {
             Ok(directory) => command
@@ -151,4 +147,12 @@ fn run(arguments: &[String]) -> Result<Outcome, Problem> {
     command.args(arguments);
     let status = command.status()?;
     Ok(Outcome::of(usize::from(!status.success())))
+}
+
+/// The program of a package, built in this profile.
+fn built(package: &str, profile: &str) -> Result<PathBuf, Problem> {
+    let mut build = tree::cargo();
+    build.args(["build", "--profile", profile, "--package", package]);
+    process::must(&mut build, Duration::from_secs(3600))?;
+    Ok(tree::target().join(profile).join(package))
 }
