@@ -30,6 +30,8 @@ The latencies are those of a second load at a constant rate, counted from when a
 same for all of a case: half of what the slowest of them answered while it was warmed up. The runs of a case alternate. Every answer is looked at, and before a
 row counts, its server has to refuse a request without a token, one with a token for another audience and one with a forged signature.
 
+All are built as they are shipped (Countersign in the profile `dist`).
+
 What is compared is not the same work. Countersign runs as a whole (identity, gateway, decision point and log in one process, a thread a core) and does with
 each request what its configuration says: canonical form, route, audience, issuer, expiry, revocation, scope, a decision by Cedar policies (twenty beside the
 built-in ones, unless the case says otherwise) and a record of it in the audit log, queued. HAProxy, nginx and Envoy (one thread each, no access log, no
