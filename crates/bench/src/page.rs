@@ -6,9 +6,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// Where bars begin, and how long the longest of a case is.
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 214.0;
 const BAR: f64 = 450.0;
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 884.0;
 const LINE: f64 = 24.0;
 /// Letters of a reason that the plot has room for; the table has all of it.
 const REASON_MAX: usize = 84;
