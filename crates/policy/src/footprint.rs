@@ -7,7 +7,7 @@
 //! A policy that reads an attribute of an attribute may reach any entity of the question by another way, so that principal and resource then count whole; so they do in questions
 //! that bring other entities, or where one of the two is named as a parent. Whatever is not understood here reads everything.
 
-use crate::query::{Entity, EntityId, Query};
+use crate::query::{Counts, Entity, EntityId, Query};
 use crate::schema::{Members, Shape, Shapes};
 use cedar_policy::Policy;
 use serde_json::{Map, Value as Json};
@@ -89,24 +89,6 @@ impl EntityFootprint {
         tags: Names::All,
     };
 
-    /// Whether it matters that the entity is this one.
-    pub(crate) fn has_id(&self, id: &EntityId) -> bool {
-        match &self.identity {
-            Identity::Each => true,
-            Identity::Among(named) => named.contains(id),
-        }
-    }
-
-    /// Whether the attribute of this name is read.
-    pub(crate) fn has_attribute(&self, name: &str) -> bool {
-        self.attributes.has(name)
-    }
-
-    /// Whether the tag of this name is read.
-    pub(crate) fn has_tag(&self, name: &str) -> bool {
-        self.tags.has(name)
-    }
-
     fn name(&mut self, id: EntityId) {
         if let Identity::Among(named) = &mut self.identity {
             named.insert(id);
@@ -114,13 +96,21 @@ impl EntityFootprint {
     }
 }
 
-impl Counted<'static> {
-    /// Everything.
-    pub(crate) const ALL: Self = Self {
-        context: &Names::All,
-        principal: &EntityFootprint::WHOLE,
-        resource: &EntityFootprint::WHOLE,
-    };
+impl Counts for EntityFootprint {
+    fn id(&self, id: &EntityId) -> bool {
+        match &self.identity {
+            Identity::Each => true,
+            Identity::Among(named) => named.contains(id),
+        }
+    }
+
+    fn attribute(&self, name: &str) -> bool {
+        self.attributes.has(name)
+    }
+
+    fn tag(&self, name: &str) -> bool {
+        self.tags.has(name)
+    }
 }
 
 /// The functions and methods of Cedar's extensions: they take values and look no entity up.

@@ -35,7 +35,9 @@ impl Memory {
 
     /// What the question is known by.
     pub(crate) fn known(&self, query: &Query) -> Known {
-        let read = query.canonical_json_of(&self.footprint.of(query));
+        let counted = self.footprint.of(query);
+        let context = |name: &str| counted.context.has(name);
+        let read = query.canonical_json_of(context, counted.principal, counted.resource);
         Known(sha256(read.as_bytes()))
     }
 

@@ -1,6 +1,5 @@
 //! What is asked, in typed values: built fast, and written in one canonical form for the record.
 
-use crate::footprint::{Counted, EntityFootprint};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -167,6 +166,35 @@ pub struct Query {
     pub others: Vec<Entity>,
 }
 
+/// What counts of an entity beside its type and its parents, which always do.
+pub(crate) trait Counts {
+    /// Whether it matters that the entity is this one.
+    fn id(&self, id: &EntityId) -> bool;
+
+    /// Whether the attribute of this name does.
+    fn attribute(&self, name: &str) -> bool;
+
+    /// Whether the tag of this name does.
+    fn tag(&self, name: &str) -> bool;
+}
+
+/// All of it counts.
+struct Whole;
+
+impl Counts for Whole {
+    fn id(&self, _id: &EntityId) -> bool {
+        true
+    }
+
+    fn attribute(&self, _name: &str) -> bool {
+        true
+    }
+
+    fn tag(&self, _name: &str) -> bool {
+        true
+    }
+}
+
 /// Ids and attributes may be personal, so only the type is shown.
 impl fmt::Debug for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,11 +215,16 @@ impl Query {
     /// detail holds, and holds personal data.
     #[must_use]
     pub fn canonical_json(&self) -> String {
-        self.canonical_json_of(&Counted::ALL)
+        self.canonical_json_of(|_| true, &Whole, &Whole)
     }
 
-    /// The same with only what `counted` names; an entity of which it does not matter which one it is has the id `null`.
-    pub(crate) fn canonical_json_of(&self, counted: &Counted<'_>) -> String {
+    /// The same with only what counts of context, principal and resource; an entity of which it does not matter which one it is has the id `null`.
+    pub(crate) fn canonical_json_of(
+        &self,
+        context: impl Fn(&str) -> bool,
+        principal: &impl Counts,
+        resource: &impl Counts,
+    ) -> String {
         let mut text = String::with_capacity(1024);
         let mut others: Vec<&Entity> = self.others.iter().collect();
         others.sort_by(|one, other| one.id.cmp(&other.id));
@@ -200,32 +233,27 @@ impl Query {
         text.push_str(",\"context\":");
         write_members(
             &mut text,
-            self.context
-                .iter()
-                .filter(|(name, _)| counted.context.has(name)),
+            self.context.iter().filter(|(name, _)| context(name)),
         );
         text.push_str(",\"others\":");
         write_list(&mut text, others, |text, other| {
-            write_entity(text, other, &EntityFootprint::WHOLE);
+            write_entity(text, other, &Whole);
         });
         text.push_str(",\"principal\":");
-        write_entity(&mut text, &self.principal, counted.principal);
+        write_entity(&mut text, &self.principal, principal);
         text.push_str(",\"resource\":");
-        write_entity(&mut text, &self.resource, counted.resource);
+        write_entity(&mut text, &self.resource, resource);
         text.push('}');
         text
     }
 }
 
-fn write_entity(text: &mut String, entity: &Entity, counted: &EntityFootprint) {
+fn write_entity(text: &mut String, entity: &Entity, counted: &impl Counts) {
     text.push_str("{\"attributes\":");
     let attributes = entity.attributes.iter();
-    write_members(
-        text,
-        attributes.filter(|(name, _)| counted.has_attribute(name)),
-    );
+    write_members(text, attributes.filter(|(name, _)| counted.attribute(name)));
     text.push_str(",\"id\":");
-    if counted.has_id(&entity.id) {
+    if counted.id(&entity.id) {
         write_text(text, &entity.id.id);
     } else {
         text.push_str("null");
@@ -234,7 +262,7 @@ fn write_entity(text: &mut String, entity: &Entity, counted: &EntityFootprint) {
     write_list(text, &entity.parents, write_id);
     text.push_str(",\"tags\":");
     let tags = entity.tags.iter();
-    write_members(text, tags.filter(|(name, _)| counted.has_tag(name)));
+    write_members(text, tags.filter(|(name, _)| counted.tag(name)));
     text.push_str(",\"type\":");
     write_text(text, &entity.id.kind);
     text.push('}');
