@@ -2,6 +2,8 @@
 //! everything it holds; what remains of it resets the stream when the peer asks for more.
 //!
 //! Nobody looks at a body while its stream's window is shut, so each has a task that looks at the time.
+//!
+//! Not here: a window that a setting of the peer's makes smaller while the body itself is waited for. Nobody asks the body when it goes on, so it counts as waiting still.
 
 use crate::BoxError;
 use http_body::{Body, Frame, SizeHint};
