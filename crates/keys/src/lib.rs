@@ -12,7 +12,9 @@ pub mod hierarchy;
 #[cfg(doctest)]
 mod misuse;
 pub mod rotation;
+pub mod shamir;
 
 pub use envelope::{Aad, KeyId, KeyVersion, OpenError, Sealed};
 pub use hierarchy::{DataKey, Kek, KekSet, PassphraseParameters, RootKey};
 pub use rotation::{RotationPolicy, RotationStep, SigningKeyRow, SigningKeyState};
+pub use shamir::{Share, ShareRule};
