@@ -37,6 +37,8 @@ fn the_defaults_load() {
             "sign_in.cedar#own-tenant",
             "sign_in.cedar#second-factor-once-enrolled",
             "tenants.cedar#tenant-wall",
+            "vault.cedar#public",
+            "vault.cedar#root",
         ]
     );
     assert!(set.has_action("issue") && !set.has_action("Issue"));

@@ -1,0 +1,191 @@
+//! What an engine answers, before it is written as the API's envelope.
+
+use crate::error::VaultError;
+use crate::work::Then;
+use countersign_base::{Duration, Secret, UnixTime};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+/// How a step ended that was not refused.
+pub enum Outcome {
+    /// It is done.
+    Done(Box<Answer>),
+    /// Its changes are committed, an effect happens, and another step follows.
+    Then(Box<Then>),
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self::Done(Box::new(answer))
+    }
+}
+
+/// What a caller is answered. It may hold secrets: no `Debug`.
+#[derive(Default)]
+pub struct Answer {
+    /// `data`.
+    pub data: Option<Json>,
+    /// `auth`.
+    pub auth: Option<Auth>,
+    /// The lease of what is answered.
+    pub lease: Option<LeaseGiven>,
+    /// `wrap_info`, when the answer itself was put away.
+    pub wrap_info: Option<WrapInfo>,
+    /// `warnings`.
+    pub warnings: Vec<String>,
+    /// How it is written.
+    pub form: Form,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// `data` as the whole body, with this status: what `sys/health` and its like answer.
+    Bare(u16),
+    /// The envelope, with status 200; without any content, 204.
+    #[default]
+    Envelope,
+    /// The envelope, with this status: a batch of which items failed.
+    EnvelopeWith(u16),
+    /// An envelope that was put away whole, written as it stands: what unwrapping answers.
+    Written,
+}
+
+impl Answer {
+    /// Status 204.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// An envelope with data.
+    #[must_use]
+    pub fn data(data: Json) -> Self {
+        Self {
+            data: Some(data),
+            ..Self::default()
+        }
+    }
+
+    /// A listing: `keys`, or 404 when there are none, as clients expect.
+    ///
+    /// # Errors
+    /// [`VaultError::NotFound`] when there are none.
+    pub fn keys<T: Into<String>>(keys: impl IntoIterator<Item = T>) -> Result<Self, VaultError> {
+        let keys: Vec<Json> = keys
+            .into_iter()
+            .map(|key| Json::String(key.into()))
+            .collect();
+        if keys.is_empty() {
+            return Err(VaultError::NotFound);
+        }
+        Ok(Self::data(Json::Object(Map::from_iter([(
+            "keys".to_owned(),
+            Json::Array(keys),
+        )]))))
+    }
+
+    /// An answer without the envelope.
+    #[must_use]
+    pub fn bare(status: u16, body: Json) -> Self {
+        Self {
+            data: Some(body),
+            form: Form::Bare(status),
+            ..Self::default()
+        }
+    }
+
+    /// An answer that is a token.
+    #[must_use]
+    pub fn auth(auth: Auth) -> Self {
+        Self {
+            auth: Some(auth),
+            ..Self::default()
+        }
+    }
+
+    /// With a warning.
+    #[must_use]
+    pub fn warning(mut self, text: impl Into<String>) -> Self {
+        self.warnings.push(text.into());
+        self
+    }
+}
+
+/// The lease of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseGiven {
+    /// `lease_id`.
+    pub id: String,
+    /// `lease_duration`.
+    pub lasts: Duration,
+    /// `renewable`.
+    pub renewable: bool,
+}
+
+/// A token that an answer gives.
+pub struct Auth {
+    /// `client_token`.
+    pub client_token: Secret<String>,
+    /// `accessor`.
+    pub accessor: String,
+    /// `policies` and `token_policies`.
+    pub policies: Vec<String>,
+    /// `metadata`.
+    pub metadata: std::collections::BTreeMap<String, String>,
+    /// `lease_duration`.
+    pub lasts: Duration,
+    /// `renewable`.
+    pub renewable: bool,
+    /// `entity_id`.
+    pub entity_id: String,
+    /// `orphan`.
+    pub orphan: bool,
+    /// `num_uses`.
+    pub uses: u32,
+}
+
+/// Where an answer was put away.
+pub struct WrapInfo {
+    /// `token`.
+    pub token: Secret<String>,
+    /// `accessor`.
+    pub accessor: String,
+    /// `ttl`.
+    pub ttl: Duration,
+    /// `creation_time`.
+    pub created: UnixTime,
+    /// `creation_path`.
+    pub path: String,
+    /// `wrapped_accessor`, when what is wrapped is a token.
+    pub wrapped_accessor: Option<String>,
+}
+
+/// Something that happens outside, after the commit that says it is about to happen.
+#[derive(Debug)]
+pub enum Effect {
+    /// Statements on a PostgreSQL database, in one transaction.
+    Sql(SqlEffect),
+}
+
+/// Statements for a database.
+pub struct SqlEffect {
+    /// `postgresql://...`, with the credentials.
+    pub connection: Secret<String>,
+    /// The most connections to this database at once.
+    pub connections_max: u16,
+    /// The statements, in order. They may hold passwords.
+    pub statements: Vec<Secret<String>>,
+}
+
+impl std::fmt::Debug for SqlEffect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SqlEffect({} statements)", self.statements.len())
+    }
+}
+
+/// A value as JSON; for answers, whose types cannot fail to be written.
+#[must_use]
+pub fn json<T: Serialize>(value: &T) -> Json {
+    serde_json::to_value(value).unwrap_or(Json::Null)
+}

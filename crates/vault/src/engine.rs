@@ -1,0 +1,200 @@
+//! The engines: one list of what can be mounted, and the way from a permitted call, from the end of a lease and from an effect to the engine that knows.
+
+use crate::answer::Outcome;
+use crate::call::{Asked, Call, Cx, Guarded, Operation};
+use crate::entry::EntryName;
+use crate::path::RequestPath;
+use crate::work::{EffectResult, Stop, Work};
+use crate::{
+    VaultError, approle, certificate, cubbyhole, database, jwt, kubernetes, kv, lease, pki, system,
+    token, transit, wrapping,
+};
+use countersign_policy::Permitted;
+use serde::{Deserialize, Serialize};
+
+/// What can stand at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// `auth/approle/`.
+    AppRole,
+    /// `auth/cert/`.
+    Cert,
+    /// `cubbyhole/`.
+    Cubbyhole,
+    /// Databases.
+    Database,
+    /// `auth/jwt/`.
+    Jwt,
+    /// `auth/kubernetes/`.
+    Kubernetes,
+    /// Key-value secrets, version 2.
+    Kv,
+    /// Certificates.
+    Pki,
+    /// `sys/`.
+    System,
+    /// `auth/token/`.
+    Token,
+    /// Encryption as a service.
+    Transit,
+}
+
+impl EngineKind {
+    /// `type` of the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AppRole => "approle",
+            Self::Cert => "cert",
+            Self::Cubbyhole => "cubbyhole",
+            Self::Database => "database",
+            Self::Jwt => "jwt",
+            Self::Kubernetes => "kubernetes",
+            Self::Kv => "kv",
+            Self::Pki => "pki",
+            Self::System => "system",
+            Self::Token => "token",
+            Self::Transit => "transit",
+        }
+    }
+
+    /// Whether it signs in, and so stands below `auth/`.
+    #[must_use]
+    pub const fn is_auth(self) -> bool {
+        match self {
+            Self::AppRole | Self::Cert | Self::Jwt | Self::Kubernetes | Self::Token => true,
+            Self::Cubbyhole
+            | Self::Database
+            | Self::Kv
+            | Self::Pki
+            | Self::System
+            | Self::Transit => false,
+        }
+    }
+}
+
+/// Carries out a call that is permitted. The shell has recorded the permit before; what comes of this is committed before anybody is answered.
+///
+/// # Errors
+/// [`Stop::Need`] when something has to be loaded first, else why it is refused.
+pub fn perform(
+    permitted: &Permitted<Asked>,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Outcome, Stop> {
+    run(permitted.target().call(), work, cx)
+}
+
+/// The engine of the call's mount.
+pub(crate) fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
+    match call.mount.engine {
+        EngineKind::AppRole => approle::run(call, work, cx),
+        EngineKind::Cert => certificate::run(call, work, cx),
+        EngineKind::Cubbyhole => cubbyhole::run(call, work, cx),
+        EngineKind::Database => database::run(call, work, cx),
+        EngineKind::Jwt => jwt::run(call, work, cx),
+        EngineKind::Kubernetes => kubernetes::run(call, work, cx),
+        EngineKind::Kv => kv::run(call, work, cx),
+        EngineKind::Pki => pki::run(call, work, cx),
+        EngineKind::System => match call.segments().first() {
+            Some(&"leases") => lease::run(call, work, cx),
+            Some(&"wrapping") => wrapping::run(call, work, cx),
+            _ => system::run(call, work, cx),
+        },
+        EngineKind::Token => token::run(call, work, cx),
+        EngineKind::Transit => transit::run(call, work, cx),
+    }
+}
+
+/// Which step follows an effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// One of the database engine's.
+    Database(database::Next),
+    /// A lease is being taken back.
+    Lease(lease::Next),
+}
+
+/// Goes on after an effect.
+///
+/// # Errors
+/// As [`perform`].
+pub fn resume(
+    next: &Next,
+    result: &EffectResult,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Outcome, Stop> {
+    match next {
+        Next::Database(next) => database::resume(next, result, work, cx),
+        Next::Lease(next) => lease::resume(next, result, work, cx),
+    }
+}
+
+/// An entry that asked to be looked at again by now.
+///
+/// # Errors
+/// As [`perform`].
+pub fn due(name: &EntryName, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
+    match name.as_str().split('/').next() {
+        Some("lease" | "token") => lease::due(name, work, cx),
+        Some("mount") => database::due(name, work, cx),
+        Some(_) | None => Err(VaultError::Corrupt.into()),
+    }
+}
+
+/// Whether what a `POST` would write is there already; engines that make no difference say yes.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn exists(_call: &Call, _work: &mut Work<'_>) -> Result<bool, Stop> {
+    Ok(true)
+}
+
+/// Paths that anybody may ask for, and with which method.
+const PUBLIC: &[(&str, Operation)] = &[
+    ("sys/health", Operation::Read),
+    ("sys/init", Operation::Read),
+    ("sys/leader", Operation::Read),
+    ("sys/seal-status", Operation::Read),
+    ("sys/unseal", Operation::Update),
+];
+
+/// Paths that ask for the capability `sudo`; one that ends in a slash stands for all below it.
+const SUDO: &[&str] = &[
+    "auth/token/accessors",
+    "auth/token/create-orphan",
+    "auth/token/revoke-orphan",
+    "sys/audit",
+    "sys/auth/",
+    "sys/leases/lookup/",
+    "sys/leases/revoke-force/",
+    "sys/leases/revoke-prefix/",
+    "sys/leases/tidy",
+    "sys/rotate",
+    "sys/seal",
+    "sys/step-down",
+];
+
+/// Whether anybody may ask for a path. Sign-in is at `login` below a mount of an auth method.
+#[must_use]
+pub fn guarded(path: &RequestPath, operation: Operation) -> Guarded {
+    let path = path.as_str();
+    let public = |(public, method): &(&str, Operation)| *public == path && *method == operation;
+    let sign_in = operation == Operation::Update
+        && path.starts_with("auth/")
+        && path.ends_with("/login")
+        && !path.starts_with("auth/token/");
+    let sudo = |guarded: &&str| match guarded.strip_suffix('/') {
+        Some(folder) => path == folder || path.starts_with(*guarded),
+        None => path == *guarded,
+    };
+    if sign_in || PUBLIC.iter().any(public) {
+        Guarded::Public
+    } else if SUDO.iter().any(sudo) {
+        Guarded::Sudo
+    } else {
+        Guarded::Token
+    }
+}
