@@ -7,11 +7,16 @@
 //! [`jose::SignatureHolds`] can be made here only, beside the comparison that they stand for.
 
 pub mod aead;
+pub mod base64;
 pub mod base64url;
+pub mod cipher;
 pub mod digest;
+pub mod hmac;
 pub mod hotp;
 pub mod jose;
 pub mod kdf;
+pub mod keypair;
+pub mod keywrap;
 pub mod mac;
 #[cfg(doctest)]
 mod misuse;
