@@ -96,6 +96,11 @@ impl Aad {
         Self::canonical(&[b"key-encryption-key"])
     }
 
+    /// The root key under an unseal key; only the seal seals in this context. `rule` is the number of shares and their threshold, zero without shares.
+    pub(crate) fn root_key(seal: &'static str, rule: [u8; 2]) -> Self {
+        Self::canonical(&[b"root-key", seal.as_bytes(), &rule])
+    }
+
     /// Each part after its length as four bytes, big-endian: no two lists of parts are written alike.
     fn canonical(parts: &[&[u8]]) -> Self {
         let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());

@@ -34,6 +34,15 @@ impl PassphraseParameters {
             salt: base64url::encode(&random.bytes::<16>()),
         }
     }
+
+    /// The 32 bytes that `passphrase` stands for (Argon2id).
+    pub(crate) fn derive(
+        &self,
+        passphrase: &Secret<String>,
+    ) -> Result<Secret<[u8; 32]>, PasswordError> {
+        let salt = base64url::decode_array(&self.salt).map_err(|_| PasswordError::Format)?;
+        derive_key(passphrase, &salt, &self.cost)
+    }
 }
 
 /// The root of the hierarchy. It seals key-encryption keys and nothing else.
@@ -49,12 +58,7 @@ impl RootKey {
         passphrase: &Secret<String>,
         parameters: &PassphraseParameters,
     ) -> Result<Self, PasswordError> {
-        let salt = base64url::decode_array(&parameters.salt).map_err(|_| PasswordError::Format)?;
-        Ok(Self::from_bytes(&derive_key(
-            passphrase,
-            &salt,
-            &parameters.cost,
-        )?))
+        Ok(Self::from_bytes(&parameters.derive(passphrase)?))
     }
 
     /// Takes 32 random bytes, as they stand in a file of mode 0600.

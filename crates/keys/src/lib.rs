@@ -12,6 +12,7 @@ pub mod hierarchy;
 #[cfg(doctest)]
 mod misuse;
 pub mod rotation;
+pub mod seal;
 pub mod shamir;
 
 pub use envelope::{Aad, KeyId, KeyVersion, OpenError, Sealed};

@@ -14,5 +14,10 @@ compiled! {
     seal_a_row: "no_run" "compile_pass/seal_a_row.rs";
     key_bytes_are_not_reached: "compile_fail,E0624" "compile_fail/key_bytes_are_not_reached.rs";
     key_encryption_context_is_not_public: "compile_fail,E0624" "compile_fail/key_encryption_context_is_not_public.rs";
+    quorum_is_not_invented: "compile_fail,E0451" "compile_fail/quorum_is_not_invented.rs";
+    quorum_is_not_swapped: "compile_fail,E0599" "compile_fail/quorum_is_not_swapped.rs";
+    quorum_is_used_once: "compile_fail,E0382" "compile_fail/quorum_is_used_once.rs";
+    use_a_quorum: "no_run" "compile_pass/use_a_quorum.rs";
+    unseal_key_seals_no_row: "compile_fail,E0277" "compile_fail/unseal_key_seals_no_row.rs";
     root_key_seals_no_row: "compile_fail,E0277" "compile_fail/root_key_seals_no_row.rs";
 }

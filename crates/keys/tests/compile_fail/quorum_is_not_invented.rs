@@ -1,0 +1,13 @@
+use countersign_keys::seal::{QuorumHeld, RootRotation, SealRow};
+
+fn invent(row: SealRow) -> QuorumHeld<RootRotation> {
+    QuorumHeld {
+        row,
+        operation: RootRotation,
+        authorized: todo!(),
+    }
+}
+
+fn main() {
+    let _ = invent;
+}
