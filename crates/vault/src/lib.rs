@@ -35,6 +35,7 @@ pub mod mounts;
 pub mod path;
 pub mod pki;
 pub mod system;
+pub mod timestamp;
 pub mod token;
 pub mod transit;
 #[cfg(test)]
