@@ -11,12 +11,13 @@
 //!
 //! Not here: streams. A message is sealed and opened whole, up to [`PLAINTEXT_BYTES_MAX`].
 
-use countersign_base::{Secret, Tenant};
+use countersign_base::{ParseError, Secret, Tenant};
 use countersign_crypto::aead::{AeadKey, TAG_BYTES};
 use countersign_crypto::random::Random;
 use countersign_crypto::{base64url, kdf};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// Bytes of one plaintext.
 pub const PLAINTEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -33,7 +34,8 @@ const HEADER_BYTES: usize = NAMING_BYTES + COMMITMENT_BYTES + 32;
 const INFO: &[u8] = b"countersign envelope";
 
 /// The name of a key: eight random bytes, the same for all its versions.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct KeyId([u8; 8]);
 
 impl KeyId {
@@ -54,6 +56,35 @@ impl KeyId {
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = ParseError::expected("a key id: 16 lower-case hexadecimal digits");
+        let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 16 || !text.bytes().all(lower) {
+            return Err(error);
+        }
+        u64::from_str_radix(text, 16)
+            .map(|number| Self(number.to_be_bytes()))
+            .map_err(|_| error)
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(id: KeyId) -> Self {
+        id.to_string()
     }
 }
 

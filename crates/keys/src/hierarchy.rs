@@ -6,6 +6,7 @@
 use crate::envelope::{
     self, Aad, EnvelopeKey, KeyId, KeyLookup, KeyVersion, OpenError, SealError, Sealed, Sealer,
 };
+use crate::rewrap::RewrapEnded;
 use countersign_base::{Secret, Tenant};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::password::{Cost, PasswordError, derive_key};
@@ -245,16 +246,21 @@ impl KekSet {
         Ok(self)
     }
 
-    /// The same set, opening nothing below `minimum` any more. Done after the background rewrap, which leaves nothing below.
+    /// The same set, opening nothing below the version that a rewrap has left as the lowest. The caller stores the minimum before it uses the set.
     ///
     /// # Errors
-    /// When `minimum` is above the current version.
-    pub fn with_minimum(self, minimum: KeyVersion) -> Result<Self, KekSetError> {
-        if minimum > self.current.version() {
-            Err(KekSetError::MinimumAboveCurrent)
-        } else {
-            Ok(Self { minimum, ..self })
+    /// When another key was rewrapped, or the version is above the current one. A lower minimum than the present one changes nothing.
+    pub fn raise_minimum(self, ended: &RewrapEnded) -> Result<Self, KekSetError> {
+        if ended.key() != self.current.id() {
+            return Err(KekSetError::AnotherKey);
         }
+        if ended.target() > self.current.version() {
+            return Err(KekSetError::MinimumAboveCurrent);
+        }
+        Ok(Self {
+            minimum: self.minimum.max(ended.target()),
+            ..self
+        })
     }
 
     /// The version that seals.

@@ -7,12 +7,15 @@
 //!
 //! [`Random`]: countersign_crypto::Random
 
+pub mod data_key_cache;
 pub mod envelope;
 pub mod hierarchy;
 #[cfg(doctest)]
 mod misuse;
+pub mod rewrap;
 pub mod rotation;
 pub mod seal;
+pub mod seal_count;
 pub mod shamir;
 
 pub use envelope::{Aad, KeyId, KeyVersion, OpenError, Sealed};

@@ -231,6 +231,22 @@ fn stored_as_json_it_is_base64url() {
 }
 
 #[test]
+fn a_key_id_is_16_lower_case_digits() {
+    let id = KeyId::from_bytes([0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff]);
+    assert_eq!(serde_json::to_string(&id).unwrap(), "\"00010203fcfdfeff\"");
+    assert_eq!("00010203fcfdfeff".parse::<KeyId>().unwrap(), id);
+    for bad in [
+        "",
+        "00010203fcfdfef",
+        "00010203FCFDFEFF",
+        "+0010203fcfdfeff",
+        "00010203fcfdfeff0",
+    ] {
+        assert!(bad.parse::<KeyId>().is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn debug_shows_no_bytes() {
     let key = EnvelopeKey::new(
         KeyId::from_bytes([1; 8]),

@@ -1,5 +1,6 @@
 use super::{DataKey, Kek, KekSet, KekSetError, PassphraseParameters, RootKey};
 use crate::envelope::{Aad, KeyVersion, OpenError, Sealed, open, seal};
+use crate::rewrap::{PageEnd, Rewrap, RewrapEnded, RewrapStep};
 use countersign_base::{Secret, Tenant};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::password::Cost;
@@ -11,6 +12,16 @@ fn place() -> Aad {
 
 fn root(byte: u8) -> RootKey {
     RootKey::from_bytes(&Secret::new([byte; 32]))
+}
+
+/// The end of a rewrap of an empty installation.
+fn rewrapped(keks: &KekSet, target: KeyVersion) -> RewrapEnded {
+    let rewrap = Rewrap::start(keks.current().id(), target, Vec::new());
+    let page = rewrap.page(Vec::new(), keks, &Random::system());
+    match rewrap.advance(&page, 0, PageEnd::TableEnds) {
+        RewrapStep::Ended(ended) => ended,
+        RewrapStep::Blocked(_) | RewrapStep::More(_) => panic!("nothing is left"),
+    }
 }
 
 fn same(one: &MacKey, two: &MacKey) -> bool {
@@ -86,13 +97,17 @@ fn versions_below_the_minimum_open_nothing() {
     let sealed = seal(&keks, &place(), b"text", &random).unwrap();
     let keks = keks.rotate(&random).unwrap();
     assert!(open(&keks, &place(), &sealed).is_ok());
-    let keks = keks.with_minimum(KeyVersion(2)).unwrap();
+    let (second, third) = (
+        rewrapped(&keks, KeyVersion(2)),
+        rewrapped(&keks, KeyVersion(3)),
+    );
+    let keks = keks.raise_minimum(&second).unwrap();
     assert!(matches!(
         open(&keks, &place(), &sealed),
         Err(OpenError::KeyVersionTooOld { .. })
     ));
     assert_eq!(
-        keks.with_minimum(KeyVersion(3)).unwrap_err(),
+        keks.raise_minimum(&third).unwrap_err(),
         KekSetError::MinimumAboveCurrent
     );
 }
