@@ -13,7 +13,13 @@
 //! [`RevocationFeed`], which the service fills by calling [`RevocationFeed::pull`] over and over from a task of its own; with [`LifetimeOnly`] it relies on the
 //! short life of tokens. Workloads of a trust domain read the transaction of a request with a [`TransactionGuard`].
 //!
+//! With the feature `sealed`, a service keeps columns as ciphertext that only a permit for a purpose opens (module `sealed`).
+//!
 //! Not here yet: asking policies.
+
+// The derive macro writes the crate's name, also in this crate's own tests.
+#[cfg(all(test, feature = "sealed"))]
+extern crate self as countersign_guard;
 
 mod check;
 #[cfg(test)]
@@ -21,6 +27,8 @@ mod fixtures;
 mod keys;
 mod layer;
 mod revocations;
+#[cfg(feature = "sealed")]
+pub mod sealed;
 mod transaction;
 mod verdicts;
 
@@ -31,4 +39,6 @@ pub use layer::{GuardLayer, GuardService};
 pub use revocations::{
     PullError, REVOCATIONS_MAX, RevocationFeed, RevocationSource, STALENESS_MAX,
 };
+#[cfg(feature = "sealed")]
+pub use sealed::{Sealed, SealedFields};
 pub use transaction::TransactionGuard;

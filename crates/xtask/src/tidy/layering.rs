@@ -75,7 +75,8 @@ pub(crate) const LAYERS: &[Layer] = &[
     layer("api", Kind::Shell, &["control"]),
     layer("channels", Kind::Shell, &["control"]),
     layer("gateway", Kind::Shell, &["control"]),
-    layer("guard", Kind::Library, &["authn", "keys"]),
+    layer("guard", Kind::Library, &["authn", "guard-derive", "keys"]),
+    layer("guard-derive", Kind::Library, &[]),
     layer(
         "countersign",
         Kind::Binary,
@@ -125,7 +126,8 @@ pub(crate) fn refusal(from: &str, to: &str, edge: Edge) -> Option<String> {
         ));
     }
     let behind_a_feature = from == "guard" && to == "policy" && edge == Edge::Optional;
-    let for_tests = to == "testkit" && edge == Edge::Dev;
+    // A crate's tests name the crate itself to be built with its features.
+    let for_tests = (to == "testkit" || to == from) && edge == Edge::Dev;
     if allowed(from).contains(to) || behind_a_feature || for_tests {
         return None;
     }

@@ -1,0 +1,16 @@
+use countersign_guard::sealed::*;
+
+#[derive(SealedFields)]
+#[sealed(table = "cards")]
+struct Card {
+    #[sealed(classification = "restricted", purposes("chargeback"))]
+    pan: Sealed<CardPan>,
+    #[sealed(classification = "restricted", purposes("chargeback"))]
+    cvc: Sealed<CardCvc>,
+}
+
+fn same(a: &Sealed<CardPan>, b: &Sealed<CardPan>) -> bool {
+    a == b
+}
+
+fn main() {}
