@@ -9,7 +9,7 @@
 //! AES-256-GCM and its nonce. GCM authenticates the first 78 bytes and the canonical context ([`Aad`]). GCM alone does not commit to
 //! its key; the commitment is compared, in constant time, before anything is decrypted.
 //!
-//! Not here: streams. A message is sealed and opened whole, up to [`PLAINTEXT_BYTES_MAX`].
+//! Not here: streams, which are suite 2 ([`crate::stream`]). A message is sealed and opened whole, up to [`PLAINTEXT_BYTES_MAX`].
 
 use countersign_base::{ParseError, Secret, Tenant};
 use countersign_crypto::aead::{AeadKey, TAG_BYTES};
@@ -24,10 +24,10 @@ pub const PLAINTEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What sealing adds to a plaintext.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 
-const MAGIC: u8 = 0xC5;
+pub(crate) const MAGIC: u8 = 0xC5;
 const SUITE: u8 = 0x01;
 /// Magic, suite, key id and key version.
-const NAMING_BYTES: usize = 14;
+pub(crate) const NAMING_BYTES: usize = 14;
 const COMMITMENT_BYTES: usize = 32;
 const HEADER_BYTES: usize = NAMING_BYTES + COMMITMENT_BYTES + 32;
 /// What HKDF's `info` begins with; the naming bytes of the header follow.
@@ -191,10 +191,11 @@ impl EnvelopeKey {
         &self.secret
     }
 
-    fn naming(&self) -> [u8; NAMING_BYTES] {
+    /// The first bytes of a header of `suite`.
+    pub(crate) fn naming(&self, suite: u8) -> [u8; NAMING_BYTES] {
         let mut naming = [0; NAMING_BYTES];
-        let version = self.version.0.to_be_bytes();
-        let bytes = [MAGIC, SUITE].iter().chain(&self.id.0).chain(&version);
+        let (first, version) = ([MAGIC, suite], self.version.0.to_be_bytes());
+        let bytes = first.iter().chain(&self.id.0).chain(&version);
         naming
             .iter_mut()
             .zip(bytes)
@@ -308,7 +309,7 @@ pub fn seal(
         return Err(SealError::TooLong);
     }
     let key = key.envelope_key();
-    let (naming, salt) = (key.naming(), random.bytes::<32>());
+    let (naming, salt) = (key.naming(SUITE), random.bytes::<32>());
     let derived = Derived::of(key, &naming, &salt);
     let mut bytes = Vec::with_capacity(plaintext.len() + OVERHEAD_BYTES);
     bytes.extend_from_slice(&naming);
@@ -334,7 +335,7 @@ pub fn open(
     let parts = parse(&sealed.0)?;
     let key = lookup.find(parts.id, parts.version)?;
     // What the lookup gave is named again by its own bytes: a lookup that answers with another key is caught by the commitment.
-    let derived = Derived::of(key, &key.naming(), parts.salt);
+    let derived = Derived::of(key, &key.naming(SUITE), parts.salt);
     if !derived.commitment.matches(parts.commitment) {
         return Err(OpenError::Commitment);
     }

@@ -17,6 +17,7 @@ pub mod rotation;
 pub mod seal;
 pub mod seal_count;
 pub mod shamir;
+pub mod stream;
 
 pub use envelope::{Aad, KeyId, KeyVersion, OpenError, Sealed};
 pub use hierarchy::{DataKey, Kek, KekSet, PassphraseParameters, RootKey};
