@@ -148,8 +148,20 @@ pub fn due(name: &EntryName, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome
 ///
 /// # Errors
 /// As [`Work::read`].
-pub fn exists(_call: &Call, _work: &mut Work<'_>) -> Result<bool, Stop> {
-    Ok(true)
+pub fn exists(call: &Call, work: &mut Work<'_>) -> Result<bool, Stop> {
+    match call.mount.engine {
+        EngineKind::Cubbyhole => cubbyhole::exists(call, work),
+        EngineKind::Kv => kv::exists(call, work),
+        EngineKind::AppRole
+        | EngineKind::Cert
+        | EngineKind::Database
+        | EngineKind::Jwt
+        | EngineKind::Kubernetes
+        | EngineKind::Pki
+        | EngineKind::System
+        | EngineKind::Token
+        | EngineKind::Transit => Ok(true),
+    }
 }
 
 /// Paths that anybody may ask for, and with which method.

@@ -27,6 +27,7 @@ pub mod duration;
 pub mod engine;
 pub mod entry;
 pub mod error;
+mod folder;
 pub mod jwt;
 pub mod kubernetes;
 pub mod kv;
