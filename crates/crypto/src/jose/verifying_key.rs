@@ -104,3 +104,6 @@ impl fmt::Debug for VerifyingKey {
 #[derive(Debug)]
 #[must_use]
 pub struct SignatureHolds(());
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,68 @@ fn phc_form_is_stable() {
     assert!(again.verify(&secret("password")).is_ok());
 }
 
+/// RFC 9106 §5.3, which has a key and associated data, neither of which is used here: the library below is held to it.
+#[test]
+fn rfc9106_5_3() {
+    use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
+    let params = ParamsBuilder::new()
+        .m_cost(32)
+        .t_cost(3)
+        .p_cost(4)
+        .output_len(32)
+        .data(AssociatedData::new(&[4; 12]).unwrap())
+        .build()
+        .unwrap();
+    let argon2 =
+        Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
+    let mut tag = [0; 32];
+    argon2
+        .hash_password_into(&[1; 32], &[2; 16], &mut tag)
+        .unwrap();
+    let expected = "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659";
+    assert_eq!(hex(&tag), expected);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What OpenSSL derives (pyca/cryptography 48, `Argon2id`), the salt being 0, 1, ..., 15.
+#[test]
+fn keys_are_those_of_another_implementation() {
+    let check = |password: &str, memory_kib, iterations, lanes, expected: &str| {
+        let cost = Cost {
+            memory_kib,
+            iterations,
+            lanes,
+        };
+        let salt = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let key = derive_key(&secret(password), &salt, &cost).unwrap();
+        assert_eq!(hex(key.expose()), expected, "{cost:?}");
+    };
+    check(
+        "correct horse",
+        19_456,
+        2,
+        1,
+        "d00b90c40f918cf889780d7d3a9ec3c2b1719df87dc5e4d4d93ea6163db04e17",
+    );
+    check(
+        "correct horse",
+        8,
+        1,
+        1,
+        "3bfa796a86260b73457e1290b51695931a17e266f601d0fb45563e282fb6865b",
+    );
+    check(
+        "p\u{e4}ssw\u{f6}rd",
+        64,
+        3,
+        2,
+        "588927b969320cbbf9cc13f9820270e54e6e34ea607eaec393e3326e315c61e5",
+    );
+}
+
 #[test]
 fn other_forms_and_costs_are_refused() {
     let good = PasswordHash::create(&secret("x"), [1; 16], &Cost::for_tests())
