@@ -40,6 +40,9 @@ const STRICT_JSON: &str = r#"{"a":[1,-0.5e3,"x\u00e9",true,null],"b":{"c":{}}}"#
 /// A small OpenAPI document.
 const OPENAPI: &str = r##"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{"/a/{b}":{"get":{"responses":{"200":{"description":"","content":{"application/json":{"schema":{"$ref":"#/components/schemas/A"}}}}}}}},"components":{"schemas":{"A":{"type":"object","required":["a"],"properties":{"a":{"type":"string","pattern":"^a+$","readOnly":true}}}}}}"##;
 
+/// The dictionary of a service.
+const DICTIONARY: &str = r#"{"service":"billing","fields":[{"table":"cards","column":"pan","classification":"restricted","key_scope":"tenant","purposes":["chargeback"],"mask":"last4","blind_index":{"bits":14,"rows_min":32768,"rows_max":268435455}}]}"#;
+
 /// Every example.
 ///
 /// # Errors
@@ -71,6 +74,7 @@ fn texts() -> Vec<Example> {
             "seed",
             "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$qPLPzIDG5ePC1I1OPEUqhB5mDcsVRRnQ1BHdjp0OQzM",
         ),
+        text("data-dictionary", "seed", DICTIONARY),
         text("tile-path", "entries", "tile/entries/x001/x234/067"),
         text("tile-path", "full", "tile/0/000"),
         text("tile-path", "partial", "tile/1/x001/234.p/17"),
@@ -428,6 +432,7 @@ fn binary() -> Result<Vec<Example>, Failed> {
     let token = base64url::encode(&[&family[..], &generation, tag.as_bytes()].concat());
     Ok(vec![
         ("certificate", "spiffe", certificate),
+        ("sealed-field", "seed", serde_json::to_vec(&sealed)?),
         ("envelope", "seed", sealed.into_bytes()),
         ("refresh-token", "seed", token.into_bytes()),
     ])

@@ -14,6 +14,7 @@ pub(crate) mod oauth;
 mod registration;
 pub(crate) mod requests;
 mod schema;
+mod sealed;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,18 @@ pub const TARGETS: &[Target] = &[
         about: "a sealed envelope",
         run: keys::envelope,
         words: &[],
+    },
+    Target {
+        name: "sealed-field",
+        about: "a sealed field in JSON",
+        run: sealed::field,
+        words: &["\"", "xQE", "null", "-", "_"],
+    },
+    Target {
+        name: "data-dictionary",
+        about: "the data dictionary of a service",
+        run: sealed::dictionary,
+        words: sealed::DICTIONARY_WORDS,
     },
     Target {
         name: "record",

@@ -27,3 +27,7 @@ compiled! {
     tenant_field_has_no_person: "compile_fail,E0599" "compile_fail/tenant_field_has_no_person.rs";
     what_is_not_indexed_is_not_found: "compile_fail,E0277" "compile_fail/what_is_not_indexed_is_not_found.rs";
 }
+
+/// The page's examples compile.
+#[doc = include_str!("../../../../docs/sealed-fields.md")]
+mod page {}

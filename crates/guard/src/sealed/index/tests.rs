@@ -34,6 +34,14 @@ fn equal_values_have_equal_indexes_and_tenants_columns_and_roots_keep_apart() {
     assert_ne!(cut, holder, "another column");
 }
 
+/// Computed by another implementation from docs/sealed-fields.md.
+#[test]
+fn vectors() {
+    assert_eq!(index::<CardPan>("demo", 1, "4111 1111 1111 1111"), 4754);
+    assert_eq!(index::<CardPan>("other", 1, "4111 1111 1111 1111"), 5322);
+    assert_eq!(index::<CardHolder>("demo", 1, "Åsa Öberg"), 238);
+}
+
 #[test]
 fn normalising_finds_what_people_write_differently() {
     assert_eq!(
