@@ -22,6 +22,7 @@ pub mod mac;
 mod misuse;
 pub mod password;
 pub mod random;
+pub mod scram;
 pub mod signing;
 pub mod verified;
 pub mod x509;

@@ -33,6 +33,7 @@ pub mod kubernetes;
 pub mod kv;
 pub mod lease;
 pub mod mounts;
+mod named;
 pub mod path;
 pub mod pki;
 pub mod system;
