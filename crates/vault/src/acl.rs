@@ -4,19 +4,44 @@
 //!
 //! ```text
 //! permit (principal in VaultPolicy::"default/app", action in [Action::"vault_read"], resource in VaultRule::"secret/data/app/*")
-//!   unless { context.sudo };
+//!   when { !context.sudo || resource in VaultRule::"/sudo" };
 //! ```
 //!
 //! and `deny` a `forbid` of every action. Which rule decides is Vault's own order: of all rules of the caller's policies that fit a path, those with the pattern that
-//! fits best count, and no others. [`fitting`] finds that pattern; it is the path's parent in the question, so that Cedar decides exactly as Vault does.
+//! fits best count, and no others. [`fitting`] finds that pattern; it is the path's parent in the question, so that Cedar decides exactly as Vault does. Capabilities
+//! of one pattern add up over policies, `sudo` too: where a policy of the caller grants it for the pattern, `/sudo`, which no pattern is, is a further parent.
+//!
+//! Not here: templates, constraints on parameters and wrapping times. A policy with any of them is refused.
 
-use crate::VaultError;
+mod document;
+mod name;
+mod pattern;
+mod policy;
+mod translation;
+
+pub use name::PolicyName;
+pub use pattern::Pattern;
+pub use policy::{Capabilities, Capability, Policy};
+pub use translation::translate;
+
 use crate::call::Operation;
+use crate::entry::EntryName;
+use crate::error::VaultError;
 use crate::path::RequestPath;
 use crate::work::{Stop, Work};
 use countersign_base::Tenant;
 use countersign_policy::EntityId;
-use std::collections::BTreeSet;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The rule above every path for whose pattern the caller has `sudo`. Patterns begin with no slash, so it is none.
+const SUDO: &str = "/sudo";
+/// Rules of all policies of a tenant: they are one set of Cedar policies.
+const RULES_MAX: usize = 4_000;
+/// Policies of a tenant.
+const POLICIES_MAX: usize = 1_000;
+/// What `default` says as long as nobody wrote it.
+const DEFAULT: &str = include_str!("acl/default.hcl");
 
 /// The entity of a policy.
 #[must_use]
@@ -24,15 +49,248 @@ pub fn policy_entity(tenant: &Tenant, policy: &str) -> EntityId {
     EntityId::new("VaultPolicy", format!("{}/{policy}", tenant.as_str()))
 }
 
+/// The entry of a policy.
+fn entry(policy: &str) -> EntryName {
+    EntryName::of(&["core", "policy", policy])
+}
+
+/// The policies of a tenant by name, with how many rules each has, and how often any of them was written. The translated set is made anew when this entry changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
+    written: u64,
+    rules: BTreeMap<String, usize>,
+}
+
+impl Policies {
+    /// The entry that holds them.
+    #[must_use]
+    pub fn entry() -> EntryName {
+        EntryName::of(&["core", "policies"])
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// As [`Work::read`].
+    pub fn read(work: &mut Work<'_>) -> Result<Self, Stop> {
+        Ok(work.read(&Self::entry())?.unwrap_or_default())
+    }
+
+    /// The names, in order: `default` always, `root` never.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let written = self.rules.keys().cloned();
+        written.chain(["default".to_owned()]).collect()
+    }
+
+    fn changed(mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+        self.written = self.written.saturating_add(1);
+        let rules = self
+            .rules
+            .values()
+            .fold(0, |all: usize, one| all.saturating_add(*one));
+        if self.rules.len() > POLICIES_MAX || rules > RULES_MAX {
+            return Err(VaultError::invalid(
+                "a tenant has at most 1000 policies with 4000 rules: use patterns with `*` and `+`",
+            )
+            .into());
+        }
+        work.put(&Self::entry(), &self)
+    }
+}
+
+/// A policy; `None` when there is none of that name. `default` is there without having been written.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn read(name: &PolicyName, work: &mut Work<'_>) -> Result<Option<Policy>, Stop> {
+    stored(name.as_str(), work)
+}
+
+fn stored(name: &str, work: &mut Work<'_>) -> Result<Option<Policy>, Stop> {
+    match work.read(&entry(name))? {
+        None if name == "default" => Ok(Some(Policy::parse(DEFAULT)?)),
+        found => Ok(found),
+    }
+}
+
+/// Writes a policy.
+///
+/// # Errors
+/// When it is `root`, or there would be too many rules.
+pub fn write(name: &PolicyName, policy: &Policy, work: &mut Work<'_>) -> Result<(), Stop> {
+    if name.is_root() {
+        return Err(VaultError::invalid("cannot update \"root\" policy").into());
+    }
+    let mut policies = Policies::read(work)?;
+    policies
+        .rules
+        .insert(name.as_str().to_owned(), policy.len());
+    policies.changed(work)?;
+    work.put(&entry(name.as_str()), policy)
+}
+
+/// Deletes a policy, if there is one. Tokens that name it have nothing by it from then on.
+///
+/// # Errors
+/// When it is `root` or `default`.
+pub fn delete(name: &PolicyName, work: &mut Work<'_>) -> Result<(), Stop> {
+    if name.is_root() || name.is_default() {
+        return Err(VaultError::invalid(format!("cannot delete \"{name}\" policy")).into());
+    }
+    let mut policies = Policies::read(work)?;
+    if policies.rules.remove(name.as_str()).is_some() {
+        policies.changed(work)?;
+        work.delete(&entry(name.as_str()));
+    }
+    Ok(())
+}
+
+/// All policies of a tenant as Cedar, to be loaded beside those of the configuration.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn translated(tenant: &Tenant, work: &mut Work<'_>) -> Result<Vec<(String, String)>, Stop> {
+    let names = Policies::read(work)?.names();
+    expect(&names, work)?;
+    let mut files = Vec::new();
+    for name in &names {
+        if let Some(policy) = stored(name, work)? {
+            files.extend(translate(tenant, name, &policy));
+        }
+    }
+    Ok(files)
+}
+
+fn expect(policies: &BTreeSet<String>, work: &Work<'_>) -> Result<(), Stop> {
+    let entries: Vec<_> = policies.iter().map(|name| entry(name)).collect();
+    work.expect(&entries)
+}
+
+/// All rules of some policies, those of one pattern added up. One that is not there gives nothing, and `root` is none.
+fn rules(
+    policies: &BTreeSet<String>,
+    work: &mut Work<'_>,
+) -> Result<BTreeMap<Pattern, Capabilities>, Stop> {
+    let names: BTreeSet<String> = policies
+        .iter()
+        .filter(|name| *name != "root")
+        .cloned()
+        .collect();
+    expect(&names, work)?;
+    let mut rules: BTreeMap<Pattern, Capabilities> = BTreeMap::new();
+    for name in &names {
+        for (pattern, capabilities) in stored(name, work)?.iter().flat_map(Policy::rules) {
+            rules
+                .entry(pattern.clone())
+                .or_default()
+                .extend(capabilities);
+        }
+    }
+    Ok(rules)
+}
+
+/// The rules that decide for a path: the one that fits best, and for a listing a further one that denies.
+fn deciding<'r>(
+    rules: &'r BTreeMap<Pattern, Capabilities>,
+    path: &str,
+    operation: Operation,
+) -> Vec<(&'r Pattern, &'r Capabilities)> {
+    let best = |path: &str| {
+        let fitting = rules.iter().filter(|(pattern, _)| pattern.fits(path));
+        fitting.max_by(|(one, _), (other, _)| one.priority(other))
+    };
+    if operation != Operation::List {
+        return best(path).into_iter().collect();
+    }
+    // A listing asks for a folder; a rule for the very path without the slash speaks of it too, and comes before patterns.
+    let bare = path.trim_end_matches('/');
+    let (folder, bare) = (best(&format!("{bare}/")), best(bare));
+    let is_exact = |rule: &(&Pattern, &Capabilities)| rule.0.is_exact();
+    let chosen = folder.filter(is_exact).or(bare.filter(is_exact)).or(folder);
+    // Whichever of both forms is denied, the listing is (GHSA-xp3c-3jw3-4vcr). A pattern with `*` that fits the bare path fits the folder as well, where it was beaten.
+    let denying = [folder, bare.filter(|(pattern, _)| !pattern.is_open())];
+    let denying = denying
+        .into_iter()
+        .flatten()
+        .filter(|(_, capabilities)| capabilities.contains(&Capability::Deny));
+    chosen.into_iter().chain(denying).collect()
+}
+
 /// The patterns that decide for a path: of all rules of these policies, those that fit it best.
 ///
 /// # Errors
 /// As [`Work::read`].
 pub fn fitting(
-    _policies: &BTreeSet<String>,
-    _path: &RequestPath,
-    _operation: Operation,
-    _work: &mut Work<'_>,
+    policies: &BTreeSet<String>,
+    path: &RequestPath,
+    operation: Operation,
+    work: &mut Work<'_>,
 ) -> Result<BTreeSet<String>, Stop> {
-    Err(VaultError::Unsupported.into())
+    let rules = rules(policies, work)?;
+    let deciding = deciding(&rules, path.as_str(), operation);
+    let sudo = deciding
+        .first()
+        .filter(|(_, capabilities)| capabilities.contains(&Capability::Sudo))
+        .map(|_| SUDO.to_owned());
+    let patterns = deciding
+        .iter()
+        .map(|(pattern, _)| pattern.as_str().to_owned());
+    Ok(patterns.chain(sudo).collect())
 }
+
+/// What these policies grant for a path, as `sys/capabilities` tells it: `root`, or names in order, or `deny`.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn capabilities(
+    policies: &BTreeSet<String>,
+    path: &str,
+    work: &mut Work<'_>,
+) -> Result<Vec<&'static str>, Stop> {
+    if policies.contains("root") {
+        return Ok(vec!["root"]);
+    }
+    let rules = rules(policies, work)?;
+    let path = path.trim_start_matches('/');
+    let operation = if path.ends_with('/') {
+        Operation::List
+    } else {
+        Operation::Read
+    };
+    let deciding = deciding(&rules, path, operation);
+    let denied = |(_, capabilities): &(&Pattern, &Capabilities)| {
+        capabilities.is_empty() || capabilities.contains(&Capability::Deny)
+    };
+    match deciding.first() {
+        Some((_, capabilities)) if !deciding.iter().any(denied) => {
+            Ok(capabilities.iter().map(|one| one.as_str()).collect())
+        }
+        _ => Ok(vec!["deny"]),
+    }
+}
+
+/// Whether these policies grant anything at or below a mount.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn reaches(
+    policies: &BTreeSet<String>,
+    mount: &str,
+    work: &mut Work<'_>,
+) -> Result<bool, Stop> {
+    if policies.contains("root") {
+        return Ok(true);
+    }
+    let rules = rules(policies, work)?;
+    let grants = |capabilities: &Capabilities| {
+        !capabilities.is_empty() && !capabilities.contains(&Capability::Deny)
+    };
+    Ok(rules
+        .iter()
+        .any(|(pattern, capabilities)| grants(capabilities) && pattern.reaches_below(mount)))
+}
+
+#[cfg(test)]
+mod tests;
