@@ -2,10 +2,12 @@
 
 mod client;
 mod client_key;
+mod data;
 mod policy;
 
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
 pub use client_key::{ClientKeyAdd, ClientKeyVerb};
+pub use data::{DataList, DataVerb};
 pub use policy::{BundleVerb, PolicyReplay, PolicyTest, PolicyVerb};
 
 use clap::{Args, Parser, Subcommand};
@@ -56,6 +58,9 @@ pub enum Verb {
         /// The shell to complete for.
         shell: clap_complete::Shell,
     },
+    /// Show which data are classified, where they are and how they go
+    #[command(subcommand)]
+    Data(DataVerb),
     /// Run the practice exercise over real TLS sockets and print the checklist
     #[command(after_help = "Examples:\n  countersign demo\n  countersign demo --exit --json")]
     Demo(DemoArgs),

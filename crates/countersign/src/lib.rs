@@ -1,5 +1,6 @@
 //! Countersign as one program: command line, configuration, and the wiring of every part.
 
+mod classified;
 pub mod cli;
 pub mod config;
 mod demo;

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod client_key;
 mod control;
+mod data;
 mod demo;
 mod grant;
 mod init;
@@ -60,6 +61,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Check { dir } => check::check(&dir, output),
         Verb::Client(verb) => client::client(&verb, output),
         Verb::Completions { shell } => shell::completions(shell),
+        Verb::Data(verb) => data::data(&verb, output),
         Verb::Demo(args) => demo::demo(&args, output),
         Verb::Grant(verb) => grant::grant(&verb, output),
         Verb::Init { dir } => init::init(&dir, output),

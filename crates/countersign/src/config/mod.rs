@@ -11,6 +11,7 @@ pub mod browser_sessions;
 pub mod ciba;
 pub mod clients;
 mod cors;
+pub mod data;
 pub mod egress;
 pub mod error;
 pub mod findings;
@@ -76,6 +77,7 @@ struct Raw {
     policies: policies::PoliciesSection,
     passwords: passwords::PasswordsSection,
     audit: audit::AuditSection,
+    data: data::DataSection,
     egress: egress::RawEgress,
     telemetry: telemetry::RawTelemetry,
     accepted: Vec<accepted::RawAccepted>,
@@ -132,6 +134,8 @@ pub struct Config {
     pub passwords: passwords::PasswordsSection,
     /// `[audit]`
     pub audit: audit::AuditSection,
+    /// `[data]`
+    pub data: data::DataSection,
     /// `[egress]`
     pub egress: egress::EgressSection,
     /// `[telemetry]`
@@ -282,6 +286,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         policies: raw.policies,
         passwords: raw.passwords,
         audit: raw.audit,
+        data: raw.data,
         egress,
         telemetry: telemetry::check(raw.telemetry, mistakes),
         accepted: accepted::check(raw.accepted, mistakes),

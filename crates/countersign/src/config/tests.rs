@@ -463,3 +463,17 @@ fn so_many_verified_tokens_are_remembered_as_is_said_and_no_more_than_the_limit(
         "{errors:?}"
     );
 }
+
+#[test]
+fn dictionaries_lie_beside_the_configuration() {
+    let config = parsed("[data]\ndictionaries = [\"a.json\", \"/srv/b.json\"]\n").unwrap();
+    let files = config.data.files(Path::new("/etc/countersign"));
+    assert_eq!(
+        files,
+        [
+            Path::new("/etc/countersign/a.json"),
+            Path::new("/srv/b.json")
+        ]
+    );
+    assert!(parsed("[data]\nfiles = []\n").is_err());
+}
