@@ -18,6 +18,9 @@ use countersign_crypto::signing::{
     AccessToken, ClientAssertion, DpopProof, LogCheckpoint, Purpose, SigningKey, generate_pkcs8,
 };
 use countersign_crypto::x509::{CertificateAuthority, CertificateRequest, CertificateUsage};
+use countersign_keys::seal::{self, AutoSource, SealPlan, SealRow};
+use countersign_keys::shamir::ShareRule;
+use countersign_keys::stream::StreamSealer;
 use serde_json::json;
 
 /// Why no example could be made.
@@ -54,6 +57,7 @@ pub fn all() -> Result<Vec<Example>, Failed> {
     all.extend(request_objects()?);
     all.extend(log()?);
     all.extend(binary()?);
+    all.extend(seals()?);
     Ok(all)
 }
 
@@ -435,5 +439,38 @@ fn binary() -> Result<Vec<Example>, Failed> {
         ("sealed-field", "seed", serde_json::to_vec(&sealed)?),
         ("envelope", "seed", sealed.into_bytes()),
         ("refresh-token", "seed", token.into_bytes()),
+    ])
+}
+
+fn seals() -> Result<Vec<Example>, Failed> {
+    let random = Random::system();
+    let (sealer, header) = StreamSealer::new(&keys::keys(), &keys::place(), &random)?;
+    let (sealer, chunks) = sealer.push(keys::BODY)?;
+    let stream = [header.as_bytes().as_slice(), &chunks, &sealer.finish()?].concat();
+    let rule = ShareRule::new(3, 2)?;
+    let shamir = seal::initialize(SealPlan::Shamir(rule), &keys::keys(), &random)?;
+    let auto = SealPlan::Auto {
+        source: AutoSource::File,
+        key: keys::unseal_key(),
+        recovery: Some(rule),
+    };
+    let auto = seal::initialize(auto, &keys::keys(), &random)?;
+    let share = shamir.shares.first().ok_or("three shares were made")?;
+    let json = |row: &SealRow| serde_json::to_vec(row);
+    Ok(vec![
+        ("stream", "seed", stream),
+        ("share", "hex", share.to_hex().expose().as_bytes().to_vec()),
+        (
+            "share",
+            "base64",
+            share.to_base64().expose().as_bytes().to_vec(),
+        ),
+        ("seal-row", "shamir", json(&shamir.row)?),
+        ("seal-row", "auto", json(&auto.row)?),
+        (
+            "seal-nonce",
+            "seed",
+            b"01234567-89ab-4cde-8f01-23456789abcd".to_vec(),
+        ),
     ])
 }

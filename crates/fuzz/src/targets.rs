@@ -83,6 +83,30 @@ pub const TARGETS: &[Target] = &[
         words: sealed::DICTIONARY_WORDS,
     },
     Target {
+        name: "stream",
+        about: "a sealed stream",
+        run: keys::stream,
+        words: &[],
+    },
+    Target {
+        name: "share",
+        about: "a share of the unseal key as text",
+        run: keys::share,
+        words: &["00", "ff", "+", "/", "="],
+    },
+    Target {
+        name: "seal-row",
+        about: "the stored seal",
+        run: keys::seal_row,
+        words: keys::SEAL_WORDS,
+    },
+    Target {
+        name: "seal-nonce",
+        about: "the nonce of a gathering of shares",
+        run: keys::seal_nonce,
+        words: &["-", "4", "0000"],
+    },
+    Target {
         name: "record",
         about: "a canonical audit record",
         run: audit::record,
