@@ -5,13 +5,14 @@ use crate::caller::Caller;
 use crate::entry::EntryName;
 use crate::mounts::Mount;
 use crate::path::RequestPath;
-use countersign_base::{Duration, RequestId, Tenant, UnixTime};
+use countersign_base::{Duration, RequestId, Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
 use countersign_crypto::x509::PeerCertificate;
 use countersign_policy::{Entity, EntityId, Query, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What is done, as policies name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +95,8 @@ pub struct Call {
     pub body: Body,
     /// Who asks.
     pub caller: Caller,
+    /// The credential as it was shown: for answers that repeat it, and for what a wrapping token opens.
+    pub shown: Option<Arc<Secret<String>>>,
     /// The certificate whose key the caller holds.
     pub peer: Option<PeerCertificate>,
     /// Where the call comes from.

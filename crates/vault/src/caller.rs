@@ -65,7 +65,7 @@ pub enum Presented {
     /// One of our own access tokens, proven.
     Subject(Arc<Subject>),
     /// A vault token, as it was sent.
-    Token(Secret<String>),
+    Token(Arc<Secret<String>>),
 }
 
 /// A request as it arrived.
@@ -105,9 +105,13 @@ pub fn identify(
         _ if guarded == Guarded::Public => Caller::Anonymous,
         Presented::Nothing => return Err(VaultError::Denied.into()),
         Presented::Subject(subject) => Caller::Subject(Arc::clone(subject)),
-        Presented::Token(shown) => Caller::Token(Box::new(
-            token::take_use(shown, work, cx)?.ok_or(VaultError::Denied)?,
-        )),
+        Presented::Token(shown) => {
+            let held = token::take_use(shown, work, cx)?.ok_or(VaultError::Denied)?;
+            if !held.admits(request.from) {
+                return Err(VaultError::Denied.into());
+            }
+            Caller::Token(Box::new(held))
+        }
     };
     let mounts = Mounts::read(work)?;
     let (at, mount, rest) = mounts.route(&request.path)?;
@@ -126,6 +130,10 @@ pub fn identify(
         query: request.query.clone(),
         body: request.body.clone(),
         caller,
+        shown: match presented {
+            Presented::Token(shown) => Some(Arc::clone(shown)),
+            Presented::Nothing | Presented::Subject(_) => None,
+        },
         peer: request.peer.clone(),
         from: request.from,
         request: request.request,

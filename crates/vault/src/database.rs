@@ -107,7 +107,7 @@ pub fn resume(
 ) -> Result<Outcome, Stop> {
     match next {
         Next::Connected(candidate) => connection::connected(candidate, result, work),
-        Next::Created(created) => role::created(created, result, work),
+        Next::Created(created) => role::created(created, result, work, cx),
         Next::Reset => Ok(Answer::nothing().into()),
         Next::RootRotated(rotated) => rotated.root(result, work, cx),
         Next::StaticRotated(rotated) => rotated.fixed(result, work, cx),

@@ -138,8 +138,10 @@ pub fn resume(
 /// As [`perform`].
 pub fn due(name: &EntryName, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
     match name.as_str().split('/').next() {
-        Some("lease" | "token") => lease::due(name, work, cx),
+        Some("lease") => lease::due(name, work, cx),
+        Some("lease-sweep") => lease::sweep::due(name, work, cx),
         Some("mount") => database::due(name, work, cx),
+        Some("token") => token::end::due(name, work, cx),
         Some(_) | None => Err(VaultError::Corrupt.into()),
     }
 }
@@ -152,6 +154,7 @@ pub fn exists(call: &Call, work: &mut Work<'_>) -> Result<bool, Stop> {
     match call.mount.engine {
         EngineKind::Cubbyhole => cubbyhole::exists(call, work),
         EngineKind::Kv => kv::exists(call, work),
+        EngineKind::Token => token::exists(call, work),
         EngineKind::AppRole
         | EngineKind::Cert
         | EngineKind::Database
@@ -159,7 +162,6 @@ pub fn exists(call: &Call, work: &mut Work<'_>) -> Result<bool, Stop> {
         | EngineKind::Kubernetes
         | EngineKind::Pki
         | EngineKind::System
-        | EngineKind::Token
         | EngineKind::Transit => Ok(true),
     }
 }

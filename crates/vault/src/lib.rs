@@ -34,6 +34,7 @@ pub mod kv;
 pub mod lease;
 pub mod mounts;
 mod named;
+mod pages;
 pub mod path;
 pub mod pki;
 pub mod system;

@@ -1,23 +1,72 @@
 //! Vault tokens: made, looked up, used, renewed and revoked. A token is kept under a keyed hash; what is shown once is nowhere stored.
 //!
 //! A token is `hvs.` and 256 random bits. Its entry is `token/id/HASH`; its accessor, which names it without being able to use it, leads there from
-//! `token/accessor/ACCESSOR`. Tokens form a tree: what a token made ends with it, as do the leases it was given.
+//! `token/accessor/ACCESSOR`. Tokens form a tree (`token/child/PARENT/CHILD`): what a token made ends with it, as do the leases it was given
+//! (`token/leases/TOKEN/LEASE`). Marking an entry as ended is the one commit by which it and all below it can no longer be used ([`row::standing`]); what it had is taken
+//! down afterwards, a bounded part at a time ([`end`]).
 //!
-//! The mount `auth/token/` is served by [`run`].
+//! The mount `auth/token/` is served by [`run`]. Batch tokens (`hvb.`), which no entry knows of and which therefore cannot be revoked, are not made.
+
+mod create;
+pub(crate) mod end;
+mod handle;
+pub(crate) mod policies;
+mod role;
+pub(crate) mod row;
+pub mod span;
 
 use crate::VaultError;
 use crate::answer::{Auth, Outcome};
-use crate::call::{Call, Cx};
+use crate::call::{Call, Cx, Operation};
 use crate::work::{Stop, Work};
-use countersign_base::{Duration, Secret, UnixTime};
+use countersign_base::{AddressBlock, Duration, Secret, UnixTime, hex};
+use countersign_crypto::base64url;
 use countersign_crypto::x509::CertificateThumbprint;
+use row::{DEPTH_MAX, Ending, Life, Row};
 use serde::{Deserialize, Serialize};
+use span::{Limits, Span, SpanAsked};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+/// What every token begins with.
+const PREFIX: &str = "hvs.";
+/// Characters that follow: 256 bits in base64url.
+const RANDOM_CHARS: usize = 43;
+/// How long what a token had stays after its last use was taken: the call that took it is still under way.
+const LAST_USE_SECONDS: u64 = 10;
+/// Members of `meta`.
+const METADATA_MAX: usize = 64;
+/// Bytes of `meta`, names and values.
+const METADATA_BYTES_MAX: usize = 16 * 1024;
 
 /// The keyed hash of a token, in hexadecimal: what entries name it by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TokenId(pub String);
+
+struct Hex<'b>(&'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex::write(f, self.0)
+    }
+}
+
+impl TokenId {
+    /// What a token that was shown is kept under; none when it has not the form of one. The tenant is hashed with it, so that no token means anything elsewhere.
+    #[must_use]
+    pub fn of(shown: &Secret<String>, cx: &Cx<'_>) -> Option<Self> {
+        let random = shown.expose().strip_prefix(PREFIX)?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if random.len() != RANDOM_CHARS || !random.bytes().all(plain) {
+            return None;
+        }
+        let parts = [cx.tenant.as_str().as_bytes(), shown.expose().as_bytes()];
+        let tag = cx.mac.tag("vault token", &parts);
+        Some(Self(Hex(tag.as_bytes()).to_string()))
+    }
+}
 
 /// A token whose use was taken: what a call knows of its caller.
 #[derive(Debug, Clone)]
@@ -36,6 +85,8 @@ pub struct Held {
     pub metadata: BTreeMap<String, String>,
     /// When it ends, if it does.
     pub expires: Option<UnixTime>,
+    /// From where it may be used; empty is from anywhere.
+    pub bound_cidrs: BTreeSet<AddressBlock>,
 }
 
 impl Held {
@@ -43,6 +94,13 @@ impl Held {
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.policies.contains("root")
+    }
+
+    /// Whether it may be used from there. Where nobody knows where a call comes from, a token that is bound to addresses may not.
+    #[must_use]
+    pub fn admits(&self, from: Option<IpAddr>) -> bool {
+        self.bound_cidrs.is_empty()
+            || from.is_some_and(|from| self.bound_cidrs.iter().any(|block| block.contains(from)))
     }
 }
 
@@ -61,8 +119,10 @@ pub struct NewToken {
     pub entity: String,
     /// `meta`.
     pub metadata: BTreeMap<String, String>,
-    /// The path that makes it: `auth/approle/login`.
+    /// The path that makes it: `auth/approle/login`. Its mount says the default and the longest time to live.
     pub path: String,
+    /// The token role it was made by.
+    pub role: Option<String>,
     /// How long it lives; none is the mount's default.
     pub ttl: Option<Duration>,
     /// The longest that renewing may stretch it.
@@ -77,34 +137,202 @@ pub struct NewToken {
     pub not_renewable: bool,
     /// The certificate it was made with: it is renewed over the same one alone (CVE-2026-39388).
     pub certificate: Option<CertificateThumbprint>,
+    /// From where it may be used; empty is from anywhere.
+    pub bound_cidrs: BTreeSet<AddressBlock>,
 }
 
 /// Finds a token that was shown and takes one of its uses.
 ///
-/// `None` when nobody knows it, or it has ended.
+/// `None` when nobody knows it, or it or a token above it has ended.
 ///
 /// # Errors
 /// As [`Work::read`].
 pub fn take_use(
-    _shown: &Secret<String>,
-    _work: &mut Work<'_>,
-    _cx: &Cx<'_>,
+    shown: &Secret<String>,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Option<Held>, Stop> {
-    Err(VaultError::Unsupported.into())
+    let Some(id) = TokenId::of(shown, cx) else {
+        return Ok(None);
+    };
+    let Some(mut row) = row::standing(&id, work, cx)? else {
+        return Ok(None);
+    };
+    if let Some(left) = row.uses_left {
+        let Some(left) = left.checked_sub(1) else {
+            return Ok(None);
+        };
+        row.uses_left = Some(left);
+        if left == 0 {
+            let at = cx.now.plus(Duration::from_secs(LAST_USE_SECONDS));
+            row.end(Ending::Tree, at);
+        }
+        row.write(&id, work)?;
+    }
+    Ok(Some(row.held(id)))
 }
 
-/// Makes a token.
+/// Makes a token. With a policy `root` it is made only below a root token.
 ///
 /// # Errors
-/// When it asks for what no token may be.
-pub fn issue(_new: NewToken, _work: &mut Work<'_>, _cx: &Cx<'_>) -> Result<Auth, Stop> {
-    Err(VaultError::Unsupported.into())
+/// When it asks for what no token may be, or the token above it has ended.
+pub fn issue(new: NewToken, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Auth, Stop> {
+    let span = span_of(&new, work, cx)?;
+    let below_root = match &new.parent {
+        None => false,
+        Some(parent) => row::standing(parent, work, cx)?.is_some_and(|row| row.is_root()),
+    };
+    if !below_root && policies::all(&new.policies)?.contains("root") {
+        return Err(VaultError::invalid(
+            "root tokens may not be created without parent token being root",
+        )
+        .into());
+    }
+    make(new, Life::Span(span), work, cx)
+}
+
+/// How long a first root token lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootLife {
+    /// Until it is revoked: what initialising and a quorum of operators give.
+    Endless,
+    /// For a time.
+    Lasts(Duration),
+}
+
+/// Makes a root token that no other made: at the first start, or for a quorum of operators. It is shown once.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn first_root(life: RootLife, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Auth, Stop> {
+    let new = NewToken {
+        policies: BTreeSet::from(["root".to_owned()]),
+        display_name: "root".to_owned(),
+        path: "auth/token/root".to_owned(),
+        not_renewable: true,
+        ttl: match life {
+            RootLife::Endless => None,
+            RootLife::Lasts(ttl) => Some(ttl),
+        },
+        ..NewToken::default()
+    };
+    let life = match life {
+        RootLife::Endless => Life::Endless(cx.now),
+        RootLife::Lasts(_) => Life::Span(span_of(&new, work, cx)?),
+    };
+    make(new, life, work, cx)
+}
+
+fn span_of(new: &NewToken, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Span, Stop> {
+    let limits = Limits::at(&new.path, work)?;
+    let asked = SpanAsked {
+        ttl: new.ttl,
+        max_ttl: new.max_ttl,
+        explicit_max_ttl: new.explicit_max_ttl,
+        period: new.period,
+    };
+    Ok(Span::begin(&asked, limits, cx.now))
+}
+
+/// Writes the entries of a token about which it was decided that it may be made.
+fn make(new: NewToken, life: Life, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Auth, Stop> {
+    let mut policies = policies::all(&new.policies)?;
+    let is_root = policies.contains("root");
+    if !new.no_default_policy && !is_root {
+        policies.insert("default".to_owned());
+    }
+    let bytes = |(name, value): (&String, &String)| name.len() + value.len();
+    if new.metadata.len() > METADATA_MAX
+        || new.metadata.iter().map(bytes).sum::<usize>() > METADATA_BYTES_MAX
+    {
+        return Err(VaultError::invalid("`meta` holds too much").into());
+    }
+    let depth = match &new.parent {
+        None => 0,
+        Some(parent) => {
+            // Reading the entry of the token above makes this commit fail if that one ends meanwhile: no child is made that nobody takes down.
+            let parent = row::standing(parent, work, cx)?.ok_or(VaultError::Denied)?;
+            parent.depth.saturating_add(1)
+        }
+    };
+    if depth > DEPTH_MAX {
+        return Err(
+            VaultError::invalid("too many tokens stand above one another; make an orphan").into(),
+        );
+    }
+    let shown = Secret::new(format!("{PREFIX}{}", cx.random.token().expose()));
+    let id = TokenId::of(&shown, cx).ok_or(VaultError::Corrupt)?;
+    let row = Row {
+        tenant: cx.tenant.clone(),
+        accessor: base64url::encode(&cx.random.bytes::<18>()),
+        parent: new.parent,
+        depth,
+        policies,
+        display_name: new.display_name,
+        entity: new.entity,
+        metadata: new.metadata,
+        path: new.path,
+        role: new.role,
+        life,
+        uses_left: (new.uses > 0).then_some(new.uses),
+        renewable: !new.not_renewable,
+        certificate: new.certificate,
+        bound_cidrs: new.bound_cidrs,
+        ended: None,
+    };
+    row.write(&id, work)?;
+    work.put(&Row::accessor_name(&row.accessor), &id)?;
+    if let Some(parent) = &row.parent {
+        work.put(&Row::child_name(parent, &id), &())?;
+    }
+    Ok(auth(&row, shown, cx))
+}
+
+/// A token as the API gives it.
+fn auth(row: &Row, client_token: Secret<String>, cx: &Cx<'_>) -> Auth {
+    Auth {
+        client_token,
+        accessor: row.accessor.clone(),
+        policies: row.policies.iter().cloned().collect(),
+        metadata: row.metadata.clone(),
+        lasts: row.left(cx.now),
+        renewable: row.renewable,
+        entity_id: row.entity.clone(),
+        orphan: row.parent.is_none(),
+        uses: row.uses_left.unwrap_or(0),
+    }
 }
 
 /// What `auth/token/` does.
 ///
 /// # Errors
 /// As the operation says.
-pub fn run(_call: &Call, _work: &mut Work<'_>, _cx: &Cx<'_>) -> Result<Outcome, Stop> {
-    Err(VaultError::Unsupported.into())
+pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
+    let writes = call.operation.writes();
+    let answer = match *call.segments().as_slice() {
+        ["accessors"] if call.operation == Operation::List => handle::accessors(call, work)?,
+        ["create" | "create-orphan"] | ["create", _] if writes => create::run(call, work, cx)?,
+        ["lookup-self"] if writes || call.operation == Operation::Read => {
+            handle::lookup_self(call, work, cx)?
+        }
+        ["lookup" | "lookup-accessor"] if writes => handle::lookup(call, work, cx)?,
+        ["renew" | "renew-accessor" | "renew-self"] if writes => handle::renew(call, work, cx)?,
+        ["revoke" | "revoke-accessor" | "revoke-orphan" | "revoke-self"] if writes => {
+            handle::revoke(call, work, cx)?
+        }
+        ["roles"] | ["roles", _] => role::run(call, work)?,
+        _ => return Err(VaultError::Unsupported.into()),
+    };
+    Ok(answer.into())
 }
+
+/// Whether what a `POST` would write is there already.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn exists(call: &Call, work: &mut Work<'_>) -> Result<bool, Stop> {
+    role::exists(call, work)
+}
+
+#[cfg(test)]
+mod tests;

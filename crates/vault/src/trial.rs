@@ -9,7 +9,7 @@ use crate::entry::{Change, Entry, EntryName, Listing, Revision};
 use crate::error::VaultError;
 use crate::mounts::Mounts;
 use crate::path::RequestPath;
-use crate::token::{Held, TokenId};
+use crate::token::{self, Held, TokenId};
 use crate::work::{Commit, EffectResult, Loaded, Need, Stop, Unreachable, Work};
 use countersign_base::{RequestId, Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
@@ -63,7 +63,10 @@ impl Trial {
         };
         let mounts = Mounts::first(|| trial.random.request_id().to_string());
         trial
-            .step(|work, _| work.put(&Mounts::entry(), &mounts))
+            .step(|work, cx| {
+                work.put(&Mounts::entry(), &mounts)?;
+                token::row::Row::endless_root(cx).write(&TokenId("root".to_owned()), work)
+            })
             .unwrap();
         trial
     }
@@ -202,6 +205,7 @@ impl Trial {
                 query: query.clone(),
                 body: body.clone(),
                 caller: caller(),
+                shown: None,
                 peer: None,
                 from: None,
                 request: RequestId::from_bytes([1; 16]),
@@ -267,7 +271,7 @@ impl Trial {
     }
 }
 
-/// The holder of a root token that no entry knows of.
+/// The holder of the root token that a trial begins with, which nobody can show.
 pub(crate) fn root() -> Caller {
     Caller::Token(Box::new(Held {
         id: TokenId("root".to_owned()),
@@ -277,5 +281,6 @@ pub(crate) fn root() -> Caller {
         entity: String::new(),
         metadata: BTreeMap::new(),
         expires: None,
+        bound_cidrs: BTreeSet::new(),
     }))
 }

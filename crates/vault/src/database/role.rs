@@ -217,16 +217,20 @@ pub(super) fn created(
     created: &Created,
     result: &EffectResult,
     work: &mut Work<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Outcome, Stop> {
     match result {
-        EffectResult::Done => Ok(Answer {
-            lease: Some(created.lease.clone()),
-            ..Answer::data(json!({
-                "password": created.password.secret().expose(),
-                "username": created.username,
-            }))
+        EffectResult::Done => {
+            lease::settle(&created.lease.id, work, cx)?;
+            Ok(Answer {
+                lease: Some(created.lease.clone()),
+                ..Answer::data(json!({
+                    "password": created.password.secret().expose(),
+                    "username": created.username,
+                }))
+            }
+            .into())
         }
-        .into()),
         EffectResult::Failed(_) => {
             let HeldThing::DatabaseRole {
                 mount,

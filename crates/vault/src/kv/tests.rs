@@ -520,6 +520,7 @@ fn what_is_not_there_is_created_and_else_updated() {
                     query: Default::default(),
                     body: Default::default(),
                     caller: root(),
+                    shown: None,
                     peer: None,
                     from: None,
                     request: countersign_base::RequestId::from_bytes([1; 16]),
