@@ -9,10 +9,11 @@
 //! ```
 //!
 //! [`Unsealing`] gathers shares after a start. [`Quorum`] gathers them for one operation of a running program: [`RekeyRequest`], [`RootRotation`],
-//! [`RootTokenRequest`]; what it ends in, [`QuorumHeld`], is the evidence that the operation consumes.
+//! [`RootTokenRequest`], [`SealChange`]; what it ends in, [`QuorumHeld`], is the evidence that the operation consumes.
 //!
 //! Not here: storing. The caller stores a new row by compare-and-set on its generation, and only then gives out what came with it. Nor tokens, PKCS#11 and files.
 
+mod change;
 mod gathering;
 mod init;
 mod quorum;
@@ -24,11 +25,12 @@ mod status;
 mod unseal_key;
 mod unsealing;
 
+pub use change::SealChange;
 pub use gathering::Nonce;
-pub use init::{Initialized, SealPlan, initialize, reseal};
+pub use init::{Initialized, SealPlan, adopt, initialize, reseal};
 pub use quorum::{
-    CancelAuthority, CancelBy, Cancelled, Operation, Quorum, QuorumHeld, QuorumProgress,
-    QuorumRefused, QuorumStep,
+    CancelAuthority, CancelBy, Cancelled, Operation, QUORUM_AGE_MAX, Quorum, QuorumHeld,
+    QuorumProgress, QuorumRefused, QuorumStep,
 };
 pub use rekey::{
     RekeyOutcome, RekeyRequest, RekeyVerification, Rekeyed, Verification, VerificationStep,

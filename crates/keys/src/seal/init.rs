@@ -50,7 +50,21 @@ pub fn initialize(
     over(plan, &random.secret(), NonZeroU64::MIN, keks, random)
 }
 
-/// Another seal over the same root key: from shares to a source, from one source to another, or back. The generation rises by one.
+/// A first seal over the root key of an installation that had none: `root` is what its file holds, or what its passphrase stands for
+/// ([`UnsealKey::from_passphrase`] and [`UnsealKey::bytes_for_source`] give the same 32 bytes). What the root key sealed stays as it is.
+///
+/// # Errors
+/// As [`initialize`].
+pub fn adopt(
+    plan: SealPlan,
+    root: &Secret<[u8; SECRET_BYTES]>,
+    keks: &KekSet,
+    random: &Random,
+) -> Result<Initialized, SealFault> {
+    over(plan, root, NonZeroU64::MIN, keks, random)
+}
+
+/// Another seal over the same root key, by the unseal key itself: for what a source unseals. A quorum does it by [`super::SealChange`]. The generation rises by one.
 ///
 /// # Errors
 /// When `key` does not open the row, or the generations are spent.

@@ -8,9 +8,12 @@ use super::gathering::{Gathered, Gathering};
 use super::{Nonce, Seal, SealFault, SealRow, UnsealKey};
 use crate::hierarchy::KekSet;
 use crate::shamir::Share;
-use countersign_base::UnixTime;
+use countersign_base::{Duration, UnixTime};
 use countersign_crypto::mac::TagVerified;
 use countersign_crypto::random::Random;
+
+/// How long an operation waits for its quorum. Shares that were given for it lie in memory no longer than this is asked about.
+pub const QUORUM_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a quorum is gathered for. Only the types of this module's siblings are operations.
 pub trait Operation: sealed::Sealed {
@@ -51,6 +54,9 @@ pub enum QuorumRefused {
     /// Two different shares have one number; all were dropped.
     #[error("two different shares have the same number; start again")]
     Conflict,
+    /// The operation waited too long; all shares were dropped. Another one may be started.
+    #[error("the operation has waited for too long; start another one")]
+    Expired,
     /// The nonce is that of no operation, or of another; nothing changed.
     #[error("the nonce is not the one of this operation")]
     NonceDiffers,
@@ -108,7 +114,7 @@ impl<O: Operation> Quorum<O> {
     /// Starts to gather. `running` is the operation of this kind that is under way, if one is.
     ///
     /// # Errors
-    /// [`SealFault::UnderWay`] when one is: it ends or is cancelled first. [`SealFault::NoQuorum`] when nobody holds shares or recovery keys.
+    /// [`SealFault::UnderWay`] when one is: it ends, is cancelled or expires first. [`SealFault::NoQuorum`] when nobody holds shares or recovery keys.
     pub fn start(
         running: Option<&Self>,
         row: SealRow,
@@ -116,7 +122,7 @@ impl<O: Operation> Quorum<O> {
         random: &Random,
         now: UnixTime,
     ) -> Result<Self, SealFault> {
-        if running.is_some() {
+        if running.is_some_and(|running| !running.is_expired(now)) {
             return Err(SealFault::UnderWay);
         }
         let rule = row.seal().rule().ok_or(SealFault::NoQuorum)?;
@@ -130,9 +136,19 @@ impl<O: Operation> Quorum<O> {
     }
 
     /// Takes a share for the operation that `nonce` names. One that was given before counts once. `keks` recognize recovery keys.
-    pub fn provide(self, nonce: &Nonce, share: Share, keks: &KekSet) -> QuorumStep<O> {
+    pub fn provide(
+        self,
+        nonce: &Nonce,
+        share: Share,
+        keks: &KekSet,
+        now: UnixTime,
+    ) -> QuorumStep<O> {
         if !self.nonce.is_same(nonce) {
             return QuorumStep::Refused(self, QuorumRefused::NonceDiffers);
+        }
+        if self.is_expired(now) {
+            let gathering = Gathering::new(self.gathering.rule());
+            return QuorumStep::Refused(Self { gathering, ..self }, QuorumRefused::Expired);
         }
         let (row, operation, nonce, started_at) =
             (self.row, self.operation, self.nonce, self.started_at);
@@ -174,6 +190,12 @@ impl<O: Operation> Quorum<O> {
         }
     }
 
+    /// Whether it waited too long: it takes no share any more, and another one may be started in its place.
+    #[must_use]
+    pub fn is_expired(&self, now: UnixTime) -> bool {
+        now.since(self.started_at) > QUORUM_AGE_MAX
+    }
+
     /// What there is to say of it.
     #[must_use]
     pub fn progress(&self) -> QuorumProgress {
@@ -211,6 +233,17 @@ pub(super) enum Authorized {
 }
 
 impl Authorized {
+    /// The unseal key: the one that the holders brought along, or what the source gave when they hold recovery keys.
+    pub(super) fn unseal_key<'a>(
+        &'a self,
+        source: Option<&'a UnsealKey>,
+    ) -> Result<&'a UnsealKey, SealFault> {
+        match self {
+            Self::Recovery(_) => source.ok_or(SealFault::SourceMissing),
+            Self::Shares(key) => Ok(key),
+        }
+    }
+
     /// Checks shares against a row: those of the unseal key by opening it, recovery keys by their keyed hash.
     pub(super) fn by(row: &SealRow, shares: &[Share], keks: &KekSet) -> Option<Self> {
         match row.seal() {

@@ -5,12 +5,13 @@
 use super::gathering::{Gathered, Gathering};
 use super::init::{Initialized, SealPlan, over};
 use super::quorum::{
-    Authorized, CancelBy, Cancelled, Operation, QuorumHeld, QuorumRefused, sealed,
+    Authorized, CancelBy, Cancelled, Operation, QUORUM_AGE_MAX, QuorumHeld, QuorumRefused, sealed,
 };
 use super::row::Recovery;
 use super::{Nonce, Seal, SealFault, SealRow};
 use crate::hierarchy::KekSet;
 use crate::shamir::{Share, ShareRule};
+use countersign_base::UnixTime;
 use countersign_crypto::random::Random;
 use std::num::NonZeroU64;
 
@@ -63,7 +64,12 @@ impl QuorumHeld<RekeyRequest> {
     ///
     /// # Errors
     /// When the generations are spent.
-    pub fn rekey(self, keks: &KekSet, random: &Random) -> Result<RekeyOutcome, SealFault> {
+    pub fn rekey(
+        self,
+        keks: &KekSet,
+        random: &Random,
+        now: UnixTime,
+    ) -> Result<RekeyOutcome, SealFault> {
         let Self {
             row,
             operation,
@@ -86,6 +92,7 @@ impl QuorumHeld<RekeyRequest> {
                     row,
                     nonce: Nonce::generate(random),
                     gathering: Gathering::new(operation.rule),
+                    started_at: now,
                 },
                 shares,
             ),
@@ -124,6 +131,7 @@ pub struct RekeyVerification {
     row: SealRow,
     nonce: Nonce,
     gathering: Gathering,
+    started_at: UnixTime,
 }
 
 /// What became of a verification by one more share.
@@ -140,15 +148,26 @@ pub enum VerificationStep {
 
 impl RekeyVerification {
     /// Takes one of the new shares.
-    pub fn provide(self, nonce: &Nonce, share: Share, keks: &KekSet) -> VerificationStep {
+    pub fn provide(
+        self,
+        nonce: &Nonce,
+        share: Share,
+        keks: &KekSet,
+        now: UnixTime,
+    ) -> VerificationStep {
         if !self.nonce.is_same(nonce) {
             return VerificationStep::Refused(self, QuorumRefused::NonceDiffers);
         }
-        let (row, nonce) = (self.row, self.nonce);
+        if now.since(self.started_at) > QUORUM_AGE_MAX {
+            let gathering = Gathering::new(self.gathering.rule());
+            return VerificationStep::Refused(Self { gathering, ..self }, QuorumRefused::Expired);
+        }
+        let (row, nonce, started_at) = (self.row, self.nonce, self.started_at);
         let with = |row, gathering| Self {
             row,
             nonce,
             gathering,
+            started_at,
         };
         match self.gathering.provide(share) {
             Gathered::Conflict(gathering) => {
@@ -173,6 +192,7 @@ impl RekeyVerification {
                 gathering: Gathering::new(self.gathering.rule()),
                 nonce: Nonce::generate(random),
                 row: self.row,
+                started_at: self.started_at,
             })
         } else {
             Err(self)

@@ -2,7 +2,7 @@
 //!
 //! Data is not touched: its keys hang below the key-encryption keys, which stay.
 
-use super::quorum::{Authorized, Operation, QuorumHeld, sealed};
+use super::quorum::{Operation, QuorumHeld, sealed};
 use super::{SealFault, SealRow, UnsealKey};
 use crate::envelope::Sealed;
 use crate::hierarchy::{Kek, RootKey};
@@ -41,12 +41,8 @@ impl QuorumHeld<RootRotation> {
         keks: &[Sealed],
         random: &Random,
     ) -> Result<RootRotated, SealFault> {
-        match (&self.authorized, source) {
-            (Authorized::Shares(key), _) | (Authorized::Recovery(_), Some(key)) => {
-                rotate_root(&self.row, key, keks, random)
-            }
-            (Authorized::Recovery(_), None) => Err(SealFault::SourceMissing),
-        }
+        let key = self.authorized.unseal_key(source)?;
+        rotate_root(&self.row, key, keks, random)
     }
 }
 

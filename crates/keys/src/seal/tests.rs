@@ -1,15 +1,16 @@
 //! Lives of a seal, and the ways in which seals of others were abused.
 
 use super::{
-    AutoSource, CancelAuthority, CancelBy, Nonce, Operation, Otp, Quorum, QuorumHeld,
-    QuorumRefused, QuorumStep, RekeyOutcome, RekeyRequest, Rekeyed, RootRotation, RootTokenRequest,
-    Seal, SealFault, SealPlan, SealRow, SealStatus, UnsealKey, UnsealRefused, UnsealStep,
-    Unsealing, Verification, VerificationStep, WrappedKey, initialize, reseal, rotate_root,
+    AutoSource, CancelAuthority, CancelBy, Nonce, Operation, Otp, QUORUM_AGE_MAX, Quorum,
+    QuorumHeld, QuorumRefused, QuorumStep, RekeyOutcome, RekeyRequest, Rekeyed, RootRotation,
+    RootTokenRequest, Seal, SealChange, SealFault, SealPlan, SealRow, SealStatus, UnsealKey,
+    UnsealRefused, UnsealStep, Unsealing, Verification, VerificationStep, WrappedKey, adopt,
+    initialize, reseal, rotate_root,
 };
 use crate::envelope::OpenError;
 use crate::hierarchy::{Kek, KekSet, PassphraseParameters, RootKey};
 use crate::shamir::{Share, ShareRule, combine};
-use countersign_base::{Secret, UnixTime};
+use countersign_base::{Duration, Secret, UnixTime};
 use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
 use proptest::prelude::*;
@@ -86,7 +87,7 @@ impl Installation {
 fn gather<O: Operation>(mut quorum: Quorum<O>, shares: &[Share], keks: &KekSet) -> QuorumStep<O> {
     let nonce = quorum.progress().nonce;
     for share in shares {
-        quorum = match quorum.provide(&nonce, again(share), keks) {
+        quorum = match quorum.provide(&nonce, again(share), keks, NOW) {
             QuorumStep::More(quorum) => quorum,
             end @ (QuorumStep::Held(_) | QuorumStep::Refused(..)) => return end,
         };
@@ -111,7 +112,7 @@ fn rekey(installation: &Installation, rule: ShareRule, verification: Verificatio
     let request = RekeyRequest { rule, verification };
     installation
         .held(request, &installation.shares)
-        .rekey(&installation.keks, &random())
+        .rekey(&installation.keks, &random(), NOW)
         .unwrap()
 }
 
@@ -345,7 +346,7 @@ fn new_shares_count_only_when_they_were_shown() {
         let mut olds = installation.shares.iter().chain(&shares);
         let refused = loop {
             let share = again(olds.next().unwrap());
-            match verification.provide(&nonce, share, &installation.keks) {
+            match verification.provide(&nonce, share, &installation.keks, NOW) {
                 VerificationStep::More(next) => verification = next,
                 VerificationStep::Refused(next, why) => break (next, why),
                 VerificationStep::Verified(_) => panic!("old shares were taken"),
@@ -358,13 +359,13 @@ fn new_shares_count_only_when_they_were_shown() {
         verification = refused.0;
         assert_eq!(verification.progress(), (0, 3));
         for share in &shares[1..3] {
-            let step = verification.provide(&nonce, again(share), &installation.keks);
+            let step = verification.provide(&nonce, again(share), &installation.keks, NOW);
             let VerificationStep::More(next) = step else {
                 panic!("two of three");
             };
             verification = next;
         }
-        let step = verification.provide(&nonce, again(&shares[0]), &installation.keks);
+        let step = verification.provide(&nonce, again(&shares[0]), &installation.keks, NOW);
         let VerificationStep::Verified(row) = step else {
             panic!("three of three");
         };
@@ -434,6 +435,109 @@ fn a_seal_changes_from_shares_to_a_source_and_back() {
 }
 
 #[test]
+fn a_quorum_changes_the_seal_and_the_source_has_its_say() {
+    let file = || UnsealKey::from_bytes(Secret::new([7; 32]));
+    let installation = Installation::shamir();
+    let plan = SealPlan::Auto {
+        source: AutoSource::File,
+        key: file(),
+        recovery: Some(rule(3, 2)),
+    };
+    let auto = installation
+        .held(SealChange { plan }, &installation.shares)
+        .change(None, &installation.keks, &random())
+        .unwrap();
+    assert!(installation.has_root(&auto.row.open(&file()).unwrap()));
+    let installation = Installation {
+        row: auto.row,
+        shares: auto.recovery_shares,
+        ..installation
+    };
+    let back = || SealChange {
+        plan: SealPlan::Shamir(rule(2, 2)),
+    };
+    let refused =
+        installation
+            .held(back(), &installation.shares)
+            .change(None, &installation.keks, &random());
+    assert_eq!(refused.map(|_| ()), Err(SealFault::SourceMissing));
+    let shamir = installation
+        .held(back(), &installation.shares)
+        .change(Some(&file()), &installation.keks, &random())
+        .unwrap();
+    assert_eq!(shamir.row.generation(), 3);
+    assert!(installation.has_root(&unseal(&shamir.row, &shamir.shares).unwrap()));
+}
+
+#[test]
+fn an_installation_without_a_seal_gets_one_over_its_root_key() {
+    let parameters = PassphraseParameters::new(Cost::for_tests(), &random());
+    let passphrase = Secret::new("correct horse".to_owned());
+    let before = RootKey::from_passphrase(&passphrase, &parameters).unwrap();
+    let keks = KekSet::generate(&random());
+    let wrapped = keks.current().wrap(&before, &random()).unwrap();
+    let bytes = UnsealKey::from_passphrase(&passphrase, &parameters).unwrap();
+    let plan = SealPlan::Shamir(rule(3, 2));
+    let made = adopt(plan, bytes.bytes_for_source(), &keks, &random()).unwrap();
+    let root = unseal(&made.row, &made.shares).unwrap();
+    assert!(Kek::unwrap(&root, &wrapped).is_ok());
+    assert!(Kek::unwrap(&made.root_key, &wrapped).is_ok());
+}
+
+#[test]
+fn an_operation_does_not_wait_for_ever() {
+    let installation = Installation::shamir();
+    let quorum = installation.quorum(RootRotation);
+    let nonce = quorum.progress().nonce;
+    let (last, over) = (
+        NOW.plus(QUORUM_AGE_MAX),
+        NOW.plus(QUORUM_AGE_MAX + Duration::from_secs(1)),
+    );
+    let step = quorum.provide(
+        &nonce,
+        again(&installation.shares[0]),
+        &installation.keks,
+        last,
+    );
+    let QuorumStep::More(quorum) = step else {
+        panic!("in time");
+    };
+    let restart = |quorum: &Quorum<RootRotation>, now| {
+        Quorum::start(
+            Some(quorum),
+            installation.row.clone(),
+            RootRotation,
+            &random(),
+            now,
+        )
+        .map(|_| ())
+    };
+    assert_eq!(restart(&quorum, last), Err(SealFault::UnderWay));
+    assert_eq!(restart(&quorum, over), Ok(()));
+    let step = quorum.provide(
+        &nonce,
+        again(&installation.shares[1]),
+        &installation.keks,
+        over,
+    );
+    let QuorumStep::Refused(quorum, QuorumRefused::Expired) = step else {
+        panic!("too late");
+    };
+    assert_eq!(quorum.progress().progress, 0, "its shares are gone");
+    let RekeyOutcome::ToVerify(verification, shares) =
+        rekey(&installation, rule(3, 2), Verification::Required)
+    else {
+        panic!("verification was asked for");
+    };
+    let nonce = verification.nonce().clone();
+    let step = verification.provide(&nonce, again(&shares[0]), &installation.keks, over);
+    assert!(matches!(
+        step,
+        VerificationStep::Refused(_, QuorumRefused::Expired)
+    ));
+}
+
+#[test]
 fn a_root_token_is_given_out_under_the_pad() {
     let installation = Installation::shamir();
     let otp = Otp::generate(28, &random());
@@ -477,9 +581,12 @@ fn cve_2025_4656_cancelling_takes_the_nonce_or_an_authorization() {
     };
     let quorum = installation.quorum(request());
     let nonce = quorum.progress().nonce;
-    let QuorumStep::More(quorum) =
-        quorum.provide(&nonce, again(&installation.shares[0]), &installation.keks)
-    else {
+    let QuorumStep::More(quorum) = quorum.provide(
+        &nonce,
+        again(&installation.shares[0]),
+        &installation.keks,
+        NOW,
+    ) else {
         panic!("one of three");
     };
     let strange = installation.quorum(request()).progress().nonce;
@@ -509,7 +616,26 @@ fn cve_2025_4656_cancelling_takes_the_nonce_or_an_authorization() {
     assert!(verification.cancel(CancelBy::Authority(&Permit)).is_ok());
 }
 
-/// CVE-2025-52894, CVE-2026-5807: the same for the making of a root token; starting another one cancelled the first, too.
+/// CVE-2025-52894: the same for the rekey of recovery keys.
+#[test]
+fn cve_2025_52894_strangers_cancel_no_rekey_of_recovery_keys() {
+    let (installation, _) = Installation::auto();
+    let request = || RekeyRequest {
+        rule: rule(3, 2),
+        verification: Verification::NotRequired,
+    };
+    let (quorum, strange) = (
+        installation.quorum(request()),
+        installation.quorum(request()).progress().nonce,
+    );
+    let quorum = quorum.cancel(CancelBy::Nonce(&strange)).unwrap_err();
+    assert!(matches!(
+        gather(quorum, &installation.shares, &installation.keks),
+        QuorumStep::Held(_)
+    ));
+}
+
+/// CVE-2026-5807: the same for the making of a root token; starting another one cancelled the first, too.
 #[test]
 fn cve_2026_5807_a_second_start_does_not_replace_the_first() {
     let installation = Installation::shamir();
@@ -534,7 +660,12 @@ fn a_share_for_one_operation_does_not_count_for_another() {
     let installation = Installation::shamir();
     let quorum = installation.quorum(RootRotation);
     let other = installation.quorum(RootRotation).progress().nonce;
-    let step = quorum.provide(&other, again(&installation.shares[0]), &installation.keks);
+    let step = quorum.provide(
+        &other,
+        again(&installation.shares[0]),
+        &installation.keks,
+        NOW,
+    );
     let QuorumStep::Refused(quorum, QuorumRefused::NonceDiffers) = step else {
         panic!("the nonce of another operation");
     };
@@ -685,9 +816,10 @@ fn the_generations_end() {
         rule: rule(2, 2),
         verification: Verification::NotRequired,
     };
-    let refused = installation
-        .held(request, &installation.shares)
-        .rekey(&installation.keks, &random());
+    let refused =
+        installation
+            .held(request, &installation.shares)
+            .rekey(&installation.keks, &random(), NOW);
     assert_eq!(refused.map(|_| ()), Err(SealFault::GenerationsSpent));
 }
 

@@ -1,3 +1,4 @@
+use countersign_base::UnixTime;
 use countersign_crypto::random::Random;
 use countersign_keys::hierarchy::KekSet;
 use countersign_keys::seal::{QuorumHeld, RekeyRequest, RootRotation, UnsealKey};
@@ -7,7 +8,7 @@ fn rotate(held: QuorumHeld<RootRotation>, random: &Random) {
 }
 
 fn rekey(held: QuorumHeld<RekeyRequest>, keks: &KekSet, random: &Random) {
-    let _ = held.rekey(keks, random);
+    let _ = held.rekey(keks, random, UnixTime(0));
 }
 
 fn main() {
