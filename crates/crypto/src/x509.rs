@@ -1,19 +1,26 @@
-//! X.509: the development CA and the certificates it issues, and what is read of a peer's certificate.
+//! X.509: the development CA and the certificates it issues, certificates and requests of the vault's authorities, and what is read of a peer's certificate.
 //!
 //! The CA is for development and for the fabric's own connections on one machine; it keeps no list of what it issued, because its
-//! certificates live for hours. Not here: path validation of servers, which is rustls's, and certificate requests.
+//! certificates live for hours. Not here: path validation of servers, which is rustls's.
 
 mod authority;
+mod issuing;
 mod name;
 mod path;
 mod peer;
+mod signing_request;
 
 pub use authority::{
     CertificateAuthority, CertificateRequest, CertificateUsage, IssuedCertificate,
 };
+pub use issuing::{
+    IssuingAuthority, LeafKeyUsage, Locations, Purpose, Revoked, Serial, Standing, Subject,
+    Template, certificate_pem, revocation_list_pem,
+};
 pub use name::{DistinguishedName, NotADistinguishedName};
 pub use path::{TrustAnchors, TrustedCertificate};
 pub use peer::{AlternativeNames, CertificateThumbprint, PeerCertificate};
+pub use signing_request::{SigningRequest, SigningRequestFlaw};
 
 /// Why a certificate cannot be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -38,7 +38,7 @@ pub struct Answer {
 }
 
 /// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Form {
     /// `data` as the whole body, with this status: what `sys/health` and its like answer.
     Bare(u16),
@@ -47,8 +47,23 @@ pub enum Form {
     Envelope,
     /// The envelope, with this status: a batch of which items failed.
     EnvelopeWith(u16),
+    /// Not JSON of the API at all: certificates, revocation lists, ACME. Nothing else of the answer is written.
+    Raw(Box<Raw>),
     /// An envelope that was put away whole, written as it stands: what unwrapping answers.
     Written,
+}
+
+/// A response as it leaves. It holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw {
+    /// The status.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// Further header fields. Their values are visible ASCII.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {

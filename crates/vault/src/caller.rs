@@ -99,7 +99,11 @@ pub fn identify(
     work: &mut Work<'_>,
     cx: &Cx<'_>,
 ) -> Result<Asked, Stop> {
-    let guarded = engine::guarded(&request.path, request.operation);
+    let mounts = Mounts::read(work)?;
+    let route = mounts.route(&request.path);
+    let mounted = route.as_ref().ok();
+    let mounted = mounted.map(|(_, mount, rest)| (mount.engine, *rest));
+    let guarded = engine::guarded(&request.path, request.operation, mounted);
     let caller = match presented {
         // On a public path a credential says nothing, also a broken one; signing in again has to be possible.
         _ if guarded == Guarded::Public => Caller::Anonymous,
@@ -113,8 +117,7 @@ pub fn identify(
             Caller::Token(Box::new(held))
         }
     };
-    let mounts = Mounts::read(work)?;
-    let (at, mount, rest) = mounts.route(&request.path)?;
+    let (at, mount, rest) = route?;
     let rules = match &caller {
         Caller::Token(held) => {
             acl::fitting(&held.policies, &request.path, request.operation, work)?

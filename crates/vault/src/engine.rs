@@ -191,9 +191,16 @@ const SUDO: &[&str] = &[
     "sys/step-down",
 ];
 
-/// Whether anybody may ask for a path. Sign-in is at `login` below a mount of an auth method.
+/// Whether anybody may ask for a path. Sign-in is at `login` below a mount of an auth method; what an engine shows to everybody is asked of the engine that is
+/// mounted there, with what of the path follows its own.
 #[must_use]
-pub fn guarded(path: &RequestPath, operation: Operation) -> Guarded {
+pub fn guarded(
+    path: &RequestPath,
+    operation: Operation,
+    mounted: Option<(EngineKind, &str)>,
+) -> Guarded {
+    let shown = mounted
+        .is_some_and(|(engine, rest)| engine == EngineKind::Pki && pki::is_public(rest, operation));
     let path = path.as_str();
     let public = |(public, method): &(&str, Operation)| *public == path && *method == operation;
     let sign_in = operation == Operation::Update
@@ -204,7 +211,7 @@ pub fn guarded(path: &RequestPath, operation: Operation) -> Guarded {
         Some(folder) => path == folder || path.starts_with(*guarded),
         None => path == *guarded,
     };
-    if sign_in || PUBLIC.iter().any(public) {
+    if sign_in || shown || PUBLIC.iter().any(public) {
         Guarded::Public
     } else if SUDO.iter().any(sudo) {
         Guarded::Sudo

@@ -160,6 +160,18 @@ impl PeerCertificate {
         PublicJwk::from_spki(&algorithm, &key.subject_public_key.data).ok()
     }
 
+    /// Whether another's key signed it, and the other bears the name of its issuer. Nothing more is looked at.
+    #[must_use]
+    pub fn is_signed_by(&self, issuer: &Self) -> bool {
+        let own = X509Certificate::from_der(&self.0.der);
+        let issuer = X509Certificate::from_der(&issuer.0.der);
+        let (Ok((_, own)), Ok((_, issuer))) = (own, issuer) else {
+            return false;
+        };
+        own.issuer().as_raw() == issuer.subject().as_raw()
+            && own.verify_signature(Some(issuer.public_key())).is_ok()
+    }
+
     /// Whether it has begun and not ended by its own word.
     #[must_use]
     pub fn is_in_time(&self, now: UnixTime) -> bool {
