@@ -33,6 +33,7 @@ mod permit;
 mod place;
 #[cfg(feature = "sealed-sqlx")]
 mod postgres;
+mod rows;
 mod value;
 
 pub use countersign_base::{Classification, Secret};
@@ -53,6 +54,7 @@ pub use permit::{
     PermitMismatch, Reach,
 };
 pub use place::{DataSubject, KeyOwner, KeyScope, Place, ROW_BYTES_MAX, RowKey};
+pub use rows::{KekWrapper, KeyRow, KeyRows, KeyWrapper, NewKey, WrappedKey, WrappedKeys};
 pub use value::{NotSealed, Opened, Sealed, VALUE_BYTES_MAX};
 
 #[cfg(test)]

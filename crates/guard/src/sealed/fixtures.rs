@@ -10,7 +10,7 @@ use countersign_authn::dpop::NonceUse;
 use countersign_authn::jwks::JwksLimits;
 use countersign_authn::replay::ReplayLimits;
 use countersign_authn::{Anonymous, Binding, ResourceRules, Subject, TrustedIssuer};
-use countersign_base::{Clock, Conditional, NoTls, Tenant};
+use countersign_base::{Clock, Conditional, NoTls, Scopes, Tenant};
 use countersign_crypto::Random;
 use futures_util::future::BoxFuture;
 use http::Method;
@@ -187,9 +187,7 @@ pub(crate) async fn caller(tenant: &str, sub: &str, scope: &str) -> Subject {
             Binding::Any,
             Anonymous::Refused,
         ),
-        scopes: ""
-            .parse()
-            .unwrap_or_else(|_| countersign_base::Scopes::none()),
+        scopes: Scopes::none(),
         clock,
         random: Random::system(),
         revocations: Arc::new(LifetimeOnly),

@@ -89,7 +89,7 @@ impl fmt::Debug for FieldKey {
     }
 }
 
-/// Where data keys come from: the service's own rows of wrapped keys, or a vault. Implementations end within a timeout of their own.
+/// Where data keys come from: the service's own rows of wrapped keys ([`super::WrappedKeys`]), or another place. Implementations end within a timeout of their own.
 pub trait DataKeySource: Send + Sync + 'static {
     /// The key that seals for `owner` from now on. Where there is none yet, it is made and stored before it is answered; where the owner was erased, none is ever made again.
     fn current(&self, owner: &KeyOwner) -> BoxFuture<'static, Result<FieldKey, DataKeyError>>;
@@ -109,6 +109,9 @@ pub trait DataKeySource: Send + Sync + 'static {
 /// Why there is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DataKeyError {
+    /// What is stored for the owner does not unwrap: it was damaged, or wrapped for somebody else.
+    #[error("the wrapped key does not unwrap for its owner")]
+    Broken,
     /// The owner's keys were destroyed. It stays so.
     #[error("the keys were erased")]
     Erased,
@@ -250,8 +253,11 @@ impl FieldKeys {
     /// still open; nothing that begins after this returns does, unless the source still gives the key.
     pub fn forget(&self, owner: &KeyOwner) {
         self.keys.forget(|wanted| wanted.owner() == owner);
-        if let KeyOwner::Tenant(tenant) = owner {
-            self.roots.forget(|of| of == tenant);
+        match owner {
+            KeyOwner::Indexes(tenant) | KeyOwner::Tenant(tenant) => {
+                self.roots.forget(|of| of == tenant);
+            }
+            KeyOwner::Subject(..) => {}
         }
     }
 
@@ -335,6 +341,9 @@ pub enum OpenError {
     /// The keys that it is sealed under were destroyed. Nothing brings it back.
     #[error("the value was erased with its key")]
     Erased,
+    /// The key that it is sealed under does not unwrap for its owner.
+    #[error("the value is sealed under a key that does not unwrap for its owner")]
+    KeyBroken,
     /// The owner has no key of the name that it carries.
     #[error("the value is sealed under a key that its owner does not have")]
     KeyUnknown,
@@ -355,6 +364,7 @@ pub enum OpenError {
 impl From<DataKeyError> for OpenError {
     fn from(error: DataKeyError) -> Self {
         match error {
+            DataKeyError::Broken => Self::KeyBroken,
             DataKeyError::Erased => Self::Erased,
             DataKeyError::Unavailable => Self::Unavailable,
             DataKeyError::Unknown => Self::KeyUnknown,

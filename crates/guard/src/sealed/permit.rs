@@ -184,7 +184,7 @@ impl Bounds {
             (None, _) => true,
             (Some(subject), KeyOwner::Subject(_, owner)) => subject == owner,
             // Whose row it is, nothing says here.
-            (Some(_), KeyOwner::Tenant(_)) => false,
+            (Some(_), KeyOwner::Indexes(_) | KeyOwner::Tenant(_)) => false,
         };
         if same {
             Ok(Covered(()))

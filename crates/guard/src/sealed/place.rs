@@ -108,6 +108,8 @@ impl fmt::Debug for DataSubject {
 /// Whom a data key belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyOwner {
+    /// The blind indexes of a tenant, whose root is kept as a data key is. It seals nothing.
+    Indexes(Tenant),
     /// A person of a tenant.
     Subject(Tenant, DataSubject),
     /// A tenant.
@@ -119,7 +121,16 @@ impl KeyOwner {
     #[must_use]
     pub const fn tenant(&self) -> &Tenant {
         match self {
-            Self::Subject(tenant, _) | Self::Tenant(tenant) => tenant,
+            Self::Indexes(tenant) | Self::Subject(tenant, _) | Self::Tenant(tenant) => tenant,
+        }
+    }
+
+    /// The kind of owner, and the person where it is one.
+    pub(super) fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Indexes(_) => ("indexes", ""),
+            Self::Subject(_, subject) => ("subject", subject.as_str()),
+            Self::Tenant(_) => ("tenant", ""),
         }
     }
 }
