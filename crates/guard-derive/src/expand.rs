@@ -237,3 +237,6 @@ fn only_argument(segment: &PathSegment) -> Option<&Type> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
