@@ -155,14 +155,14 @@ pub fn exists(call: &Call, work: &mut Work<'_>) -> Result<bool, Stop> {
         EngineKind::Cubbyhole => cubbyhole::exists(call, work),
         EngineKind::Kv => kv::exists(call, work),
         EngineKind::Token => token::exists(call, work),
+        EngineKind::Transit => transit::exists(call, work),
         EngineKind::AppRole
         | EngineKind::Cert
         | EngineKind::Database
         | EngineKind::Jwt
         | EngineKind::Kubernetes
         | EngineKind::Pki
-        | EngineKind::System
-        | EngineKind::Transit => Ok(true),
+        | EngineKind::System => Ok(true),
     }
 }
 
