@@ -16,7 +16,7 @@ pub mod row;
 mod sign;
 pub mod text;
 
-pub use exchange::{Wrapped, wrapped_parts};
+pub use exchange::{Wrapped, backed_up, wrapped_parts};
 
 use crate::VaultError;
 use crate::answer::Outcome;
@@ -86,6 +86,7 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
         (Method::Read, ["config", "keys"]) => manage::read_defaults(call, work)?,
         (Method::Write, ["config", "keys"]) => manage::write_defaults(call, work)?,
         (Method::Read, ["cache-config"]) => keyless::cache_config(),
+        (Method::Write, ["cache-config"]) => keyless::set_cache(call)?,
         (_, path) => return Err(no_such(path).into()),
     };
     Ok(answer.into())

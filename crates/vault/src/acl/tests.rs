@@ -308,6 +308,7 @@ impl Written {
                     from: None,
                     request: RequestId::from_bytes([1; 16]),
                     wrap_ttl: None,
+                    shown: None,
                 };
                 Ok(Asked {
                     call,
@@ -778,6 +779,7 @@ fn may_under(set: &PolicySet, rule: &str) -> bool {
                 from: None,
                 request: RequestId::from_bytes([1; 16]),
                 wrap_ttl: None,
+                shown: None,
             };
             Ok(Asked {
                 call,

@@ -7,7 +7,7 @@ use super::batch::CONTEXT_BYTES_MAX;
 use super::kind::{KeyType, Kind};
 use super::manage::{options, written};
 use super::row::{Imported, KeyBytes, KeyRow, Version};
-use super::sign::{ed25519_whole, shown};
+use super::sign::ed25519_whole;
 use super::{Changed, KeyName, Opened, key};
 use crate::VaultError;
 use crate::answer::Answer;
@@ -90,10 +90,7 @@ impl Exported {
             "hmac-key" => Ok(Self::Hmac),
             "public-key" => Ok(Self::Public),
             "signing-key" => Ok(Self::Signing),
-            other => Err(VaultError::invalid(format!(
-                "invalid export type: {}",
-                shown(other)
-            ))),
+            _ => Err(VaultError::invalid("invalid export type")),
         }
     }
 
@@ -130,10 +127,7 @@ impl Format {
             Some("der") => Ok(Self::Der),
             Some("pem") => Ok(Self::Pem),
             Some("raw") => Ok(Self::Raw),
-            Some(other) => Err(VaultError::invalid(format!(
-                "invalid format: {}",
-                shown(other)
-            ))),
+            Some(_) => Err(VaultError::invalid("invalid format")),
         }
     }
 }
@@ -247,6 +241,14 @@ pub(super) fn restore(
     }
     Opened::new(call, name, backup.key).save(work)?;
     Ok(Answer::nothing())
+}
+
+/// The key in a backup, checked to be one that can be used.
+///
+/// # Errors
+/// When the text is no backup of a key.
+pub fn backed_up(text: &str) -> Result<KeyRow, VaultError> {
+    read_backup(text).map(|backup| backup.key)
 }
 
 fn read_backup(text: &str) -> Result<Backup, VaultError> {
@@ -393,10 +395,7 @@ fn material(call: &Call, work: &mut Work<'_>, key_type: KeyType) -> Result<KeyBy
         None | Some("" | "SHA256") => OaepHash::Sha256,
         Some("SHA384") => OaepHash::Sha384,
         Some("SHA512") => OaepHash::Sha512,
-        Some(other) => {
-            let text = format!("unknown hash function: {}", shown(other));
-            return Err(VaultError::invalid(text).into());
-        }
+        Some(_) => return Err(VaultError::invalid("unknown hash function").into()),
     };
     let text = call.body.text("ciphertext")?.unwrap_or_default();
     if text.len() > CONTEXT_BYTES_MAX {

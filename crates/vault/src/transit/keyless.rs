@@ -1,7 +1,6 @@
 //! What needs no key: `random`, `hash`, and the cache that is none.
 
 use super::batch::INPUT_BYTES_MAX;
-use super::sign::shown;
 use crate::VaultError;
 use crate::answer::Answer;
 use crate::call::{Call, Cx};
@@ -50,7 +49,7 @@ pub(super) fn hash(call: &Call, in_path: Option<&str>) -> Result<Answer, VaultEr
     let hash = match name.as_str() {
         "" => HashAlgorithm::Sha2_256,
         name => HashAlgorithm::from_name(name)
-            .ok_or_else(|| VaultError::invalid(format!("unsupported algorithm {}", shown(name))))?,
+            .ok_or_else(|| VaultError::invalid("unsupported algorithm"))?,
     };
     let format = Format::of(call, Format::Hex)?;
     let input = base64::decode(&call.body.text("input")?.unwrap_or_default())
@@ -68,6 +67,14 @@ pub(super) fn cache_config() -> Answer {
     Answer::data(json!({ "size": 0 }))
 }
 
+/// Takes a size for the cache that is none, as clients set it, and says so.
+pub(super) fn set_cache(call: &Call) -> Result<Answer, VaultError> {
+    match call.body.integer("size")? {
+        Some(size) if size < 0 => Err(VaultError::invalid("size must be greater or equal to 0")),
+        Some(_) | None => Ok(Answer::nothing().warning("keys are not cached; nothing changed")),
+    }
+}
+
 enum Format {
     Base64,
     Hex,
@@ -79,10 +86,9 @@ impl Format {
             None | Some("") => Ok(otherwise),
             Some("base64") => Ok(Self::Base64),
             Some("hex") => Ok(Self::Hex),
-            Some(other) => Err(VaultError::invalid(format!(
-                "unsupported encoding format \"{}\"; must be \"hex\" or \"base64\"",
-                shown(other)
-            ))),
+            Some(_) => Err(VaultError::invalid(
+                "unsupported encoding format; must be \"hex\" or \"base64\"",
+            )),
         }
     }
 

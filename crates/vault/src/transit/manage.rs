@@ -2,7 +2,7 @@
 
 use super::kind::{KeyType, Kind};
 use super::row::{Derivation, Imported, KeyRow, Options, check_period};
-use super::sign::{derive, shown};
+use super::sign::derive;
 use super::{Changed, KeyName, Opened};
 use crate::VaultError;
 use crate::answer::Answer;
@@ -66,8 +66,9 @@ pub(super) fn list(call: &Call, work: &Work<'_>) -> Result<Answer, Stop> {
 pub(super) fn key_type(call: &Call) -> Result<KeyType, VaultError> {
     match call.body.text("type")?.as_deref() {
         None | Some("") => Ok(KeyType::Aes256Gcm96),
-        Some(name) => KeyType::from_name(name)
-            .ok_or_else(|| VaultError::invalid(format!("unknown key type {}", shown(name)))),
+        Some(name) => {
+            KeyType::from_name(name).ok_or_else(|| VaultError::invalid("unknown key type"))
+        }
     }
 }
 

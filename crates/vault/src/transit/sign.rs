@@ -83,8 +83,7 @@ fn hmac_key(row: &KeyRow, version: &Version, hash: HashAlgorithm) -> Result<Hmac
 
 fn hmac_hash(call: &Call, in_path: Option<&str>) -> Result<HashAlgorithm, VaultError> {
     let name = hash_name(call, in_path)?;
-    HashAlgorithm::from_name(&name)
-        .ok_or_else(|| VaultError::invalid(format!("unsupported algorithm `{}`", shown(&name))))
+    HashAlgorithm::from_name(&name).ok_or_else(|| VaultError::invalid("unsupported algorithm"))
 }
 
 /// Signs.
@@ -307,12 +306,6 @@ fn hash_name(call: &Call, in_path: Option<&str>) -> Result<String, VaultError> {
     Ok("sha2-256".to_owned())
 }
 
-/// A name that the caller sent, cut to what an error may show of it.
-pub(super) fn shown(name: &str) -> String {
-    let plain = |character: &char| character.is_ascii_graphic() && *character != '`';
-    name.chars().filter(plain).take(32).collect()
-}
-
 /// How a call wants to sign.
 struct Manner {
     hash: HashAlgorithm,
@@ -339,26 +332,23 @@ enum Salt {
 
 impl Manner {
     fn of(call: &Call, hash: Option<&str>) -> Result<Self, VaultError> {
-        let invalid = |text: String| Err(VaultError::invalid(text));
+        let invalid = |text: &'static str| Err(VaultError::invalid(text));
         let text = |name: &str| -> Result<String, VaultError> {
             Ok(call.body.text(name)?.unwrap_or_default())
         };
         let hash = hash_name(call, hash)?;
         let Some(hash) = HashAlgorithm::from_name(&hash) else {
-            return invalid(format!("invalid hash algorithm \"{}\"", shown(&hash)));
+            return invalid("invalid hash algorithm");
         };
         let marshaling = match text("marshaling_algorithm")?.as_str() {
             "" | "asn1" => Marshaling::Asn1,
             "jws" => Marshaling::Jws,
-            other => return invalid(format!("invalid marshaling type \"{}\"", shown(other))),
+            _ => return invalid("invalid marshaling type"),
         };
         let padding = match text("signature_algorithm")?.as_str() {
             "" | "pss" => Padding::Pss,
             "pkcs1v15" => Padding::Pkcs1v15,
-            other => {
-                let other = shown(other);
-                return invalid(format!("unsupported rsa signature algorithm {other}"));
-            }
+            _ => return invalid("unsupported rsa signature algorithm"),
         };
         // As the API has it: 0 is `auto` and -1 is `hash`.
         let salt = match text("salt_length")?.to_ascii_lowercase().as_str() {
@@ -366,12 +356,7 @@ impl Manner {
             "-1" | "hash" => Salt::Known(PssSalt::Hash),
             other => match other.parse() {
                 Ok(length) => Salt::Length(length),
-                Err(_) => {
-                    return invalid(format!(
-                        "salt length neither 'auto', 'hash', nor an int: {}",
-                        shown(other)
-                    ));
-                }
+                Err(_) => return invalid("salt length neither 'auto', 'hash', nor an int"),
             },
         };
         let hashed = match call.body.truth("prehashed")? {

@@ -80,10 +80,7 @@ fn only_exportable_keys_leave_and_in_the_forms_clients_read() {
             "export/encryption-key/aes256-gcm96/x",
             "invalid key version",
         ),
-        (
-            "export/private/aes256-gcm96",
-            "invalid export type: private",
-        ),
+        ("export/private/aes256-gcm96", "invalid export type"),
     ] {
         assert_eq!(
             get(&mut trial, path).err(),
@@ -344,7 +341,7 @@ fn what_is_not_wrapped_for_the_mount_or_is_no_key_is_refused() {
         ),
         (
             json!({ "ciphertext": good, "hash_function": "SHA1" }),
-            "unknown hash function: SHA1",
+            "unknown hash function",
         ),
         (
             json!({ "ciphertext": b64(&raw[..512]) }),

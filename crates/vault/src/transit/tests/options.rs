@@ -137,10 +137,7 @@ fn ghsa_8w8f_r2xv_4q4j_every_type_takes_or_refuses_every_option() {
 fn options_that_are_none_are_refused() {
     let mut trial = Trial::new();
     for (body, text) in [
-        (
-            json!({ "type": "external-key" }),
-            "unknown key type external-key",
-        ),
+        (json!({ "type": "external-key" }), "unknown key type"),
         (json!({ "type": "AES256-GCM96" }), "unknown key type"),
         (
             json!({ "convergent_encryption": true }),
@@ -261,4 +258,90 @@ fn a_key_is_shown_in_the_shape_of_its_kind() {
         (&shown["kdf"], &shown["convergent_encryption_version"]),
         (&json!("hkdf_sha256"), &json!(3))
     );
+}
+
+/// What a caller sent by mistake in the wrong member is not sent back, and does not reach a log through an error.
+#[test]
+fn cve_2025_4166_errors_repeat_nothing_that_was_sent() {
+    const CANARY: &str = "canary-8f2e";
+    let mut trial = with_every_type();
+    let members = [
+        "type",
+        "derived",
+        "convergent_encryption",
+        "key_size",
+        "auto_rotate_period",
+        "plaintext",
+        "ciphertext",
+        "context",
+        "associated_data",
+        "nonce",
+        "key_version",
+        "bits",
+        "input",
+        "algorithm",
+        "hash_algorithm",
+        "signature_algorithm",
+        "marshaling_algorithm",
+        "salt_length",
+        "prehashed",
+        "signature",
+        "hmac",
+        "batch_input",
+        "bytes",
+        "format",
+        "backup",
+        "force",
+        "hash_function",
+        "public_key",
+        "min_decryption_version",
+        "min_available_version",
+        "disable_upsert",
+        "size",
+    ];
+    let mut refusals = 0;
+    for path in [
+        "keys/new",
+        "keys/new/import",
+        "keys/aes256-gcm96/config",
+        "keys/aes256-gcm96/trim",
+        "encrypt/aes256-gcm96",
+        "decrypt/aes256-gcm96",
+        "rewrap/aes256-gcm96",
+        "datakey/plaintext/aes256-gcm96",
+        "hmac/hmac",
+        "sign/rsa-2048",
+        "verify/rsa-2048",
+        "verify/hmac",
+        "random",
+        "hash",
+        "restore/new",
+        "config/keys",
+        "cache-config",
+    ] {
+        for member in members {
+            for value in [
+                json!(CANARY),
+                json!([CANARY]),
+                json!([{ "reference": "r", "input": CANARY, "plaintext": CANARY }]),
+            ] {
+                let mut body = json!({ "input": "", "signature": "vault:v1:AAAA", "min_available_version": 1 });
+                body[member] = value;
+                match write(&mut trial, path, body) {
+                    Ok(answer) => {
+                        let data = answer.data.unwrap_or(Json::Null).to_string();
+                        assert!(!data.contains(CANARY), "{path} {member}: {data}");
+                    }
+                    Err(error) => {
+                        refusals += 1;
+                        assert!(
+                            !format!("{error} {error:?}").contains(CANARY),
+                            "{path} {member}: {error}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(refusals > 100, "{refusals}");
 }

@@ -281,6 +281,7 @@ fn an_encryption_makes_a_key_if_the_call_may_create() {
                     from: None,
                     request: countersign_base::RequestId::from_bytes([1; 16]),
                     wrap_ttl: None,
+                    shown: None,
                 };
                 super::super::run(&call, work, cx).map(|_| ())
             })
@@ -296,10 +297,7 @@ fn an_encryption_makes_a_key_if_the_call_may_create() {
             json!({ "plaintext": "", "type": "ecdsa-p256" }),
             "key type ecdsa-p256 not supported for this operation",
         ),
-        (
-            json!({ "plaintext": "", "type": "x" }),
-            "unknown key type x",
-        ),
+        (json!({ "plaintext": "", "type": "x" }), "unknown key type"),
         (
             json!({ "plaintext": "", "convergent_encryption": true }),
             "so context is required",
