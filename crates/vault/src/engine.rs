@@ -138,6 +138,7 @@ pub fn resume(
 /// As [`perform`].
 pub fn due(name: &EntryName, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
     match name.as_str().split('/').next() {
+        Some("core") => system::due(name, work, cx),
         Some("lease") => lease::due(name, work, cx),
         Some("lease-sweep") => lease::sweep::due(name, work, cx),
         Some("mount") => database::due(name, work, cx),

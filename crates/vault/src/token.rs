@@ -303,6 +303,19 @@ fn auth(row: &Row, client_token: Secret<String>, cx: &Cx<'_>) -> Auth {
     }
 }
 
+/// The policies of the token that a body names, by its `token` or, where the path ends in `-accessor`, its `accessor`. `None` when nobody knows it, or it or a token
+/// above it has ended.
+///
+/// # Errors
+/// As [`Work::read`], and when the body names none.
+pub(crate) fn policies_of(
+    call: &Call,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Option<BTreeSet<String>>, Stop> {
+    handle::policies(call, work, cx)
+}
+
 /// What `auth/token/` does.
 ///
 /// # Errors

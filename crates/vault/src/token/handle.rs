@@ -13,6 +13,7 @@ use crate::timestamp;
 use crate::work::{Stop, Work};
 use countersign_base::{Duration, Secret, UnixTime};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
 
 /// Bytes of an accessor that is looked for.
 const ACCESSOR_BYTES_MAX: usize = 64;
@@ -88,6 +89,18 @@ pub(super) fn lookup(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<An
     let Named { id, shown } = subject(call, work, cx)?.ok_or(VaultError::Denied)?;
     let row = row::standing(&id, work, cx)?.ok_or(VaultError::Denied)?;
     Ok(Answer::data(told(&row, &shown, cx.now)))
+}
+
+/// The policies of the token that a body names; `None` when nobody knows it, or it has ended.
+pub(super) fn policies(
+    call: &Call,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Option<BTreeSet<String>>, Stop> {
+    let Some(Named { id, .. }) = subject(call, work, cx)? else {
+        return Ok(None);
+    };
+    Ok(row::standing(&id, work, cx)?.map(|row| row.policies))
 }
 
 /// What is told of a token. `id` is what the caller showed, and empty where it was named by its accessor.

@@ -1,0 +1,738 @@
+use super::*;
+use crate::caller::Caller;
+use crate::engine::EngineKind;
+use crate::mounts::Mounts;
+use crate::token::{Held, TokenId};
+use crate::trial::{Trial, root};
+use Operation::{Delete, List, Patch, Read, Update};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
+
+fn refused(trial: &mut Trial, operation: Operation, path: &str, body: Json) -> VaultError {
+    let answer = trial.call(operation, path, body);
+    answer
+        .err()
+        .unwrap_or_else(|| panic!("{path} must be refused"))
+}
+
+fn done(trial: &mut Trial, operation: Operation, path: &str, body: Json) {
+    let answer = trial.call(operation, path, body);
+    let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+    assert_eq!(answer.data, None, "{path}");
+}
+
+fn holder(policies: &'static [&'static str]) -> impl Fn() -> Caller {
+    move || {
+        let Caller::Token(held) = root() else {
+            panic!("root holds a token")
+        };
+        Caller::Token(Box::new(Held {
+            id: TokenId("t".to_owned()),
+            policies: policies
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<BTreeSet<_>>(),
+            ..*held
+        }))
+    }
+}
+
+#[test]
+fn mounts_are_listed_with_all_that_clients_ask_for() {
+    let mut trial = Trial::new();
+    let mounts = trial.data(Read, "sys/mounts", Json::Null);
+    let names: Vec<_> = mounts.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["cubbyhole/", "secret/", "sys/", "transit/"]);
+    let secret = &mounts["secret/"];
+    for member in [
+        "accessor",
+        "config",
+        "description",
+        "external_entropy_access",
+        "local",
+        "options",
+        "seal_wrap",
+        "type",
+        "uuid",
+    ] {
+        assert!(secret.get(member).is_some(), "{member}");
+    }
+    assert_eq!(secret["type"], "kv");
+    assert_eq!(secret["options"], json!({"version": "2"}));
+    assert_eq!(
+        secret["config"],
+        json!({"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": false})
+    );
+    let auth = trial.data(Read, "sys/auth", Json::Null);
+    assert_eq!(auth["token/"]["type"], "token");
+    assert_eq!(auth["token/"]["config"]["token_type"], "default-service");
+    assert_eq!(auth.as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_mounted_works_and_is_gone_once_it_is_taken_away() {
+    let mut trial = Trial::new();
+    let body = json!({"type": "kv", "options": {"version": 2}, "description": "for apps", "config": {"max_lease_ttl": "1h", "options": null}});
+    done(&mut trial, Update, "sys/mounts/apps/kv", body);
+    let told = trial.data(Read, "sys/mounts/apps/kv", Json::Null);
+    assert_eq!(told["description"], "for apps");
+    assert_eq!(told["config"]["max_lease_ttl"], 3_600);
+    trial
+        .call(Update, "apps/kv/data/x", json!({"data": {"a": "CANARY"}}))
+        .unwrap();
+    let uuid = told["uuid"].as_str().unwrap().to_owned();
+    done(&mut trial, Delete, "sys/mounts/apps/kv", Json::Null);
+    assert_eq!(
+        refused(&mut trial, Read, "apps/kv/data/x", Json::Null),
+        VaultError::NotFound
+    );
+    assert!(trial.dump().contains("CANARY"));
+    // As long as something is left, nothing can stand there.
+    let again = json!({"type": "kv-v2"});
+    for path in [
+        "sys/mounts/apps/kv",
+        "sys/mounts/apps",
+        "sys/mounts/apps/kv/x",
+    ] {
+        let error = refused(&mut trial, Update, path, again.clone()).to_string();
+        assert!(error.contains("still being taken away"), "{error}");
+    }
+    trial.pass(1);
+    assert!(!trial.dump().contains("CANARY"));
+    assert!(trial.stored("core/removed/").is_empty());
+    done(&mut trial, Update, "sys/mounts/apps/kv", again);
+    assert_eq!(
+        refused(&mut trial, Read, "apps/kv/data/x", Json::Null),
+        VaultError::NotFound
+    );
+    let told = trial.data(Read, "sys/mounts/apps/kv/", Json::Null);
+    assert_ne!(told["uuid"].as_str().unwrap(), uuid);
+    // What is not there is taken away already.
+    done(&mut trial, Delete, "sys/mounts/none", Json::Null);
+}
+
+#[test]
+fn a_large_mount_is_taken_away_in_steps() {
+    let mut trial = Trial::new();
+    trial
+        .step(|work, _| {
+            let mounts = Mounts::read(work)?;
+            let mount = mounts.get("secret/").unwrap();
+            for n in 0..1_200 {
+                work.put(&mount.entry(&["kv", "data", &n.to_string()]), &n)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    done(&mut trial, Delete, "sys/mounts/secret", Json::Null);
+    let name = EntryName::stored(&trial.stored("core/removed/")[0]);
+    let mut left = Vec::new();
+    while !trial.stored("core/removed/").is_empty() {
+        trial
+            .step(|work, cx| due(&name, work, cx))
+            .map(|_| ())
+            .unwrap();
+        left.push(trial.stored("mount/").len());
+    }
+    assert_eq!(left, [700, 200, 0, 0]);
+}
+
+#[test]
+fn what_the_vault_lives_by_cannot_be_taken_away_or_covered() {
+    let mut trial = Trial::new();
+    for path in ["sys/mounts/sys", "sys/mounts/cubbyhole", "sys/auth/token"] {
+        let error = refused(&mut trial, Delete, path, Json::Null);
+        assert_eq!(
+            error,
+            VaultError::invalid("this mount cannot be taken away"),
+            "{path}"
+        );
+    }
+    let body = json!({"type": "transit"});
+    for path in [
+        "sys/mounts/sys",
+        "sys/mounts/sys/x",
+        "sys/mounts/auth/x",
+        "sys/mounts/cubbyhole/a",
+        "sys/mounts/secret",
+        "sys/mounts/secret/below",
+        "sys/mounts/identity",
+        "sys/mounts/a*b",
+        "sys/mounts/a+",
+        "sys/mounts/a%20b",
+        "sys/mounts/%C3%BC",
+    ] {
+        assert!(
+            matches!(
+                refused(&mut trial, Update, path, body.clone()),
+                VaultError::Invalid(_)
+            ),
+            "{path}"
+        );
+    }
+    let auth = json!({"type": "approle"});
+    for path in ["sys/auth/token", "sys/auth/token/x"] {
+        assert!(
+            matches!(
+                refused(&mut trial, Update, path, auth.clone()),
+                VaultError::Invalid(_)
+            ),
+            "{path}"
+        );
+    }
+    done(&mut trial, Update, "sys/mounts/other", body);
+    done(&mut trial, Update, "sys/auth/other", auth);
+    // One above another is refused too.
+    done(
+        &mut trial,
+        Update,
+        "sys/mounts/a/b",
+        json!({"type": "transit"}),
+    );
+    let error = refused(
+        &mut trial,
+        Update,
+        "sys/mounts/a",
+        json!({"type": "transit"}),
+    );
+    assert_eq!(error, VaultError::invalid("path is already in use at a/b/"));
+    // A table takes away only what it lists.
+    done(&mut trial, Delete, "sys/mounts/auth/other", Json::Null);
+    assert!(
+        trial
+            .data(Read, "sys/auth", Json::Null)
+            .get("other/")
+            .is_some()
+    );
+    done(&mut trial, Delete, "sys/auth/other", Json::Null);
+    assert!(
+        trial
+            .data(Read, "sys/auth", Json::Null)
+            .get("other/")
+            .is_none()
+    );
+}
+
+#[test]
+fn what_an_engine_is_asked_for_is_held_to_its_word() {
+    let mut trial = Trial::new();
+    for (table, body, why) in [
+        ("mounts", json!({}), "missing type"),
+        ("mounts", json!({"type": "pki"}), "unknown `type`"),
+        ("mounts", json!({"type": "approle"}), "unknown `type`"),
+        ("auth", json!({"type": "userpass"}), "unknown `type`"),
+        ("auth", json!({"type": "token"}), "unknown `type`"),
+        ("mounts", json!({"type": "kv"}), "only version 2"),
+        (
+            "mounts",
+            json!({"type": "kv", "options": {"version": "1"}}),
+            "only version 2",
+        ),
+        (
+            "mounts",
+            json!({"type": "kv-v2", "options": {"version": "1"}}),
+            "only version 2",
+        ),
+        (
+            "mounts",
+            json!({"type": "transit", "local": true}),
+            "`local` is not supported",
+        ),
+        (
+            "mounts",
+            json!({"type": "transit", "seal_wrap": "true"}),
+            "`seal_wrap` is not supported",
+        ),
+        (
+            "auth",
+            json!({"type": "jwt", "config": {"token_type": "batch"}}),
+            "only tokens",
+        ),
+        (
+            "mounts",
+            json!({"type": "transit", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}}),
+            "must not be longer",
+        ),
+        (
+            "mounts",
+            json!({"type": "transit", "config": {"default_lease_ttl": "CANARY"}}),
+            "must be a duration",
+        ),
+        (
+            "mounts",
+            json!({"type": "transit", "description": "x".repeat(513)}),
+            "at most 512",
+        ),
+    ] {
+        let error =
+            refused(&mut trial, Update, &format!("sys/{table}/x"), body.clone()).to_string();
+        assert!(error.contains(why), "{body}: {error}");
+        assert!(!error.contains("CANARY"), "{error}");
+    }
+    let body = json!({"type": "jwt", "local": false, "config": {"token_type": "default-service", "default_lease_ttl": ""}});
+    done(&mut trial, Update, "sys/auth/x", body);
+    let body =
+        json!({"type": "transit", "config": {"default_lease_ttl": "1h", "max_lease_ttl": 7200}});
+    done(&mut trial, Update, "sys/mounts/x", body);
+}
+
+#[test]
+fn mounts_are_tuned() {
+    let mut trial = Trial::new();
+    let tuned = trial.data(Read, "sys/mounts/secret/tune", Json::Null);
+    assert_eq!(tuned["default_lease_ttl"], 2_764_800);
+    done(
+        &mut trial,
+        Update,
+        "sys/mounts/secret/tune",
+        json!({"max_lease_ttl": "2h", "description": "d", "default_lease_ttl": null}),
+    );
+    let tuned = trial.data(Read, "sys/mounts/secret/tune", Json::Null);
+    assert_eq!(tuned["max_lease_ttl"], 7_200);
+    assert_eq!(tuned["description"], "d");
+    assert_eq!(tuned["options"], json!({"version": "2"}));
+    let down = json!({"options": {"version": "1"}});
+    assert!(matches!(
+        refused(&mut trial, Update, "sys/mounts/secret/tune", down),
+        VaultError::Invalid(_)
+    ));
+    done(
+        &mut trial,
+        Update,
+        "sys/mounts/secret/tune",
+        json!({"max_lease_ttl": "system"}),
+    );
+    let listed = trial.data(Read, "sys/mounts", Json::Null);
+    assert_eq!(listed["secret/"]["config"]["max_lease_ttl"], 0);
+    let auth = trial.data(Read, "sys/auth/token/tune", Json::Null);
+    assert_eq!(auth["token_type"], "default-service");
+    for path in ["sys/mounts/none/tune", "sys/mounts/auth/token/tune"] {
+        let error = refused(&mut trial, Read, path, Json::Null);
+        assert_eq!(error, VaultError::invalid("no mount at this path"));
+    }
+}
+
+#[test]
+fn a_client_learns_what_stands_where_it_may_do_something() {
+    let mut trial = Trial::new();
+    let policy = json!({"policy": "path \"secret/data/app\" { capabilities = [\"read\"] } path \"transit/*\" { capabilities = [\"deny\"] }"});
+    done(&mut trial, Update, "sys/policy/app", policy);
+    let mut ask = |policies, path: &str| {
+        let answer = trial.call_as(holder(policies), Read, path, Json::Null);
+        answer.map(|answer| answer.data.unwrap())
+    };
+    let told = ask(&["app"], "sys/internal/ui/mounts/secret/data/app/x").unwrap();
+    assert_eq!(
+        (&told["path"], &told["options"]["version"]),
+        (&json!("secret/"), &json!("2"))
+    );
+    assert_eq!(
+        ask(&["app"], "sys/internal/ui/mounts/secret").unwrap()["type"],
+        "kv"
+    );
+    assert_eq!(
+        ask(&["root"], "sys/internal/ui/mounts/transit/x").unwrap()["type"],
+        "transit"
+    );
+    for path in ["transit", "transit/keys/x", "nothing/here"] {
+        let path = format!("sys/internal/ui/mounts/{path}");
+        assert_eq!(ask(&["app"], &path), Err(VaultError::Denied), "{path}");
+    }
+    let all = ask(&["app"], "sys/internal/ui/mounts").unwrap();
+    let seen: Vec<_> = all["secret"].as_object().unwrap().keys().collect();
+    assert_eq!(seen, ["secret/"]);
+    let all = ask(&["root"], "sys/internal/ui/mounts").unwrap();
+    assert!(all["auth"]["token/"].is_object());
+}
+
+#[test]
+fn policies_are_written_read_listed_and_deleted() {
+    let mut trial = Trial::new();
+    let text = "path \"secret/data/app/*\" { capabilities = [\"read\"] }";
+    done(
+        &mut trial,
+        Update,
+        "sys/policies/acl/App",
+        json!({"policy": text}),
+    );
+    let told = trial.data(Read, "sys/policies/acl/app", Json::Null);
+    assert_eq!(
+        (&told["name"], &told["policy"]),
+        (&json!("app"), &json!(text))
+    );
+    let cedar = told["cedar"].as_str().unwrap();
+    assert!(
+        cedar.contains("resource in VaultRule::\"secret/data/app/*\""),
+        "{cedar}"
+    );
+    assert!(
+        cedar.contains("principal in VaultPolicy::\"default/app\""),
+        "{cedar}"
+    );
+    assert_eq!(
+        trial.data(Read, "sys/policy/APP", Json::Null)["rules"],
+        text
+    );
+    for (operation, path) in [
+        (Read, "sys/policy"),
+        (List, "sys/policy"),
+        (List, "sys/policies/acl"),
+    ] {
+        let told = trial.data(operation, path, Json::Null);
+        assert_eq!(told["keys"], json!(["app", "default", "root"]));
+        assert_eq!(told["policies"], told["keys"]);
+    }
+    // In base64, and as JSON.
+    let encoded = countersign_crypto::base64::encode(text.as_bytes());
+    done(
+        &mut trial,
+        Update,
+        "sys/policy/other",
+        json!({"policy": encoded}),
+    );
+    assert_eq!(
+        trial.data(Read, "sys/policy/other", Json::Null)["rules"],
+        text
+    );
+    let as_json = r#"{"path": {"a": {"capabilities": ["deny"]}}}"#;
+    done(
+        &mut trial,
+        Update,
+        "sys/policy/other",
+        json!({"rules": as_json}),
+    );
+    let cedar = trial.data(Read, "sys/policy/other", Json::Null)["cedar"].clone();
+    assert!(cedar.as_str().unwrap().contains("forbid"), "{cedar}");
+    done(&mut trial, Delete, "sys/policy/other", Json::Null);
+    done(&mut trial, Delete, "sys/policy/other", Json::Null);
+    assert_eq!(
+        refused(&mut trial, Read, "sys/policy/other", Json::Null),
+        VaultError::NotFound
+    );
+    assert!(
+        trial.data(Read, "sys/policy/default", Json::Null)["rules"]
+            .as_str()
+            .unwrap()
+            .contains("lookup-self")
+    );
+    for body in [json!({}), json!({"policy": ""}), json!({"policy": null})] {
+        let error = refused(&mut trial, Update, "sys/policy/x", body);
+        assert_eq!(
+            error,
+            VaultError::invalid("'policy' parameter not supplied or empty")
+        );
+    }
+    let broken = json!({"policy": "path \"CANARY\" {"});
+    let error = refused(&mut trial, Update, "sys/policy/x", broken).to_string();
+    assert!(
+        error.starts_with("failed to parse policy: line 1") && !error.contains("CANARY"),
+        "{error}"
+    );
+}
+
+#[test]
+fn cve_2025_5999_root_is_neither_written_nor_deleted_under_any_spelling() {
+    let mut trial = Trial::new();
+    let body = json!({"policy": "path \"*\" { capabilities = [\"sudo\"] }"});
+    for name in [
+        "root",
+        "ROOT",
+        "Root",
+        "root%20",
+        "%20root",
+        "root%E2%80%8B",
+        "r%EF%BD%8Fot",
+    ] {
+        for path in ["sys/policy", "sys/policies/acl"] {
+            let path = format!("{path}/{name}");
+            assert!(
+                matches!(
+                    refused(&mut trial, Update, &path, body.clone()),
+                    VaultError::Invalid(_)
+                ),
+                "{path}"
+            );
+            assert!(
+                matches!(
+                    refused(&mut trial, Delete, &path, Json::Null),
+                    VaultError::Invalid(_)
+                ),
+                "{path}"
+            );
+        }
+    }
+    assert!(trial.stored("core/polic").is_empty());
+    assert_eq!(trial.data(Read, "sys/policy/root", Json::Null)["rules"], "");
+    done(&mut trial, Update, "sys/policy/root2", body);
+}
+
+#[test]
+fn a_token_learns_what_it_may() {
+    let mut trial = Trial::new();
+    let policy = json!({"policy": "path \"secret/data/*\" { capabilities = [\"update\", \"read\"] } path \"secret/data/x\" { capabilities = [\"deny\"] }"});
+    done(&mut trial, Update, "sys/policy/app", policy);
+    let mut ask = |policies, body: Json| {
+        let answer = trial.call_as(holder(policies), Update, "sys/capabilities-self", body);
+        answer.map(|answer| answer.data.unwrap())
+    };
+    assert_eq!(
+        ask(
+            &["app"],
+            json!({"paths": ["secret/data/a", "secret/data/x", "other"]})
+        ),
+        Ok(
+            json!({"secret/data/a": ["read", "update"], "secret/data/x": ["deny"], "other": ["deny"]})
+        )
+    );
+    assert_eq!(
+        ask(&["app"], json!({"path": "secret/data/a"})),
+        Ok(json!({"secret/data/a": ["read", "update"], "capabilities": ["read", "update"]}))
+    );
+    assert_eq!(
+        ask(&["root"], json!({"paths": "a"})).unwrap()["capabilities"],
+        json!(["root"])
+    );
+    assert_eq!(
+        ask(&["missing"], json!({"paths": "a"})).unwrap()["a"],
+        json!(["deny"])
+    );
+    for body in [
+        json!({}),
+        json!({"paths": []}),
+        json!({"paths": vec!["a"; 1_001]}),
+    ] {
+        assert!(matches!(ask(&["app"], body), Err(VaultError::Invalid(_))));
+    }
+}
+
+#[test]
+fn cve_2025_6000_no_audit_device_can_be_set_over_the_api() {
+    let mut trial = Trial::new();
+    let file = json!({"type": "file", "options": {"file_path": "/opt/plugins/x", "mode": "0755", "prefix": "#!/bin/sh"}});
+    for (operation, path) in [
+        (Update, "sys/audit/file"),
+        (Update, "sys/audit/journal"),
+        (Delete, "sys/audit/journal"),
+    ] {
+        let error = refused(&mut trial, operation, path, file.clone()).to_string();
+        assert!(error.contains("cannot be enabled or disabled"), "{error}");
+    }
+    let devices = trial.data(Read, "sys/audit", Json::Null);
+    assert_eq!(
+        devices.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["journal/"]
+    );
+    assert_eq!(devices["journal/"]["type"], "journal");
+}
+
+#[test]
+fn hashes_of_the_audit_log_are_keyed() {
+    let mut trial = Trial::new();
+    let hash = |trial: &mut Trial, input: &str| {
+        trial.data(Update, "sys/audit-hash/journal", json!({"input": input}))["hash"].clone()
+    };
+    let one = hash(&mut trial, "a");
+    let text = one.as_str().unwrap();
+    assert_eq!(text.len(), "hmac-sha256:".len() + 64);
+    assert_eq!(one, hash(&mut trial, "a"));
+    assert_ne!(one, hash(&mut trial, "b"));
+    let other = MacKey::new(countersign_base::Secret::new([8; 32]));
+    assert_ne!(text, audit_hash(&other, b"a"));
+    assert_eq!(
+        text,
+        audit_hash(&MacKey::new(countersign_base::Secret::new([7; 32])), b"a")
+    );
+    assert!(matches!(
+        refused(
+            &mut trial,
+            Update,
+            "sys/audit-hash/file",
+            json!({"input": "a"})
+        ),
+        VaultError::Invalid(_)
+    ));
+    assert_eq!(
+        refused(&mut trial, Update, "sys/audit-hash/journal", json!({})),
+        VaultError::invalid("missing input")
+    );
+}
+
+#[test]
+fn every_node_says_that_it_serves_and_the_rest_is_the_shells() {
+    let mut trial = Trial::new();
+    let answer = trial.call(Read, "sys/leader", Json::Null).unwrap();
+    assert_eq!(answer.form, crate::answer::Form::Bare(200));
+    assert_eq!(answer.data.unwrap()["is_self"], true);
+    assert_eq!(
+        trial.data(Read, "sys/ha-status", Json::Null),
+        json!({"nodes": []})
+    );
+    for (operation, path) in [
+        (Read, "sys/health"),
+        (Read, "sys/seal-status"),
+        (Update, "sys/seal"),
+        (Update, "sys/unseal"),
+        (Update, "sys/init"),
+        (Patch, "sys/mounts/secret"),
+        (Read, "sys/nothing"),
+        (Update, "sys/mounts"),
+        (Update, "sys/policies/egp/x"),
+        (Update, "sys/revoke/x"),
+        (Update, "sys/renew/x"),
+    ] {
+        assert_eq!(
+            refused(&mut trial, operation, path, json!({})),
+            VaultError::Unsupported,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_tenant_has_a_bounded_number_of_mounts() {
+    let mut trial = Trial::new();
+    trial
+        .step(|work, _| {
+            let mut mounts = Mounts::read(work)?;
+            let mut mount = mounts.get("transit/").unwrap().clone();
+            mount.engine = EngineKind::Transit;
+            for n in 0..494 {
+                mounts.add(format!("many/{n}/"), mount.clone())?;
+            }
+            work.put(&Mounts::entry(), &mounts)
+        })
+        .unwrap();
+    done(
+        &mut trial,
+        Update,
+        "sys/mounts/last",
+        json!({"type": "transit"}),
+    );
+    let error = refused(
+        &mut trial,
+        Update,
+        "sys/mounts/more",
+        json!({"type": "transit"}),
+    );
+    assert_eq!(
+        error,
+        VaultError::invalid("a tenant has at most 500 mounts")
+    );
+}
+
+fn issued(trial: &mut Trial, policies: &[&str]) -> crate::answer::Auth {
+    let new = crate::token::NewToken {
+        policies: policies.iter().map(|name| (*name).to_owned()).collect(),
+        no_default_policy: true,
+        path: "auth/token/create".to_owned(),
+        ..Default::default()
+    };
+    trial
+        .step(|work, cx| crate::token::issue(new.clone(), work, cx))
+        .unwrap()
+}
+
+#[test]
+fn what_another_token_may_is_told_by_its_text_or_accessor() {
+    let mut trial = Trial::new();
+    let policy = json!({"policy": "path \"a\" { capabilities = [\"read\"] }"});
+    done(&mut trial, Update, "sys/policy/app", policy);
+    let auth = issued(&mut trial, &["app"]);
+    for (path, member, value) in [
+        (
+            "sys/capabilities",
+            "token",
+            auth.client_token.expose().clone(),
+        ),
+        (
+            "sys/capabilities-accessor",
+            "accessor",
+            auth.accessor.clone(),
+        ),
+    ] {
+        let told = trial.data(Update, path, json!({(member): value, "paths": ["a", "b"]}));
+        assert_eq!(told, json!({"a": ["read"], "b": ["deny"]}), "{path}");
+        let error = refused(
+            &mut trial,
+            Update,
+            path,
+            json!({(member): "hvs.unknown", "paths": ["a"]}),
+        );
+        assert_eq!(error, VaultError::invalid("invalid token"), "{path}");
+        assert!(matches!(
+            refused(&mut trial, Update, path, json!({"paths": ["a"]})),
+            VaultError::Invalid(_)
+        ));
+    }
+    // A token that has ended is as one that nobody knows.
+    done(
+        &mut trial,
+        Update,
+        "auth/token/revoke-accessor",
+        json!({"accessor": auth.accessor}),
+    );
+    let body = json!({"accessor": auth.accessor, "paths": ["a"]});
+    let error = refused(&mut trial, Update, "sys/capabilities-accessor", body);
+    assert_eq!(error, VaultError::invalid("invalid token"));
+}
+
+#[test]
+fn a_mount_with_leases_is_taken_away_after_they_are() {
+    let mut trial = Trial::new();
+    done(
+        &mut trial,
+        Update,
+        "sys/mounts/db",
+        json!({"type": "database"}),
+    );
+    let auth = issued(&mut trial, &["app"]);
+    let mounts = trial.step(|work, _| Mounts::read(work)).unwrap();
+    let uuid = mounts.get("db/").unwrap().uuid.clone();
+    // A lease that nobody can take back: its connection is not there, so what is done about it is the lease's own matter.
+    let given = trial.step(|work, cx| {
+        let id = TokenId::of(&auth.client_token, cx).unwrap();
+        let mount = EntryName::of(&["mount", &uuid, "kept"]);
+        work.put(&mount, &1)?;
+        crate::lease::give(
+            crate::lease::NewLease {
+                path: "db/creds/app".to_owned(),
+                token: id,
+                ttl: countersign_base::Duration::from_secs(3_600),
+                max_ttl: countersign_base::Duration::from_secs(3_600),
+                renewable: false,
+                held: crate::lease::HeldThing::DatabaseRole {
+                    mount: uuid.clone(),
+                    connection: "c".to_owned(),
+                    role: "app".to_owned(),
+                    username: "u".to_owned(),
+                },
+            },
+            work,
+            cx,
+        )
+    });
+    let lease = given.unwrap();
+    done(&mut trial, Delete, "sys/mounts/db", Json::Null);
+    let name = EntryName::stored(&trial.stored("core/removed/")[0]);
+    trial
+        .step(|work, cx| due(&name, work, cx))
+        .map(|_| ())
+        .unwrap();
+    assert_eq!(
+        trial.stored("mount/").len(),
+        1,
+        "what taking the lease back needs stays"
+    );
+    let entry = EntryName::stored(&format!("lease/{}", lease.id));
+    trial
+        .step(|work, _| {
+            work.delete(&entry);
+            Ok(())
+        })
+        .unwrap();
+    trial
+        .step(|work, cx| due(&name, work, cx))
+        .map(|_| ())
+        .unwrap();
+    assert!(trial.stored("mount/").is_empty());
+}
