@@ -29,6 +29,7 @@ pub mod secrets;
 pub mod telemetry;
 pub mod traces;
 pub mod upstream;
+pub mod vault_sql;
 pub mod wrong_codes;
 
 pub use authority::Authority;

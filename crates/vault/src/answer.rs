@@ -189,11 +189,11 @@ pub struct SqlEffect {
     pub connection: Secret<String>,
     /// The same with the other password that may hold: tried when the database refuses the first. While a password is rotated, nobody knows which does.
     pub otherwise: Option<Secret<String>>,
-    /// The authorities behind the server's certificate, in PEM; none are the system's.
+    /// The authorities behind the server's certificate, in PEM. Without them, a server whose certificate the URL wants verified is refused.
     pub authorities: Option<String>,
     /// The most connections to this database at once.
     pub connections_max: u16,
-    /// The statements, in order. They may hold passwords. None at all closes the connections that are open.
+    /// The statements, in order. They may hold passwords. None at all is a connection that is tried.
     pub statements: Vec<Secret<String>>,
 }
 

@@ -1,7 +1,7 @@
 //! The database engine: roles of PostgreSQL that are made for one lease, and passwords that are changed on time.
 //!
 //! Nothing is made in a database before an entry says that it is about to be: the lease is committed first, then the statements run, then the answer leaves. When the
-//! statements fail, or nobody knows whether they ran, what may be there is taken back, and once more when the lease ends.
+//! statements fail, or nobody knows whether they ran, the lease ends at once, and takes back what may be there.
 //!
 //! ```text
 //! mount/UUID/config/NAME        how a database is reached, with its password        connection
@@ -23,8 +23,8 @@ mod static_role;
 use crate::answer::{Answer, Effect, Outcome};
 use crate::call::{Call, Cx, Operation};
 use crate::lease::HeldThing;
-use crate::work::{EffectResult, Stop, Then, Work};
-use crate::{EntryName, VaultError, engine, named};
+use crate::work::{EffectResult, Stop, Work};
+use crate::{EntryName, VaultError, named};
 use connection::{Candidate, Connection};
 use countersign_base::{Duration, Secret, UnixTime};
 use countersign_crypto::{Random, scram};
@@ -60,11 +60,9 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
             rotation::of_root(&entry, work, cx)
         }
         (["reset", name], Operation::Create | Operation::Update) => {
-            let connection = Connection::of(&call.mount.uuid, named::checked(name)?, work)?;
-            Ok(Outcome::Then(Box::new(Then {
-                effect: connection.effect(Vec::new()),
-                next: engine::Next::Database(Next::Reset),
-            })))
+            // Each list of statements has a connection of its own: none stays open that could be closed.
+            Connection::of(&call.mount.uuid, named::checked(name)?, work)?;
+            Ok(Answer::nothing().into())
         }
         (
             ["config" | "roles" | "static-roles"]
@@ -85,14 +83,10 @@ pub enum Next {
     Connected(Box<Candidate>),
     /// A user was to be made.
     Created(Box<Created>),
-    /// Connections were closed.
-    Reset,
     /// The password of a connection's own user was to be set.
     RootRotated(Rotated),
     /// The password of a static role was to be set.
     StaticRotated(Rotated),
-    /// A user that could not be made was to be taken back.
-    Undone,
 }
 
 /// Goes on after an effect.
@@ -108,10 +102,8 @@ pub fn resume(
     match next {
         Next::Connected(candidate) => connection::connected(candidate, result, work),
         Next::Created(created) => role::created(created, result, work, cx),
-        Next::Reset => Ok(Answer::nothing().into()),
         Next::RootRotated(rotated) => rotated.root(result, work, cx),
         Next::StaticRotated(rotated) => rotated.fixed(result, work, cx),
-        Next::Undone => Ok(outside("the database did not make the user").into()),
     }
 }
 

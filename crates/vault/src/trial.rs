@@ -188,12 +188,33 @@ impl Trial {
         path: &str,
         body: Json,
     ) -> Result<Answer, VaultError> {
+        let outcome = self.begin_as(caller, operation, path, body)?;
+        self.end(outcome)
+    }
+
+    /// The first step of a call with a root token alone: what follows it never happens, as after a crash.
+    pub(crate) fn begin(
+        &mut self,
+        operation: Operation,
+        path: &str,
+        body: Json,
+    ) -> Result<Outcome, VaultError> {
+        self.begin_as(root, operation, path, body)
+    }
+
+    fn begin_as(
+        &mut self,
+        caller: impl Fn() -> Caller,
+        operation: Operation,
+        path: &str,
+        body: Json,
+    ) -> Result<Outcome, VaultError> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let query: BTreeMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let path = RequestPath::parse(path)?;
         let body = Body::of(body)?;
-        let outcome = self.step(|work, cx| {
+        self.step(|work, cx| {
             let mounts = Mounts::read(work)?;
             let (at, mount, rest) = mounts.route(&path)?;
             let mut call = Call {
@@ -215,8 +236,7 @@ impl Trial {
                 call.operation = Operation::Create;
             }
             engine::run(&call, work, cx)
-        })?;
-        self.end(outcome)
+        })
     }
 
     /// A call with a root token.

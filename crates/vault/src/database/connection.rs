@@ -166,7 +166,7 @@ fn write(
         work.put(&entry, &connection)?;
         return Ok(written(&call.body).into());
     }
-    let effect = connection.effect(vec![Secret::new("SELECT 1".to_owned())]);
+    let effect = connection.effect(Vec::new());
     let candidate = Candidate {
         entry,
         was,

@@ -14,8 +14,6 @@ use countersign_base::{Duration, Secret, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// How long a lease lasts when neither role nor mount says: 32 days, as in Vault.
-const TTL_DEFAULT: Duration = Duration::from_secs(32 * 86_400);
 /// What renews a user, unless the role has statements of its own.
 const RENEW: &str = "ALTER ROLE \"{{name}}\" VALID UNTIL '{{expiration}}'";
 
@@ -146,7 +144,6 @@ fn expiration(time: UnixTime) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     lease: LeaseGiven,
-    held: HeldThing,
     username: String,
     password: Password,
 }
@@ -168,11 +165,6 @@ pub(super) fn credentials(
     connection.allows(name)?;
     let username = generated::username(&holder.display_name, name, cx.random, cx.now);
     let password = generated::password(cx.random);
-    let max_ttl = role.max_ttl.or(mount.max_lease_ttl).unwrap_or(TTL_DEFAULT);
-    let ttl = role
-        .default_ttl
-        .or(mount.default_lease_ttl)
-        .unwrap_or(TTL_DEFAULT);
     let held = HeldThing::DatabaseRole {
         mount: mount.uuid.clone(),
         connection: role.connection.clone(),
@@ -183,10 +175,10 @@ pub(super) fn credentials(
         NewLease {
             path: call.path.as_str().to_owned(),
             token: holder.id.clone(),
-            ttl: ttl.min(max_ttl),
-            max_ttl,
+            ttl: role.default_ttl.unwrap_or_default(),
+            max_ttl: role.max_ttl.unwrap_or_default(),
             renewable: true,
-            held: held.clone(),
+            held,
         },
         work,
         cx,
@@ -202,7 +194,6 @@ pub(super) fn credentials(
     )?;
     let created = Created {
         lease,
-        held,
         username,
         password,
     };
@@ -212,7 +203,7 @@ pub(super) fn credentials(
     })))
 }
 
-/// Answers the credentials; when the statements failed, or nobody knows, takes back what may be there. The lease stands in both cases, and takes back once more.
+/// Answers the credentials. When the statements failed, or nobody knows, the lease ends, and takes back what may be there.
 pub(super) fn created(
     created: &Created,
     result: &EffectResult,
@@ -232,23 +223,8 @@ pub(super) fn created(
             .into())
         }
         EffectResult::Failed(_) => {
-            let HeldThing::DatabaseRole {
-                mount,
-                connection,
-                role,
-                username,
-            } = &created.held;
-            let connection = Connection::of(mount, connection, work)?;
-            let role: Role = work.read(&Role::entry(mount, role))?.unwrap_or_default();
-            let statements = if role.rollback.is_empty() {
-                role.taking_back(username)?
-            } else {
-                statement::render(&role.rollback, &named_only(username))?
-            };
-            Ok(Outcome::Then(Box::new(Then {
-                effect: connection.effect(statements),
-                next: engine::Next::Database(Next::Undone),
-            })))
+            lease::revoke(&created.lease.id, work, cx)?;
+            Ok(super::outside("the database did not make the user").into())
         }
     }
 }

@@ -86,7 +86,7 @@ fn a_connection_is_tried_stored_and_read_without_its_password() {
     trial
         .call(Update, "database/config/main", config())
         .unwrap();
-    assert_eq!(statements(&trial), ["SELECT 1"]);
+    assert_eq!((trial.happened.len(), statements(&trial).len()), (1, 0));
     assert_eq!(
         sql(&trial.happened[0]).1,
         [format!("postgresql://vault:{CANARY}@db.example:5432/app")]
@@ -458,12 +458,11 @@ fn a_static_role_keeps_its_user_and_a_rotation_that_cannot_begin_rests() {
 }
 
 #[test]
-fn reset_closes_connections_and_unknown_paths_are_not_there() {
+fn unknown_paths_are_not_there() {
     let mut trial = with_connection();
     trial
         .call(Update, "database/reset/main", Json::Null)
         .unwrap();
-    assert!(sql(&trial.happened[0]).0.is_empty());
     for path in [
         "database/reset/other",
         "database/rotate-root/other",
@@ -475,4 +474,106 @@ fn reset_closes_connections_and_unknown_paths_are_not_there() {
         let refused = trial.call(Read, path, Json::Null).err().unwrap();
         assert_eq!(refused, VaultError::NotFound, "{path}");
     }
+}
+
+fn with_role(more: Json) -> Trial {
+    let mut trial = with_connection();
+    let mut role = json!({
+        "db_name": "main", "default_ttl": "1h", "max_ttl": "2h",
+        "creation_statements": "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT r TO \"{{name}}\""
+    });
+    for (name, value) in more.as_object().unwrap() {
+        role[name] = value.clone();
+    }
+    trial.call(Update, "database/roles/app", role).unwrap();
+    trial
+}
+
+#[test]
+fn credentials_come_with_a_lease_that_renews_them_and_takes_them_back() {
+    let mut trial = with_role(json!({}));
+    let answer = trial.call(Read, "database/creds/app", Json::Null).unwrap();
+    let (data, lease) = (answer.data.unwrap(), answer.lease.unwrap());
+    assert!(lease.id.starts_with("database/creds/app/") && lease.renewable);
+    assert_eq!(lease.lasts.as_secs(), 3_600);
+    let (name, password) = (data["username"].as_str().unwrap(), data["password"].as_str().unwrap());
+    assert!(name.starts_with("v-root-app-"), "{name}");
+    assert_eq!(
+        statements(&trial),
+        [
+            format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}' VALID UNTIL '2027-01-15 09:00:00+0000'"),
+            format!(" GRANT r TO \"{name}\"")
+        ]
+    );
+    assert!(!trial.dump().contains(password), "it is shown once and kept nowhere");
+    trial.happened.clear();
+    trial.pass(1_800);
+    assert!(trial.happened.is_empty());
+    let renewal = json!({"lease_id": lease.id, "increment": 3600});
+    trial.call(Update, "sys/leases/renew", renewal).unwrap();
+    assert_eq!(
+        statements(&trial),
+        [format!("ALTER ROLE \"{name}\" VALID UNTIL '2027-01-15 09:30:00+0000'")]
+    );
+    trial.pass(3_599);
+    assert_eq!(trial.happened.len(), 1);
+    trial.pass(1);
+    let taken = statements(&trial);
+    assert_eq!(taken.len(), 2);
+    assert!(taken[1].starts_with("DO $countersign$") && taken[1].contains(&format!("'{name}'")));
+    assert!(trial.stored("lease/").is_empty());
+}
+
+#[test]
+fn a_role_takes_back_by_its_own_statements() {
+    let mut trial = with_role(json!({"revocation_statements": ["DROP OWNED BY \"{{name}}\"", "DROP ROLE \"{{name}}\""]}));
+    let data = trial.data(Read, "database/creds/app", Json::Null);
+    let name = data["username"].as_str().unwrap().to_owned();
+    trial.happened.clear();
+    trial.pass(3_600);
+    assert_eq!(
+        statements(&trial),
+        [format!("DROP OWNED BY \"{name}\""), format!("DROP ROLE \"{name}\"")]
+    );
+}
+
+/// Its twin is the test above: only the failure differs.
+#[test]
+fn a_user_of_which_nobody_knows_whether_it_was_made_is_taken_back_and_never_answered() {
+    let mut trial = with_role(json!({}));
+    trial.effects = vec![EffectResult::Failed("timeout".to_owned())];
+    let answer = trial.call(Read, "database/creds/app", Json::Null).unwrap();
+    assert!(is_outside(&answer) && answer.lease.is_none());
+    trial.happened.clear();
+    trial.pass(1);
+    assert!(statements(&trial)[0].starts_with("DO $countersign$"));
+    trial.pass(200);
+    assert!(trial.stored("lease/").is_empty());
+}
+
+/// The process ends after the lease was committed: whether the statements ran or not, the lease takes back.
+#[test]
+fn a_crash_between_the_lease_and_its_answer_leaves_nothing_behind() {
+    let mut trial = with_role(json!({}));
+    drop(trial.begin(Read, "database/creds/app", Json::Null).unwrap());
+    assert_eq!(trial.stored("lease/").len(), 1);
+    trial.happened.clear();
+    trial.pass(3_600);
+    assert!(statements(&trial)[0].starts_with("DO $countersign$"));
+    assert!(trial.stored("lease/").is_empty());
+}
+
+#[test]
+fn credentials_need_a_role_that_the_connection_allows_and_a_token_that_lives() {
+    for allowed in ["app", "other"] {
+        let mut trial = with_role(json!({}));
+        trial.call(Update, "database/config/main", json!({"allowed_roles": allowed})).unwrap();
+        let answer = trial.call(Read, "database/creds/app", Json::Null);
+        assert_eq!(answer.is_ok(), allowed == "app");
+        assert_eq!(trial.stored("lease/").len(), usize::from(allowed == "app"));
+    }
+    let mut trial = with_role(json!({}));
+    let refused = trial.call_as(|| crate::caller::Caller::Anonymous, Read, "database/creds/app", Json::Null);
+    assert_eq!(refused.err(), Some(VaultError::Denied));
+    assert!(trial.call(Read, "database/creds/other", Json::Null).is_err());
 }

@@ -1,4 +1,4 @@
-//! The store's tests against PostgreSQL, sealed columns in it, and two processes of the whole server that share a database: the system's PostgreSQL, in a temporary directory, as an
+//! The store's tests against PostgreSQL, the vault's statements on it, sealed columns in it, and two processes of the whole server that share a database: the system's PostgreSQL, in a temporary directory, as an
 //! unprivileged user, on loopback.
 //!
 //! The server's files and its process end with the suite.
@@ -30,10 +30,12 @@ fn run() -> Result<Report, Problem> {
     };
     let store = rust::tests(Selection::Package("countersign-store"), with_server)?;
     let nodes = Selection::Binary("countersign", "two_nodes");
+    let vault = Selection::Binary("countersign-control", "vault_sql");
     let sealed = Selection::Binary("countersign-guard", "postgres");
     let count = store
         .and(rust::tests(nodes, with_server)?)
-        .and(rust::tests(sealed, with_server)?);
+        .and(rust::tests(sealed, with_server)?)
+        .and(rust::tests(vault, with_server)?);
     server.database("races")?;
     Ok(match races::run(Some(&server.url_of("races")))? {
         Report::Absent(reason) => {
