@@ -496,16 +496,24 @@ fn credentials_come_with_a_lease_that_renews_them_and_takes_them_back() {
     let (data, lease) = (answer.data.unwrap(), answer.lease.unwrap());
     assert!(lease.id.starts_with("database/creds/app/") && lease.renewable);
     assert_eq!(lease.lasts.as_secs(), 3_600);
-    let (name, password) = (data["username"].as_str().unwrap(), data["password"].as_str().unwrap());
+    let (name, password) = (
+        data["username"].as_str().unwrap(),
+        data["password"].as_str().unwrap(),
+    );
     assert!(name.starts_with("v-root-app-"), "{name}");
     assert_eq!(
         statements(&trial),
         [
-            format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}' VALID UNTIL '2027-01-15 09:00:00+0000'"),
+            format!(
+                "CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}' VALID UNTIL '2027-01-15 09:00:00+0000'"
+            ),
             format!(" GRANT r TO \"{name}\"")
         ]
     );
-    assert!(!trial.dump().contains(password), "it is shown once and kept nowhere");
+    assert!(
+        !trial.dump().contains(password),
+        "it is shown once and kept nowhere"
+    );
     trial.happened.clear();
     trial.pass(1_800);
     assert!(trial.happened.is_empty());
@@ -513,7 +521,9 @@ fn credentials_come_with_a_lease_that_renews_them_and_takes_them_back() {
     trial.call(Update, "sys/leases/renew", renewal).unwrap();
     assert_eq!(
         statements(&trial),
-        [format!("ALTER ROLE \"{name}\" VALID UNTIL '2027-01-15 09:30:00+0000'")]
+        [format!(
+            "ALTER ROLE \"{name}\" VALID UNTIL '2027-01-15 09:30:00+0000'"
+        )]
     );
     trial.pass(3_599);
     assert_eq!(trial.happened.len(), 1);
@@ -526,14 +536,19 @@ fn credentials_come_with_a_lease_that_renews_them_and_takes_them_back() {
 
 #[test]
 fn a_role_takes_back_by_its_own_statements() {
-    let mut trial = with_role(json!({"revocation_statements": ["DROP OWNED BY \"{{name}}\"", "DROP ROLE \"{{name}}\""]}));
+    let mut trial = with_role(
+        json!({"revocation_statements": ["DROP OWNED BY \"{{name}}\"", "DROP ROLE \"{{name}}\""]}),
+    );
     let data = trial.data(Read, "database/creds/app", Json::Null);
     let name = data["username"].as_str().unwrap().to_owned();
     trial.happened.clear();
     trial.pass(3_600);
     assert_eq!(
         statements(&trial),
-        [format!("DROP OWNED BY \"{name}\""), format!("DROP ROLE \"{name}\"")]
+        [
+            format!("DROP OWNED BY \"{name}\""),
+            format!("DROP ROLE \"{name}\"")
+        ]
     );
 }
 
@@ -567,13 +582,28 @@ fn a_crash_between_the_lease_and_its_answer_leaves_nothing_behind() {
 fn credentials_need_a_role_that_the_connection_allows_and_a_token_that_lives() {
     for allowed in ["app", "other"] {
         let mut trial = with_role(json!({}));
-        trial.call(Update, "database/config/main", json!({"allowed_roles": allowed})).unwrap();
+        trial
+            .call(
+                Update,
+                "database/config/main",
+                json!({"allowed_roles": allowed}),
+            )
+            .unwrap();
         let answer = trial.call(Read, "database/creds/app", Json::Null);
         assert_eq!(answer.is_ok(), allowed == "app");
         assert_eq!(trial.stored("lease/").len(), usize::from(allowed == "app"));
     }
     let mut trial = with_role(json!({}));
-    let refused = trial.call_as(|| crate::caller::Caller::Anonymous, Read, "database/creds/app", Json::Null);
+    let refused = trial.call_as(
+        || crate::caller::Caller::Anonymous,
+        Read,
+        "database/creds/app",
+        Json::Null,
+    );
     assert_eq!(refused.err(), Some(VaultError::Denied));
-    assert!(trial.call(Read, "database/creds/other", Json::Null).is_err());
+    assert!(
+        trial
+            .call(Read, "database/creds/other", Json::Null)
+            .is_err()
+    );
 }
