@@ -309,7 +309,6 @@ impl Written {
                     from: None,
                     request: RequestId::from_bytes([1; 16]),
                     wrap_ttl: None,
-                    shown: None,
                 };
                 Ok(Asked {
                     call,
@@ -781,7 +780,6 @@ fn may_under(set: &PolicySet, rule: &str) -> bool {
                 from: None,
                 request: RequestId::from_bytes([1; 16]),
                 wrap_ttl: None,
-                shown: None,
             };
             Ok(Asked {
                 call,
