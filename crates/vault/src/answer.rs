@@ -1,10 +1,11 @@
 //! What an engine answers, before it is written as the API's envelope.
 
 use crate::error::VaultError;
+use crate::timestamp;
 use crate::work::Then;
-use countersign_base::{Duration, Secret, UnixTime};
+use countersign_base::{Duration, RequestId, Secret, UnixTime};
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 /// How a step ended that was not refused.
 pub enum Outcome {
@@ -119,6 +120,16 @@ impl Answer {
         }
     }
 
+    /// Whether it has no content at all: status 204.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.data.is_none()
+            && self.auth.is_none()
+            && self.lease.is_none()
+            && self.wrap_info.is_none()
+            && self.warnings.is_empty()
+    }
+
     /// With a warning.
     #[must_use]
     pub fn warning(mut self, text: impl Into<String>) -> Self {
@@ -160,6 +171,25 @@ pub struct Auth {
     pub uses: u32,
 }
 
+impl Auth {
+    fn json(&self) -> Json {
+        json!({
+            "client_token": self.client_token.expose(),
+            "accessor": self.accessor,
+            "policies": self.policies,
+            "token_policies": self.policies,
+            "metadata": if self.metadata.is_empty() { Json::Null } else { json!(self.metadata) },
+            "lease_duration": self.lasts.as_secs(),
+            "renewable": self.renewable,
+            "entity_id": self.entity_id,
+            "token_type": "service",
+            "orphan": self.orphan,
+            "mfa_requirement": null,
+            "num_uses": self.uses,
+        })
+    }
+}
+
 /// Where an answer was put away.
 pub struct WrapInfo {
     /// `token`.
@@ -174,6 +204,25 @@ pub struct WrapInfo {
     pub path: String,
     /// `wrapped_accessor`, when what is wrapped is a token.
     pub wrapped_accessor: Option<String>,
+}
+
+impl WrapInfo {
+    fn json(&self) -> Json {
+        let mut info = json!({
+            "token": self.token.expose(),
+            "accessor": self.accessor,
+            "ttl": self.ttl.as_secs(),
+            "creation_time": timestamp::text(self.created),
+            "creation_path": self.path,
+        });
+        if let (Some(accessor), Some(members)) = (&self.wrapped_accessor, info.as_object_mut()) {
+            members.insert(
+                "wrapped_accessor".to_owned(),
+                Json::String(accessor.clone()),
+            );
+        }
+        info
+    }
 }
 
 /// Something that happens outside, after the commit that says it is about to happen.
@@ -203,8 +252,28 @@ impl std::fmt::Debug for SqlEffect {
     }
 }
 
+/// The envelope of an answer, with every member that clients insist on, also where it says nothing: vaultrs reads no answer without `request_id`, `lease_id`,
+/// `lease_duration` and `renewable`. It may hold secrets.
+#[must_use]
+pub fn envelope(answer: &Answer, request: RequestId) -> Json {
+    let lease = answer.lease.as_ref();
+    json!({
+        "request_id": request.to_string(),
+        "lease_id": lease.map_or("", |lease| lease.id.as_str()),
+        "renewable": lease.is_some_and(|lease| lease.renewable),
+        "lease_duration": lease.map_or(0, |lease| lease.lasts.as_secs()),
+        "data": answer.data,
+        "wrap_info": answer.wrap_info.as_ref().map(WrapInfo::json),
+        "warnings": Some(&answer.warnings).filter(|warnings| !warnings.is_empty()),
+        "auth": answer.auth.as_ref().map(Auth::json),
+    })
+}
+
 /// A value as JSON; for answers, whose types cannot fail to be written.
 #[must_use]
 pub fn json<T: Serialize>(value: &T) -> Json {
     serde_json::to_value(value).unwrap_or(Json::Null)
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,11 +83,21 @@ pub fn perform(
     work: &mut Work<'_>,
     cx: &Cx<'_>,
 ) -> Result<Outcome, Stop> {
-    run(permitted.target().call(), work, cx)
+    carry_out(permitted.target().call(), work, cx)
+}
+
+/// The engine of the call's mount, and the answer put away where the call asks for it.
+pub(crate) fn carry_out(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
+    let order = wrapping::Order::of(call)?;
+    let outcome = run(call, work, cx)?;
+    match order {
+        None => Ok(outcome),
+        Some(order) => wrapping::put_away(outcome, order, work, cx),
+    }
 }
 
 /// The engine of the call's mount.
-pub(crate) fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
+fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
     match call.mount.engine {
         EngineKind::AppRole => approle::run(call, work, cx),
         EngineKind::Cert => certificate::run(call, work, cx),
@@ -112,8 +122,10 @@ pub(crate) fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outco
 pub enum Next {
     /// One of the database engine's.
     Database(database::Next),
-    /// A lease is being taken back.
+    /// A lease is being stretched or taken back.
     Lease(lease::Next),
+    /// One whose answer is put away.
+    Wrapped(Box<wrapping::Next>),
 }
 
 /// Goes on after an effect.
@@ -129,6 +141,10 @@ pub fn resume(
     match next {
         Next::Database(next) => database::resume(next, result, work, cx),
         Next::Lease(next) => lease::resume(next, result, work, cx),
+        Next::Wrapped(wrapped) => {
+            let outcome = resume(&wrapped.next, result, work, cx)?;
+            wrapping::put_away(outcome, wrapped.order.clone(), work, cx)
+        }
     }
 }
 
@@ -143,6 +159,7 @@ pub fn due(name: &EntryName, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome
         Some("lease-sweep") => lease::sweep::due(name, work, cx),
         Some("mount") => database::due(name, work, cx),
         Some("token") => token::end::due(name, work, cx),
+        Some("wrap") => wrapping::due(name, work, cx),
         Some(_) | None => Err(VaultError::Corrupt.into()),
     }
 }
@@ -174,6 +191,10 @@ const PUBLIC: &[(&str, Operation)] = &[
     ("sys/leader", Operation::Read),
     ("sys/seal-status", Operation::Read),
     ("sys/unseal", Operation::Update),
+    // The wrapping token is what these ask for.
+    ("sys/wrapping/lookup", Operation::Update),
+    ("sys/wrapping/rewrap", Operation::Update),
+    ("sys/wrapping/unwrap", Operation::Update),
 ];
 
 /// Paths that ask for the capability `sudo`; one that ends in a slash stands for all below it.

@@ -57,14 +57,28 @@ impl TokenId {
     /// What a token that was shown is kept under; none when it has not the form of one. The tenant is hashed with it, so that no token means anything elsewhere.
     #[must_use]
     pub fn of(shown: &Secret<String>, cx: &Cx<'_>) -> Option<Self> {
+        Self::in_domain("vault token", shown, cx)
+    }
+
+    /// The same of a token of another kind.
+    pub(crate) fn in_domain(
+        domain: &'static str,
+        shown: &Secret<String>,
+        cx: &Cx<'_>,
+    ) -> Option<Self> {
         let random = shown.expose().strip_prefix(PREFIX)?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if random.len() != RANDOM_CHARS || !random.bytes().all(plain) {
             return None;
         }
         let parts = [cx.tenant.as_str().as_bytes(), shown.expose().as_bytes()];
-        let tag = cx.mac.tag("vault token", &parts);
+        let tag = cx.mac.tag(domain, &parts);
         Some(Self(Hex(tag.as_bytes()).to_string()))
+    }
+
+    /// A new token, to be shown once.
+    pub(crate) fn draw(cx: &Cx<'_>) -> Secret<String> {
+        Secret::new(format!("{PREFIX}{}", cx.random.token().expose()))
     }
 }
 
@@ -260,7 +274,7 @@ fn make(new: NewToken, life: Life, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<A
             VaultError::invalid("too many tokens stand above one another; make an orphan").into(),
         );
     }
-    let shown = Secret::new(format!("{PREFIX}{}", cx.random.token().expose()));
+    let shown = TokenId::draw(cx);
     let id = TokenId::of(&shown, cx).ok_or(VaultError::Corrupt)?;
     let row = Row {
         tenant: cx.tenant.clone(),

@@ -11,11 +11,13 @@ use crate::mounts::Mounts;
 use crate::path::RequestPath;
 use crate::token::{self, Held, TokenId};
 use crate::work::{Commit, EffectResult, Loaded, Need, Stop, Unreachable, Work};
-use countersign_base::{RequestId, Secret, Tenant, UnixTime};
+use countersign_base::{Duration, RequestId, Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
+use countersign_crypto::x509::PeerCertificate;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 struct Stored {
@@ -36,6 +38,10 @@ pub(crate) struct Trial {
     pub(crate) happened: Vec<Effect>,
     pub(crate) tenant: Tenant,
     pub(crate) now: UnixTime,
+    /// What calls show, over which certificate, and for how long their answers are to be put away.
+    pub(crate) shown: Option<Arc<Secret<String>>>,
+    pub(crate) peer: Option<PeerCertificate>,
+    pub(crate) wrap_ttl: Option<Duration>,
     mac: MacKey,
     random: Random,
 }
@@ -58,6 +64,9 @@ impl Trial {
             happened: Vec::new(),
             tenant: Tenant::default_tenant(),
             now: UnixTime(1_800_000_000),
+            shown: None,
+            peer: None,
+            wrap_ttl: None,
             mac: MacKey::new(Secret::new([7; 32])),
             random,
         };
@@ -214,6 +223,7 @@ impl Trial {
         let query: BTreeMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let path = RequestPath::parse(path)?;
         let body = Body::of(body)?;
+        let (shown, peer, wrap_ttl) = (self.shown.clone(), self.peer.clone(), self.wrap_ttl);
         self.step(|work, cx| {
             let mounts = Mounts::read(work)?;
             let (at, mount, rest) = mounts.route(&path)?;
@@ -226,16 +236,16 @@ impl Trial {
                 query: query.clone(),
                 body: body.clone(),
                 caller: caller(),
-                shown: None,
-                peer: None,
+                shown: shown.clone(),
+                peer: peer.clone(),
                 from: None,
                 request: RequestId::from_bytes([1; 16]),
-                wrap_ttl: None,
+                wrap_ttl,
             };
             if operation == Operation::Update && !engine::exists(&call, work)? {
                 call.operation = Operation::Create;
             }
-            engine::run(&call, work, cx)
+            engine::carry_out(&call, work, cx)
         })
     }
 
