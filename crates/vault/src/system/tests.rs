@@ -621,10 +621,14 @@ fn a_tenant_has_a_bounded_number_of_mounts() {
 }
 
 fn issued(trial: &mut Trial, policies: &[&str]) -> crate::answer::Auth {
+    issued_at(trial, policies, "auth/token/create")
+}
+
+fn issued_at(trial: &mut Trial, policies: &[&str], path: &str) -> crate::answer::Auth {
     let new = crate::token::NewToken {
         policies: policies.iter().map(|name| (*name).to_owned()).collect(),
         no_default_policy: true,
-        path: "auth/token/create".to_owned(),
+        path: path.to_owned(),
         ..Default::default()
     };
     trial
@@ -735,4 +739,27 @@ fn a_mount_with_leases_is_taken_away_after_they_are() {
         .map(|_| ())
         .unwrap();
     assert!(trial.stored("mount/").is_empty());
+}
+
+#[test]
+fn the_tokens_of_an_auth_method_end_with_it() {
+    let mut trial = Trial::new();
+    for path in ["sys/auth/app", "sys/auth/apps"] {
+        done(&mut trial, Update, path, json!({"type": "approle"}));
+    }
+    let mut others = Vec::new();
+    let mut ending = Vec::new();
+    for _ in 0..130 {
+        ending.push(issued_at(&mut trial, &["app"], "auth/app/login"));
+        others.push(issued_at(&mut trial, &["app"], "auth/apps/login"));
+    }
+    let stands = |trial: &mut Trial, auth: &crate::answer::Auth| {
+        let held = trial.step(|work, cx| crate::token::take_use(&auth.client_token, work, cx));
+        held.unwrap().is_some()
+    };
+    done(&mut trial, Delete, "sys/auth/app", Json::Null);
+    trial.pass(1);
+    assert!(ending.iter().all(|auth| !stands(&mut trial, auth)));
+    assert!(others.iter().all(|auth| stands(&mut trial, auth)));
+    assert!(trial.stored("core/removed/").is_empty());
 }
