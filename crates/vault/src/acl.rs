@@ -24,7 +24,7 @@ pub use pattern::Pattern;
 pub use policy::{Capabilities, Capability, Policy};
 pub use translation::translate;
 
-use crate::call::Operation;
+use crate::call::{Cx, Operation};
 use crate::entry::EntryName;
 use crate::error::VaultError;
 use crate::path::RequestPath;
@@ -38,6 +38,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SUDO: &str = "/sudo";
 /// Rules of all policies of a tenant: they are one set of Cedar policies.
 const RULES_MAX: usize = 4_000;
+/// Bytes of all policies of a tenant as Cedar.
+const CEDAR_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Policies of a tenant.
 const POLICIES_MAX: usize = 1_000;
 /// What `default` says as long as nobody wrote it.
@@ -54,12 +56,34 @@ fn entry(policy: &str) -> EntryName {
     EntryName::of(&["core", "policy", policy])
 }
 
-/// The policies of a tenant by name, with how many rules each has, and how often any of them was written. The translated set is made anew when this entry changes.
+/// The policies of a tenant by name, with how large each is, and how often any of them was written. The translated set is made anew when this entry changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policies {
     written: u64,
-    rules: BTreeMap<String, usize>,
+    sizes: BTreeMap<String, Size>,
+}
+
+/// How large a policy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Size {
+    rules: usize,
+    /// As Cedar.
+    bytes: usize,
+}
+
+impl Size {
+    fn of(tenant: &Tenant, name: &PolicyName, policy: &Policy) -> Self {
+        let files = translate(tenant, name.as_str(), policy);
+        Self {
+            rules: policy.len(),
+            bytes: files
+                .iter()
+                .map(|(file, text)| file.len() + text.len())
+                .sum(),
+        }
+    }
 }
 
 impl Policies {
@@ -80,19 +104,22 @@ impl Policies {
     /// The names, in order: `default` always, `root` never.
     #[must_use]
     pub fn names(&self) -> BTreeSet<String> {
-        let written = self.rules.keys().cloned();
+        let written = self.sizes.keys().cloned();
         written.chain(["default".to_owned()]).collect()
     }
 
     fn changed(mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         self.written = self.written.saturating_add(1);
-        let rules = self
-            .rules
-            .values()
-            .fold(0, |all: usize, one| all.saturating_add(*one));
-        if self.rules.len() > POLICIES_MAX || rules > RULES_MAX {
+        let sum = |of: fn(&Size) -> usize| {
+            let all = self.sizes.values().map(of);
+            all.fold(0, usize::saturating_add)
+        };
+        if self.sizes.len() > POLICIES_MAX
+            || sum(|size| size.rules) > RULES_MAX
+            || sum(|size| size.bytes) > CEDAR_BYTES_MAX
+        {
             return Err(VaultError::invalid(
-                "a tenant has at most 1000 policies with 4000 rules: use patterns with `*` and `+`",
+                "a tenant has at most 1000 policies with 4000 rules, 4 MiB as Cedar: use patterns with `*` and `+`",
             )
             .into());
         }
@@ -119,14 +146,18 @@ fn stored(name: &str, work: &mut Work<'_>) -> Result<Option<Policy>, Stop> {
 ///
 /// # Errors
 /// When it is `root`, or there would be too many rules.
-pub fn write(name: &PolicyName, policy: &Policy, work: &mut Work<'_>) -> Result<(), Stop> {
+pub fn write(
+    name: &PolicyName,
+    policy: &Policy,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<(), Stop> {
     if name.is_root() {
         return Err(VaultError::invalid("cannot update \"root\" policy").into());
     }
     let mut policies = Policies::read(work)?;
-    policies
-        .rules
-        .insert(name.as_str().to_owned(), policy.len());
+    let size = Size::of(cx.tenant, name, policy);
+    policies.sizes.insert(name.as_str().to_owned(), size);
     policies.changed(work)?;
     work.put(&entry(name.as_str()), policy)
 }
@@ -140,7 +171,7 @@ pub fn delete(name: &PolicyName, work: &mut Work<'_>) -> Result<(), Stop> {
         return Err(VaultError::invalid(format!("cannot delete \"{name}\" policy")).into());
     }
     let mut policies = Policies::read(work)?;
-    if policies.rules.remove(name.as_str()).is_some() {
+    if policies.sizes.remove(name.as_str()).is_some() {
         policies.changed(work)?;
         work.delete(&entry(name.as_str()));
     }

@@ -228,7 +228,7 @@ fn cve_2025_5999_and_cve_2025_64761_no_spelling_of_a_name_is_root() {
     let mut trial = Trial::new();
     let write = |trial: &mut Trial, name: &str| {
         let name = PolicyName::parse(name).unwrap();
-        trial.step(|work, _| write(&name, &Policy::default(), work))
+        trial.step(|work, cx| write(&name, &Policy::default(), work, cx))
     };
     assert!(write(&mut trial, "Root").is_err());
     assert!(write(&mut trial, "Root2").is_ok());
@@ -263,7 +263,9 @@ impl Written {
                 PolicyName::parse(name).unwrap(),
                 Policy::parse(text).unwrap(),
             );
-            trial.step(|work, _| write(&name, &policy, work)).unwrap();
+            trial
+                .step(|work, cx| write(&name, &policy, work, cx))
+                .unwrap();
         }
         let files = trial.step(|work, cx| translated(cx.tenant, work)).unwrap();
         let shipped = defaults::POLICIES.map(|(file, text)| (file.to_owned(), text.to_owned()));
@@ -515,7 +517,9 @@ fn writing_and_deleting_policies_changes_the_entry_that_is_watched() {
     let policy = Policy::parse("path \"a\" { capabilities = [\"read\"] }").unwrap();
     let mut seen = BTreeSet::new();
     for _ in 0..2 {
-        trial.step(|work, _| write(&app, &policy, work)).unwrap();
+        trial
+            .step(|work, cx| write(&app, &policy, work, cx))
+            .unwrap();
         assert!(seen.insert(trial.dump()));
     }
     assert_eq!(
@@ -536,12 +540,39 @@ fn writing_and_deleting_policies_changes_the_entry_that_is_watched() {
     let large = Policy::parse(&(0..1_000).map(rule).collect::<String>()).unwrap();
     for n in 0..4 {
         let name = PolicyName::parse(&format!("p{n}")).unwrap();
-        trial.step(|work, _| write(&name, &large, work)).unwrap();
+        trial
+            .step(|work, cx| write(&name, &large, work, cx))
+            .unwrap();
     }
-    assert!(trial.step(|work, _| write(&app, &policy, work)).is_err());
+    assert!(
+        trial
+            .step(|work, cx| write(&app, &policy, work, cx))
+            .is_err()
+    );
+    // And so much as Cedar, where patterns are longer than they are written.
+    let wide = |n: usize| {
+        format!(
+            "path \"{n}{}\" {{ capabilities = [\"read\"] }}\n",
+            "\u{1F600}".repeat(190)
+        )
+    };
+    let wide = Policy::parse(&(0..300).map(wide).collect::<String>());
+    let wide = wide.unwrap();
+    let mut other = Trial::new();
+    for n in 0..3 {
+        let name = PolicyName::parse(&format!("p{n}")).unwrap();
+        other
+            .step(|work, cx| write(&name, &wide, work, cx))
+            .unwrap();
+    }
+    assert!(other.step(|work, cx| write(&app, &wide, work, cx)).is_err());
     let name = PolicyName::parse("p0").unwrap();
-    trial.step(|work, _| write(&name, &policy, work)).unwrap();
-    trial.step(|work, _| write(&app, &policy, work)).unwrap();
+    trial
+        .step(|work, cx| write(&name, &policy, work, cx))
+        .unwrap();
+    trial
+        .step(|work, cx| write(&app, &policy, work, cx))
+        .unwrap();
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn run(
         }
         Operation::Create | Operation::Update => {
             let name = PolicyName::parse(name)?;
-            acl::write(&name, &given(call)?, work)?;
+            acl::write(&name, &given(call)?, work, cx)?;
             Ok(Answer::nothing())
         }
         Operation::Delete => {

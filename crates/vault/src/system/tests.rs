@@ -763,3 +763,26 @@ fn the_tokens_of_an_auth_method_end_with_it() {
     assert!(others.iter().all(|auth| stands(&mut trial, auth)));
     assert!(trial.stored("core/removed/").is_empty());
 }
+
+#[test]
+fn cve_2024_9180_there_is_no_entity_that_could_be_written() {
+    let mut trial = Trial::new();
+    let body = json!({"name": "x", "policies": ["root"]});
+    for path in [
+        "identity/entity",
+        "identity/entity/id/x",
+        "identity/group",
+        "sys/identity/entity",
+    ] {
+        let answer = trial.call(Update, path, body.clone());
+        let known = [VaultError::NotFound, VaultError::Unsupported];
+        assert!(answer.is_err_and(|error| known.contains(&error)), "{path}");
+    }
+    // Nor can an engine be put where clients expect them.
+    let engine = json!({"type": "transit"});
+    assert!(matches!(
+        refused(&mut trial, Update, "sys/mounts/identity", engine.clone()),
+        VaultError::Invalid(_)
+    ));
+    done(&mut trial, Update, "sys/mounts/identities", engine);
+}
