@@ -786,3 +786,143 @@ fn cve_2024_9180_there_is_no_entity_that_could_be_written() {
     ));
     done(&mut trial, Update, "sys/mounts/identities", engine);
 }
+
+/// A vault whose calls go the whole way: identified, decided by Cedar over what its policies became, and carried out.
+struct Doors {
+    trial: Trial,
+    set: countersign_policy::PolicySet,
+}
+
+impl Doors {
+    fn new(policies: &[(&str, &str)]) -> Self {
+        use countersign_policy::defaults;
+        let mut trial = Trial::new();
+        for (name, text) in policies {
+            let path = format!("sys/policies/acl/{name}");
+            done(&mut trial, Update, &path, json!({ "policy": text }));
+        }
+        let files = trial
+            .step(|work, cx| crate::acl::translated(cx.tenant, work))
+            .unwrap();
+        let shipped = defaults::POLICIES.map(|(file, text)| (file.to_owned(), text.to_owned()));
+        let all: Vec<_> = shipped.into_iter().chain(files).collect();
+        let set = countersign_policy::PolicySet::load(defaults::SCHEMA, &all).unwrap();
+        Self { trial, set }
+    }
+
+    fn call(
+        &mut self,
+        auth: &crate::answer::Auth,
+        operation: Operation,
+        path: &str,
+        body: Json,
+    ) -> Result<Json, VaultError> {
+        let body = crate::Body::of(body)?;
+        let path = crate::RequestPath::parse(path)?;
+        let asked = self.trial.step(|work, cx| {
+            let request = crate::caller::Request {
+                operation,
+                path: path.clone(),
+                query: Default::default(),
+                body: body.clone(),
+                peer: None,
+                from: None,
+                request: countersign_base::RequestId::from_bytes([1; 16]),
+                wrap_ttl: None,
+            };
+            let shown = auth.client_token.expose().clone();
+            let shown =
+                crate::caller::Presented::Token(countersign_base::Secret::new(shown).into());
+            crate::caller::identify(&request, &shown, work, cx)
+        })?;
+        let permitted =
+            countersign_policy::decide(&self.set, asked).map_err(|_| VaultError::Denied)?;
+        let outcome = self
+            .trial
+            .step(|work, cx| crate::engine::perform(&permitted, work, cx))?;
+        let answer = self.trial.end(outcome)?;
+        Ok(answer.data.unwrap_or(Json::Null))
+    }
+}
+
+#[test]
+fn what_is_not_there_takes_create_and_what_is_takes_update() {
+    let rule =
+        |granted: &str| format!("path \"secret/data/*\" {{ capabilities = [\"{granted}\"] }}");
+    let mut doors = Doors::new(&[("creates", &rule("create")), ("updates", &rule("update"))]);
+    let creates = issued(&mut doors.trial, &["creates"]);
+    let updates = issued(&mut doors.trial, &["updates"]);
+    let mut write = |auth| {
+        doors
+            .call(auth, Update, "secret/data/app", json!({"data": {"a": 1}}))
+            .map(|_| ())
+    };
+    assert_eq!(write(&updates), Err(VaultError::Denied));
+    assert_eq!(write(&creates), Ok(()));
+    assert_eq!(write(&creates), Err(VaultError::Denied));
+    assert_eq!(write(&updates), Ok(()));
+    assert!(
+        doors
+            .call(&creates, Read, "secret/data/app", Json::Null)
+            .is_err()
+    );
+}
+
+#[test]
+fn ghsa_xp3c_3jw3_4vcr_a_denied_folder_is_not_listed_at_any_door() {
+    let list = "path \"secret/metadata/app\" { capabilities = [\"list\"] }";
+    let deny = "path \"secret/metadata/app/*\" { capabilities = [\"deny\"] }";
+    let mut doors = Doors::new(&[("list", list), ("deny", deny)]);
+    doors
+        .trial
+        .call(Update, "secret/data/app/x", json!({"data": {}}))
+        .unwrap();
+    let only_list = issued(&mut doors.trial, &["list"]);
+    let both = issued(&mut doors.trial, &["list", "deny"]);
+    for path in ["secret/metadata/app", "secret/metadata/app/"] {
+        assert_eq!(
+            doors.call(&only_list, List, path, Json::Null),
+            Ok(json!({"keys": ["x"]}))
+        );
+        assert_eq!(
+            doors.call(&both, List, path, Json::Null),
+            Err(VaultError::Denied),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn what_takes_sudo_takes_it_beside_the_operation() {
+    let read = "path \"sys/auth\" { capabilities = [\"read\"] }";
+    let sudo = "path \"sys/auth\" { capabilities = [\"sudo\"] }";
+    let mut doors = Doors::new(&[("read", read), ("sudo", sudo)]);
+    for (policies, may) in [
+        (&["read"][..], false),
+        (&["sudo"], false),
+        (&["read", "sudo"], true),
+        (&["missing"], false),
+    ] {
+        let auth = issued(&mut doors.trial, policies);
+        let answer = doors.call(&auth, Read, "sys/auth", Json::Null);
+        assert_eq!(answer.is_ok(), may, "{policies:?}");
+    }
+}
+
+#[test]
+fn a_policy_that_is_deleted_gives_nothing_from_then_on() {
+    let mut doors = Doors::new(&[(
+        "app",
+        "path \"secret/*\" { capabilities = [\"create\", \"read\"] }",
+    )]);
+    let auth = issued(&mut doors.trial, &["app"]);
+    let body = json!({"data": {"a": 1}});
+    doors.call(&auth, Update, "secret/data/app", body).unwrap();
+    doors
+        .call(&auth, Read, "secret/data/app", Json::Null)
+        .unwrap();
+    done(&mut doors.trial, Delete, "sys/policy/app", Json::Null);
+    // Already before the set is made anew.
+    let refused = doors.call(&auth, Read, "secret/data/app", Json::Null);
+    assert_eq!(refused, Err(VaultError::Denied));
+}
