@@ -235,3 +235,6 @@ pub fn resume(
         Next::TakenBack { lease, asker } => end::taken_back(lease, *asker, result, work, cx),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -362,4 +362,4 @@ pub fn exists(call: &Call, work: &mut Work<'_>) -> Result<bool, Stop> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -99,27 +99,65 @@ impl Trial {
         &mut self,
         step: impl Fn(&mut Work<'_>, &Cx<'_>) -> Result<T, Stop>,
     ) -> Result<T, VaultError> {
+        let (done, commit) = self.prepare(step)?;
+        self.commit(commit);
+        Ok(done)
+    }
+
+    /// Runs a step until nothing is missing, and does not commit it yet.
+    pub(crate) fn prepare<T>(
+        &self,
+        step: impl Fn(&mut Work<'_>, &Cx<'_>) -> Result<T, Stop>,
+    ) -> Result<(T, Commit), VaultError> {
         let mut loaded = Loaded::default();
         for _ in 0..10_000 {
-            let tenant = self.tenant.clone();
-            let cx = Cx {
-                tenant: &tenant,
-                mac: &self.mac,
-                random: &self.random,
-                now: self.now,
-            };
+            let cx = self.cx();
             let mut work = Work::new(&loaded);
             match step(&mut work, &cx) {
-                Ok(done) => {
-                    let commit = work.finish();
-                    self.commit(commit);
-                    return Ok(done);
-                }
+                Ok(done) => return Ok((done, work.finish())),
                 Err(Stop::Refused(error)) => return Err(error),
                 Err(Stop::Need(need)) => self.load(need, &mut loaded),
             }
         }
         panic!("a step asks for ever more");
+    }
+
+    /// What surrounds its steps.
+    pub(crate) const fn cx(&self) -> Cx<'_> {
+        Cx {
+            tenant: &self.tenant,
+            mac: &self.mac,
+            random: &self.random,
+            now: self.now,
+        }
+    }
+
+    /// Commits a step that was prepared before, if nothing that it read was written meanwhile, as the store does.
+    pub(crate) fn commit_late(&mut self, commit: Commit) -> bool {
+        let stands = |name: &EntryName| self.entries.get(name).map(|e| Revision(e.revision));
+        let fresh = commit.read.iter().all(|(name, read)| stands(name) == *read);
+        if fresh {
+            self.commit(commit);
+        }
+        fresh
+    }
+
+    /// An entry as it is stored.
+    pub(crate) fn json(&self, name: &str) -> Option<Json> {
+        let stored = self.entries.get(&EntryName::stored(name))?;
+        Some(serde_json::from_slice(&stored.value).unwrap())
+    }
+
+    /// When an entry wants to be looked at again.
+    pub(crate) fn due_of(&self, name: &str) -> Option<UnixTime> {
+        self.entries.get(&EntryName::stored(name))?.due
+    }
+
+    /// The entries whose time has come.
+    pub(crate) fn all_due(&self) -> Vec<EntryName> {
+        let is_due = |stored: &Stored| stored.due.is_some_and(|due| due <= self.now);
+        let due = self.entries.iter().filter(|(_, stored)| is_due(stored));
+        due.map(|(name, _)| name.clone()).collect()
     }
 
     fn load(&self, need: Need, loaded: &mut Loaded) {

@@ -179,3 +179,6 @@ pub(super) fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+mod tests;

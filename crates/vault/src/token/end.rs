@@ -104,3 +104,6 @@ fn kept(id: &TokenId, work: &mut Work<'_>) -> Result<bool, Stop> {
     }
     Ok(!names.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

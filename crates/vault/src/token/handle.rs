@@ -203,3 +203,6 @@ pub(super) fn accessors(call: &Call, work: &mut Work<'_>) -> Result<Answer, Stop
     call.caller.token()?;
     Ok(Answer::keys(pages::below("token/accessor/", work)?)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ pub(super) fn exists(call: &Call, work: &mut Work<'_>) -> Result<bool, Stop> {
         _ => Ok(true),
     }
 }
+
+#[cfg(test)]
+mod tests;
