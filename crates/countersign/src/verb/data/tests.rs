@@ -1,6 +1,6 @@
 //! What is listed, and which dictionaries are refused.
 
-use super::{read_all, to_json, to_text};
+use super::{DataList, DataVerb, Ended, Output, data, read_all, to_json, to_text};
 use crate::classified::COLUMNS;
 use countersign_guard::sealed::DICTIONARY_BYTES_MAX;
 use std::path::{Path, PathBuf};
@@ -111,4 +111,29 @@ fn what_cannot_be_read_is_named_with_its_reason() {
         assert!(error.contains(name) && error.contains(reason), "{error}");
     }
     assert_eq!(read_all(&[good]).unwrap().len(), 1);
+}
+
+#[test]
+fn the_configuration_names_dictionaries_and_a_wrong_one_is_a_mistake_of_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    file(dir.path(), "billing.json", BILLING);
+    let with = |configuration: &str, from: &[PathBuf]| {
+        file(dir.path(), crate::config::FILE, configuration);
+        let list = DataList {
+            config: Some(dir.path().to_owned()),
+            from: from.to_vec(),
+        };
+        data(&DataVerb::List(list), Output::Text)
+    };
+    let named = "[data]\ndictionaries = [\"billing.json\"]\n";
+    assert_eq!(with(named, &[]), Ended::Done);
+    assert_eq!(with("", &[dir.path().join("billing.json")]), Ended::Done);
+    assert_eq!(
+        with(named, &[dir.path().join("billing.json")]),
+        Ended::Usage,
+        "named and given: one service twice"
+    );
+    let absent = "[data]\ndictionaries = [\"orders.json\"]\n";
+    assert_eq!(with(absent, &[]), Ended::Usage);
+    assert_eq!(with("[data]\nfiles = []\n", &[]), Ended::Usage);
 }
