@@ -157,7 +157,10 @@ pub fn due(name: &EntryName, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome
         Some("core") => system::due(name, work, cx),
         Some("lease") => lease::due(name, work, cx),
         Some("lease-sweep") => lease::sweep::due(name, work, cx),
-        Some("mount") => database::due(name, work, cx),
+        Some("mount") => match name.as_str().split('/').nth(2) {
+            Some("secret-id") => approle::due(name, work, cx),
+            Some(_) | None => database::due(name, work, cx),
+        },
         Some("token") => token::end::due(name, work, cx),
         Some("wrap") => wrapping::due(name, work, cx),
         Some(_) | None => Err(VaultError::Corrupt.into()),

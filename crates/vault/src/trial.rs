@@ -17,6 +17,7 @@ use countersign_crypto::random::Random;
 use countersign_crypto::x509::PeerCertificate;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +43,8 @@ pub(crate) struct Trial {
     pub(crate) shown: Option<Arc<Secret<String>>>,
     pub(crate) peer: Option<PeerCertificate>,
     pub(crate) wrap_ttl: Option<Duration>,
+    /// Where calls come from.
+    pub(crate) from: Option<IpAddr>,
     mac: MacKey,
     random: Random,
 }
@@ -67,6 +70,7 @@ impl Trial {
             shown: None,
             peer: None,
             wrap_ttl: None,
+            from: None,
             mac: MacKey::new(Secret::new([7; 32])),
             random,
         };
@@ -261,6 +265,7 @@ impl Trial {
         let query: BTreeMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let path = RequestPath::parse(path)?;
         let body = Body::of(body)?;
+        let from = self.from;
         let (shown, peer, wrap_ttl) = (self.shown.clone(), self.peer.clone(), self.wrap_ttl);
         self.step(|work, cx| {
             let mounts = Mounts::read(work)?;
@@ -276,7 +281,7 @@ impl Trial {
                 caller: caller(),
                 shown: shown.clone(),
                 peer: peer.clone(),
-                from: None,
+                from,
                 request: RequestId::from_bytes([1; 16]),
                 wrap_ttl,
             };

@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::call::{Call, Operation};
 use crate::entry::EntryName;
 use crate::work::{EffectResult, Stop, Then, Work};
-use crate::{VaultError, engine, named};
+use crate::{VaultError, engine, glob, named};
 use countersign_base::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -64,16 +64,16 @@ impl Connection {
         })
     }
 
-    /// Whether roles of that name may use it; `*` at the end of an entry stands for any rest.
+    /// Whether roles of that name may use it.
     ///
     /// # Errors
     /// When they may not.
     pub(super) fn allows(&self, role: &str) -> Result<&Self, VaultError> {
-        let fits = |allowed: &String| match allowed.strip_suffix('*') {
-            Some(prefix) => role.starts_with(prefix),
-            None => allowed == role,
-        };
-        if self.allowed_roles.iter().any(fits) {
+        if self
+            .allowed_roles
+            .iter()
+            .any(|allowed| glob::fits(allowed, role))
+        {
             Ok(self)
         } else {
             Err(VaultError::invalid(format!(
