@@ -99,6 +99,7 @@ pub fn identify(
     work: &mut Work<'_>,
     cx: &Cx<'_>,
 ) -> Result<Asked, Stop> {
+    refuse_folder(request)?;
     let mounts = Mounts::read(work)?;
     let route = mounts.route(&request.path);
     let mounted = route.as_ref().ok();
@@ -152,4 +153,16 @@ pub fn identify(
         tenant: cx.tenant.clone(),
         now: cx.now,
     })
+}
+
+/// A path with a slash at its end names a folder, which is listed and nothing else. Engines look at segments, rules and guards at the whole path: what is denied as
+/// `database/creds/admin` must not be had as `database/creds/admin/`.
+fn refuse_folder(request: &Request) -> Result<(), VaultError> {
+    if request.operation == Operation::List || !request.path.as_str().ends_with('/') {
+        return Ok(());
+    }
+    if request.operation.writes() {
+        return Err(VaultError::invalid("cannot write to a path ending in '/'"));
+    }
+    Err(VaultError::NotFound)
 }

@@ -200,12 +200,13 @@ const PUBLIC: &[(&str, Operation)] = &[
     ("sys/wrapping/unwrap", Operation::Update),
 ];
 
-/// Paths that ask for the capability `sudo`; one that ends in a slash stands for all below it.
+/// Paths that ask for the capability `sudo`; one that ends in a slash stands for all below it, and for its own listing.
 const SUDO: &[&str] = &[
     "auth/token/accessors",
     "auth/token/create-orphan",
     "auth/token/revoke-orphan",
     "sys/audit",
+    "sys/auth",
     "sys/auth/",
     "sys/leases/lookup/",
     "sys/leases/revoke-force/",
@@ -226,14 +227,17 @@ pub fn guarded(
 ) -> Guarded {
     let shown = mounted
         .is_some_and(|(engine, rest)| engine == EngineKind::Pki && pki::is_public(rest, operation));
-    let path = path.as_str();
+    // A listing asks for the folder, with or without its slash.
+    let path = path.as_str().trim_end_matches('/');
     let public = |(public, method): &(&str, Operation)| *public == path && *method == operation;
     let sign_in = operation == Operation::Update
         && path.starts_with("auth/")
         && path.ends_with("/login")
         && !path.starts_with("auth/token/");
     let sudo = |guarded: &&str| match guarded.strip_suffix('/') {
-        Some(folder) => path == folder || path.starts_with(*guarded),
+        Some(folder) => {
+            path.starts_with(*guarded) || (path == folder && operation == Operation::List)
+        }
         None => path == *guarded,
     };
     if sign_in || shown || PUBLIC.iter().any(public) {

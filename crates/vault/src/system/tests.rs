@@ -926,3 +926,49 @@ fn a_policy_that_is_deleted_gives_nothing_from_then_on() {
     let refused = doors.call(&auth, Read, "secret/data/app", Json::Null);
     assert_eq!(refused, Err(VaultError::Denied));
 }
+
+#[test]
+fn a_slash_at_the_end_opens_nothing_that_is_shut_without_it() {
+    let grant = "path \"*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"patch\", \"list\"] }";
+    let deny = "path \"sys/policy/app\" { capabilities = [\"deny\"] }";
+    let mut doors = Doors::new(&[("grant", grant), ("app", deny)]);
+    let denied = issued(&mut doors.trial, &["grant", "app"]);
+    let granted = issued(&mut doors.trial, &["grant"]);
+    let text = json!({"policy": grant});
+    doors
+        .call(&granted, Read, "sys/policy/app", Json::Null)
+        .unwrap();
+    for operation in [Read, Update, Delete, Patch] {
+        assert_eq!(
+            doors.call(&denied, operation, "sys/policy/app", text.clone()),
+            Err(VaultError::Denied)
+        );
+        let refused = doors.call(&denied, operation, "sys/policy/app/", text.clone());
+        let refused = refused.unwrap_err();
+        assert!(
+            matches!(refused, VaultError::NotFound | VaultError::Invalid(_)),
+            "{operation:?}"
+        );
+    }
+    // What takes `sudo` takes it with the slash too: `grant` has none.
+    for (operation, path) in [
+        (List, "auth/token/accessors"),
+        (List, "auth/token/accessors/"),
+        (List, "sys/leases/lookup"),
+        (List, "sys/leases/lookup/"),
+        (List, "sys/leases/lookup/a"),
+        (Read, "sys/auth"),
+        (Update, "sys/auth/x"),
+    ] {
+        let refused = doors.call(&granted, operation, path, json!({"type": "approle"}));
+        assert_eq!(refused, Err(VaultError::Denied), "{operation:?} {path}");
+    }
+    // A lease is looked up without it.
+    let unknown = doors.call(
+        &granted,
+        Update,
+        "sys/leases/lookup",
+        json!({"lease_id": "a"}),
+    );
+    assert_eq!(unknown, Err(VaultError::invalid("invalid lease")));
+}
