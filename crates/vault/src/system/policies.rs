@@ -29,7 +29,7 @@ pub(super) fn run(
     };
     match call.operation {
         Operation::Read => {
-            let name = PolicyName::parse(name).map_err(|_| VaultError::NotFound)?;
+            let name = spelled(name).map_err(|_| VaultError::NotFound)?;
             let policy = if name.is_root() {
                 Policy::default()
             } else {
@@ -46,15 +46,27 @@ pub(super) fn run(
             })))
         }
         Operation::Create | Operation::Update => {
-            let name = PolicyName::parse(name)?;
+            let name = spelled(name)?;
             acl::write(&name, &given(call)?, work, cx)?;
             Ok(Answer::nothing())
         }
         Operation::Delete => {
-            acl::delete(&PolicyName::parse(name)?, work)?;
+            acl::delete(&spelled(name)?, work)?;
             Ok(Answer::nothing())
         }
         Operation::List | Operation::Patch => Err(VaultError::Unsupported.into()),
+    }
+}
+
+/// The name in a path, in lower case as it is: rules speak of paths, and one that denies `sys/policy/admin` must not be gone around by `sys/policy/ADMIN`.
+fn spelled(text: &str) -> Result<PolicyName, VaultError> {
+    let name = PolicyName::parse(text)?;
+    if name.as_str() == text {
+        Ok(name)
+    } else {
+        Err(VaultError::invalid(
+            "the name of a policy is written in lower case in paths",
+        ))
     }
 }
 

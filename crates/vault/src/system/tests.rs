@@ -352,7 +352,7 @@ fn policies_are_written_read_listed_and_deleted() {
     done(
         &mut trial,
         Update,
-        "sys/policies/acl/App",
+        "sys/policies/acl/app",
         json!({"policy": text}),
     );
     let told = trial.data(Read, "sys/policies/acl/app", Json::Null);
@@ -370,7 +370,7 @@ fn policies_are_written_read_listed_and_deleted() {
         "{cedar}"
     );
     assert_eq!(
-        trial.data(Read, "sys/policy/APP", Json::Null)["rules"],
+        trial.data(Read, "sys/policy/app", Json::Null)["rules"],
         text
     );
     for (operation, path) in [
@@ -971,4 +971,36 @@ fn a_slash_at_the_end_opens_nothing_that_is_shut_without_it() {
         json!({"lease_id": "a"}),
     );
     assert_eq!(unknown, Err(VaultError::invalid("invalid lease")));
+}
+
+#[test]
+fn cve_2025_64761_another_spelling_of_a_name_goes_around_no_rule() {
+    let grant = "path \"sys/policy/*\" { capabilities = [\"update\", \"read\", \"delete\"] }";
+    let deny = "path \"sys/policy/admin\" { capabilities = [\"deny\"] }";
+    let mut doors = Doors::new(&[("grant", grant), ("admin", deny)]);
+    let auth = issued(&mut doors.trial, &["grant", "admin"]);
+    let body = json!({"policy": grant});
+    for name in [
+        "admin",
+        "ADMIN",
+        "Admin",
+        "admin%20",
+        "%61dmin",
+        "admi%C4%B1n",
+    ] {
+        for operation in [Update, Read, Delete] {
+            let answer = doors.call(
+                &auth,
+                operation,
+                &format!("sys/policy/{name}"),
+                body.clone(),
+            );
+            assert!(answer.is_err(), "{operation:?} {name}");
+        }
+    }
+    assert_eq!(
+        doors.trial.data(Read, "sys/policy/admin", Json::Null)["rules"],
+        deny
+    );
+    doors.call(&auth, Update, "sys/policy/other", body).unwrap();
 }
