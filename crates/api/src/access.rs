@@ -15,7 +15,7 @@ mod answer;
 mod caller;
 mod calls;
 mod directory;
-mod lookups;
+pub(crate) mod lookups;
 mod opa;
 mod pages;
 mod question;

@@ -1,6 +1,8 @@
-//! The control surfaces: OpenID Connect endpoints and pages, admin API, the decision point over HTTP.
+//! The control surfaces: OpenID Connect endpoints and pages, admin API, the decision point over HTTP, the vault.
 
 pub mod access;
 pub mod admin;
+mod bearer;
 pub mod identity;
 mod pages;
+pub mod vault;

@@ -4,15 +4,19 @@
 //! (RFC 9449 §7), for its method, its address and its token, and no proof is accepted twice. Both sides stand here, so that they cannot disagree:
 //! [`LocalAdministrator`] judges, [`AdministratorKey`] is what the command line proves with.
 //!
-//! Not here: administrators who sign in as people, and a `vault_token`; neither exists yet.
+//! Beside it stands `vault_token`: a root token of the default tenant's vault with the same life, for scripts that speak the vault's API. It is a bearer, and as good as
+//! the file is private.
+//!
+//! Not here: administrators who sign in as people; they do not exist yet.
 
 use crate::root::{self, RootError, replace_file};
+use crate::vault::Vault;
 use arc_swap::ArcSwap;
 use countersign_authn::NoncePolicy;
 use countersign_authn::access_token::TokenHash;
 use countersign_authn::dpop::{self, DpopReason, ProofUse};
 use countersign_authn::replay::Replayed;
-use countersign_base::{Clock, Conditional, Duration, Kid, Secret, UnixTime};
+use countersign_base::{Clock, Conditional, Duration, Kid, Secret, Tenant, UnixTime};
 use countersign_crypto::base64url;
 use countersign_crypto::jose::{Algorithm, JoseError, JwkThumbprint, sign_jwt};
 use countersign_crypto::random::Random;
@@ -43,12 +47,15 @@ struct Document {
     expires: UnixTime,
     /// PKCS#8 in base64url.
     private_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault_token: Option<String>,
 }
 
 impl Drop for Document {
     fn drop(&mut self) {
         self.access_token.zeroize();
         self.private_key.zeroize();
+        self.vault_token.zeroize();
     }
 }
 
@@ -161,7 +168,7 @@ pub struct AdminCall<'a> {
 }
 
 impl LocalAdministrator {
-    /// Makes a credential and writes it to `data`. `control` is the address that the command line reaches the control API under.
+    /// Makes a credential and writes it to `data`, with a token of the vault if there is one. `control` is the address that the command line reaches the control API under.
     ///
     /// # Errors
     /// When no key can be made or the file cannot be written.
@@ -169,10 +176,12 @@ impl LocalAdministrator {
         data: &Path,
         control: Url,
         random: Random,
+        vault_token: Option<&Secret<String>>,
         now: UnixTime,
     ) -> Result<Self, AdministratorError> {
         let path = data.join(FILE);
-        let expected = ArcSwap::from_pointee(write_new(&path, &control, &random, now)?);
+        let expected = write_new(&path, &control, &random, vault_token, now)?;
+        let expected = ArcSwap::from_pointee(expected);
         Ok(Self {
             path,
             control,
@@ -185,15 +194,24 @@ impl LocalAdministrator {
     ///
     /// # Errors
     /// As [`LocalAdministrator::issue`]; the credential before then stays.
-    pub fn renew(&self, now: UnixTime) -> Result<(), AdministratorError> {
-        let next = write_new(&self.path, &self.control, &self.random, now)?;
+    pub fn renew(
+        &self,
+        vault_token: Option<&Secret<String>>,
+        now: UnixTime,
+    ) -> Result<(), AdministratorError> {
+        let next = write_new(&self.path, &self.control, &self.random, vault_token, now)?;
         self.expected.store(Arc::new(next));
         Ok(())
     }
 
     /// Renews the credential twice a day for as long as anybody holds it. Spawn it on the runtime of the control plane.
-    pub fn keep(self: &Arc<Self>, clock: Clock) -> impl Future<Output = ()> + Send + use<> {
+    pub fn keep(
+        self: &Arc<Self>,
+        clock: Clock,
+        vault: &Arc<Vault>,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let administrator = Arc::downgrade(self);
+        let vault = Arc::downgrade(vault);
         async move {
             let mut ticks = tokio::time::interval(RENEWED_EVERY);
             ticks.tick().await;
@@ -202,7 +220,15 @@ impl LocalAdministrator {
                 let Some(administrator) = administrator.upgrade() else {
                     return;
                 };
-                if administrator.renew(clock.now()).is_err() {
+                let token = match vault.upgrade() {
+                    None => return,
+                    Some(vault) => vault.root_token(&Tenant::default_tenant(), LIFETIME).await,
+                };
+                let renewed = match token {
+                    Ok(token) => administrator.renew(Some(&token), clock.now()).is_ok(),
+                    Err(_) => false,
+                };
+                if !renewed {
                     tracing::error!(event = "administrator_not_renewed");
                 }
             }
@@ -279,6 +305,7 @@ fn write_new(
     path: &Path,
     control: &Url,
     random: &Random,
+    vault_token: Option<&Secret<String>>,
     now: UnixTime,
 ) -> Result<Expected, AdministratorError> {
     let pkcs8 = generate_pkcs8(ALGORITHM)?;
@@ -291,6 +318,7 @@ fn write_new(
         control: control.as_str().to_owned(),
         expires,
         private_key: base64url::encode(pkcs8.expose()),
+        vault_token: vault_token.map(|token| token.expose().clone()),
     };
     let mut text = serde_json::to_string_pretty(&document)
         .map_err(|_| AdministratorError::Form(path.to_owned()))?;

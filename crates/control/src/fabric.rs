@@ -474,7 +474,7 @@ impl Fabric {
 
     /// The open key hierarchy.
     #[must_use]
-    pub fn secrets(&self) -> &Secrets {
+    pub const fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
     }
 

@@ -25,10 +25,12 @@ pub mod reconcile;
 pub mod revocations;
 pub mod root;
 pub mod schemas;
+pub mod seal;
 pub mod secrets;
 pub mod telemetry;
 pub mod traces;
 pub mod upstream;
+pub mod vault;
 pub mod vault_sql;
 pub mod wrong_codes;
 

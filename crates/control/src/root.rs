@@ -1,6 +1,7 @@
 //! Where the root key comes from: a file of mode 0600, made at the first start, or a passphrase (Argon2id).
 //!
-//! The root key is opened once, at start, and seals nothing but key-encryption keys. Not here: Shamir shares and PKCS#11 tokens; they do not exist yet.
+//! The root key is opened once, at start, and seals nothing but key-encryption keys. Where operators hold shares of what is above it, it comes from the seal
+//! ([`crate::seal`]). Not here: PKCS#11 tokens.
 
 use countersign_base::Secret;
 use countersign_crypto::base64url;
@@ -11,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// Where the root key comes from.
@@ -19,6 +21,8 @@ pub enum RootSource {
     File,
     /// A passphrase; what it was stretched with stands in `keys/root.json`.
     Passphrase(Secret<String>),
+    /// The seal, which was opened.
+    Unsealed(Arc<RootKey>),
 }
 
 /// Why there is no root key.
@@ -48,7 +52,7 @@ impl RootSource {
     ///
     /// # Errors
     /// When what is there cannot be used. A missing key is no error.
-    pub fn open(&self, data: &Path) -> Result<Option<RootKey>, RootError> {
+    pub fn open(&self, data: &Path) -> Result<Option<Arc<RootKey>>, RootError> {
         match self {
             Self::File => {
                 let path = key_path(data);
@@ -58,7 +62,7 @@ impl RootSource {
                 let bytes = base64url::decode_array::<32>(text.trim_end());
                 text.zeroize();
                 let bytes = Secret::new(bytes.map_err(|_| RootError::Form(path))?);
-                Ok(Some(RootKey::from_bytes(&bytes)))
+                Ok(Some(Arc::new(RootKey::from_bytes(&bytes))))
             }
             Self::Passphrase(passphrase) => {
                 let path = parameters_path(data);
@@ -67,8 +71,10 @@ impl RootSource {
                 };
                 let parameters: PassphraseParameters =
                     serde_json::from_str(&text).map_err(|_| RootError::Form(path))?;
-                Ok(Some(RootKey::from_passphrase(passphrase, &parameters)?))
+                let root = RootKey::from_passphrase(passphrase, &parameters)?;
+                Ok(Some(Arc::new(root)))
             }
+            Self::Unsealed(root) => Ok(Some(Arc::clone(root))),
         }
     }
 
@@ -76,7 +82,12 @@ impl RootSource {
     ///
     /// # Errors
     /// When its file is there already or cannot be written durably.
-    pub fn create(&self, data: &Path, cost: Cost, random: &Random) -> Result<RootKey, RootError> {
+    pub fn create(
+        &self,
+        data: &Path,
+        cost: Cost,
+        random: &Random,
+    ) -> Result<Arc<RootKey>, RootError> {
         make_private_directory(&data.join("keys")).map_err(|cause| RootError::File {
             path: data.join("keys"),
             cause,
@@ -90,7 +101,7 @@ impl RootSource {
                 let written = write_new_private(&path, text.as_bytes());
                 text.zeroize();
                 written.map_err(|cause| RootError::File { path, cause })?;
-                Ok(RootKey::from_bytes(&bytes))
+                Ok(Arc::new(RootKey::from_bytes(&bytes)))
             }
             Self::Passphrase(passphrase) => {
                 let parameters = PassphraseParameters::new(cost, random);
@@ -99,8 +110,10 @@ impl RootSource {
                     .map_err(|_| RootError::Form(path.clone()))?;
                 write_new_private(&path, text.as_bytes())
                     .map_err(|cause| RootError::File { path, cause })?;
-                Ok(RootKey::from_passphrase(passphrase, &parameters)?)
+                let root = RootKey::from_passphrase(passphrase, &parameters)?;
+                Ok(Arc::new(root))
             }
+            Self::Unsealed(root) => Ok(Arc::clone(root)),
         }
     }
 
@@ -109,7 +122,7 @@ impl RootSource {
     pub fn place(&self, data: &Path) -> PathBuf {
         match self {
             Self::File => key_path(data),
-            Self::Passphrase(_) => parameters_path(data),
+            Self::Passphrase(_) | Self::Unsealed(_) => parameters_path(data),
         }
     }
 }

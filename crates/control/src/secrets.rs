@@ -128,6 +128,27 @@ impl Secrets {
         })
     }
 
+    /// Opens the hierarchy that a new seal has just stored.
+    ///
+    /// # Errors
+    /// When the root key is another than the store's, or the store fails.
+    pub(crate) async fn open_existing(
+        store: &Store,
+        root: &RootSource,
+        random: &Random,
+    ) -> Result<Self, SecretsError> {
+        let nowhere = Path::new("");
+        Self::open(
+            store,
+            root,
+            nowhere,
+            Cost::passphrase(),
+            random,
+            UnixTime(0),
+        )
+        .await
+    }
+
     /// The key-encryption keys.
     #[must_use]
     pub fn keks(&self) -> &KekSet {

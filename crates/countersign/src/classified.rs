@@ -35,6 +35,7 @@ impl Form {
             Sealed(Holder::Installation) => Some("installation"),
             Sealed(Holder::Root) => Some("root"),
             Sealed(Holder::Subject) => Some("subject"),
+            Sealed(Holder::Tenant) => Some("tenant"),
         }
     }
 }
@@ -48,6 +49,8 @@ pub(crate) enum Holder {
     Root,
     /// The person's own data key.
     Subject,
+    /// The tenant's data key.
+    Tenant,
 }
 
 /// A column of the store.
@@ -374,6 +377,27 @@ pub(crate) const COLUMNS: &[OwnColumn] = &[
         Clear,
         "what a person types to sign in",
         WITH_THE_PERSON,
+    ),
+    own(
+        ("vault_entries", "name"),
+        Confidential,
+        Clear,
+        "what secrets, keys and roles of the vault are called; tokens by their keyed hash",
+        "with the entry",
+    ),
+    own(
+        ("vault_entries", "sealed"),
+        Restricted,
+        Sealed(Holder::Tenant),
+        "what the vault keeps: secrets, keys, tokens, leases",
+        "when it is deleted, ends or is destroyed",
+    ),
+    own(
+        ("vault_keys", "wrapped"),
+        Restricted,
+        Sealed(Holder::Installation),
+        "a tenant's data key of the vault",
+        "not while anything is under it",
     ),
 ];
 

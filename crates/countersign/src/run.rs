@@ -4,6 +4,7 @@
 
 mod browser_sessions;
 mod bundle;
+mod certificates;
 mod declared;
 mod egress;
 mod egress_door;
@@ -28,13 +29,15 @@ use crate::config::error::ConfigError;
 use crate::config::{Config, FILE};
 use arc_swap::ArcSwap;
 use axum::Router;
+use certificates::Certificates;
 use countersign_api::identity::{self, Door, IdentityOptions};
-use countersign_api::{access, admin};
+use countersign_api::{access, admin, vault};
 use countersign_audit::Code;
-use countersign_base::{Clock, Duration, UnixMillis};
-use countersign_control::administrator::{AdministratorError, LocalAdministrator};
+use countersign_base::{Clock, Duration, Secret, Tenant, UnixMillis};
+use countersign_control::administrator::{AdministratorError, LIFETIME, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
+use countersign_control::vault::{Vault, VaultFailure};
 use countersign_control::{Fabric, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256;
@@ -43,8 +46,8 @@ use countersign_crypto::x509::X509Error;
 use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
 use countersign_keys::RotationPolicy;
 use countersign_net::{
-    ClientCertificates, Drain, DrainTrigger, Limits, Listener, ServerTls, TlsError, TlsIdentity,
-    Transport, TrustRoots, from_tower, serve,
+    Drain, DrainTrigger, Limits, Listener, ServerTls, TlsError, Transport, TrustRoots, from_tower,
+    serve,
 };
 use countersign_policy::PolicySet;
 use countersign_store::tables::settings::{self, Setting};
@@ -109,6 +112,9 @@ pub enum RunError {
     /// The fabric.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultFailure),
     /// The gateway's threads.
     #[error("the gateway cannot start: {0}")]
     Threads(io::Error),
@@ -126,6 +132,8 @@ pub struct Running {
     egress: Option<EgressDoor>,
     drain: DrainTrigger,
     _administrator: Arc<LocalAdministrator>,
+    _vault: Arc<Vault>,
+    vault_token: Secret<String>,
     policy_time: Arc<PolicyTime>,
     tls: Certificates,
     base: String,
@@ -152,7 +160,11 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     fabric.foreign_keys().replace(origins);
     let tls = Certificates::new(&fabric, &config.listeners.names)?;
     let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
-    let administrator = administrator(&fabric, control.clone())?;
+    let vault = Vault::start(&fabric).await?;
+    let vault_token = vault
+        .root_token(&Tenant::default_tenant(), LIFETIME)
+        .await?;
+    let administrator = administrator(&fabric, &vault, control.clone(), &vault_token)?;
 
     let gateway = gateway(&config, &fabric, &base, &local(bound.gateway), &roots)?;
     let options = GatewayOptions {
@@ -169,7 +181,12 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         identity::router(Arc::clone(&fabric), IdentityOptions { door, mtls_origin })
     };
     let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator))
-        .merge(access::router(Arc::clone(&fabric), &control));
+        .merge(access::router(Arc::clone(&fabric), &control))
+        .merge(vault::router(
+            Arc::clone(&fabric),
+            Arc::clone(&vault),
+            &control,
+        ));
     let encrypted = |tls: &ServerTls| Transport::Tls(tls.clone());
     let limits = config.listeners.limits();
     let metrics = telemetry::router(Arc::clone(&fabric));
@@ -198,6 +215,8 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         egress,
         drain: trigger,
         _administrator: administrator,
+        _vault: vault,
+        vault_token,
         policy_time,
         tls,
         base,
@@ -290,57 +309,20 @@ fn local(address: SocketAddr) -> String {
 /// The local administrator's credential, renewed for as long as the process runs.
 fn administrator(
     fabric: &Arc<Fabric>,
+    vault: &Arc<Vault>,
     control: url::Url,
+    vault_token: &Secret<String>,
 ) -> Result<Arc<LocalAdministrator>, RunError> {
     let administrator = LocalAdministrator::issue(
         fabric.data(),
         control,
         fabric.random().clone(),
+        Some(vault_token),
         fabric.now(),
     )?;
     let administrator = Arc::new(administrator);
-    tokio::spawn(administrator.keep(fabric.clock().clone()));
+    tokio::spawn(administrator.keep(fabric.clock().clone(), vault));
     Ok(administrator)
-}
-
-/// The TLS side of every listener, and the names that their certificates carry.
-struct Certificates {
-    identity: ServerTls,
-    identity_mtls: ServerTls,
-    control: ServerTls,
-    gateway: ServerTls,
-    names: Vec<String>,
-}
-
-impl Certificates {
-    fn new(fabric: &Fabric, names: &[String]) -> Result<Self, RunError> {
-        let issued = fabric.authority().server(names, fabric.now())?;
-        let identity = TlsIdentity::from_issued(&issued)?;
-        // Browsers are never asked for a certificate; clients are, at the other door. Whose certificates are believed is each tenant's own affair, and a token
-        // that is bound to one is bound to it whoever issued it, so these doors ask for the key and nothing more.
-        let machines = || ServerTls::new(&identity, ClientCertificates::Held);
-        Ok(Self {
-            identity: ServerTls::new(&identity, ClientCertificates::None)?,
-            identity_mtls: machines()?,
-            control: ServerTls::new(&identity, ClientCertificates::None)?,
-            gateway: machines()?,
-            names: names.to_vec(),
-        })
-    }
-
-    fn renew(&self, fabric: &Fabric) -> Result<(), RunError> {
-        let issued = fabric.authority().server(&self.names, fabric.now())?;
-        let identity = TlsIdentity::from_issued(&issued)?;
-        [
-            &self.identity,
-            &self.identity_mtls,
-            &self.control,
-            &self.gateway,
-        ]
-        .into_iter()
-        .for_each(|tls| tls.replace(&identity));
-        Ok(())
-    }
 }
 
 /// Serves a router on the runtime of this task.
@@ -507,6 +489,12 @@ impl Running {
     #[must_use]
     pub const fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
+    }
+
+    /// The root token of the default tenant's vault that was made at this start; it lives a day at most.
+    #[must_use]
+    pub const fn vault_token(&self) -> &Secret<String> {
+        &self.vault_token
     }
 
     /// How long the policies decide.

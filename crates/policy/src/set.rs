@@ -118,8 +118,15 @@ pub enum PolicyError {
     TooMany,
 }
 
+/// The texts that a set was loaded from.
+struct Source {
+    schema: String,
+    policies: Vec<(String, String)>,
+}
+
 /// Policies and the schema they were checked against.
 pub struct PolicySet {
+    source: Source,
     shapes: Shapes,
     index: Index,
     digest: Digest,
@@ -141,11 +148,27 @@ impl PolicySet {
         let ids = policies.iter().map(named).collect();
         let index = Index::new(policies, &cedar_schema, &shapes)?;
         Ok(Self {
+            source: Source {
+                schema: schema.to_owned(),
+                policies: sources
+                    .iter()
+                    .map(|(file, text)| (file.as_ref().to_owned(), text.as_ref().to_owned()))
+                    .collect(),
+            },
             shapes,
             index,
             digest: digest(schema, sources),
             ids,
         })
+    }
+
+    /// A set with these policies too, as pairs of a file name and its text.
+    ///
+    /// # Errors
+    /// As [`PolicySet::load`].
+    pub fn with(&self, more: &[(String, String)]) -> Result<Self, PolicyError> {
+        let Source { schema, policies } = &self.source;
+        Self::load(schema, &[policies, more].concat())
     }
 
     /// The digest of schema and policies.

@@ -459,6 +459,29 @@ catalogue! {
         SWEEP = sweep "DELETE FROM event_details WHERE (tenant, event_id) IN (SELECT tenant, event_id FROM event_details WHERE expires_at < $1 LIMIT $2)";
     }
 
+    /// What the vault keeps, sealed.
+    vault_entries: Tenant {
+        ADD = plain "INSERT INTO vault_entries (tenant, name, revision, sealed, due_at) VALUES ($1, $2, $3, $4, $5)";
+        DELETE = plain "DELETE FROM vault_entries WHERE tenant = $1 AND name = $2";
+        DUE = across "SELECT tenant, name FROM vault_entries WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
+        FIND = plain "SELECT revision, sealed FROM vault_entries WHERE tenant = $1 AND name = $2";
+        FIND_ALL = many
+            "SELECT name, revision, sealed FROM vault_entries WHERE tenant = $1 AND name IN (SELECT value FROM json_each($2))",
+            "SELECT name, revision, sealed FROM vault_entries WHERE tenant = $1 AND name IN (SELECT value FROM json_array_elements_text($2::JSON) AS listed (value))";
+        HOLD = share "SELECT revision FROM vault_entries WHERE tenant = $1 AND name = $2";
+        NAMES = plain "SELECT name FROM vault_entries WHERE tenant = $1 AND name > $2 AND name < $3 ORDER BY name LIMIT $4";
+        PUT = plain "INSERT INTO vault_entries (tenant, name, revision, sealed, due_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, name) DO UPDATE SET revision = excluded.revision, sealed = excluded.sealed, due_at = excluded.due_at";
+        REPLACE = plain "UPDATE vault_entries SET revision = $4, sealed = $5, due_at = $6 WHERE tenant = $1 AND name = $2 AND revision = $3";
+        TAKE = plain "DELETE FROM vault_entries WHERE tenant = $1 AND name = $2 AND revision = $3";
+    }
+
+    /// The keys that seal what the vault keeps, wrapped.
+    vault_keys: Tenant {
+        ADD = plain "INSERT INTO vault_keys (tenant, key_id, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, key_id) DO NOTHING";
+        ALL = plain "SELECT key_id, wrapped FROM vault_keys WHERE tenant = $1 ORDER BY created_at, key_id";
+        REWRAP = plain "UPDATE vault_keys SET wrapped = $3 WHERE tenant = $1 AND key_id = $2";
+    }
+
     /// Failed sign-ins.
     throttle: Tenant {
         CLEAR = plain "DELETE FROM throttle WHERE tenant = $1 AND source = $2";

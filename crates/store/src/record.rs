@@ -5,6 +5,7 @@
 //! the doors close.
 
 mod sign_in;
+mod vault;
 
 use crate::audit::{AuditLog, AuditUnavailable};
 use crate::details::Details;
@@ -192,7 +193,8 @@ impl Recorder {
         Ok(Recorded::new(permitted, receipt))
     }
 
-    fn permit<T: Recordable>(&self, permitted: &Permitted<T>) -> Record {
+    /// The record of a permit, for whoever commits it.
+    pub(crate) fn permit<T: Recordable>(&self, permitted: &Permitted<T>) -> Record {
         let decided = Decided {
             verdict: Verdict::Allowed,
             reason: Code::of("permitted"),

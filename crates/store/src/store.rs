@@ -215,7 +215,8 @@ impl Store {
     }
 
     /// Whether other processes may be at work on the same database.
-    pub(crate) fn is_shared(&self) -> bool {
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
         match &self.shared.engine {
             Engine::Postgres { .. } => true,
             Engine::Sqlite { .. } => false,

@@ -34,6 +34,8 @@ pub mod upstream_sessions;
 pub mod used_proofs;
 pub mod user_groups;
 pub mod users;
+pub mod vault_entries;
+pub mod vault_keys;
 
 use crate::StoreError;
 use serde::Serialize;

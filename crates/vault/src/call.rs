@@ -78,6 +78,7 @@ pub struct Cx<'a> {
 }
 
 /// A call as an engine sees it.
+#[derive(Clone)]
 pub struct Call {
     /// What is done.
     pub operation: Operation,
@@ -167,11 +168,26 @@ impl Asked {
         &self.tenant
     }
 
-    /// The same call as another operation: `encrypt` with a key that is not there asks to create it, and else to use it.
+    /// Whether anybody may ask it.
     #[must_use]
-    pub fn with_operation(mut self, operation: Operation) -> Self {
-        self.call.operation = operation;
-        self
+    pub const fn guarded(&self) -> Guarded {
+        self.guarded
+    }
+
+    /// The same question about another operation: `encrypt` with a key that is not there asks to create it, and else to use it.
+    #[must_use]
+    pub fn again_as(&self, operation: Operation) -> Self {
+        let call = Call {
+            operation,
+            ..self.call.clone()
+        };
+        Self {
+            call,
+            guarded: self.guarded,
+            rules: self.rules.clone(),
+            tenant: self.tenant.clone(),
+            now: self.now,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Who calls. A credential that does not hold is none of these: it is refused.
+#[derive(Clone)]
 pub enum Caller {
     /// Nobody: no credential was shown.
     Anonymous,
@@ -43,6 +44,24 @@ impl Caller {
                     entity.parent(acl::policy_entity(tenant, policy))
                 })
             }
+        }
+    }
+
+    /// The subject, if one of our own access tokens was shown.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Subject(subject) => Some(subject),
+            Self::Anonymous | Self::Token(_) => None,
+        }
+    }
+
+    /// The accessor of the vault token, if one was shown.
+    #[must_use]
+    pub fn accessor(&self) -> Option<&str> {
+        match self {
+            Self::Token(held) => Some(&held.accessor),
+            Self::Anonymous | Self::Subject(_) => None,
         }
     }
 

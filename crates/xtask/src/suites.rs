@@ -15,6 +15,7 @@ mod flows;
 mod foreign;
 mod fuzz;
 mod http2;
+mod hvac;
 mod jose;
 mod openidconnect;
 pub(crate) mod pages;
@@ -135,6 +136,7 @@ pub(crate) const SUITES: &[Suite] = &[
     egress::SUITE,
     envoy::SUITE,
     http2::SUITE,
+    hvac::SUITE,
     websockets::SUITE,
     crs::SUITE,
     openidconnect::SUITE,

@@ -2,20 +2,13 @@
 
 use super::answer::Failure;
 use super::{AUDIENCE, Access};
+use crate::bearer::{BearerRequest, Surface, Unproven};
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, Request};
 use countersign_audit::event::{Decision, Verdict};
 use countersign_audit::{Code, Text};
-use countersign_authn::opaque::StoredAnswer;
-use countersign_authn::{
-    Anonymous, Binding, Demand, Found, KeyAnswer, Reason, Refusal, ResourceRequest, ResourceRules,
-    Subject, TokenDemand, TrustedIssuer, demand, prove,
-};
-use countersign_base::{
-    Audience, ClientId, Conditional, Duration, NoTls, RequestId, Scope, Scopes, Tenant, UnixTime,
-};
-use countersign_control::opaque;
-use countersign_crypto::x509::PeerCertificate;
+use countersign_authn::Subject;
+use countersign_base::{ClientId, RequestId, Scope, Scopes, Tenant, UnixTime};
 use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
 use countersign_store::{About, Durability, Recordable, Recorded};
 use http::request::Parts;
@@ -135,34 +128,6 @@ impl Asker {
     }
 }
 
-/// Why nobody knows who asks.
-enum Unproven {
-    Refused(Box<Refusal>),
-    /// The network showed too many tokens that nobody knows; after how long it may show another.
-    TooMany(Duration),
-}
-
-impl Unproven {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Refused(refusal) => refusal.reason().as_str(),
-            Self::TooMany(_) => "too_many_unknown_tokens",
-        }
-    }
-}
-
-impl From<Refusal> for Unproven {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
-    }
-}
-
-impl From<Reason> for Unproven {
-    fn from(reason: Reason) -> Self {
-        Refusal::from(reason).into()
-    }
-}
-
 impl From<Unproven> for Failure {
     fn from(unproven: Unproven) -> Self {
         match unproven {
@@ -274,93 +239,24 @@ async fn authenticate(
     from: IpAddr,
     now: UnixTime,
 ) -> Result<Subject, Unproven> {
-    let fabric = &access.fabric;
     let uri = match parts.extensions.get::<OriginalUri>() {
         Some(OriginalUri(uri)) => uri,
         None => &parts.uri,
     };
-    let target_uri = format!("{}{}", access.origin, uri.path());
-    let peer = parts
-        .extensions
-        .get::<Conditional<PeerCertificate, NoTls>>();
-    let request = ResourceRequest {
+    let request = BearerRequest {
         method: &parts.method,
-        target_uri: &target_uri,
+        target_uri: &format!("{}{}", access.origin, uri.path()),
         query: uri.query(),
         headers: &parts.headers,
-        peer: match peer {
-            None => Conditional::Absent(NoTls::NoCertificate),
-            Some(Conditional::Absent(reason)) => Conditional::Absent(*reason),
-            Some(Conditional::Present(certificate)) => Conditional::Present(certificate),
-        },
-        remote: None,
+        peer: parts.extensions.get(),
+        from,
     };
-    let token = match demand(&request, &rules(access)?)? {
-        Demand::Token(token) => token,
-        Demand::Anonymous(_) => return Err(Reason::NoCredential.into()),
+    let surface = Surface {
+        fabric: &access.fabric,
+        audience: AUDIENCE,
+        lookups: &access.lookups,
     };
-    let found = found(access, &token, from, now).await?;
-    let nonces = fabric.nonces().policy(now);
-    let proven = prove(token, found, fabric.revocations(), nonces, now)?;
-    let tenant = proven.verdict.tenant().clone();
-    let subject = fabric
-        .store()
-        .spend_proof(fabric.replay(), &tenant, proven.subject, now)
-        .await
-        .map_err(|error| {
-            tracing::warn!(event = "store_failed", %error);
-            Reason::SpentUnknown
-        })?
-        .map_err(Refusal::from)?;
+    let subject = surface.subject(&request, now).await?;
     let _held = subject.require_scopes(&right.scopes())?;
     Ok(subject)
-}
-
-/// Tokens of every tenant of ours, for the decision point and nothing else.
-fn rules(access: &Access) -> Result<ResourceRules, Refusal> {
-    let fabric = &access.fabric;
-    let audience: Audience = AUDIENCE.parse().map_err(|_| Reason::AudienceMismatch)?;
-    let issuers = fabric
-        .directory()
-        .tenants()
-        .iter()
-        .map(|tenant| TrustedIssuer {
-            issuer: tenant.issuer.clone(),
-            tenant: tenant.name.clone(),
-            algorithms: fabric.keys().algorithms().to_vec(),
-        })
-        .collect();
-    Ok(ResourceRules::new(
-        audience,
-        issuers,
-        Binding::Any,
-        Anonymous::Refused,
-    ))
-}
-
-async fn found(
-    access: &Access,
-    token: &TokenDemand,
-    from: IpAddr,
-    now: UnixTime,
-) -> Result<Found, Unproven> {
-    let fabric = &access.fabric;
-    if let Some(opaque) = token.opaque() {
-        // One that nobody knows costs a look-up in the table of every tenant.
-        access.lookups.begin(from, now).map_err(Unproven::TooMany)?;
-        let answer = opaque::find(fabric, opaque, token.issuers()).await;
-        if matches!(answer, StoredAnswer::Unknown) {
-            access.lookups.missed(from, now);
-        }
-        return Ok(Found::Stored(answer));
-    }
-    let needed = token.key()?;
-    let tenant = fabric.directory().by_issuer(needed.issuer());
-    let published = tenant.and_then(|tenant| fabric.keys().jwks(&tenant.name));
-    let key = published
-        .as_ref()
-        .zip(needed.kid())
-        .and_then(|(keys, kid)| keys.set.find(kid, needed.algorithm()));
-    let answer = key.map_or(KeyAnswer::Unknown, |key| KeyAnswer::Key(key.clone()));
-    Ok(Found::Key(needed, answer))
 }

@@ -18,7 +18,7 @@ const DEBT_MAX: i64 = 60;
 const BUCKETS: usize = 16_384;
 
 /// The buckets of a decision point.
-pub(super) struct LookUps {
+pub(crate) struct LookUps {
     hasher: RandomState,
     /// When each is full again.
     full_at: Mutex<Vec<UnixTime>>,
@@ -38,7 +38,7 @@ impl LookUps {
     ///
     /// # Errors
     /// After how long it may.
-    pub(super) fn begin(&self, from: IpAddr, now: UnixTime) -> Result<(), Duration> {
+    pub(crate) fn begin(&self, from: IpAddr, now: UnixTime) -> Result<(), Duration> {
         let most = i64::from(MISSES_MAX);
         let missed = self.with(from, |full_at| missed(*full_at, now));
         match u64::try_from(missed.saturating_sub(most).saturating_add(1)) {
@@ -48,7 +48,7 @@ impl LookUps {
     }
 
     /// Nobody knew the token.
-    pub(super) fn missed(&self, from: IpAddr, now: UnixTime) {
+    pub(crate) fn missed(&self, from: IpAddr, now: UnixTime) {
         let most = i64::from(MISSES_MAX).saturating_add(DEBT_MAX);
         self.with(from, |full_at| {
             let missed = missed(*full_at, now).saturating_add(1).min(most);

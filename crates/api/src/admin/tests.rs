@@ -154,7 +154,7 @@ async fn setting_traced(policies: &[(&str, &str)], traces: TraceOptions) -> Sett
     let now = test.fabric.now();
     let control = "https://localhost:8445".parse().unwrap();
     let administrator =
-        LocalAdministrator::issue(test.data.path(), control, Random::system(), now).unwrap();
+        LocalAdministrator::issue(test.data.path(), control, Random::system(), None, now).unwrap();
     let administrator = Arc::new(administrator);
     let key = AdministratorKey::read(test.data.path(), now).unwrap();
     let router = router(Arc::clone(&test.fabric), Arc::clone(&administrator));
@@ -615,7 +615,7 @@ async fn authz_matrix_ends_with_the_credentials_day() {
     }
     setting
         .administrator
-        .renew(setting.test.fabric.now())
+        .renew(None, setting.test.fabric.now())
         .unwrap();
     let key = AdministratorKey::read(setting.test.data.path(), setting.test.fabric.now()).unwrap();
     let (path, body) = CASES[4].1("default");

@@ -17,7 +17,8 @@ struct Setting {
 fn setting() -> Setting {
     let data = tempfile::tempdir().unwrap();
     let control = "https://localhost:8445".parse().unwrap();
-    let administrator = LocalAdministrator::issue(data.path(), control, seeded(1), NOW).unwrap();
+    let administrator =
+        LocalAdministrator::issue(data.path(), control, seeded(1), None, NOW).unwrap();
     Setting {
         data,
         administrator,
@@ -179,7 +180,7 @@ fn a_credential_ends_with_its_day_and_with_the_next_one() {
     // Time only moves on here: a memory of used proofs refuses what comes from before the latest time it has seen.
     assert_eq!(at(UnixTime(end.0 - 1)), None);
     assert_eq!(at(end), Some(NotAdministrator::Expired));
-    setting.administrator.renew(end).unwrap();
+    setting.administrator.renew(None, end).unwrap();
     assert_eq!(at(end), Some(NotAdministrator::TokenUnknown));
     let renewed = AdministratorKey::read(setting.data.path(), end)
         .unwrap()

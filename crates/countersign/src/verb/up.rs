@@ -7,7 +7,7 @@ use crate::config::telemetry::{LogFormat, LogLevel};
 use crate::config::{self, Config};
 use crate::run::{self, Options, Running, system_clock};
 use countersign_audit::Code;
-use countersign_base::Duration;
+use countersign_base::{Duration, Secret};
 use countersign_control::fabric::Progress;
 use countersign_control::telemetry::{self, Format};
 use countersign_crypto::Random;
@@ -106,7 +106,7 @@ fn say_progress(progress: Progress) {
 fn say_ready(running: &Running, output: Output) {
     let addresses = Addresses::of(running);
     match output {
-        Output::Json => println!("{}", addresses.json()),
+        Output::Json => println!("{}", addresses.json_with(running.vault_token())),
         Output::Text => print!("{}", addresses.table()),
     }
 }
@@ -136,11 +136,13 @@ impl Addresses {
         Self(always.into_iter().chain(egress).collect())
     }
 
-    pub(crate) fn json(&self) -> String {
-        let object = self
-            .0
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(value.as_str())));
+    /// For a machine that reads the first line, with the token that its scripts use the vault with. Nothing else prints it.
+    pub(crate) fn json_with(&self, vault_token: &Secret<String>) -> String {
+        let token = ("vault_token", vault_token.expose().as_str());
+        let addresses = self.0.iter().map(|(name, value)| (*name, value.as_str()));
+        let object = addresses
+            .chain([token])
+            .map(|(name, value)| (name.to_owned(), serde_json::Value::from(value)));
         serde_json::Value::Object(object.collect()).to_string()
     }
 

@@ -34,6 +34,7 @@ const ACROSS: &[(&str, &str)] = &[
     ("upstream_sessions", "SWEEP"),
     ("grant_assertions", "SWEEP"),
     ("used_proofs", "SWEEP"),
+    ("vault_entries", "DUE"),
 ];
 
 #[test]
@@ -86,6 +87,7 @@ const UNFOLDING: &[(&str, &str)] = &[
     ("event_details", "ADD_ALL"),
     ("grants", "ADD_ALL"),
     ("refresh_families", "ADD_ALL"),
+    ("vault_entries", "FIND_ALL"),
 ];
 
 #[test]

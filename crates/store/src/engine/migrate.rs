@@ -87,6 +87,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "browser_sessions",
         sql: include_str!("../../migrations/sqlite/0017_browser_sessions.sql"),
     },
+    Migration {
+        version: 20,
+        name: "vault",
+        sql: include_str!("../../migrations/sqlite/0020_vault.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -155,6 +160,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 17,
         name: "browser_sessions",
         sql: include_str!("../../migrations/postgres/0017_browser_sessions.sql"),
+    },
+    Migration {
+        version: 20,
+        name: "vault",
+        sql: include_str!("../../migrations/postgres/0020_vault.sql"),
     },
 ];
 

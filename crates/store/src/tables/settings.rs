@@ -19,6 +19,8 @@ pub enum Setting {
     LogSigned,
     /// How the root key is derived from its passphrase, and a value that tells a wrong one.
     RootKey,
+    /// The root key under the key of which operators hold shares.
+    Seal,
 }
 
 impl Setting {
@@ -30,6 +32,7 @@ impl Setting {
             Self::LogKey => "log_key",
             Self::LogSigned => "log_signed",
             Self::RootKey => "root_key",
+            Self::Seal => "seal",
         }
     }
 }

@@ -31,6 +31,7 @@ mod sweeps;
 mod tables;
 mod upstream;
 mod used_proofs;
+mod vault_entries;
 
 /// Declares the behaviours of a module as tests of both engines.
 macro_rules! behaviours {

@@ -89,13 +89,15 @@ fn starts_with_id(name: &str) -> bool {
     let mut parts = name.split('_');
     let first = parts.next().unwrap_or_default();
     short_id(first).is_some()
+        || matches!(first, "cve" | "ghsa")
         || (dashed_series().any(|series| series.eq_ignore_ascii_case(first))
             && parts.next().is_some_and(is_number))
 }
 
-/// Every id that a name holds: `r23`, `a35`, `g12`, or a series followed by one or more numbers (`code_1_2_parallel` names two).
+/// Every id that a name holds: `r23`, `a35`, `g12`, a series followed by one or more numbers (`code_1_2_parallel` names two), or a published fault
+/// (`cve_2026_3605`, `ghsa_xp3c_3jw3_4vcr`).
 pub(crate) fn ids(name: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    let mut found = published(name);
     let mut series: Option<String> = None;
     for part in name.split('_') {
         if let Some(known) = dashed_series().find(|known| {
@@ -110,6 +112,22 @@ pub(crate) fn ids(name: &str) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// The ids of published faults in a name.
+fn published(name: &str) -> BTreeSet<String> {
+    let parts: Vec<&str> = name.split('_').collect();
+    let named = |at: usize, first: &&str| {
+        let length = match *first {
+            "cve" => 3,
+            "ghsa" => 4,
+            _ => return None,
+        };
+        let id = parts.get(at..at + length)?.join("-");
+        Some(id.to_ascii_uppercase())
+    };
+    let starts = parts.iter().enumerate();
+    starts.filter_map(|(at, first)| named(at, first)).collect()
 }
 
 /// `r23`, `a35` and `g12`.

@@ -18,6 +18,9 @@ fn names_give_their_ids() {
     assert_eq!(found("a35_dpop_31_flood"), ["A35", "DPOP-31"]);
     assert_eq!(found("parses_a_code_and_a_token"), Vec::<String>::new());
     assert_eq!(found("code_2048_bits"), Vec::<String>::new());
+    assert_eq!(found("cve_2026_3605_relative_paths"), ["CVE-2026-3605"]);
+    assert_eq!(found("ghsa_xp3c_3jw3_4vcr_deny"), ["GHSA-XP3C-3JW3-4VCR"]);
+    assert_eq!(found("a_cve"), Vec::<String>::new());
 }
 
 #[test]

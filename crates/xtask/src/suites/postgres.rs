@@ -24,7 +24,7 @@ const PARENT: &str = "/usr/lib/postgresql";
 
 fn run() -> Result<Report, Problem> {
     install::system(Path::new(PARENT), &["postgresql", "postgresql-client"])?;
-    let server = Server::start(&newest()?)?;
+    let server = Server::start(&newest()?, "trust")?;
     let with_server = |command: &mut Command| {
         command.env("COUNTERSIGN_TEST_POSTGRES", server.url_of("postgres"));
     };
@@ -49,6 +49,15 @@ fn run() -> Result<Report, Problem> {
     })
 }
 
+/// The password of the superuser of [`with_passwords`].
+const PASSWORD: &str = "of-the-tests-alone";
+
+/// A server that asks for passwords, for suites that make people in it.
+pub(super) fn with_passwords() -> Result<Server, Problem> {
+    install::system(Path::new(PARENT), &["postgresql", "postgresql-client"])?;
+    Server::start(&newest()?, "scram-sha-256")
+}
+
 /// The `bin` of the newest installed major version.
 fn newest() -> Result<PathBuf, Problem> {
     let mut versions: Vec<(u32, PathBuf)> = Vec::new();
@@ -69,31 +78,37 @@ fn newest() -> Result<PathBuf, Problem> {
 }
 
 /// A running server; dropping it stops it and removes its files.
-struct Server {
+pub(super) struct Server {
     bin: PathBuf,
     data: PathBuf,
     origin: String,
 }
 
 impl Server {
-    fn start(bin: &Path) -> Result<Self, Problem> {
-        let home = PathBuf::from(format!("/tmp/countersign-postgres-{}", std::process::id()));
+    /// Starts one that asks people to prove who they are by `method`, as `pg_hba.conf` calls it.
+    fn start(bin: &Path, method: &str) -> Result<Self, Problem> {
+        let home = PathBuf::from(format!(
+            "/tmp/countersign-postgres-{}-{method}",
+            std::process::id()
+        ));
         let data = home.join("data");
         std::fs::create_dir_all(&home)?;
+        let password = home.join("password");
+        std::fs::write(&password, PASSWORD)?;
         if install::is_root() {
-            process::must(Command::new("chown").arg("postgres").arg(&home), LIMIT)?;
+            process::must(
+                Command::new("chown").args(["-R", "postgres"]).arg(&home),
+                LIMIT,
+            )?;
         }
         let port = free_port()?;
         process::must(
-            as_user(bin, "initdb").arg("-D").arg(&data).args([
-                "-U",
-                "countersign",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-sync",
-            ]),
+            as_user(bin, "initdb")
+                .arg("-D")
+                .arg(&data)
+                .args(["-U", "countersign", "-A", method, "-E", "UTF8", "--no-sync"])
+                .arg("--pwfile")
+                .arg(&password),
             LIMIT,
         )?;
         let options = format!(
@@ -104,7 +119,7 @@ impl Server {
         let server = Self {
             bin: bin.to_path_buf(),
             data,
-            origin: format!("postgres://countersign@127.0.0.1:{port}"),
+            origin: format!("postgres://countersign:{PASSWORD}@127.0.0.1:{port}"),
         };
         // `-w` returns when connections are answered.
         process::must(
@@ -120,8 +135,13 @@ impl Server {
     }
 
     /// The URL of one of its databases.
-    fn url_of(&self, database: &str) -> String {
+    pub(super) fn url_of(&self, database: &str) -> String {
         format!("{}/{database}", self.origin)
+    }
+
+    /// One of the server's programs.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
     }
 
     /// Makes an empty database.
