@@ -90,7 +90,10 @@ impl Server {
             "url": self.url, "username": "", "password": null, "pending": null, "allowed_roles": ["*"],
             "root_rotation_statements": [], "authentication": "password", "connections_max": 4, "authorities": null
         });
-        loaded.entry(EntryName::stored("mount/m/config/c"), Some(entry(connection)));
+        loaded.entry(
+            EntryName::stored("mount/m/config/c"),
+            Some(entry(connection)),
+        );
         loaded.entry(EntryName::stored("mount/m/role/r"), role.map(entry));
         let held = HeldThing::DatabaseRole {
             mount: "m".to_owned(),
@@ -112,7 +115,9 @@ impl Server {
     async fn take_back(&self, username: &str) -> EffectResult {
         let lease = EntryName::stored("lease/x");
         let effect = self.of_lease(username, None, |held, work, cx| {
-            database::take_back(held, &lease, work, cx).unwrap().unwrap()
+            database::take_back(held, &lease, work, cx)
+                .unwrap()
+                .unwrap()
         });
         self.databases.run(&effect).await
     }
@@ -138,7 +143,13 @@ async fn cve_2026_39946_users_are_made_renewed_and_taken_back_whatever_names_hol
     server
         .sql("CREATE TABLE IF NOT EXISTS public.untouched (x int)")
         .await;
-    for odd in ["plain", "q\"u'ote", "s; DROP TABLE public.untouched; --", "\u{fc}\u{202e}%I%s", "a\\b $$ $countersign$"] {
+    for odd in [
+        "plain",
+        "q\"u'ote",
+        "s; DROP TABLE public.untouched; --",
+        "\u{fc}\u{202e}%I%s",
+        "a\\b $$ $countersign$",
+    ] {
         let mark = server.mark.clone();
         let (user, schema, table) = (
             format!("v-{mark}-{odd}"),
@@ -152,7 +163,9 @@ async fn cve_2026_39946_users_are_made_renewed_and_taken_back_whatever_names_hol
                 &format!("CREATE SCHEMA {s}"),
                 &format!("CREATE TABLE {s}.{t} (id serial, secret text)"),
                 &format!("CREATE FUNCTION {s}.{t}(int) RETURNS int LANGUAGE sql AS 'SELECT 1'"),
-                &format!("CREATE ROLE {u8_} LOGIN PASSWORD 'x' VALID UNTIL '2027-01-15 08:00:00+0000'"),
+                &format!(
+                    "CREATE ROLE {u8_} LOGIN PASSWORD 'x' VALID UNTIL '2027-01-15 08:00:00+0000'"
+                ),
                 &format!("GRANT USAGE ON SCHEMA {s} TO {u}"),
                 &format!("GRANT SELECT (secret) ON {s}.{t} TO {u}"),
                 &format!("GRANT INSERT ON {s}.{t} TO {u}"),
@@ -162,9 +175,18 @@ async fn cve_2026_39946_users_are_made_renewed_and_taken_back_whatever_names_hol
             ])
             .await;
         assert_eq!(created, EffectResult::Done, "{odd}");
-        assert_eq!(server.renew(&user, UnixTime(1_900_000_000)).await, EffectResult::Done);
-        let query = sqlx::query("SELECT extract(epoch FROM rolvaliduntil)::bigint FROM pg_roles WHERE rolname = $1");
-        let row = server.connection.fetch_one(query.bind(&user)).await.unwrap();
+        assert_eq!(
+            server.renew(&user, UnixTime(1_900_000_000)).await,
+            EffectResult::Done
+        );
+        let query = sqlx::query(
+            "SELECT extract(epoch FROM rolvaliduntil)::bigint FROM pg_roles WHERE rolname = $1",
+        );
+        let row = server
+            .connection
+            .fetch_one(query.bind(&user))
+            .await
+            .unwrap();
         assert_eq!(row.get::<i64, _>(0), 1_900_000_000);
         assert_eq!(server.take_back(&user).await, EffectResult::Done, "{odd}");
         assert!(!server.has_role(&user).await);
@@ -174,7 +196,10 @@ async fn cve_2026_39946_users_are_made_renewed_and_taken_back_whatever_names_hol
         assert_eq!(left, 0);
         server.sql(&format!("DROP SCHEMA {s} CASCADE")).await;
     }
-    assert_eq!(server.count("SELECT count(*) FROM public.untouched").await, 0);
+    assert_eq!(
+        server.count("SELECT count(*) FROM public.untouched").await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -184,9 +209,15 @@ async fn a_user_that_owns_something_stays_and_its_sessions_end() {
     };
     let user = format!("v-{}-owner", server.mark);
     let u = identifier(&user);
-    server.sql(&format!("CREATE ROLE {u} LOGIN; CREATE SCHEMA AUTHORIZATION {u}")).await;
+    server
+        .sql(&format!(
+            "CREATE ROLE {u} LOGIN; CREATE SCHEMA AUTHORIZATION {u}"
+        ))
+        .await;
     let address = server.url.split_once('@').unwrap().1;
-    let mut session = PgConnection::connect(&format!("postgres://{user}@{address}")).await.unwrap();
+    let mut session = PgConnection::connect(&format!("postgres://{user}@{address}"))
+        .await
+        .unwrap();
     let EffectResult::Failed(reason) = server.take_back(&user).await else {
         panic!("it owns a schema");
     };
@@ -205,12 +236,18 @@ async fn statements_are_one_transaction_unless_one_cannot_be() {
     let mark = server.mark.clone();
     let (role, database) = (format!("r{mark}"), format!("d{mark}"));
     let failed = server
-        .run(&[&format!("CREATE ROLE {role}"), "SELECT 's3cret' FROM nothing"])
+        .run(&[
+            &format!("CREATE ROLE {role}"),
+            "SELECT 's3cret' FROM nothing",
+        ])
         .await;
     assert!(matches!(&failed, EffectResult::Failed(reason) if reason.contains("SQLSTATE 42P01")));
     assert!(!server.has_role(&role).await, "nothing of it remained");
     let done = server
-        .run(&[&format!("CREATE ROLE {role}"), &format!("CREATE DATABASE {database}")])
+        .run(&[
+            &format!("CREATE ROLE {role}"),
+            &format!("CREATE DATABASE {database}"),
+        ])
         .await;
     assert_eq!(done, EffectResult::Done);
     assert!(server.has_role(&role).await);
@@ -264,7 +301,10 @@ async fn the_other_address_is_tried_when_the_first_is_refused_and_only_then() {
         otherwise: Some(Secret::new(server.url.clone())),
         ..server.effect(&[&statement])
     };
-    assert!(matches!(server.databases.run(&again).await, EffectResult::Failed(_)));
+    assert!(matches!(
+        server.databases.run(&again).await,
+        EffectResult::Failed(_)
+    ));
     server.sql(&format!("DROP ROLE {name}")).await;
 }
 
@@ -293,5 +333,8 @@ async fn a_server_that_is_not_there_is_a_failure() {
         connections_max: 1,
         statements: Vec::new(),
     };
-    assert!(matches!(databases.run(&effect).await, EffectResult::Failed(_)));
+    assert!(matches!(
+        databases.run(&effect).await,
+        EffectResult::Failed(_)
+    ));
 }

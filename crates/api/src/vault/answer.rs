@@ -3,9 +3,9 @@
 use axum::body::Body;
 use axum::response::Response;
 use countersign_base::RequestId;
-use countersign_vault::answer::{Form, envelope};
+use countersign_vault::answer::{Form, Raw, envelope};
 use countersign_vault::{Answer, VaultError};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 /// Why a request has no answer.
@@ -32,7 +32,7 @@ pub(super) fn said(answer: Answer, id: RequestId) -> Response {
             let body = answer.data.unwrap_or(Value::Null);
             bare(status_of(status), &body)
         }
-        Form::Envelope if is_empty(&answer) => {
+        Form::Envelope if answer.is_empty() => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             kept_nowhere(&mut response);
@@ -40,6 +40,7 @@ pub(super) fn said(answer: Answer, id: RequestId) -> Response {
         }
         Form::Envelope => bare(StatusCode::OK, &envelope(&answer, id)),
         Form::EnvelopeWith(status) => bare(status_of(status), &envelope(&answer, id)),
+        Form::Raw(raw) => as_it_is(*raw),
         Form::Written => bare(StatusCode::OK, &answer.data.unwrap_or(Value::Null)),
     }
 }
@@ -79,6 +80,24 @@ fn errors(status: StatusCode, text: Option<String>) -> Response {
     bare(status, &json!({ "errors": texts }))
 }
 
+/// A response that is not JSON of the API.
+fn as_it_is(raw: Raw) -> Response {
+    let mut response = Response::new(Body::from(raw.body));
+    *response.status_mut() = status_of(raw.status);
+    let fields = raw.headers.into_iter().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(&value).ok()?))
+    });
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(raw.content_type),
+    );
+    headers.extend(fields);
+    kept_nowhere(&mut response);
+    response
+}
+
 /// A body as it is.
 pub(super) fn bare(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
@@ -99,12 +118,4 @@ fn kept_nowhere(response: &mut Response) {
 
 fn status_of(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-fn is_empty(answer: &Answer) -> bool {
-    answer.data.is_none()
-        && answer.auth.is_none()
-        && answer.lease.is_none()
-        && answer.wrap_info.is_none()
-        && answer.warnings.is_empty()
 }
