@@ -7,14 +7,16 @@ use crate::envelope::{
     self, Aad, EnvelopeKey, KeyId, KeyLookup, KeyVersion, OpenError, SealError, Sealed, Sealer,
 };
 use crate::rewrap::RewrapEnded;
+use crate::versions::{Version, Versions};
 use countersign_base::{Secret, Tenant};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::password::{Cost, PasswordError, derive_key};
 use countersign_crypto::random::Random;
 use countersign_crypto::{base64url, kdf};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
+
+pub use crate::versions::KeySetError as KekSetError;
 
 /// How a root key is derived from a passphrase. It is not secret and is stored beside what the root key seals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,11 +173,7 @@ fn named_key(bytes: &[u8]) -> Option<(EnvelopeKey, &[u8])> {
 
 /// The versions of the key-encryption key that are known. There is always at least one.
 #[derive(Debug)]
-pub struct KekSet {
-    older: BTreeMap<KeyVersion, Kek>,
-    current: Kek,
-    minimum: KeyVersion,
-}
+pub struct KekSet(Versions<Kek>);
 
 impl KekSet {
     /// The first version of a new key, for a first start.
@@ -186,15 +184,8 @@ impl KekSet {
             KeyVersion(1),
             random.secret(),
         );
-        let current = Kek {
-            key,
-            mac_root: MacRoot(random.secret()),
-        };
-        Self {
-            older: BTreeMap::new(),
-            current,
-            minimum: KeyVersion(1),
-        }
+        let mac_root = MacRoot(random.secret());
+        Self(Versions::first(Kek { key, mac_root }))
     }
 
     /// The set of the versions that were stored. Versions below `minimum` may be among them; they open nothing.
@@ -202,48 +193,15 @@ impl KekSet {
     /// # Errors
     /// When there is none, the newest is below `minimum`, two have the same version, or they are not versions of one key.
     pub fn new(versions: Vec<Kek>, minimum: KeyVersion) -> Result<Self, KekSetError> {
-        let count = versions.len();
-        let mut older: BTreeMap<_, _> = versions
-            .into_iter()
-            .map(|kek| (kek.version(), kek))
-            .collect();
-        if older.len() != count {
-            return Err(KekSetError::VersionTwice);
-        }
-        let (_, current) = older.pop_last().ok_or(KekSetError::Empty)?;
-        let same_key = |kek: &Kek| {
-            kek.id() == current.id() && kek.mac_root.0.matches(current.mac_root.0.expose())
-        };
-        if !older.values().all(same_key) {
-            return Err(KekSetError::AnotherKey);
-        }
-        if current.version() < minimum {
-            return Err(KekSetError::MinimumAboveCurrent);
-        }
-        Ok(Self {
-            older,
-            current,
-            minimum,
-        })
+        Versions::new(versions, minimum).map(Self)
     }
 
     /// A set with one version more, which seals from now on. The caller stores [`KekSet::current`], wrapped, before it uses the set.
     ///
     /// # Errors
     /// When the last possible version is reached.
-    pub fn rotate(mut self, random: &Random) -> Result<Self, KekSetError> {
-        let version = KeyVersion(
-            self.current
-                .version()
-                .0
-                .checked_add(1)
-                .ok_or(KekSetError::VersionsSpent)?,
-        );
-        let key = EnvelopeKey::new(self.current.id(), version, random.secret());
-        let mac_root = MacRoot(Secret::new(*self.current.mac_root.0.expose()));
-        let previous = std::mem::replace(&mut self.current, Kek { key, mac_root });
-        self.older.insert(previous.version(), previous);
-        Ok(self)
+    pub fn rotate(self, random: &Random) -> Result<Self, KekSetError> {
+        self.0.rotate(random).map(Self)
     }
 
     /// The same set, opening nothing below the version that a rewrap has left as the lowest. The caller stores the minimum before it uses the set.
@@ -251,28 +209,19 @@ impl KekSet {
     /// # Errors
     /// When another key was rewrapped, or the version is above the current one. A lower minimum than the present one changes nothing.
     pub fn raise_minimum(self, ended: &RewrapEnded) -> Result<Self, KekSetError> {
-        if ended.key() != self.current.id() {
-            return Err(KekSetError::AnotherKey);
-        }
-        if ended.target() > self.current.version() {
-            return Err(KekSetError::MinimumAboveCurrent);
-        }
-        Ok(Self {
-            minimum: self.minimum.max(ended.target()),
-            ..self
-        })
+        self.0.raise_minimum(ended).map(Self)
     }
 
     /// The version that seals.
     #[must_use]
     pub const fn current(&self) -> &Kek {
-        &self.current
+        self.0.current()
     }
 
     /// The lowest version that opens.
     #[must_use]
     pub const fn minimum(&self) -> KeyVersion {
-        self.minimum
+        self.0.minimum()
     }
 
     /// The key of keyed hashes for `purpose` in the whole installation. It outlives every rotation.
@@ -294,16 +243,34 @@ impl KekSet {
             .chain(separated)
             .collect();
         MacKey::new(kdf::hkdf_sha256::<32>(
-            self.current.mac_root.0.expose(),
+            self.current().mac_root.0.expose(),
             &[],
             &info,
         ))
     }
 }
 
+impl Version for Kek {
+    fn envelope_key(&self) -> &EnvelopeKey {
+        &self.key
+    }
+
+    fn is_of_one_key(&self, other: &Self) -> bool {
+        let root = other.mac_root.0.expose();
+        self.id() == other.id() && self.mac_root.0.matches(root)
+    }
+
+    fn successor(&self, version: KeyVersion, random: &Random) -> Self {
+        Self {
+            key: EnvelopeKey::new(self.id(), version, random.secret()),
+            mac_root: MacRoot(Secret::new(*self.mac_root.0.expose())),
+        }
+    }
+}
+
 impl Sealer for KekSet {
     fn envelope_key(&self) -> &EnvelopeKey {
-        &self.current.key
+        self.0.envelope_key()
     }
 }
 
@@ -315,19 +282,7 @@ impl Sealer for Kek {
 
 impl KeyLookup for KekSet {
     fn find(&self, id: KeyId, version: KeyVersion) -> Result<&EnvelopeKey, OpenError> {
-        if id != self.current.id() {
-            return Err(OpenError::KeyUnknown { id, version });
-        }
-        if version < self.minimum {
-            return Err(OpenError::KeyVersionTooOld { id, version });
-        }
-        if version == self.current.version() {
-            return Ok(&self.current.key);
-        }
-        self.older
-            .get(&version)
-            .map(|kek| &kek.key)
-            .ok_or(OpenError::KeyUnknown { id, version })
+        self.0.find(id, version)
     }
 }
 
@@ -350,6 +305,16 @@ impl DataKey {
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.0.id()
+    }
+
+    /// The version, which is 1 for a key that is never rotated.
+    #[must_use]
+    pub const fn version(&self) -> KeyVersion {
+        self.0.version()
+    }
+
+    pub(crate) const fn of(key: EnvelopeKey) -> Self {
+        Self(key)
     }
 
     /// Seals this key under the current key-encryption key, for the row that `aad` names.
@@ -393,26 +358,6 @@ impl KeyLookup for DataKey {
     fn find(&self, id: KeyId, version: KeyVersion) -> Result<&EnvelopeKey, OpenError> {
         self.0.find(id, version)
     }
-}
-
-/// Why versions do not make a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KekSetError {
-    /// They are not versions of one key.
-    #[error("the key-encryption keys are not versions of one key")]
-    AnotherKey,
-    /// There is none.
-    #[error("there is no key-encryption key")]
-    Empty,
-    /// The minimum version is above the newest one.
-    #[error("the minimum version of the key-encryption key is above the newest one; rotate first")]
-    MinimumAboveCurrent,
-    /// The number of versions is spent.
-    #[error("the key-encryption key has no version left")]
-    VersionsSpent,
-    /// One version is there twice.
-    #[error("one version of the key-encryption key is stored twice")]
-    VersionTwice,
 }
 
 #[cfg(test)]

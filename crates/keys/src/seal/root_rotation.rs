@@ -18,7 +18,8 @@ impl Operation for RootRotation {
     const NAME: &'static str = "rotate-root";
 }
 
-/// A new root key. The caller stores the row, in the place of the generation before, and the key-encryption keys in one transaction.
+/// A new root key. The caller stores the row, in the place of the generation before, and the key-encryption keys in one transaction, which fails when a version was added
+/// since they were read: that one would be left under the old root key.
 #[derive(Debug)]
 #[must_use]
 pub struct RootRotated {
