@@ -217,7 +217,7 @@ const SUDO: &[&str] = &[
     "sys/step-down",
 ];
 
-/// Whether anybody may ask for a path. Sign-in is at `login` below a mount of an auth method; what an engine shows to everybody is asked of the engine that is
+/// Whether anybody may ask for a path. Sign-in is at `login` of a mount of an auth method, and nowhere below; what an engine shows to everybody is asked of the engine that is
 /// mounted there, with what of the path follows its own.
 #[must_use]
 pub fn guarded(
@@ -230,10 +230,11 @@ pub fn guarded(
     // A listing asks for the folder, with or without its slash.
     let path = path.as_str().trim_end_matches('/');
     let public = |(public, method): &(&str, Operation)| *public == path && *method == operation;
-    let sign_in = operation == Operation::Update
-        && path.starts_with("auth/")
-        && path.ends_with("/login")
-        && !path.starts_with("auth/token/");
+    // Not whatever ends so: a role of the name `login` is `auth/approle/role/login`.
+    let signs_in = |(engine, rest): (EngineKind, &str)| {
+        engine.is_auth() && engine != EngineKind::Token && rest == "login"
+    };
+    let sign_in = operation == Operation::Update && mounted.is_some_and(signs_in);
     let sudo = |guarded: &&str| match guarded.strip_suffix('/') {
         Some(folder) => {
             path.starts_with(*guarded) || (path == folder && operation == Operation::List)

@@ -1004,3 +1004,72 @@ fn cve_2025_64761_another_spelling_of_a_name_goes_around_no_rule() {
     );
     doors.call(&auth, Update, "sys/policy/other", body).unwrap();
 }
+
+#[test]
+fn what_is_named_login_is_no_sign_in() {
+    use crate::call::Guarded;
+    use crate::engine::guarded;
+    let mut doors = Doors::new(&[]);
+    for kind in ["approle", "jwt", "cert", "kubernetes"] {
+        done(
+            &mut doors.trial,
+            Update,
+            &format!("sys/auth/{kind}"),
+            json!({"type": kind}),
+        );
+    }
+    done(
+        &mut doors.trial,
+        Update,
+        "sys/mounts/auths",
+        json!({"type": "kv-v2"}),
+    );
+    let mounts = doors.trial.step(|work, _| Mounts::read(work)).unwrap();
+    let mut public = |path: &str| {
+        let path = crate::RequestPath::parse(path).unwrap();
+        let mounted = mounts
+            .route(&path)
+            .ok()
+            .map(|(_, mount, rest)| (mount.engine, rest));
+        let request = crate::caller::Request {
+            operation: Update,
+            path: path.clone(),
+            query: Default::default(),
+            body: Default::default(),
+            peer: None,
+            from: None,
+            request: countersign_base::RequestId::from_bytes([1; 16]),
+            wrap_ttl: None,
+        };
+        let nobody = crate::caller::Presented::Nothing;
+        let asked = doors
+            .trial
+            .step(|work, cx| crate::caller::identify(&request, &nobody, work, cx));
+        let is_public = guarded(&path, Update, mounted) == Guarded::Public;
+        assert_eq!(asked.is_ok(), is_public, "{path}");
+        is_public
+    };
+    for path in [
+        "auth/approle/role/login",
+        "auth/jwt/role/login",
+        "auth/cert/certs/login",
+        "auth/kubernetes/role/login",
+        "auth/approle/role/login/secret-id",
+        "auth/token/login",
+        "auth/approle/login/login",
+        "auth/nothing/login",
+        "auths/login",
+        "sys/login",
+        "secret/data/login",
+    ] {
+        assert!(!public(path), "{path}");
+    }
+    for path in [
+        "auth/approle/login",
+        "auth/jwt/login",
+        "auth/cert/login",
+        "auth/kubernetes/login",
+    ] {
+        assert!(public(path), "{path}");
+    }
+}
