@@ -6,9 +6,13 @@
 use super::{Algorithm, JoseError};
 use crate::{base64url, digest};
 use countersign_base::Kid;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::fmt;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// Bytes of the smallest and the largest RSA modulus: 2048 and 4096 bits. Below is weak; above costs the verifier too much.
 const RSA_MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
@@ -114,6 +118,21 @@ impl PublicJwk {
         let (n, e) = parsed.ok_or(JoseError::Key("it is not an RSA public key in DER"))?;
         let unsigned = |integer: &[u8]| integer.strip_prefix(&[0]).unwrap_or(integer).into();
         rsa(unsigned(n), unsigned(e)).map(Self)
+    }
+
+    /// The one key in PEM text, as `PUBLIC KEY` (RFC 7468 §13).
+    ///
+    /// # Errors
+    /// When it is none, or of a kind that is not known here.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, JoseError> {
+        let refused = |()| JoseError::Key("it is no public key in PEM");
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| refused(()))?;
+        let (rest, spki) = SubjectPublicKeyInfo::from_der(der.as_ref()).map_err(|_| refused(()))?;
+        if !rest.is_empty() {
+            return Err(refused(()));
+        }
+        let algorithm = spki.algorithm.algorithm.to_id_string();
+        Self::from_spki(&algorithm, &spki.subject_public_key.data)
     }
 
     /// The key in a certificate: the algorithm identifier of its `SubjectPublicKeyInfo`, as an object identifier, and the bits of the key.

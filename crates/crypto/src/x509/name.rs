@@ -60,6 +60,18 @@ impl DistinguishedName {
     }
 }
 
+impl DistinguishedName {
+    /// The values of an attribute by its short name (`CN`, `OU`), in the order of the name.
+    pub fn values<'a>(&'a self, short: &str) -> impl Iterator<Item = &'a str> {
+        let id = SHORT_NAMES.iter().find(|(name, _)| *name == short);
+        let id = id.map(|(_, id)| *id);
+        let attributes = self.0.iter().flatten();
+        attributes
+            .filter(move |(kind, _)| id == Some(&**kind))
+            .map(|(_, value)| &**value)
+    }
+}
+
 impl FromStr for DistinguishedName {
     type Err = NotADistinguishedName;
 

@@ -172,6 +172,21 @@ impl PeerCertificate {
             && own.verify_signature(Some(issuer.public_key())).is_ok()
     }
 
+    /// Whether it says that it is an authority's (RFC 5280 §4.2.1.9): one that does not never stands behind another.
+    #[must_use]
+    pub fn is_authority(&self) -> bool {
+        X509Certificate::from_der(&self.0.der).is_ok_and(|(_, certificate)| certificate.is_ca())
+    }
+
+    /// The value of an extension, in DER; the identifier is written with dots.
+    #[must_use]
+    pub fn extension(&self, id: &str) -> Option<Vec<u8>> {
+        let (_, certificate) = X509Certificate::from_der(&self.0.der).ok()?;
+        let mut extensions = certificate.extensions().iter();
+        let found = extensions.find(|extension| extension.oid.to_id_string() == id)?;
+        Some(found.value.to_vec())
+    }
+
     /// Whether it has begun and not ended by its own word.
     #[must_use]
     pub fn is_in_time(&self, now: UnixTime) -> bool {
