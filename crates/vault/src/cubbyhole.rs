@@ -8,7 +8,7 @@ use crate::answer::{Answer, Outcome};
 use crate::call::{Call, Cx, Operation};
 use crate::entry::EntryName;
 use crate::folder::{self, Part};
-use crate::token::TokenId;
+use crate::token::{TokenId, row};
 use crate::work::{Stop, Work};
 use serde_json::{Map, Value as Json};
 
@@ -22,7 +22,7 @@ pub fn prefix(token: &TokenId) -> String {
 ///
 /// # Errors
 /// As the operation says.
-pub fn run(call: &Call, work: &mut Work<'_>, _cx: &Cx<'_>) -> Result<Outcome, Stop> {
+pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
     let path = folder::checked(&call.rest)?;
     let whole = prefix(&call.caller.token()?.id);
     if call.operation == Operation::List {
@@ -51,6 +51,8 @@ pub fn run(call: &Call, work: &mut Work<'_>, _cx: &Cx<'_>) -> Result<Outcome, St
             if call.body.members().is_empty() {
                 return Err(VaultError::invalid("missing data fields").into());
             }
+            // The token's entry is read, so that nothing is kept for one that ends meanwhile: what it has is looked for once.
+            row::under_way(&call.caller.token()?.id, work, cx)?.ok_or(VaultError::Denied)?;
             work.put(&name, call.body.members())?;
             Ok(Answer::nothing().into())
         }

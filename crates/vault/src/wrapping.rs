@@ -37,7 +37,7 @@ impl Order {
         let Some(ttl) = call.wrap_ttl.filter(|ttl| !ttl.is_zero()) else {
             return Ok(None);
         };
-        let path = call.path.as_str();
+        let path = call.path.as_str().trim_end_matches('/');
         if matches!(
             path,
             "sys/wrapping/lookup" | "sys/wrapping/rewrap" | "sys/wrapping/unwrap"

@@ -17,9 +17,59 @@ fn holder(id: &'static str) -> impl Fn() -> Caller {
     }
 }
 
+/// A vault in which both tokens are.
+fn with_tokens() -> Trial {
+    let mut trial = Trial::new();
+    trial
+        .step(|work, cx| {
+            for id in ["t1", "t2"] {
+                row::Row::endless_root(cx).write(&TokenId(id.to_owned()), work)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    trial
+}
+
+#[test]
+fn nothing_is_kept_for_a_token_that_has_ended_or_ends_meanwhile() {
+    let mut trial = with_tokens();
+    let id = TokenId("t1".to_owned());
+    let end = |what| {
+        let id = id.clone();
+        move |work: &mut Work<'_>, cx: &Cx<'_>| {
+            let mut row = row::Row::read(&id, work, cx)?.unwrap();
+            row.end(what, cx.now);
+            row.write(&id, work)
+        }
+    };
+    let value = json!({"a": 1});
+    trial
+        .call_as(holder("t1"), Update, "cubbyhole/a", value.clone())
+        .unwrap();
+    let ((), ended) = trial.prepare(end(row::Ending::Tree)).unwrap();
+    let ((), late) = trial
+        .prepare(|work, cx| {
+            row::under_way(&id, work, cx)?.ok_or(VaultError::Denied)?;
+            work.put(&EntryName::stored("cubbyhole/t1/b"), &1)
+        })
+        .unwrap();
+    assert!(trial.commit_late(ended));
+    assert!(
+        !trial.commit_late(late),
+        "it read what was written meanwhile"
+    );
+    let refused = trial.call_as(holder("t1"), Update, "cubbyhole/a", value.clone());
+    assert_eq!(refused.err(), Some(VaultError::Denied));
+    let kept = trial.call_as(holder("t2"), Update, "cubbyhole/a", value);
+    assert!(kept.is_ok());
+    trial.pass(0);
+    assert_eq!(trial.stored("cubbyhole/"), ["cubbyhole/t2/a"]);
+}
+
 #[test]
 fn each_token_has_its_own_and_none_sees_another() {
-    let mut trial = Trial::new();
+    let mut trial = with_tokens();
     let value = json!({"a": "secret"});
     trial
         .call_as(holder("t1"), Update, "cubbyhole/app/x", value.clone())
@@ -41,7 +91,7 @@ fn each_token_has_its_own_and_none_sees_another() {
 
 #[test]
 fn entries_are_listed_and_deleted() {
-    let mut trial = Trial::new();
+    let mut trial = with_tokens();
     let mut call = |operation, path: &str| {
         let answer = trial.call_as(holder("t1"), operation, path, json!({"a": 1}));
         answer.map(|answer| answer.data.unwrap_or_default()["keys"].clone())

@@ -188,9 +188,8 @@ pub(super) fn revoke(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<An
         Some(named) => Row::read(&named.id, work, cx)?.map(|row| (named.id, row)),
     };
     match row {
-        Some((id, mut row)) => {
-            row.end(what, cx.now);
-            row.write(&id, work)?;
+        Some((id, row)) => {
+            row::end(&id, row, what, work, cx)?;
             Ok(Answer::nothing())
         }
         // A token that nobody knows is as good as revoked; an accessor that nobody knows is a mistake.

@@ -11,13 +11,13 @@ pub(super) const POLICIES_MAX: usize = 256;
 /// A name in lower case, without white space around it.
 ///
 /// # Errors
-/// When it is empty, too long, or holds other characters than ASCII letters, digits and `-_.:/@+`.
+/// When it is empty, too long, or holds other characters than ASCII letters, digits and `-_.:@+`.
 pub(crate) fn normal(name: &str) -> Result<String, VaultError> {
     let name = name.trim();
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+".contains(&byte);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:@+".contains(&byte);
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(allowed) {
         return Err(VaultError::invalid(
-            "a policy's name is made of up to 128 ASCII letters, digits and -_.:/@+",
+            "a policy's name is made of up to 128 ASCII letters, digits and -_.:@+",
         ));
     }
     Ok(name.to_ascii_lowercase())

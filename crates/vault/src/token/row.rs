@@ -185,6 +185,42 @@ impl Row {
     }
 }
 
+/// Ends a token because somebody asks for it. Children of a token that no longer stands have ended with it or with one above it, and are not let live by ending it alone.
+///
+/// # Errors
+/// As [`Work::read`].
+pub(crate) fn end(
+    id: &TokenId,
+    mut row: Row,
+    what: Ending,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<(), Stop> {
+    let what = match what {
+        Ending::Alone if standing(id, work, cx)?.is_none() => Ending::Tree,
+        what => what,
+    };
+    row.end(what, cx.now);
+    row.write(id, work)
+}
+
+/// The entry of a token by which a call is under way: one that can be used, or one whose last use that call is.
+///
+/// # Errors
+/// As [`Work::read`].
+pub(crate) fn under_way(
+    id: &TokenId,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Option<Row>, Stop> {
+    let row = Row::read(id, work, cx)?;
+    let later = |row: &Row| row.ended.is_some_and(|ended| ended.at > cx.now);
+    match row {
+        Some(row) if later(&row) && !row.has_expired(cx.now) => Ok(Some(row)),
+        Some(_) | None => standing(id, work, cx),
+    }
+}
+
 /// The entry of a token that can be used: neither it nor any token above it has ended. So the end of a token, one commit, is the end of all below it.
 ///
 /// # Errors

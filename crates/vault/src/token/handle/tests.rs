@@ -262,6 +262,44 @@ fn revoking_a_token_alone_leaves_its_children_as_orphans() {
 }
 
 #[test]
+fn ending_alone_what_has_ended_already_lets_no_child_live_again() {
+    for (ended, stands) in [
+        ("token", false),
+        ("above", false),
+        ("time", false),
+        ("", true),
+    ] {
+        let mut trial = Trial::new();
+        let long = NewToken {
+            ttl: Some(Duration::from_secs(86_400)),
+            ..signed_in()
+        };
+        let above = made(&mut trial, &long);
+        let make = |trial: &mut Trial, above: &Auth, ttl: u64| {
+            let caller = caller(trial, above);
+            let body = json!({ "ttl": ttl });
+            let answer = trial.call_as(caller, Update, "auth/token/create", body);
+            answer.unwrap().auth.unwrap()
+        };
+        let parent = make(&mut trial, &above, 60);
+        let child = make(&mut trial, &parent, 3_600);
+        let token = |auth: &Auth| json!({"token": auth.client_token.expose()});
+        match ended {
+            "token" => drop(as_root(&mut trial, "revoke", token(&parent))),
+            "above" => drop(as_root(&mut trial, "revoke", token(&above))),
+            "time" => trial.now = trial.now.plus(Duration::from_secs(60)),
+            _ => {}
+        }
+        as_root(&mut trial, "revoke-orphan", token(&parent)).unwrap();
+        let used_child = used(&mut trial, &child.client_token).is_some();
+        assert_eq!(used_child, stands, "{ended}");
+        trial.pass(0);
+        let used_child = used(&mut trial, &child.client_token).is_some();
+        assert_eq!(used_child, stands, "{ended}");
+    }
+}
+
+#[test]
 fn ghsa_c36x_h252_g9x2_tokens_and_accessors_of_another_tenant_are_as_if_unknown() {
     let mut trial = Trial::new();
     let auth = made(&mut trial, &signed_in());
