@@ -17,6 +17,7 @@ mod schema;
 mod sealed;
 #[cfg(test)]
 mod tests;
+mod transit;
 
 use crate::Target;
 
@@ -417,6 +418,24 @@ pub const TARGETS: &[Target] = &[
         about: "a Cedar policy against the schema",
         run: configuration::policy,
         words: configuration::POLICY_WORDS,
+    },
+    Target {
+        name: "transit-text",
+        about: "a ciphertext, signature or HMAC of the transit engine",
+        run: transit::text,
+        words: transit::TEXT_WORDS,
+    },
+    Target {
+        name: "transit-import",
+        about: "a key that is wrapped for the transit engine",
+        run: transit::import,
+        words: &[],
+    },
+    Target {
+        name: "transit-backup",
+        about: "a key of the transit engine that was backed up",
+        run: transit::backup,
+        words: transit::BACKUP_WORDS,
     },
     Target {
         name: "configuration",
