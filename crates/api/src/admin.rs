@@ -17,6 +17,7 @@ mod keys;
 mod registration_tokens;
 mod request;
 mod sessions;
+mod subjects;
 mod trace;
 mod users;
 
@@ -90,6 +91,9 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     ("/admin/v1/tenants/{tenant}/api-keys/{key}/revoke", || {
         post(api_keys::revoke)
+    }),
+    ("/admin/v1/tenants/{tenant}/subjects/{user}/erase", || {
+        post(subjects::erase)
     }),
 ];
 

@@ -14,6 +14,7 @@ mod lifecycle;
 mod refusals;
 mod registration;
 mod sign_in;
+mod subject;
 mod token;
 mod upstream;
 
@@ -31,6 +32,7 @@ pub use sign_in::{
     AuthenticatorChanged, AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent,
     ConsentAnswer, SignIn, SignInOutcome, SignOut,
 };
+pub use subject::{Restored, SubjectErased};
 pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, RefreshReused, Token};
 
 pub use upstream::{ProviderChanged, UpstreamLink, UpstreamReturned, UpstreamSignIn};
@@ -148,6 +150,8 @@ events! {
     RegistrationRefused = "registration.refused", Data;
     /// A token for one registration was made.
     RegistrationTokenMade = "registration.token_made", Control;
+    /// A backup was restored into a new data directory.
+    Restored = "restored", Control;
     /// A person tried to sign in.
     SignIn = "sign_in", Control;
     /// A person signed out.
@@ -156,6 +160,8 @@ events! {
     Started = "started", Control;
     /// The program stopped.
     Stopped = "stopped", Control;
+    /// A person was erased.
+    SubjectErased = "subject.erased", Control;
     /// A tenant came into being.
     TenantAdded = "tenant.added", Control;
     /// A token request was answered.

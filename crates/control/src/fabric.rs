@@ -2,10 +2,13 @@
 //!
 //! store, key hierarchy, authority, audit log, what the configuration declares, signing keys, snapshots, background jobs. A start that fails leaves nothing running; what it made durable is taken up by the next.
 
-use crate::authority::{self, Authority, AuthorityError};
+mod opened;
+
+use crate::authority::{Authority, AuthorityError};
 use crate::browser_sessions::BrowserSessions;
 use crate::client_keys::ClientKeys;
 use crate::directory::Directory;
+use crate::erasure;
 use crate::foreign_keys::{ForeignKeys, ForeignOrigin};
 use crate::jobs::Jobs;
 use crate::keyring::{KeyRing, KeyRingError, KeyRingOptions};
@@ -13,8 +16,9 @@ use crate::metrics::Metrics;
 use crate::passwords::PasswordPool;
 use crate::reconcile::{Declared, ReconcileError, Reconciler};
 use crate::revocations::RevocationTable;
-use crate::root::{RootSource, make_private_directory};
+use crate::root::RootSource;
 use crate::secrets::{Secrets, SecretsError};
+use crate::subjects::EpochsError;
 use crate::traces::{TraceOptions, Traces};
 use crate::upstream::{UpstreamOptions, Upstreams};
 use arc_swap::ArcSwap;
@@ -27,8 +31,11 @@ use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
 use countersign_net::{GuardedClient, TlsError};
 use countersign_policy::PolicySet;
-use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, AuditUnavailable};
-use countersign_store::{Details, Keks, Recorder, ReplayMemory, Store, StoreError, StoreOptions};
+use countersign_store::audit::{AuditLog, AuditTask, AuditUnavailable};
+use countersign_store::{
+    Details, EraseError, Recorder, ReplayMemory, Store, StoreError, StoreOptions,
+};
+use opened::{Opened, open, traces};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -109,6 +116,12 @@ pub enum StartError {
         /// What the operating system said.
         cause: std::io::Error,
     },
+    /// The epoch key.
+    #[error(transparent)]
+    Epochs(#[from] EpochsError),
+    /// Somebody who was erased is not gone from everywhere.
+    #[error("an erasure cannot be completed: {0}")]
+    Erase(#[from] EraseError),
     /// A signing key.
     #[error(transparent)]
     Keys(#[from] KeyRingError),
@@ -155,88 +168,6 @@ pub struct Fabric {
     metrics: Metrics,
     traces: Traces,
     running: Mutex<Option<(Jobs, AuditTask)>>,
-}
-
-/// What is opened before anything can be declared or asked.
-struct Opened {
-    store: Store,
-    secrets: Arc<Secrets>,
-    authority: Authority,
-    audit: AuditLog,
-    details: Details,
-    task: AuditTask,
-}
-
-async fn open(options: &FabricOptions) -> Result<Opened, StartError> {
-    let FabricOptions {
-        data,
-        clock,
-        random,
-        root,
-        progress,
-        ..
-    } = options;
-    let now = clock.now();
-    make_private_directory(data).map_err(|cause| StartError::Data {
-        path: data.clone(),
-        cause,
-    })?;
-    let store = Store::open(&options.store, now).await?;
-    progress(Progress::StoreOpened);
-    let secrets =
-        Arc::new(Secrets::open(&store, root, data, options.passphrase_cost, random, now).await?);
-    let authority = Authority::open(&store, &secrets, data, now).await?;
-    let signer = authority::log_key(&store, &secrets).await?;
-    let log_options = AuditOptions {
-        random: random.clone(),
-        ..AuditOptions::default()
-    };
-    let outbox = Arc::new(store.clone());
-    let (audit, task) = AuditLog::open(
-        &data.join("audit"),
-        &options.origin,
-        signer,
-        clock,
-        outbox,
-        log_options,
-    )?;
-    progress(Progress::LogOpened);
-    let keks: Keks = {
-        let secrets = Arc::clone(&secrets);
-        Arc::new(move || secrets.shared_keks())
-    };
-    let details = Details::start(
-        store.clone(),
-        keks,
-        random.clone(),
-        clock.clone(),
-        options.details_for,
-    );
-    Ok(Opened {
-        store,
-        secrets,
-        authority,
-        audit,
-        details,
-        task,
-    })
-}
-
-fn traces(
-    options: TraceOptions,
-    authority: &Authority,
-    clock: &Clock,
-    random: &Random,
-    metrics: &Metrics,
-) -> Result<Traces, StartError> {
-    Traces::start(
-        options,
-        authority.certificate_pem(),
-        clock.clone(),
-        random.clone(),
-        metrics.clone(),
-    )
-    .map_err(StartError::Traces)
 }
 
 impl Fabric {
@@ -327,6 +258,8 @@ impl Fabric {
         configuration: [u8; 32],
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), StartError> {
+        // Whom a database from before their erasure brought back goes again, before anybody can ask.
+        let _again = erasure::erase_again(self).await?;
         let changes = self.reconcile(declared, configuration).await?;
         progress(Progress::Reconciled(changes));
         let tenants: Vec<Tenant> = self

@@ -13,6 +13,10 @@ use tokio::time::MissedTickBehavior;
 
 const DELIVERIES_EVERY: Duration = Duration::from_secs(1);
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
+/// How long another node may have the key of somebody at hand who was erased here, and a little more.
+const ERASURES_EVERY: Duration = Duration::from_secs(1);
+/// Keys from before there were epochs that one turn takes in, in so many units.
+const TAKEN_IN: (u16, u16) = (200, 50);
 const FOREIGN_KEYS_EVERY: Duration = Duration::from_secs(5);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -37,6 +41,12 @@ impl Jobs {
                 Arc::downgrade(fabric),
                 ending.clone(),
                 revocations,
+            )),
+            tokio::spawn(every(
+                ERASURES_EVERY,
+                Arc::downgrade(fabric),
+                ending.clone(),
+                erasures,
             )),
             tokio::spawn(every(
                 FOREIGN_KEYS_EVERY,
@@ -123,6 +133,28 @@ async fn revocations(fabric: Arc<Fabric>) {
         .set(i64::try_from(fabric.revocations().len()).unwrap_or(i64::MAX));
 }
 
+/// What another node erased goes from this one too.
+async fn erasures(fabric: Arc<Fabric>) {
+    if fabric.details().take_erasures().await.is_err() {
+        tracing::warn!(event = "erasures_not_taken_up");
+    }
+}
+
+/// Keys from before there were epochs come under the epoch key, some at a time.
+async fn take_in(fabric: &Fabric) {
+    let (limit, units) = TAKEN_IN;
+    for _ in 0..units {
+        match fabric.details().take_in(limit).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(_) => {
+                tracing::warn!(event = "subject_keys_not_taken_in");
+                return;
+            }
+        }
+    }
+}
+
 async fn deliveries(fabric: Arc<Fabric>) {
     if crate::deliveries::deliver_due(&fabric).await.is_err() {
         tracing::warn!(event = "deliveries_not_settled");
@@ -148,6 +180,7 @@ async fn upkeep(fabric: Arc<Fabric>) {
         .metrics()
         .signing_keys
         .set(i64::try_from(fabric.keys().len()).unwrap_or(i64::MAX));
+    take_in(&fabric).await;
     if fabric.store().sweep_all(fabric.now()).await.is_err() {
         tracing::warn!(event = "sweep_failed");
     }

@@ -1,10 +1,10 @@
 //! The bounded pool that hashes what people choose (Argon2id), so that guessing at the door cannot take the machine.
 //!
-//! Only a password that its tenant's rules let through is hashed to be kept, and none that leaked. A full queue answers at once with [`PoolBusy`]; the caller says `503`. Not here: throttling of guesses, which counts per account and source.
+//! Only a password that its tenant's rules let through is hashed to be kept, and none that leaked; or one that was just found to be right, whose hash is weaker than today's. A full queue answers at once with [`PoolBusy`]; the caller says `503`. Not here: throttling of guesses, which counts per account and source.
 
 use countersign_base::{Secret, Username};
 use countersign_crypto::password::{
-    Cost, PasswordDiffers, PasswordError, PasswordHash, PasswordMatched,
+    Cost, Due, PasswordDiffers, PasswordError, PasswordHash, PasswordMatched, StoredHash,
 };
 use countersign_crypto::random::Random;
 use countersign_oauth::authentication::{
@@ -62,9 +62,10 @@ impl PasswordPool {
     /// [`PoolBusy`] when the queue is full.
     pub async fn verify(
         &self,
-        hash: PasswordHash,
+        hash: impl Into<StoredHash>,
         candidate: Secret<String>,
     ) -> Result<Result<PasswordMatched, PasswordDiffers>, PoolBusy> {
+        let hash = hash.into();
         self.run(move || hash.verify(&candidate)).await
     }
 
@@ -113,6 +114,27 @@ impl PasswordPool {
         let salt = self.random.bytes();
         let chosen = chosen.into_secret();
         self.run(move || PasswordHash::create(&chosen, salt, &cost))
+            .await
+    }
+
+    /// Whether a stored hash is weaker than one that is made today.
+    #[must_use]
+    pub fn due(&self, hash: &StoredHash) -> Due {
+        hash.due(&self.cost)
+    }
+
+    /// Hashes a password anew that was just found to be right: its rules were those of when it was chosen.
+    ///
+    /// # Errors
+    /// [`PoolBusy`] when the queue is full.
+    pub async fn renew(
+        &self,
+        _right: &PasswordMatched,
+        password: Secret<String>,
+    ) -> Result<Result<PasswordHash, PasswordError>, PoolBusy> {
+        let cost = self.cost;
+        let salt = self.random.bytes();
+        self.run(move || PasswordHash::create(&password, salt, &cost))
             .await
     }
 

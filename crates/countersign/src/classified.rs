@@ -326,8 +326,8 @@ pub(crate) const COLUMNS: &[OwnColumn] = &[
         ("subject_keys", "wrapped"),
         Restricted,
         Sealed(Holder::Installation),
-        "a person's data key",
-        "when the person is erased; the row stays, empty",
+        "a person's data key, under the epoch key besides",
+        "when the person is erased; the row stays, empty, and old copies of it open no more",
     ),
     own(
         ("throttle", "source"),
@@ -368,7 +368,7 @@ pub(crate) const COLUMNS: &[OwnColumn] = &[
         ("users", "record"),
         Restricted,
         Clear,
-        "profile, roles and attributes; the password as an Argon2id hash",
+        "profile, roles and attributes; the password as a hash",
         WITH_THE_PERSON,
     ),
     own(
@@ -405,6 +405,7 @@ pub(crate) const COLUMNS: &[OwnColumn] = &[
 #[cfg(test)]
 pub(crate) const UNCLASSIFIED: &[(&str, &str)] = &[
     ("assertions", "digests of what was used once"),
+    ("erasures", "random names with a time; they stay for good"),
     ("grant_assertions", "digests of what was used once"),
     (
         "identity_providers",

@@ -90,6 +90,9 @@ pub enum Verb {
     /// Administer sign-ins
     #[command(subcommand)]
     Session(SessionVerb),
+    /// Administer what is kept about people
+    #[command(subcommand)]
+    Subject(SubjectVerb),
     /// Run the whole fabric in one process
     #[command(
         after_help = "Examples:\n  countersign up\n  countersign up --config my-config --data /var/lib/countersign\n  countersign up --ephemeral --json"
@@ -282,12 +285,28 @@ pub enum SessionVerb {
     },
 }
 
+/// `subject`
+#[derive(Debug, Subcommand)]
+pub enum SubjectVerb {
+    /// Erase a person for good: their key, and with it everything sealed under it, their record, sign-ins, grants and tokens
+    #[command(
+        after_help = "Examples:\n  countersign subject erase alice\n  countersign subject erase 6f1c0c0de1f0b3a7a2c1d4e5f6a7b8c9 --tenant demo --json"
+    )]
+    Erase {
+        /// What they type into the field "Username", or their id as the claim `sub` names it.
+        who: String,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
 /// `user`
 #[derive(Debug, Subcommand)]
 pub enum UserVerb {
     /// Add a person
     #[command(
-        after_help = "Example:\n  countersign user add alice --password-stdin --role owner --attribute region=eu < password.txt"
+        after_help = "Examples:\n  countersign user add alice --password-stdin --role owner --attribute region=eu < password.txt\n  countersign user add bob --password-hash-stdin < hash.txt"
     )]
     Add(UserAdd),
     /// Disable a person: sessions, grants and tokens end at once
@@ -307,8 +326,15 @@ pub struct UserAdd {
     /// What they type into the field "Username".
     pub name: Username,
     /// Read the password from standard input. It is never an argument.
-    #[arg(long, required = true)]
+    #[arg(
+        long,
+        required_unless_present = "password_hash_stdin",
+        conflicts_with = "password_hash_stdin"
+    )]
     pub password_stdin: bool,
+    /// Read the hash of their password from standard input, as another system kept it: Argon2id, bcrypt or PBKDF2. Their next sign-in replaces a weaker one.
+    #[arg(long)]
+    pub password_hash_stdin: bool,
     /// A role; repeat for more.
     #[arg(long = "role")]
     pub roles: Vec<Role>,

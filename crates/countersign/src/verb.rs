@@ -14,6 +14,7 @@ mod policy;
 mod serve;
 mod session;
 mod shell;
+mod subject;
 mod up;
 mod user;
 
@@ -70,6 +71,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Policy(verb) => policy::policy(&verb, output),
         Verb::Serve(verb) => serve::serve(&verb, output),
         Verb::Session(verb) => session::session(&verb, output),
+        Verb::Subject(verb) => subject::subject(&verb, output),
         Verb::Up(args) => up::up(&args, output),
         Verb::User(verb) => user::user(&verb, output),
     };

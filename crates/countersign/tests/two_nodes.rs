@@ -104,7 +104,7 @@ struct Node {
 }
 
 impl Node {
-    /// Starts one; the second takes the root key of the first.
+    /// Starts one; the second takes the root key and the epoch key of the first.
     async fn start(database: &str, upstream: &str, first: Option<&Self>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
@@ -116,8 +116,10 @@ impl Node {
                 .mode(0o700)
                 .create(&keys)
                 .unwrap();
-            let root = first.directory.path().join("data/keys/root.key");
-            std::fs::copy(root, keys.join("root.key")).unwrap();
+            for name in ["root.key", "epochs"] {
+                let key = first.directory.path().join("data/keys").join(name);
+                std::fs::copy(key, keys.join(name)).unwrap();
+            }
         }
         let text = configuration(upstream);
         Self {

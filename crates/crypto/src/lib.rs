@@ -21,6 +21,7 @@ pub mod mac;
 #[cfg(doctest)]
 mod misuse;
 pub mod password;
+pub mod puncturable;
 pub mod random;
 pub mod scram;
 pub mod signing;

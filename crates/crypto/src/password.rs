@@ -1,7 +1,11 @@
 //! Argon2id (RFC 9106): hashes of passwords that people choose, as PHC strings, and keys from passphrases.
 //!
 //! Only what people choose is hashed this way; generated secrets of 128 bits and more are kept as [`crate::mac`] tags. Hashing costs
-//! tens of milliseconds and megabytes by design: callers run it on a bounded pool.
+//! tens of milliseconds and megabytes by design: callers run it on a bounded pool. Hashes that other systems made are in [`StoredHash`].
+
+mod stored;
+
+pub use stored::{Due, STORED_BYTES_MAX, StoredHash};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
@@ -271,6 +275,16 @@ pub enum PasswordError {
         "the cost of the password hash is outside its bounds; take at most 1 GiB, 16 passes and 16 lanes"
     )]
     Cost,
+    /// The text is none of the forms that an import may bring.
+    #[error(
+        "expected a password hash of Argon2id (`$argon2id$v=19$...`), bcrypt (`$2b$12$...`) or PBKDF2 (`$pbkdf2-sha256$...`, `pbkdf2_sha256$...`)"
+    )]
+    Foreign,
+    /// An imported hash asks for more work than is done for one.
+    #[error(
+        "the cost of the password hash is outside its bounds; bcrypt may cost 4 to 14, PBKDF2 up to 2000000 iterations"
+    )]
+    ForeignCost,
     /// The text is not the PHC form described at [`PasswordHash`].
     #[error("expected a password hash of the form `$argon2id$v=19$m=...,t=...,p=...$SALT$HASH`")]
     Format,

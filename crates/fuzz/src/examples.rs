@@ -13,6 +13,7 @@ use countersign_crypto::base64url;
 use countersign_crypto::jose::{
     Algorithm, ContentEncryption, KeyManagement, encrypt_jwt, sign_jwt,
 };
+use countersign_crypto::puncturable::PuncturableKey;
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{
     AccessToken, ClientAssertion, DpopProof, LogCheckpoint, Purpose, SigningKey, generate_pkcs8,
@@ -58,6 +59,9 @@ pub fn all() -> Result<Vec<Example>, Failed> {
     all.extend(log()?);
     all.extend(binary()?);
     all.extend(seals()?);
+    let random = Random::from_fn(|buffer| buffer.fill(7));
+    let epochs = PuncturableKey::generate(&random).to_bytes().to_vec();
+    all.push(("puncturable-key", "seed", epochs));
     Ok(all)
 }
 
@@ -79,6 +83,21 @@ fn texts() -> Vec<Example> {
             "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$qPLPzIDG5ePC1I1OPEUqhB5mDcsVRRnQ1BHdjp0OQzM",
         ),
         text("data-dictionary", "seed", DICTIONARY),
+        text(
+            "password-hash",
+            "bcrypt",
+            "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+        ),
+        text(
+            "password-hash",
+            "django",
+            "pbkdf2_sha256$10000$seasalt$p2Nf8SH5q1HFJUvFvVd4Nj71pVA5fI7cpL2WDbb86bc=",
+        ),
+        text(
+            "password-hash",
+            "pbkdf2",
+            "$pbkdf2-sha256$i=1,l=64$c2FsdA$VawEblbjCJ/sFpHCJUS2BflBhSFt3gRl5oudV8INrLxJypzM8Xm2RZkWZLOdd+8xfHG4RbHjC9UJESBB06GXgw",
+        ),
         text("tile-path", "entries", "tile/entries/x001/x234/067"),
         text("tile-path", "full", "tile/0/000"),
         text("tile-path", "partial", "tile/1/x001/234.p/17"),

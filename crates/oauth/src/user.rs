@@ -62,19 +62,19 @@ pub struct GroupRecord {
     pub origin: Origin,
 }
 
-/// A password hash in PHC string form (Argon2id). It is never shown, not even hashed.
+/// The hash of a password in one of the forms that `crypto::password::StoredHash` reads. It is never shown, not even hashed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StoredPassword(String);
 
 impl StoredPassword {
-    /// Takes a PHC string that `crypto::password` made.
+    /// Takes a hash that `crypto::password` made or read.
     #[must_use]
     pub const fn new(phc: String) -> Self {
         Self(phc)
     }
 
-    /// The PHC string, for `crypto::password` to check against.
+    /// The hash, for `crypto::password` to check against.
     #[must_use]
     pub fn phc(&self) -> &str {
         &self.0

@@ -444,10 +444,20 @@ catalogue! {
 
     /// Keys of people, under which what is personal about them is sealed.
     subject_keys: Tenant {
-        ADD = plain "INSERT INTO subject_keys (tenant, user_id, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, user_id) DO NOTHING";
-        ERASE = plain "UPDATE subject_keys SET wrapped = NULL, erased_at = $3 WHERE tenant = $1 AND user_id = $2 AND erased_at IS NULL";
+        ADD = plain "INSERT INTO subject_keys (tenant, user_id, wrapped, created_at, epoch) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, user_id) DO NOTHING";
+        ERASE = plain "INSERT INTO subject_keys (tenant, user_id, wrapped, created_at, erased_at) VALUES ($1, $2, NULL, $3, $3) ON CONFLICT (tenant, user_id) DO UPDATE SET wrapped = NULL, epoch = NULL, erased_at = excluded.erased_at WHERE subject_keys.erased_at IS NULL";
         FIND = plain "SELECT wrapped, erased_at FROM subject_keys WHERE tenant = $1 AND user_id = $2";
+        OUTSIDE_EPOCHS = across "SELECT tenant, user_id, wrapped FROM subject_keys WHERE epoch IS NULL AND erased_at IS NULL LIMIT $1";
         REWRAP = plain "UPDATE subject_keys SET wrapped = $3 WHERE tenant = $1 AND user_id = $2 AND erased_at IS NULL";
+        TAKE_IN = plain "UPDATE subject_keys SET wrapped = $3, epoch = $5 WHERE tenant = $1 AND user_id = $2 AND wrapped = $4 AND epoch IS NULL AND erased_at IS NULL";
+    }
+
+    /// Who was erased.
+    erasures: Tenant {
+        ADD = plain "INSERT INTO erasures (tenant, user_id, erased_at) VALUES ($1, $2, $3) ON CONFLICT (tenant, user_id) DO NOTHING";
+        AFTER = across "SELECT sequence, tenant, user_id, erased_at FROM erasures WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+        COUNT = across "SELECT COUNT(*) FROM erasures";
+        RECENT = across "SELECT sequence, tenant, user_id, erased_at FROM erasures WHERE erased_at >= $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
     }
 
     /// Sealed queries of recorded decisions.

@@ -2,17 +2,21 @@
 //!
 //! The log holds a salted commitment; the query itself goes through a bounded queue to the table `event_details`, in small batches and
 //! at a bounded rate, so that explaining costs the data plane little. Past the bound a query is not kept, and its record has no commitment.
-//! Erasing a person's key makes all their queries unreadable, and the log still verifies.
+//! Erasing a person's key makes all their queries unreadable, and the log still verifies. Keys at hand are forgotten by every node as it learns of an erasure, and all of
+//! them by a node that could not ask for longer than [`AT_HAND_UNASKED_MAX`].
 
+use crate::subjects::{ForgetError, SubjectDataKey, SubjectKeyError, Subjects};
+use crate::tables::erasures::{self, Erasure};
 use crate::tables::event_details::{self, EventDetail};
 use crate::tables::subject_keys::{self, SubjectKey};
 use crate::{Store, StoreError};
-use countersign_base::{Clock, Duration, EventId, Tenant, UserId};
+use countersign_base::{Clock, Duration, EventId, Tenant, UnixTime, UserId};
 use countersign_crypto::random::Random;
 use countersign_keys::envelope::{self, Aad, OpenError, Sealed};
-use countersign_keys::hierarchy::{DataKey, KekSet};
+use countersign_keys::hierarchy::KekSet;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +28,12 @@ const BATCH_MAX: usize = 256;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Unwrapped keys of people that are kept at hand.
 const KEYS_MAX: usize = 4096;
+
+/// A node that could not ask who was erased for longer than this uses no key at hand.
+pub const AT_HAND_UNASKED_MAX: Duration = Duration::from_secs(30);
+/// How far back each look reads again: on PostgreSQL a lower sequence may be committed after a higher one, and clocks differ.
+const OVERLAP: Duration = Duration::from_secs(60);
+const PAGE: u16 = 500;
 
 /// Answers the current key-encryption keys; they change when they rotate.
 pub type Keks = Arc<dyn Fn() -> Arc<KekSet> + Send + Sync>;
@@ -37,11 +47,14 @@ pub struct Details {
 
 struct Shared {
     store: Store,
-    keks: Keks,
+    subjects: Subjects,
     random: Random,
     clock: Clock,
     retention: Duration,
-    keys: Mutex<HashMap<(Tenant, UserId), Arc<DataKey>>>,
+    keys: Mutex<HashMap<(Tenant, UserId), Arc<SubjectDataKey>>>,
+    /// The last erasure that was read, and when it was asked for.
+    sequence: AtomicI64,
+    asked_at: AtomicI64,
 }
 
 enum Message {
@@ -63,6 +76,9 @@ pub enum DetailError {
     /// The key of the person was erased, and with it everything about them.
     #[error("the data of this person was erased")]
     Erased,
+    /// The person's key cannot be unwrapped.
+    #[error("the sealed query cannot be opened: {0}")]
+    Key(SubjectKeyError),
     /// The sealed query cannot be opened.
     #[error("the sealed query cannot be opened")]
     Sealed(#[from] OpenError),
@@ -74,12 +90,35 @@ pub enum DetailError {
     Unknown,
 }
 
+impl From<SubjectKeyError> for DetailError {
+    fn from(error: SubjectKeyError) -> Self {
+        match error {
+            SubjectKeyError::Erased => Self::Erased,
+            SubjectKeyError::Open(_) | SubjectKeyError::Seal(_) => Self::Key(error),
+        }
+    }
+}
+
+/// Why erasures cannot be taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The epoch key still stands in its file; the next attempt goes on from there.
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The thread that writes the file ended.
+    #[error("the epoch key was not stored: its thread ended")]
+    Thread,
+}
+
 impl Details {
     /// Starts the keeper on the current runtime; it ends with the last handle.
     #[must_use]
     pub fn start(
         store: Store,
-        keks: Keks,
+        subjects: Subjects,
         random: Random,
         clock: Clock,
         retention: Duration,
@@ -87,7 +126,9 @@ impl Details {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let shared = Arc::new(Shared {
             store,
-            keks,
+            subjects,
+            asked_at: AtomicI64::new(clock.now().0),
+            sequence: AtomicI64::new(0),
             random,
             clock,
             retention,
@@ -143,16 +184,12 @@ impl Details {
         let (user, salt, sealed) = event_details::find(&mut connection, tenant, event)
             .await?
             .ok_or(DetailError::Unknown)?;
-        let (keks, sealed) = ((self.shared.keks)(), Sealed::from_bytes(sealed));
+        let (subjects, sealed) = (&self.shared.subjects, Sealed::from_bytes(sealed));
         let text = match user {
-            None => envelope::open(&*keks, &detail_aad(tenant, event), &sealed)?,
+            None => envelope::open(&*(subjects.keks())(), &detail_aad(tenant, event), &sealed)?,
             Some(user) => match subject_keys::find(&mut connection, tenant, user).await? {
                 SubjectKey::Wrapped(wrapped) => {
-                    let key = DataKey::unwrap(
-                        &keks,
-                        &key_aad(tenant, user),
-                        &Sealed::from_bytes(wrapped),
-                    )?;
+                    let key = subjects.unwrap(tenant, user, wrapped)?;
                     envelope::open(&key, &detail_aad(tenant, event), &sealed)?
                 }
                 SubjectKey::Absent | SubjectKey::Erased(_) => return Err(DetailError::Erased),
@@ -163,22 +200,114 @@ impl Details {
         Ok((salt, text))
     }
 
-    /// Erases a person's key, in the table and at hand: no query about them can be read again. The caller records it.
+    /// Erases a person's key, in the table, in the epoch key and at hand: no query about them can be read again. The caller records it.
     ///
     /// # Errors
-    /// When the database failed; the key is as it was.
-    pub async fn erase(&self, tenant: &Tenant, user: UserId) -> Result<(), StoreError> {
+    /// When the database failed: the key is as it was. When the file of the epoch key cannot be written: the key is erased here, and the next look completes it.
+    pub async fn erase(&self, tenant: &Tenant, user: UserId) -> Result<(), EraseError> {
         let (of, now) = (tenant.clone(), self.shared.clock.now());
         self.shared
             .store
-            .write(move |tx| Box::pin(async move { subject_keys::erase(tx, &of, user, now).await }))
+            .write(move |tx| {
+                Box::pin(async move {
+                    subject_keys::erase(tx, &of, user, now).await?;
+                    erasures::add(tx, &of, user, now).await
+                })
+            })
             .await?;
-        self.shared
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(tenant.clone(), user));
+        self.take_erasures().await
+    }
+
+    /// Takes up who was erased since the last look, by this node or another: their keys at hand go, and their places in the epoch key.
+    ///
+    /// # Errors
+    /// When the database cannot be read or the file of the epoch key not be written; the next look goes on from there.
+    pub async fn take_erasures(&self) -> Result<(), EraseError> {
+        let (shared, now) = (&self.shared, self.shared.clock.now());
+        let mut connection = shared.store.read().await?;
+        let mut after = shared.sequence.load(Ordering::Acquire);
+        let mut news = Vec::new();
+        loop {
+            let page = erasures::after(&mut connection, after, PAGE).await?;
+            let ended = page.len() < usize::from(PAGE);
+            after = page.last().map_or(after, |last| last.sequence);
+            news.extend(page);
+            if ended {
+                break;
+            }
+        }
+        let (since, mut again) = (now.minus(OVERLAP), 0);
+        loop {
+            let page = erasures::since(&mut connection, since, again, PAGE).await?;
+            let ended = page.len() < usize::from(PAGE);
+            again = page.last().map_or(again, |last| last.sequence);
+            news.extend(page);
+            if ended {
+                break;
+            }
+        }
+        drop(connection);
+        shared.forget_at_hand(&news);
+        let subjects = shared.subjects.clone();
+        // It may write a file.
+        tokio::task::spawn_blocking(move || {
+            subjects.forget(news.iter().map(|erased| (&erased.tenant, erased.user)))
+        })
+        .await
+        .map_err(|_| EraseError::Thread)??;
+        shared.sequence.fetch_max(after, Ordering::AcqRel);
+        shared.asked_at.fetch_max(now.0, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// Puts keys from before there were epochs under the epoch key, `limit` at most; how many there were. A key that was erased or wrapped otherwise meanwhile stays as it is.
+    ///
+    /// # Errors
+    /// When the database failed; what was done stays, and the next call goes on from there.
+    pub async fn take_in(&self, limit: u16) -> Result<usize, StoreError> {
+        let mut connection = self.shared.store.read().await?;
+        let keys = subject_keys::outside_epochs(&mut connection, limit).await?;
+        drop(connection);
+        let count = keys.len();
+        let mut wrapped = Vec::with_capacity(count);
+        for key in keys {
+            match self.shared.subjects.take_in(&key, &self.shared.random) {
+                Ok((bytes, epoch)) => wrapped.push((key, bytes, epoch)),
+                // Erased elsewhere: its row follows.
+                Err(SubjectKeyError::Erased) => {}
+                Err(error) => return Err(StoreError::corrupt("subject_keys", error)),
+            }
+        }
+        let unit = async move |tx: &mut crate::Transaction| {
+            for (key, bytes, epoch) in wrapped {
+                subject_keys::take_in(tx, &key, bytes, epoch).await?;
+            }
+            Ok(())
+        };
+        self.shared
+            .store
+            .write(move |tx| Box::pin(async move { unit(tx).await }))
+            .await?;
+        Ok(count)
+    }
+
+    /// What wraps people's keys.
+    #[must_use]
+    pub fn subjects(&self) -> &Subjects {
+        &self.shared.subjects
+    }
+
+    /// As of when this node knows who was erased.
+    #[must_use]
+    pub fn asked_at(&self) -> UnixTime {
+        UnixTime(self.shared.asked_at.load(Ordering::Acquire))
+    }
+
+    /// Whether this person's key is at hand: for the tests of how long it may be.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn has_at_hand(&self, tenant: &Tenant, user: UserId) -> bool {
+        self.shared.at_hand(tenant, user).is_some()
     }
 }
 
@@ -190,10 +319,6 @@ impl fmt::Debug for Details {
 
 fn detail_aad(tenant: &Tenant, event: EventId) -> Aad {
     Aad::row(tenant, "event_details", "sealed", event.as_bytes())
-}
-
-fn key_aad(tenant: &Tenant, user: UserId) -> Aad {
-    Aad::row(tenant, "subject_keys", "wrapped", user.as_bytes())
 }
 
 async fn keep(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Message>) {
@@ -252,8 +377,10 @@ impl Shared {
             )
         };
         let sealed = match query.user {
-            None => envelope::seal(&*(self.keks)(), &aad, query.text.as_bytes(), &self.random)
-                .map_err(failed)?,
+            None => {
+                let keks = (self.subjects.keks())();
+                envelope::seal(&*keks, &aad, query.text.as_bytes(), &self.random).map_err(failed)?
+            }
             Some(user) => {
                 let Some(key) = self.key(&query.tenant, user).await? else {
                     return Ok(None);
@@ -264,29 +391,43 @@ impl Shared {
         Ok(Some(sealed.into_bytes()))
     }
 
+    fn at_hand(&self, tenant: &Tenant, user: UserId) -> Option<Arc<SubjectDataKey>> {
+        let asked = UnixTime(self.asked_at.load(Ordering::Acquire));
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.clock.now() > asked.plus(AT_HAND_UNASKED_MAX) {
+            keys.clear();
+        }
+        keys.get(&(tenant.clone(), user)).cloned()
+    }
+
+    fn forget_at_hand(&self, erased: &[Erasure]) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        for erasure in erased {
+            keys.remove(&(erasure.tenant.clone(), erasure.user));
+        }
+    }
+
     /// The person's key, made at their first query; nothing if it was erased.
-    async fn key(&self, tenant: &Tenant, user: UserId) -> Result<Option<Arc<DataKey>>, StoreError> {
-        let at_hand = self
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&(tenant.clone(), user))
-            .cloned();
+    async fn key(
+        &self,
+        tenant: &Tenant,
+        user: UserId,
+    ) -> Result<Option<Arc<SubjectDataKey>>, StoreError> {
+        let at_hand = self.at_hand(tenant, user);
         if at_hand.is_some() {
             return Ok(at_hand);
         }
-        let (keks, aad) = ((self.keks)(), key_aad(tenant, user));
-        let failed = |error: &dyn fmt::Display| {
-            StoreError::corrupt(
+        let failed = |error: SubjectKeyError| match error {
+            SubjectKeyError::Erased => Ok(None),
+            SubjectKeyError::Open(_) | SubjectKeyError::Seal(_) => Err(StoreError::corrupt(
                 "subject_keys",
                 format_args!("a key cannot be used: {error}"),
-            )
+            )),
         };
-        let fresh = DataKey::generate(&self.random);
-        let wrapped = fresh
-            .wrap(&keks, &aad, &self.random)
-            .map_err(|error| failed(&error))?
-            .into_bytes();
+        let wrapped = match self.subjects.generate(tenant, user, &self.random) {
+            Ok(wrapped) => wrapped,
+            Err(error) => return failed(error),
+        };
         let (of, now) = (tenant.clone(), self.clock.now());
         let found = self
             .store
@@ -295,10 +436,10 @@ impl Shared {
             })
             .await?;
         let key = match found {
-            SubjectKey::Wrapped(wrapped) => Arc::new(
-                DataKey::unwrap(&keks, &aad, &Sealed::from_bytes(wrapped))
-                    .map_err(|error| failed(&error))?,
-            ),
+            SubjectKey::Wrapped(wrapped) => match self.subjects.unwrap(tenant, user, wrapped) {
+                Ok(key) => Arc::new(key),
+                Err(error) => return failed(error),
+            },
             SubjectKey::Absent | SubjectKey::Erased(_) => return Ok(None),
         };
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@
 //! Only this crate makes a [`Recorded`], the evidence that a decision stands in the audit log or in the transaction beside it.
 
 pub mod audit;
+pub mod backup;
 pub mod catalogue;
 mod deliver;
 mod details;
@@ -21,12 +22,13 @@ mod replay;
 mod revise;
 mod spend;
 mod store;
+mod subjects;
 mod sweep;
 pub mod tables;
 mod write;
 
 pub use deliver::{Lease, Settlement};
-pub use details::{DetailError, Details, Keks};
+pub use details::{AT_HAND_UNASKED_MAX, DetailError, Details, EraseError, Keks};
 pub use engine::{Connection, StoreOptions, StoreUrl, Transaction};
 pub use error::{Constraint, StoreError};
 pub use judged::{Judged, Settled};
@@ -37,6 +39,7 @@ pub use record::{
 pub use replay::ReplayMemory;
 pub use spend::{AssertionReplayed, Loaded, Loot, Presented};
 pub use store::Store;
+pub use subjects::{ForgetError, KeepEpochs, SubjectDataKey, SubjectKeyError, Subjects};
 pub use sweep::{Sweep, Swept};
 pub use tables::authenticators::AuthenticatorChange;
 pub use tables::decoupled_requests::NewDecoupled;

@@ -13,6 +13,7 @@ pub mod clients;
 pub mod consents;
 pub mod decoupled_requests;
 pub mod deliveries;
+pub mod erasures;
 pub mod event_details;
 pub mod exchanges;
 pub mod grant_assertions;

@@ -13,11 +13,12 @@ use crate::tables::one_time::NewOneTime;
 use crate::tables::revocations::Revoked;
 use crate::tables::signing_keys::SigningKeyRecord;
 use crate::tables::upstream_sessions::UpstreamSession;
-use crate::tables::users::{Held, NewPassword};
+use crate::tables::users::{Held, NewPassword, RenewedPassword};
 use crate::tables::{
-    PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, deliveries, event_details,
-    exchanges, grants, identity_providers, one_time, refresh_families, revocations, sessions,
-    signing_keys, tenants, throttle, upstream_links, upstream_sessions, user_groups, users,
+    PAGE_MAX, audit_outbox, clients, consents, decoupled_requests, deliveries, erasures,
+    event_details, exchanges, grants, identity_providers, one_time, refresh_families, revocations,
+    sessions, signing_keys, subject_keys, tenants, throttle, upstream_links, upstream_sessions,
+    user_groups, users,
 };
 use crate::{StoreError, Transaction};
 use countersign_audit::Record;
@@ -94,6 +95,8 @@ pub enum Write {
     HoldUser(UserId, Held),
     /// A key enters its next state; the first state is the one it must be in.
     MoveSigningKey(Kid, SigningKeyState, SigningKeyState),
+    /// The end of a person's key, of their record and of what hangs on it: factors, consents, links, sign-ins, grants and tokens.
+    EraseSubject(UserId),
     /// A client, new or replaced.
     PutClient(Box<ClientRecord>),
     /// A consent, new or replaced.
@@ -120,6 +123,8 @@ pub enum Write {
     RemoveSigningKey(Kid),
     /// The end of a person's record, with every token about them.
     RemoveUser(UserId),
+    /// A stronger hash of the password that a person has.
+    RenewPassword(Box<RenewedPassword>),
     /// A password that its owner chose, and the end of every session of theirs but the one in which they did.
     SetPassword(Box<NewPassword>),
     /// An API key of this client ends at this time, if it would live longer.
@@ -187,6 +192,7 @@ pub(crate) async fn apply(
             Write::MoveSigningKey(kid, from, to) => {
                 move_signing_key(tx, tenant, kid, (*from, *to), now).await?;
             }
+            Write::EraseSubject(user) => erase_subject(tx, tenant, *user, now).await?,
             Write::PutClient(record) => clients::put(tx, tenant, record, now).await?,
             Write::PutConsent(record) => consents::put(tx, tenant, record).await?,
             Write::PutGroup(record) => user_groups::put(tx, tenant, record, now).await?,
@@ -210,6 +216,9 @@ pub(crate) async fn apply(
                 let _met: Removed = signing_keys::remove(tx, tenant, kid).await?;
             }
             Write::RemoveUser(user) => remove_user(tx, tenant, *user, now).await?,
+            Write::RenewPassword(renewed) => {
+                users::renew_password(tx, tenant, renewed, now).await?;
+            }
             Write::SetPassword(new) => set_password(tx, tenant, new, now).await?,
             Write::ShortenApiKey(client, key, at) => {
                 api_keys::shorten(tx, tenant, client, *key, *at).await?;
@@ -350,6 +359,22 @@ async fn remove_user(
 ) -> Result<(), StoreError> {
     let _met: Removed = users::remove(tx, tenant, user).await?;
     end_user(tx, tenant, user, now).await
+}
+
+async fn erase_subject(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    user: UserId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    // The person's row first, as everywhere, so that nodes wait for each other instead of deadlocking.
+    let _held = users::hold(tx, tenant, user).await?;
+    for link in upstream_links::of_user(tx, tenant, user).await? {
+        remove_links(tx, tenant, &link.provider, user, now).await?;
+    }
+    remove_user(tx, tenant, user, now).await?;
+    subject_keys::erase(tx, tenant, user, now).await?;
+    erasures::add(tx, tenant, user, now).await
 }
 
 async fn remove_client(

@@ -126,7 +126,7 @@ async fn open(
     opened.map_err(|error| match error {
         DetailError::Erased => Unread::Erased,
         DetailError::Unknown => Unread::Unknown,
-        DetailError::Sealed(_) | DetailError::Store(_) => Unread::Unavailable,
+        DetailError::Key(_) | DetailError::Sealed(_) | DetailError::Store(_) => Unread::Unavailable,
     })
 }
 

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request, State};
 use countersign_audit::event::{Actor, AdminAction, Verdict};
 use countersign_audit::{Code, Event, Text};
-use countersign_base::{RequestId, Tenant, UnixTime};
+use countersign_base::{EventId, RequestId, Tenant, UnixTime};
 use countersign_control::administrator::{AdminCall, Administrator, NotAdministrator};
 use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
 use countersign_store::{About, Durability, Recordable, Recorded, StoreError, Write};
@@ -73,12 +73,12 @@ impl Permit<'_> {
         self.permitted.decision().target().now
     }
 
-    /// Carries a change out, with the event that reports it, in one transaction.
+    /// Carries a change out, with the event that reports it, in one transaction; the event's id is its receipt.
     pub(crate) async fn change(
         self,
         writes: Vec<Write>,
         event: impl Into<Event>,
-    ) -> Result<(), AdminError> {
+    ) -> Result<EventId, AdminError> {
         let AdminRequest {
             tenant, request, ..
         } = self.permitted.into_target();
@@ -86,8 +86,8 @@ impl Permit<'_> {
         // What is ended ends now, not when its request began to arrive.
         let now = fabric.now();
         let record = fabric.recorder().about_event(&tenant, Some(request), event);
-        match fabric.store().change(&tenant, writes, record, now).await {
-            Ok(_event) => {}
+        let event = match fabric.store().change(&tenant, writes, record, now).await {
+            Ok(event) => event,
             Err(StoreError::Conflict(..)) => return Err(AdminError::Exists),
             Err(StoreError::Full(_)) => {
                 let message = "there are as many as are allowed: end one first";
@@ -98,7 +98,7 @@ impl Permit<'_> {
                 return Err(AdminError::Invalid(message.to_owned()));
             }
             Err(_) => return Err(AdminError::Unavailable),
-        }
+        };
         // What was revoked with it is denied by this node from now on, not from the next look at the table on.
         let clients = fabric
             .revocations()
@@ -108,7 +108,7 @@ impl Permit<'_> {
         for (tenant, client) in clients {
             fabric.directory().client_changed(&tenant, &client);
         }
-        Ok(())
+        Ok(event)
     }
 }
 

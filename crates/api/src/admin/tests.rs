@@ -33,6 +33,7 @@ use tower::ServiceExt;
 const GRANT: GrantId = GrantId::from_u64(0x00c0_ffee);
 const EVENT: EventId = EventId::from_bytes([3; 16]);
 const API_KEY: GrantId = GrantId::from_u64(0x0a91_0ce7);
+const ERIN: UserId = UserId::from_bytes([9; 16]);
 const SESSION: SessionId = SessionId::from_u64(0x0005_e551);
 
 type Case = (&'static str, fn(&str) -> (String, Value));
@@ -117,6 +118,13 @@ const CASES: &[Case] = &[
         "/admin/v1/tenants/{tenant}/api-keys/{key}/revoke",
         |tenant| {
             let path = format!("/admin/v1/tenants/{tenant}/api-keys/{API_KEY}/revoke");
+            (path, Value::Null)
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/subjects/{user}/erase",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/subjects/{ERIN}/erase");
             (path, Value::Null)
         },
     ),
@@ -912,7 +920,7 @@ async fn changes_are_made_and_recorded() {
         .unwrap();
     assert!(grant.unwrap().revoked.is_some());
     let erin = users::find_by_name(&mut connection, &default, &"erin".parse().unwrap()).await;
-    assert!(!erin.unwrap().unwrap().enabled);
+    assert!(erin.unwrap().is_none(), "disabled, and then erased");
     drop(connection);
     assert_ne!(
         fabric.keys().jwks(&default).unwrap().generation,
@@ -938,6 +946,7 @@ async fn changes_are_made_and_recorded() {
         "client.added",
         "grant.revoked",
         "key.rotated",
+        "subject.erased",
         "user.added",
         "user.changed",
     ] {
@@ -1332,4 +1341,111 @@ async fn a_client_has_a_bounded_number_of_keys() {
     setting.administer(&revoke, &Value::Null).await;
     let made = setting.administer(path, &a_key()).await;
     assert_eq!(made.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_person_is_erased_for_good_and_the_receipt_stands_in_the_log() {
+    let setting = setting().await;
+    let fabric = &setting.test.fabric;
+    let about_erin = EventId::from_bytes([4; 16]);
+    let recorder = fabric.recorder();
+    let kept = recorder.keep_query(&tenant("default"), Some(ERIN), about_erin, &erin_looks());
+    assert!(kept.is_some());
+    fabric.details().settled().await;
+    let asked = format!("/admin/v1/tenants/default/decisions/{about_erin}");
+    assert_eq!(
+        setting.administer(&asked, &Value::Null).await.status,
+        StatusCode::OK
+    );
+
+    let path = format!("/admin/v1/tenants/default/subjects/{ERIN}/erase");
+    let erased = setting.administer(&path, &Value::Null).await;
+    assert_eq!(erased.status, StatusCode::OK, "{erased:?}");
+    assert_eq!(erased.body["user_id"], ERIN.to_string());
+    let remains = erased.body["remains"].as_array().unwrap();
+    let of = |what: &str| remains.iter().find(|place| place["what"] == what);
+    assert_eq!(of("third_parties").unwrap()["clients"], json!(["declared"]));
+    assert!(of("backups").unwrap()["until"].is_i64() && of("audit_log").is_some());
+
+    // Nothing of theirs is left to open or to find.
+    setting
+        .administer(&asked, &Value::Null)
+        .await
+        .refused(StatusCode::NOT_FOUND, "unknown");
+    assert!(
+        fabric
+            .details()
+            .subjects()
+            .is_forgotten(&tenant("default"), ERIN)
+    );
+    let mut connection = fabric.store().read().await.unwrap();
+    let found = users::find(&mut connection, &tenant("default"), ERIN).await;
+    assert!(found.unwrap().is_none());
+    let session =
+        countersign_store::tables::sessions::find(&mut connection, &tenant("default"), SESSION)
+            .await;
+    assert!(session.unwrap().unwrap().ended.is_some());
+    let grant = grants::find(&mut connection, &tenant("default"), GRANT).await;
+    assert!(grant.unwrap().unwrap().revoked.is_some());
+    drop(connection);
+
+    // Once more: it is done, and nothing is recorded a second time.
+    let again = setting.administer(&path, &Value::Null).await;
+    assert_eq!(again.status, StatusCode::OK);
+    assert_eq!(again.body["erased_at"], erased.body["erased_at"]);
+    assert!(again.body.get("receipt").is_none());
+
+    // The log has a commitment which the salt opens, and no name and no id in that event.
+    let (id, salt) = (
+        &erased.body["receipt"]["event_id"],
+        &erased.body["receipt"]["salt"],
+    );
+    let id: EventId = id.as_str().unwrap().parse().unwrap();
+    let salt = countersign_crypto::base64url::decode_array(salt.as_str().unwrap()).unwrap();
+    let data = setting.test.stop().await;
+    let log = countersign_store::audit::find_logs(&data.path().join("audit")).unwrap();
+    let (records, _) = countersign_store::audit::tail(&log[0], 0).unwrap();
+    let records: Vec<_> = records.into_iter().map(|(_, record)| record).collect();
+    let receipts: Vec<_> = records
+        .iter()
+        .filter_map(|record| match &record.event {
+            countersign_audit::Event::SubjectErased(event) => Some((record, event)),
+            _ => None,
+        })
+        .collect();
+    let [(record, event)] = receipts.as_slice() else {
+        panic!("one receipt: {receipts:?}")
+    };
+    assert_eq!(record.id, id);
+    let expected = countersign_control::erasure::commitment(&salt, &tenant("default"), ERIN);
+    assert_eq!(event.subject, expected);
+    let text = String::from_utf8(record.encode().into_bytes()).unwrap();
+    assert!(
+        !text.contains("erin") && !text.contains(&ERIN.to_string()),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn who_is_declared_or_unknown_is_not_erased() {
+    let setting = setting().await;
+    let mut connection = setting.test.fabric.store().read().await.unwrap();
+    let (tenant, name) = (tenant("default"), "dora".parse().unwrap());
+    let dora = users::find_by_name(&mut connection, &tenant, &name).await;
+    let dora = dora.unwrap().unwrap();
+    drop(connection);
+    for (user, status, code) in [
+        (dora.id, StatusCode::CONFLICT, "declared_in_configuration"),
+        (
+            UserId::from_bytes([0x77; 16]),
+            StatusCode::NOT_FOUND,
+            "unknown",
+        ),
+    ] {
+        let path = format!("/admin/v1/tenants/default/subjects/{user}/erase");
+        setting
+            .administer(&path, &Value::Null)
+            .await
+            .refused(status, code);
+    }
 }

@@ -7,7 +7,8 @@ use super::request::Called;
 use axum::extract::State;
 use countersign_audit::Code;
 use countersign_audit::event::{Actor, UserAdded, UserChanged};
-use countersign_base::{Bounded, Role, Secret, UserId, Username};
+use countersign_base::{Bounded, Role, Secret, Tenant, UserId, Username};
+use countersign_crypto::password::StoredHash;
 use countersign_oauth::client::Origin;
 use countersign_oauth::user::AttributeName;
 use countersign_oauth::{StoredPassword, UserRecord};
@@ -22,7 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Add {
     username: Username,
-    password: String,
+    /// In clear; or else its hash.
+    password: Option<String>,
+    password_hash: Option<String>,
     #[serde(default)]
     roles: BTreeSet<Role>,
     #[serde(default)]
@@ -57,25 +60,23 @@ pub(crate) async fn add(State(admin): State<Admin>, called: Called) -> Answer<Pe
 async fn added(admin: &Admin, called: Called) -> Result<Person, AdminError> {
     let (permit, body) = called.permit(admin, "user", "add").await?;
     let body: Add = body.json().await?;
-    let password = Secret::new(body.password);
-    let tenant = admin.fabric.directory().tenant(permit.tenant());
-    let rules = tenant.map(|tenant| tenant.authentication.passwords());
-    let rules = rules.ok_or(AdminError::Unknown("tenant"))?;
-    let passwords = admin.fabric.passwords();
-    let chosen = passwords
-        .judge(password, &body.username, rules)
-        .map_err(|refused| AdminError::Invalid(refused.to_string()))?;
-    let hash = passwords
-        .create(chosen)
-        .await
-        .map_err(|_| AdminError::Unavailable)?;
-    let hash = hash.map_err(|error| AdminError::Invalid(error.to_string()))?;
+    let password = match (body.password, body.password_hash) {
+        (Some(password), None) => {
+            let password = Secret::new(password);
+            chosen(admin, permit.tenant(), &body.username, password).await?
+        }
+        (None, Some(hash)) => imported(hash)?,
+        (Some(_), Some(_)) | (None, None) => {
+            let expected = "expected either `password` or `password_hash`";
+            return Err(AdminError::Invalid(expected.to_owned()));
+        }
+    };
     let id = admin.fabric.random().user_id();
     let record = UserRecord {
         id,
         tenant: permit.tenant().clone(),
         username: body.username,
-        password: Some(StoredPassword::new(hash.to_string())),
+        password: Some(password),
         roles: body.roles,
         groups: BTreeSet::new(),
         attributes: body.attributes,
@@ -92,6 +93,36 @@ async fn added(admin: &Admin, called: Called) -> Result<Person, AdminError> {
         .change(vec![Write::AddUser(Box::new(record))], event)
         .await?;
     Ok(Person { user_id: id })
+}
+
+/// The hash of a password that the tenant's rules take.
+async fn chosen(
+    admin: &Admin,
+    tenant: &Tenant,
+    username: &Username,
+    password: Secret<String>,
+) -> Result<StoredPassword, AdminError> {
+    let rules = admin.fabric.directory().tenant(tenant);
+    let rules = rules.map(|tenant| tenant.authentication.passwords());
+    let rules = rules.ok_or(AdminError::Unknown("tenant"))?;
+    let passwords = admin.fabric.passwords();
+    let chosen = passwords
+        .judge(password, username, rules)
+        .map_err(|refused| AdminError::Invalid(refused.to_string()))?;
+    let hash = passwords
+        .create(chosen)
+        .await
+        .map_err(|_| AdminError::Unavailable)?;
+    let hash = hash.map_err(|error| AdminError::Invalid(error.to_string()))?;
+    Ok(StoredPassword::new(hash.to_string()))
+}
+
+/// A hash from elsewhere, as it is: the password is not here, so no rule can judge it. It is replaced by one of ours at the next sign-in if it is weaker.
+fn imported(hash: String) -> Result<StoredPassword, AdminError> {
+    match StoredHash::parse(&hash) {
+        Ok(_read) => Ok(StoredPassword::new(hash)),
+        Err(error) => Err(AdminError::Invalid(error.to_string())),
+    }
 }
 
 pub(crate) async fn disable(State(admin): State<Admin>, called: Called) -> Answer<Person> {

@@ -8,6 +8,7 @@
 pub(super) mod admission;
 mod code_limit;
 pub(super) mod passkey;
+mod renewal;
 pub(super) mod second_factor;
 pub(super) mod session;
 mod throttle;
@@ -31,7 +32,7 @@ use countersign_authn::webauthn::{Challenge, RelyingParty};
 use countersign_base::{ClientId, Secret, UserId, Username};
 use countersign_crypto::mac::Tag;
 use countersign_crypto::password::{
-    PASSWORD_BYTES_MAX, PasswordDiffers, PasswordHash, PasswordMatched,
+    PASSWORD_BYTES_MAX, PasswordDiffers, PasswordMatched, StoredHash,
 };
 use countersign_oauth::authentication::access::Device;
 use countersign_oauth::authorize::PageError;
@@ -235,8 +236,10 @@ async fn check(
         }
     };
     let reason = match (matched, user) {
-        (Ok(_), Some(user)) if user.enabled => {
+        (Ok(matched), Some(user)) if user.enabled => {
             let failures = guess.failures();
+            let typed = Secret::new(password.to_owned());
+            let user = renewal::renewed(identity, call, user, matched, typed).await;
             return Ok(Checked::Right(Box::new(Proven {
                 user,
                 method: AuthenticationMethod::Password,
@@ -307,7 +310,7 @@ async fn compare(
     let pool = identity.fabric.passwords();
     let stored = user
         .and_then(|user| user.password.as_ref())
-        .and_then(|stored| PasswordHash::parse(stored.phc()).ok());
+        .and_then(|stored| StoredHash::parse(stored.phc()).ok());
     let compared = match stored {
         Some(hash) => pool.verify(hash, password).await,
         None => pool.dummy(password).await.map(Err),

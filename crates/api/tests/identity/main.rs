@@ -22,6 +22,7 @@ mod device;
 mod documents;
 mod flow;
 mod harness;
+mod imported;
 mod lifecycle;
 mod logout;
 mod matrix;

@@ -292,6 +292,19 @@ fn administration_events() -> Vec<Event> {
             user: user(),
         }
         .into(),
+        SubjectErased {
+            by: by(),
+            epoch: Digest::of(b""),
+            subject: Digest::of(b""),
+        }
+        .into(),
+        Restored {
+            backup: Digest::of(b""),
+            erased_again: Count::of(u64::MAX),
+            made: Count::of(u64::MAX),
+            size: Count::of(u64::MAX),
+        }
+        .into(),
         UserChanged {
             by: by(),
             change: code(),

@@ -21,7 +21,11 @@ fn add(add: &UserAdd, output: Output) -> Ended {
     let password = match password(io::stdin()) {
         Ok(password) => password,
         Err(error) => {
-            eprintln!("error: no password on standard input: {error}");
+            let missing = match add.password_hash_stdin {
+                true => "hash of a password",
+                false => "password",
+            };
+            eprintln!("error: no {missing} on standard input: {error}");
             return Ended::Usage;
         }
     };
@@ -30,9 +34,13 @@ fn add(add: &UserAdd, output: Output) -> Ended {
         .iter()
         .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
         .collect();
+    let member = match add.password_hash_stdin {
+        true => "password_hash",
+        false => "password",
+    };
     let body = json!({
         "username": add.name,
-        "password": password.expose(),
+        member: password.expose(),
         "roles": add.roles,
         "attributes": attributes,
     });

@@ -2,7 +2,8 @@
 
 use crate::Verdict;
 use countersign_crypto::jose::{Algorithm, JwkSet, Jws, PublicJwk, VerifyingKey};
-use countersign_crypto::password::PasswordHash;
+use countersign_crypto::password::{PasswordHash, STORED_BYTES_MAX, StoredHash};
+use countersign_crypto::puncturable::PuncturableKey;
 use countersign_crypto::x509::PeerCertificate;
 
 /// Fragments of tokens and keys.
@@ -96,5 +97,22 @@ pub(crate) fn password_hash(input: &[u8]) -> Verdict {
     let Ok(text) = std::str::from_utf8(input) else {
         return Verdict::Refused;
     };
-    Verdict::of(&PasswordHash::parse(text))
+    let stored = StoredHash::parse(text);
+    if text.starts_with("$argon2id$") {
+        assert_eq!(
+            stored.is_ok(),
+            PasswordHash::parse(text).is_ok() && text.len() <= STORED_BYTES_MAX,
+            "our own form is read alike by both"
+        );
+    }
+    Verdict::of(&stored)
+}
+
+pub(crate) fn puncturable_key(input: &[u8]) -> Verdict {
+    let read = PuncturableKey::from_bytes(input);
+    if let Ok(key) = &read {
+        assert_eq!(&key.to_bytes()[..], input, "one text stands for one key");
+        let _maybe = key.key_at(7);
+    }
+    Verdict::of(&read)
 }

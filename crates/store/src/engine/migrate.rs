@@ -92,6 +92,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "vault",
         sql: include_str!("../../migrations/sqlite/0020_vault.sql"),
     },
+    Migration {
+        version: 21,
+        name: "erasures",
+        sql: include_str!("../../migrations/sqlite/0021_erasures.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -165,6 +170,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 20,
         name: "vault",
         sql: include_str!("../../migrations/postgres/0020_vault.sql"),
+    },
+    Migration {
+        version: 21,
+        name: "erasures",
+        sql: include_str!("../../migrations/postgres/0021_erasures.sql"),
     },
 ];
 

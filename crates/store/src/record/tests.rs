@@ -3,12 +3,14 @@
 use super::{About, Durability, Ending, Recordable, Recorder, commitment};
 use crate::audit::{AuditLog, AuditOptions, AuditTask, AuditUnavailable, NoOutbox, tail};
 use crate::details::{DetailError, Details};
+use crate::subjects::Subjects;
 use crate::tables::event_details;
 use crate::{Recorded, Store, StoreOptions, StoreUrl};
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Event, Origin, Record};
 use countersign_base::{Clock, Duration, Kid, Tenant, UnixMillis, UnixTime, UserId};
 use countersign_crypto::jose::Algorithm;
+use countersign_crypto::puncturable::PuncturableKey;
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{SigningKey, generate_pkcs8};
 use countersign_keys::hierarchy::KekSet;
@@ -251,9 +253,10 @@ async fn details(directory: &Path) -> (Store, Details) {
     let store = Store::open(&StoreOptions::new(url), NOW).await.unwrap();
     let keks = Arc::new(KekSet::generate(&Random::system()));
     let keks: crate::Keks = Arc::new(move || Arc::clone(&keks));
+    let epochs = PuncturableKey::generate(&Random::system());
     let details = Details::start(
         store.clone(),
-        keks,
+        Subjects::new(keks, epochs, Arc::new(|_| Ok(()))),
         Random::system(),
         clock(),
         Duration::from_secs(60),

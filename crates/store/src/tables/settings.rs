@@ -17,6 +17,8 @@ pub enum Setting {
     LogKey,
     /// Size and root of the audit log that was last signed, so that a log that was set back is noticed.
     LogSigned,
+    /// The name of the key of which each person's is a part; it stands in a file.
+    SubjectEpoch,
     /// How the root key is derived from its passphrase, and a value that tells a wrong one.
     RootKey,
     /// The root key under the key of which operators hold shares.
@@ -33,6 +35,7 @@ impl Setting {
             Self::LogSigned => "log_signed",
             Self::RootKey => "root_key",
             Self::Seal => "seal",
+            Self::SubjectEpoch => "subject_epoch",
         }
     }
 }

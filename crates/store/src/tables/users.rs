@@ -54,6 +54,36 @@ pub(crate) async fn set_password(
     put(tx, tenant, &record, now).await
 }
 
+/// A stronger hash of the password that a person has.
+#[derive(Clone)]
+pub struct RenewedPassword {
+    /// Whose.
+    pub user: UserId,
+    /// The hash that their password was compared with.
+    pub before: StoredPassword,
+    /// Another of the same password.
+    pub after: StoredPassword,
+}
+
+/// Puts a stronger hash in the place of the one that the same password was compared with. It is no change of the password: no session ends.
+///
+/// # Errors
+/// [`StoreError::Superseded`] when the person is disabled or gone, or has another password by now.
+pub(crate) async fn renew_password(
+    tx: &mut Transaction,
+    tenant: &Tenant,
+    renewed: &RenewedPassword,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let found = read(tx, &sql::LOCK, tenant, renewed.user).await?;
+    let same = |user: &UserRecord| user.enabled && user.password.as_ref() == Some(&renewed.before);
+    let Some(mut record) = found.filter(same) else {
+        return Err(StoreError::Superseded("users"));
+    };
+    record.password = Some(renewed.after.clone());
+    put(tx, tenant, &record, now).await
+}
+
 /// Adds a person.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use countersign_store::tables::settings::{self, Setting};
 use countersign_store::tables::signing_keys::{self, SigningKeyRecord};
 use countersign_store::tables::subject_keys::{self, SubjectKey};
 use countersign_store::tables::throttle::Allowance;
-use countersign_store::tables::users::{Held, NewPassword};
+use countersign_store::tables::users::{Held, NewPassword, RenewedPassword};
 use countersign_store::tables::{
     clients, consents, grants, refresh_families, sessions, tenants, throttle, user_groups, users,
 };
@@ -31,6 +31,7 @@ behaviours! {
     a_username_is_taken_once_in_a_tenant,
     a_person_is_held_as_they_were_judged,
     a_new_password_ends_every_other_session,
+    a_stronger_hash_replaces_the_one_it_was_compared_with_alone,
     sessions_are_found_by_cookie_and_end_for_good,
     consents_follow_their_client,
     signing_keys_move_from_the_state_they_are_in,
@@ -255,6 +256,40 @@ async fn a_new_password_ends_every_other_session(fixture: Fixture) {
     assert!(superseded(set("one").await), "somebody was first");
 }
 
+async fn a_stronger_hash_replaces_the_one_it_was_compared_with_alone(fixture: Fixture) {
+    let store = &fixture.store;
+    populate(store).await;
+    let put = async |enabled: bool, text: &str| {
+        let mut record = user_record();
+        record.password = Some(StoredPassword::new(text.to_owned()));
+        record.enabled = enabled;
+        change(store, vec![Write::PutUser(Box::new(record))])
+            .await
+            .unwrap();
+    };
+    let renew = async |before: &str| {
+        let renewed = RenewedPassword {
+            user: USER,
+            before: StoredPassword::new(before.to_owned()),
+            after: StoredPassword::new("strong".to_owned()),
+        };
+        change(store, vec![Write::RenewPassword(Box::new(renewed))]).await
+    };
+    let superseded = |done| matches!(done, Err(StoreError::Superseded("users")));
+    put(true, "weak").await;
+    assert!(superseded(renew("another").await), "changed meanwhile");
+    put(false, "weak").await;
+    assert!(superseded(renew("weak").await), "disabled meanwhile");
+    put(true, "weak").await;
+    renew("weak").await.unwrap();
+    assert!(superseded(renew("weak").await), "somebody was first");
+    let mut connection = store.read().await.unwrap();
+    let found = users::find(&mut connection, &tenant(), USER).await.unwrap();
+    assert_eq!(found.unwrap().password.unwrap().phc(), "strong");
+    let session = sessions::find(&mut connection, &tenant(), SESSION).await;
+    assert!(session.unwrap().unwrap().ended.is_none(), "no session ends");
+}
+
 async fn sessions_are_found_by_cookie_and_end_for_good(fixture: Fixture) {
     let store = &fixture.store;
     populate(store).await;
@@ -440,7 +475,7 @@ async fn an_erased_key_stays_erased(fixture: Fixture) {
     let put = |wrapped: u8| {
         store.write(move |tx| {
             Box::pin(async move {
-                subject_keys::put_first(tx, &tenant(), USER, vec![wrapped], NOW).await
+                subject_keys::put_first(tx, &tenant(), USER, (vec![wrapped], [1; 8]), NOW).await
             })
         })
     };
