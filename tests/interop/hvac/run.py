@@ -61,6 +61,14 @@ def system(vault):
         must(root.sys.is_initialized() and not root.sys.is_sealed(), "open")
         must(root.sys.read_leader_status()["is_self"], "leader")
 
+    def mounted(path):
+        try:
+            root.sys.enable_secrets_engine("kv", path=path, options={"version": "2"})
+        except exceptions.InvalidRequest:
+            # What stood there is being taken away.
+            return False
+        return True
+
     def mounts():
         covered("sys/mounts, sys/mounts/:path, sys/mounts/:path/tune, sys/remount refused")
         must("secret/" in root.sys.list_mounted_secrets_engines()["data"], "secret/")
@@ -71,7 +79,7 @@ def system(vault):
         root.secrets.kv.v2.create_or_update_secret("a", {"x": "1"}, mount_point="team")
         root.sys.disable_secrets_engine("team")
         refused(exceptions.InvalidPath, lambda: root.secrets.kv.v2.read_secret_version("a", mount_point="team", raise_on_deleted_version=True))
-        root.sys.enable_secrets_engine("kv", path="team", options={"version": "2"})
+        until(lambda: mounted("team"), "the path is free again")
         refused(exceptions.InvalidPath, lambda: root.secrets.kv.v2.read_secret_version("a", mount_point="team", raise_on_deleted_version=True))
 
     def auth_methods():
@@ -245,11 +253,11 @@ def tokens(vault):
 
     def wrapping():
         covered("sys/wrapping: wrap, lookup, unwrap, rewrap; X-Vault-Wrap-TTL")
-        wrapped = root.secrets.kv.v2.adapter.get("/v1/secret/data/app/db", wrap_ttl="60s")["wrap_info"]
+        wrapped = root.adapter.get("/v1/secret/data/app/db", wrap_ttl="60s")["wrap_info"]
         must(wrapped["ttl"] == 60 and wrapped["creation_path"] == "secret/data/app/db", wrapped)
-        looked = root.sys.adapter.post("/v1/sys/wrapping/lookup", json={"token": wrapped["token"]})["data"]
+        looked = root.adapter.post("/v1/sys/wrapping/lookup", json={"token": wrapped["token"]})["data"]
         must(looked["creation_path"] == "secret/data/app/db" and looked["creation_ttl"] == 60, looked)
-        again = root.sys.adapter.post("/v1/sys/wrapping/rewrap", json={"token": wrapped["token"]})["wrap_info"]["token"]
+        again = root.adapter.post("/v1/sys/wrapping/rewrap", json={"token": wrapped["token"]})["wrap_info"]["token"]
         must(vault.client().sys.unwrap(again)["data"]["data"]["password"], "unwrapped")
         refused(exceptions.InvalidRequest, lambda: vault.client().sys.unwrap(again))
         refused(exceptions.InvalidRequest, lambda: vault.client().sys.unwrap(wrapped["token"]))
@@ -288,6 +296,7 @@ def transit(vault):
         first, second, other = (engine.encrypt_data("same", plaintext=b64("a"), context=b64(context))["data"]["ciphertext"] for context in ("x", "x", "y"))
         must(first == second and first != other, "convergent")
         refused(exceptions.InvalidRequest, lambda: engine.encrypt_data("same", plaintext=b64("a")))
+        engine.update_key_configuration("orders", min_encryption_version=2)
         engine.trim_key("orders", min_version=2)
         refused(exceptions.InvalidRequest, lambda: engine.delete_key("orders"))
         engine.update_key_configuration("orders", deletion_allowed=True)
