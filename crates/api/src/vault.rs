@@ -3,10 +3,11 @@
 //! A caller shows a vault token (`X-Vault-Token`, or as a bearer) or one of our own access tokens for [`AUDIENCE`]: one identity plane. A namespace is a tenant.
 //! Everything else is the vault's: [`countersign_control::vault`].
 //!
-//! `sys/health`, `sys/seal-status`, `sys/init` and `sys/leader` say the same to everybody and are answered here.
+//! `sys/health`, `sys/seal-status`, `sys/init` and `sys/leader` say the same to everybody and are answered here. While the root key is away, [`sealed`] answers.
 
 mod answer;
 mod arrived;
+pub mod sealed;
 mod status;
 
 use crate::access::lookups::LookUps;
@@ -55,7 +56,8 @@ pub fn router(fabric: Arc<Fabric>, vault: Arc<Vault>, origin: &Url) -> Router {
 
 async fn call(State(door): State<Door>, request: Request) -> Response {
     let id = door.fabric.random().request_id();
-    if let Some((status, body)) = status::of(&door, &request) {
+    let seal = door.vault.seal().status();
+    if let Some((status, body)) = status::of(&seal, &door.origin, &request, door.fabric.now()) {
         return bare(status, &body);
     }
     let answered = async {

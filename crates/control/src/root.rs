@@ -153,7 +153,10 @@ pub(crate) fn read_private(path: &Path) -> Result<Option<String>, RootError> {
 }
 
 /// Makes a directory, with its parents, that only its owner may enter.
-pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// When the operating system refuses.
+pub fn make_private_directory(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -22,6 +22,7 @@ use countersign_audit::Code;
 use countersign_base::{Duration, Secret, Tenant};
 use countersign_keys::OpenError;
 use countersign_keys::envelope::SealError;
+use countersign_keys::seal::SealStatus;
 use countersign_policy::{Permitted, PolicyError, decide};
 use countersign_store::{Durability, Recorded, StoreError};
 use countersign_vault::answer::Effect;
@@ -34,6 +35,7 @@ use policies::Policies;
 use std::sync::Arc;
 use steps::ATTEMPTS_MAX;
 pub(crate) use steps::Steps;
+use tokio::sync::Notify;
 
 /// Effects of one call.
 const EFFECTS_MAX: usize = 16;
@@ -44,6 +46,39 @@ pub struct Vault {
     steps: Steps,
     policies: Policies,
     databases: Databases,
+    seal: VaultSeal,
+}
+
+/// What stands above the root key of a running vault.
+#[derive(Clone)]
+pub enum VaultSeal {
+    /// A file or a passphrase: whoever can start the process opens it.
+    OpensByItself,
+    /// Operators hold shares.
+    Shares {
+        /// What `sys/seal-status` says.
+        status: SealStatus,
+        /// Told when somebody who may closes the seal: the process then ends what it runs and waits for shares.
+        close: Arc<Notify>,
+    },
+}
+
+impl VaultSeal {
+    /// What `sys/seal-status` says of it.
+    #[must_use]
+    pub fn status(&self) -> SealStatus {
+        match self {
+            Self::OpensByItself => SealStatus {
+                kind: "static",
+                initialized: true,
+                sealed: false,
+                t: 1,
+                n: 1,
+                ..SealStatus::uninitialized()
+            },
+            Self::Shares { status, .. } => status.clone(),
+        }
+    }
 }
 
 /// Why a call has no answer.
@@ -80,7 +115,7 @@ impl Vault {
     ///
     /// # Errors
     /// When the database fails, or a stored key does not open.
-    pub async fn start(fabric: &Arc<Fabric>) -> Result<Arc<Self>, VaultFailure> {
+    pub async fn start(fabric: &Arc<Fabric>, seal: VaultSeal) -> Result<Arc<Self>, VaultFailure> {
         let vault = Arc::new(Self {
             fabric: Arc::clone(fabric),
             steps: Steps::new(
@@ -92,12 +127,19 @@ impl Vault {
             ),
             policies: Policies::default(),
             databases: Databases::default(),
+            seal,
         });
         for tenant in fabric.directory().tenants() {
             vault.steps.prepare(&tenant.name).await?;
         }
         tokio::spawn(due::keep(Arc::downgrade(&vault)));
         Ok(vault)
+    }
+
+    /// What stands above its root key.
+    #[must_use]
+    pub const fn seal(&self) -> &VaultSeal {
+        &self.seal
     }
 
     /// A root token for whoever starts the process, or was let in by a quorum.
@@ -266,6 +308,13 @@ impl Vault {
     /// Lets something happen outside.
     async fn carry_out(&self, effect: Effect) -> EffectResult {
         match effect {
+            Effect::Seal => match &self.seal {
+                VaultSeal::OpensByItself => EffectResult::Failed("it opens by itself".to_owned()),
+                VaultSeal::Shares { close, .. } => {
+                    close.notify_one();
+                    EffectResult::Done
+                }
+            },
             Effect::Sql(sql) => self.databases.run(&sql).await,
         }
     }

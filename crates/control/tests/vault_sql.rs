@@ -108,7 +108,9 @@ impl Server {
             random: &random,
             now: UnixTime(1_800_000_000),
         };
-        let Effect::Sql(effect) = step(&held, &mut Work::new(&loaded), &cx);
+        let Effect::Sql(effect) = step(&held, &mut Work::new(&loaded), &cx) else {
+            panic!("no statements");
+        };
         effect
     }
 

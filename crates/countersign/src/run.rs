@@ -9,10 +9,12 @@ mod declared;
 mod egress;
 mod egress_door;
 mod egress_node;
+mod error;
 mod foreign;
 mod identity_providers;
 mod planes;
 mod routes;
+mod sealed;
 mod shared_limits;
 mod sockets;
 mod telemetry;
@@ -21,7 +23,9 @@ mod traces;
 
 pub use declared::{PolicyTexts, policy_texts};
 pub use egress_node::{EgressNode, serve_egress};
+pub use error::RunError;
 pub use planes::LocalPlanes;
+pub use sealed::{SealedProcess, Unsealed, sealed};
 pub use sockets::Bound;
 pub(crate) use threats::firewalls;
 
@@ -31,23 +35,22 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use certificates::Certificates;
 use countersign_api::identity::{self, Door, IdentityOptions};
-use countersign_api::{access, admin, vault};
+use countersign_api::{access, admin, vault as vault_api};
 use countersign_audit::Code;
 use countersign_base::{Clock, Duration, Secret, Tenant, UnixMillis};
-use countersign_control::administrator::{AdministratorError, LIFETIME, LocalAdministrator};
+use countersign_control::administrator::{LIFETIME, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
-use countersign_control::vault::{Vault, VaultFailure};
+use countersign_control::vault::{Vault, VaultSeal};
 use countersign_control::{Fabric, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256;
 use countersign_crypto::password::Cost;
-use countersign_crypto::x509::X509Error;
 use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
-use countersign_keys::RotationPolicy;
+use countersign_keys::seal::SealStatus;
+use countersign_keys::{RootKey, RotationPolicy};
 use countersign_net::{
-    Drain, DrainTrigger, Limits, Listener, ServerTls, TlsError, Transport, TrustRoots, from_tower,
-    serve,
+    Drain, DrainTrigger, Limits, Listener, ServerTls, Transport, TrustRoots, from_tower, serve,
 };
 use countersign_policy::PolicySet;
 use countersign_store::tables::settings::{self, Setting};
@@ -55,7 +58,6 @@ use countersign_store::{Store, StoreOptions, StoreUrl};
 use declared::Chosen;
 use egress_door::EgressDoor;
 use sockets::Sockets;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +74,8 @@ pub struct Options {
     pub config: Config,
     /// The data directory.
     pub data: PathBuf,
+    /// The root key and the seal that it came from, where operators hold shares.
+    pub unsealed: Option<(Arc<RootKey>, SealStatus)>,
     /// The database, if not the configuration's.
     pub store: Option<StoreUrl>,
     /// What passwords cost to hash.
@@ -84,45 +88,6 @@ pub struct Options {
     pub progress: Box<dyn Fn(Progress) + Send + Sync>,
 }
 
-/// Why the process did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A listener's address.
-    #[error("`{surface}` cannot listen on {address}: {cause}")]
-    Bind {
-        /// Which listener.
-        surface: &'static str,
-        /// Its address.
-        address: SocketAddr,
-        /// What the operating system said.
-        cause: io::Error,
-    },
-    /// An address that no URL can be made of.
-    #[error("the control API has no address")]
-    Address,
-    /// The administrator's credential.
-    #[error(transparent)]
-    Administrator(#[from] AdministratorError),
-    /// A certificate cannot be made.
-    #[error(transparent)]
-    Certificate(#[from] X509Error),
-    /// The configuration.
-    #[error("the configuration is refused:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Config(Vec<ConfigError>),
-    /// The fabric.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The vault.
-    #[error(transparent)]
-    Vault(#[from] VaultFailure),
-    /// The gateway's threads.
-    #[error("the gateway cannot start: {0}")]
-    Threads(io::Error),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
 /// A running process.
 pub struct Running {
     bound: Bound,
@@ -132,7 +97,7 @@ pub struct Running {
     egress: Option<EgressDoor>,
     drain: DrainTrigger,
     _administrator: Arc<LocalAdministrator>,
-    _vault: Arc<Vault>,
+    vault: Arc<Vault>,
     vault_token: Secret<String>,
     policy_time: Arc<PolicyTime>,
     tls: Certificates,
@@ -150,6 +115,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let bound = sockets.bound();
     let config = options.config.clone();
     let base = issuer_base(&options, bound.identity).await?;
+    let seal = vault_seal(&options);
     let Chosen { policies, term } = bundle::choose(&config, options.clock.now(), &options.data)?;
     let fabric = Fabric::start(fabric_options(options, &base, policies)?).await?;
     bundle::remember_version(&config, term.as_ref(), fabric.data())?;
@@ -160,7 +126,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     fabric.foreign_keys().replace(origins);
     let tls = Certificates::new(&fabric, &config.listeners.names)?;
     let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
-    let vault = Vault::start(&fabric).await?;
+    let vault = Vault::start(&fabric, seal.clone()).await?;
     let vault_token = vault
         .root_token(&Tenant::default_tenant(), LIFETIME)
         .await?;
@@ -182,7 +148,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     };
     let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator))
         .merge(access::router(Arc::clone(&fabric), &control))
-        .merge(vault::router(
+        .merge(vault_api::router(
             Arc::clone(&fabric),
             Arc::clone(&vault),
             &control,
@@ -215,13 +181,24 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         egress,
         drain: trigger,
         _administrator: administrator,
-        _vault: vault,
+        vault,
         vault_token,
         policy_time,
         tls,
         base,
         config: ArcSwap::from_pointee(config),
     })
+}
+
+/// What stands above the root key.
+fn vault_seal(options: &Options) -> VaultSeal {
+    match &options.unsealed {
+        None => VaultSeal::OpensByItself,
+        Some((_, status)) => VaultSeal::Shares {
+            status: status.clone(),
+            close: Arc::default(),
+        },
+    }
 }
 
 /// The gateway at this address, before it listens.
@@ -363,7 +340,8 @@ fn fabric_options(
         clock,
         random,
         progress,
-        ..
+        unsealed,
+        store: _,
     } = options;
     let config = &config;
     let refused = |error: ConfigError| RunError::Config(vec![error]);
@@ -373,9 +351,12 @@ fn fabric_options(
             message,
         ))
     };
-    let root = match &config.keys.passphrase {
-        Some(reference) => RootSource::Passphrase(reference.read(&config.dir).map_err(whole)?),
-        None => RootSource::File,
+    let root = match (unsealed, &config.keys.passphrase) {
+        (Some((root, _)), _) => RootSource::Unsealed(root),
+        (None, Some(reference)) => {
+            RootSource::Passphrase(reference.read(&config.dir).map_err(whole)?)
+        }
+        (None, None) => RootSource::File,
     };
     Ok(FabricOptions {
         store: StoreOptions::new(url),
@@ -489,6 +470,14 @@ impl Running {
     #[must_use]
     pub const fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
+    }
+
+    /// Waits until somebody who may closes the seal; for ever, where it opens by itself.
+    pub async fn seal_closed(&self) {
+        match self.vault.seal() {
+            VaultSeal::OpensByItself => std::future::pending().await,
+            VaultSeal::Shares { close, .. } => close.notified().await,
+        }
     }
 
     /// The root token of the default tenant's vault that was made at this start; it lives a day at most.

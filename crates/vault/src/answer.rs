@@ -228,6 +228,8 @@ impl WrapInfo {
 /// Something that happens outside, after the commit that says it is about to happen.
 #[derive(Debug)]
 pub enum Effect {
+    /// The root key is let go of, and every door closes.
+    Seal,
     /// Statements on a PostgreSQL database, in one transaction.
     Sql(SqlEffect),
 }

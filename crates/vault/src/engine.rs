@@ -124,6 +124,8 @@ pub enum Next {
     Database(database::Next),
     /// A lease is being stretched or taken back.
     Lease(lease::Next),
+    /// The seal is being closed.
+    Sealed,
     /// One whose answer is put away.
     Wrapped(Box<wrapping::Next>),
 }
@@ -141,6 +143,7 @@ pub fn resume(
     match next {
         Next::Database(next) => database::resume(next, result, work, cx),
         Next::Lease(next) => lease::resume(next, result, work, cx),
+        Next::Sealed => system::sealed(result),
         Next::Wrapped(wrapped) => {
             let outcome = resume(&wrapped.next, result, work, cx)?;
             wrapping::put_away(outcome, wrapped.order.clone(), work, cx)

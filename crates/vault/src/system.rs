@@ -8,8 +8,9 @@
 //! | `sys/capabilities-self` and its like | what a token may do at paths |
 //! | `sys/audit`, `sys/audit-hash/journal` | the one audit device, which cannot be taken away and beside which none can be put |
 //! | `sys/leader`, `sys/ha-status` | every node serves |
+//! | `sys/seal` | the root key is let go of, where operators hold shares of what is above it |
 //!
-//! Not here: what is asked before the vault is open, and what opens and shuts it. The shell answers `sys/health`, `sys/init`, `sys/seal-status` and their like.
+//! Not here: what is asked before the vault is open, and what opens it. The shell answers `sys/health`, `sys/init`, `sys/seal-status` and their like.
 
 mod capabilities;
 mod mounts;
@@ -17,10 +18,11 @@ mod policies;
 mod removal;
 
 use crate::VaultError;
-use crate::answer::{Answer, Outcome};
+use crate::answer::{Answer, Effect, Outcome};
 use crate::call::{Call, Cx, Operation};
+use crate::engine;
 use crate::entry::EntryName;
-use crate::work::{Stop, Work};
+use crate::work::{EffectResult, Stop, Then, Work};
 use countersign_crypto::mac::MacKey;
 use mounts::Table;
 use serde_json::json;
@@ -52,11 +54,31 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
         (["audit", _, ..], _) => return Err(no_audit_device()),
         (["audit-hash", device], Operation::Update) => audit_hash_of(device, call, cx)?,
         (["leader"], Operation::Read) => leader(),
+        (["seal"], Operation::Update) => {
+            return Ok(Outcome::Then(Box::new(Then {
+                effect: Effect::Seal,
+                next: engine::Next::Sealed,
+            })));
+        }
         (["ha-status"], Operation::Read) => Answer::data(json!({ "nodes": [] })),
         // The shell answers these; and what is not this program's is not there.
         _ => return Err(VaultError::Unsupported.into()),
     };
     Ok(done.into())
+}
+
+/// What follows the closing of the seal.
+///
+/// # Errors
+/// When the seal opens by itself: closing it would not keep anybody out.
+pub fn sealed(result: &EffectResult) -> Result<Outcome, Stop> {
+    match result {
+        EffectResult::Done => Ok(Answer::nothing().into()),
+        EffectResult::Failed(_) => Err(VaultError::invalid(
+            "this seal opens by itself: stop the process instead, or let operators hold shares (`[keys] seal = \"shamir\"`)",
+        )
+        .into()),
+    }
 }
 
 /// An entry of this mount whose time has come: what is left of a mount that was taken away.

@@ -4,13 +4,14 @@ Starts `countersign up --ephemeral` (COUNTERSIGN_BIN). With POSTGRES_URL, databa
 """
 
 import base64
+import json
 import os
 import time
 
 import hvac
 from hvac import exceptions
 
-from fabric import check, finish, must, serve
+from fabric import check, finish, must, serve, write
 from postgres import Database
 
 COVERED = []
@@ -436,6 +437,57 @@ def database(vault, url):
         check(f"database: {name}", body)
 
 
+def seal():
+    """A server whose operators hold shares: made, opened, closed, and opened again after a new start."""
+
+    def closed_url(fabric):
+        return hvac.Client(url=fabric.addresses["control"], verify=fabric.addresses["ca"])
+
+    def next_line(fabric):
+        fabric.addresses = json.loads(fabric.process.stdout.readline())
+
+    def shares(fabric):
+        covered("sys/init, sys/unseal, sys/seal; every door while sealed")
+        client = closed_url(fabric)
+        must(not client.sys.is_initialized() and client.sys.is_sealed(), "nothing yet")
+        must(client.sys.read_health_status(method="GET").status_code == 501, "501 before there is a seal")
+        refused(exceptions.VaultDown, lambda: client.secrets.kv.v2.read_secret_version("app", raise_on_deleted_version=True))
+        made = client.sys.initialize(secret_shares=5, secret_threshold=3)
+        must(len(made["keys"]) == 5 and len(made["keys_base64"]) == 5, made["keys"] and "five shares")
+        next_line(fabric)
+        open_now = Vault(fabric)
+        root = open_now.client(made["root_token"])
+        root.secrets.kv.v2.create_or_update_secret("app", {"x": "1"})
+        status = root.sys.read_seal_status()
+        must(status["type"] == "shamir" and not status["sealed"] and (status["t"], status["n"]) == (3, 5), status)
+        user = open_now.limited("nobody", 'path "sys/seal" { capabilities = ["update"] }')
+        refused(exceptions.Forbidden, lambda: user.sys.seal())
+        root.sys.seal()
+        next_line(fabric)
+        client = closed_url(fabric)
+        must(client.sys.is_sealed() and client.sys.is_initialized(), "closed")
+        must(client.sys.read_health_status(method="GET").status_code == 503, "503 while sealed")
+        for path in ("admin/v1/openapi.json", "access/v1/evaluation", "v1/secret/data/app"):
+            answer = fabric.session().get(f"{fabric.addresses['control']}/{path}", timeout=30)
+            must(answer.status_code == 503 and answer.json() == {"errors": ["Vault is sealed"]}, path)
+        refused(exceptions.InvalidRequest, lambda: client.sys.initialize(secret_shares=1, secret_threshold=1))
+        refused(exceptions.InvalidRequest, lambda: client.sys.submit_unseal_key(key="00" * 33))
+        must(client.sys.submit_unseal_key(key=made["keys"][0])["progress"] == 1, "one share")
+        must(client.sys.submit_unseal_key(reset=True)["progress"] == 0, "dropped")
+        opened = [client.sys.submit_unseal_key(key=key)["sealed"] for key in (made["keys"][4], made["keys_base64"][1], made["keys"][2])]
+        must(opened == [True, True, False], opened)
+        next_line(fabric)
+        root = Vault(fabric).client(made["root_token"])
+        must(root.secrets.kv.v2.read_secret_version("app", raise_on_deleted_version=True)["data"]["data"] == {"x": "1"}, "all is there")
+
+    def body(fabric):
+        write(fabric.config, {"countersign.toml": '[keys]\nseal = "shamir"\n'})
+        fabric.start()
+        check("seal: shares", lambda: shares(fabric))
+
+    serve("hvac-seal", None, body)
+
+
 def until(condition, what):
     end = time.monotonic() + 15
     while not condition():
@@ -450,10 +502,11 @@ def body(fabric):
     url = os.environ.get("POSTGRES_URL")
     if url:
         database(vault, url)
-    print("covered:")
-    for path in COVERED:
-        print(f"  {path}")
 
 
 serve("hvac", {}, body)
+seal()
+print("covered:")
+for covered_path in COVERED:
+    print(f"  {covered_path}")
 finish("hvac")

@@ -4,7 +4,7 @@ use super::{AUDIENCE, router};
 use axum::Router;
 use axum::body::Body;
 use countersign_base::{Duration, Secret, Tenant, UnixTime};
-use countersign_control::vault::Vault;
+use countersign_control::vault::{Vault, VaultSeal};
 use countersign_control::{Declared, DeclaredClient};
 use countersign_oauth::client::Origin;
 use countersign_oauth::{ClientAuthentication, ClientRecord, TenantRecord};
@@ -54,7 +54,9 @@ fn declared() -> Declared {
 
 async fn setting() -> Setting {
     let test = TestFabric::start(declared()).await.unwrap();
-    let vault = Vault::start(&test.fabric).await.unwrap();
+    let vault = Vault::start(&test.fabric, VaultSeal::OpensByItself)
+        .await
+        .unwrap();
     let root = vault
         .root_token(&Tenant::default_tenant(), Duration::from_secs(3600))
         .await

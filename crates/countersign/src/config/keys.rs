@@ -13,10 +13,20 @@ use toml::Spanned;
 pub struct RawKeys {
     /// A passphrase that the root key is derived from. Without it, a file of mode 0600 in the data directory, made at the first start.
     passphrase: Option<SecretReference>,
+    /// `shamir`: what is above the root key is split among operators, who open each process by a quorum of their shares.
+    seal: Option<Spanned<SealKind>>,
     algorithms: Option<Spanned<Vec<Algorithm>>>,
     rotate_every: Option<Span>,
     publish_ahead: Option<Span>,
     retire_after: Option<Spanned<Span>>,
+}
+
+/// What opens the root key without a file or a passphrase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SealKind {
+    /// Shares that operators hold.
+    Shamir,
 }
 
 /// `[keys]` checked.
@@ -24,6 +34,8 @@ pub struct RawKeys {
 pub struct KeysSection {
     /// Where the root passphrase is, if there is one.
     pub passphrase: Option<SecretReference>,
+    /// What opens the root key, if it is neither a file nor a passphrase.
+    pub seal: Option<SealKind>,
     /// What each tenant signs with; the first is the default.
     pub algorithms: Vec<Algorithm>,
     /// How long a key signs.
@@ -38,6 +50,7 @@ impl Default for KeysSection {
     fn default() -> Self {
         Self {
             passphrase: None,
+            seal: None,
             algorithms: vec![Algorithm::Es256],
             rotate_every: Duration::from_secs(30 * 86_400),
             publish_ahead: Duration::from_secs(86_400),
@@ -66,8 +79,16 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
             "keep keys published for at least `2h` after they signed last, or valid tokens stop verifying",
         );
     }
+    if let (Some(seal), Some(_)) = (&raw.seal, &raw.passphrase) {
+        mistakes.at(
+            &seal.span(),
+            "the root key comes from shares or from a passphrase",
+            "take one of `seal` and `passphrase` away",
+        );
+    }
     KeysSection {
         passphrase: raw.passphrase,
+        seal: raw.seal.map(Spanned::into_inner),
         algorithms: raw
             .algorithms
             .map_or(default.algorithms, Spanned::into_inner),

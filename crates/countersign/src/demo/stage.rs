@@ -115,6 +115,7 @@ impl Stage {
         let options = Options {
             config,
             data,
+            unsealed: None,
             store: None,
             password_cost: Cost::owasp(),
             clock: clock.clone(),

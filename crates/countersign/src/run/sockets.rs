@@ -53,13 +53,6 @@ impl Sockets {
     /// When an address is in use or not ours.
     pub(super) fn bind(config: &Config) -> Result<Self, RunError> {
         let addresses = &config.listeners;
-        let one = |surface, address| {
-            Listener::bind(address).map_err(|cause| RunError::Bind {
-                surface,
-                address,
-                cause,
-            })
-        };
         let gateway = Listeners::bind(addresses.gateway, runtime::cores());
         Ok(Self {
             identity: one("identity", addresses.identity)?,
@@ -86,6 +79,18 @@ impl Sockets {
             egress: self.egress.as_ref().map(Listeners::address),
         }
     }
+}
+
+/// One socket.
+///
+/// # Errors
+/// When its address is in use or not ours.
+pub(super) fn one(surface: &'static str, address: SocketAddr) -> Result<Listener, RunError> {
+    Listener::bind(address).map_err(|cause| RunError::Bind {
+        surface,
+        address,
+        cause,
+    })
 }
 
 /// The sockets of the proxy for workloads, if one is configured.

@@ -7,6 +7,7 @@ fn options(data: &Path, text: &str) -> Options {
     Options {
         config: config::parse(data, Path::new(config::FILE), text).unwrap(),
         data: data.to_owned(),
+        unsealed: None,
         store: None,
         password_cost: Cost::for_tests(),
         clock: FakeClock::default().clock(),

@@ -5,7 +5,7 @@ use crate::cli::UpArgs;
 use crate::config::error::ConfigError;
 use crate::config::telemetry::{LogFormat, LogLevel};
 use crate::config::{self, Config};
-use crate::run::{self, Options, Running, system_clock};
+use crate::run::{self, Options, RunError, Running, SealedProcess, system_clock};
 use countersign_audit::Code;
 use countersign_base::{Duration, Secret};
 use countersign_control::fabric::Progress;
@@ -45,14 +45,77 @@ pub(super) fn up(args: &UpArgs, output: Output) -> Ended {
             eprintln!("error: signals can't be received");
             return Ended::Failed;
         };
-        match run::run(options(config, args, store)).await {
-            Ok(running) => {
-                say_ready(&running, output);
-                serve(running, args, signals).await
-            }
+        match phases(&config, args, store, output, signals).await {
+            Ok(()) => Ended::Done,
             Err(error) => say_run_error(&error),
         }
     })
+}
+
+/// Runs the fabric; where operators hold shares, waits for them before it and after each time that the seal was closed.
+async fn phases(
+    config: &Config,
+    args: &UpArgs,
+    store: Option<StoreUrl>,
+    output: Output,
+    mut signals: Signals,
+) -> Result<(), RunError> {
+    let mut config = config.clone();
+    loop {
+        let mut options = options(config.clone(), args, store.clone());
+        if config.keys.seal.is_some() {
+            let closed = run::sealed(&options).await?;
+            say_sealed(&closed, output);
+            let unsealed = tokio::select! {
+                unsealed = closed.unsealed() => unsealed,
+                () = signals.end() => return Ok(()),
+            };
+            config = unsealed.config.clone();
+            options.config = unsealed.config;
+            options.unsealed = Some((unsealed.root, unsealed.status));
+        }
+        let running = run::run(options).await?;
+        say_ready(&running, output);
+        match serve(running, args, &mut signals).await {
+            Told::End => return Ok(()),
+            Told::Seal => {}
+        }
+    }
+}
+
+/// What ends the fabric.
+enum Told {
+    /// A signal: the process ends.
+    End,
+    /// Somebody who may closed the seal: it waits for shares.
+    Seal,
+}
+
+fn say_sealed(closed: &SealedProcess, output: Output) {
+    let (control, status) = (closed.control().port(), closed.status());
+    let address = format!("https://localhost:{control}");
+    let ca = closed.ca().display();
+    match output {
+        Output::Json => {
+            let line = serde_json::json!({
+                "sealed": true,
+                "initialized": status.initialized,
+                "control": address,
+                "ca": ca.to_string(),
+            });
+            println!("{line}");
+        }
+        Output::Text => {
+            let what = if status.initialized {
+                "sealed: give shares to `/v1/sys/unseal`"
+            } else {
+                "not initialized: make shares at `/v1/sys/init`"
+            };
+            println!(
+                "countersign is {what}\n\n  control        {address}\n  ca             {ca}\n"
+            );
+        }
+    }
 }
 
 /// What a process is started with.
@@ -60,6 +123,7 @@ pub(super) fn options(config: Config, args: &UpArgs, store: Option<StoreUrl>) ->
     Options {
         config,
         data: args.data.clone(),
+        unsealed: None,
         store,
         password_cost: Cost::owasp(),
         clock: system_clock(),
@@ -170,16 +234,25 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
         })
     }
+
+    /// Waits for one that ends the process.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Serves until told to end: SIGHUP reloads, SIGTERM and SIGINT drain and end.
-async fn serve(running: Running, args: &UpArgs, mut signals: Signals) -> Ended {
+async fn serve(running: Running, args: &UpArgs, signals: &mut Signals) -> Told {
     let mut renewal = tokio::time::interval(CERTIFICATES_RENEWED_EVERY);
     renewal.tick().await;
-    loop {
+    let told = loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
+            _ = signals.terminate.recv() => break Told::End,
+            _ = signals.interrupt.recv() => break Told::End,
+            () = running.seal_closed() => break Told::Seal,
             _ = signals.hangup.recv() => reload(&running, args).await,
             _ = renewal.tick() => {
                 if running.renew_certificates().is_err() {
@@ -187,10 +260,14 @@ async fn serve(running: Running, args: &UpArgs, mut signals: Signals) -> Ended {
                 }
             }
         }
-    }
+    };
     eprintln!("  draining");
-    running.stop(Code::of("signal")).await;
-    Ended::Done
+    let reason = match told {
+        Told::End => "signal",
+        Told::Seal => "sealed",
+    };
+    running.stop(Code::of(reason)).await;
+    told
 }
 
 /// Takes another configuration up, or keeps the old one whole.

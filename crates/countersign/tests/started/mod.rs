@@ -21,6 +21,7 @@ pub(crate) async fn started(
     let options = Options {
         config,
         data: directory.join("data"),
+        unsealed: None,
         store: store.map(|address| address.parse().unwrap()),
         password_cost: Cost::for_tests(),
         clock,

@@ -60,7 +60,9 @@ fn given(trial: &mut Trial, user: &str, mount: &str, token: &TokenId) -> String 
 pub(crate) fn taken_back(trial: &Trial, user: &str) -> usize {
     let user = format!("'{user}'");
     let count = |effect: &Effect| {
-        let Effect::Sql(effect) = effect;
+        let Effect::Sql(effect) = effect else {
+            panic!("no statements");
+        };
         let drops = |text: &str| text.contains("DROP ROLE") && text.contains(&user);
         effect
             .statements
@@ -130,7 +132,9 @@ fn renewing_counts_from_now_up_to_the_maximum() {
     let body = json!({"lease_id": id, "increment": 1_000_000});
     assert_eq!(renew(&mut trial, body), Ok(4_200));
     let statements = trial.happened.iter().map(|effect| {
-        let Effect::Sql(effect) = effect;
+        let Effect::Sql(effect) = effect else {
+            panic!("no statements");
+        };
         effect.statements[0].expose().contains("VALID UNTIL")
     });
     assert_eq!(statements.collect::<Vec<_>>(), [true; 3]);

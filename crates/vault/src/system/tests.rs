@@ -570,7 +570,6 @@ fn every_node_says_that_it_serves_and_the_rest_is_the_shells() {
     for (operation, path) in [
         (Read, "sys/health"),
         (Read, "sys/seal-status"),
-        (Update, "sys/seal"),
         (Update, "sys/unseal"),
         (Update, "sys/init"),
         (Patch, "sys/mounts/secret"),
@@ -586,6 +585,21 @@ fn every_node_says_that_it_serves_and_the_rest_is_the_shells() {
             "{path}"
         );
     }
+}
+
+#[test]
+fn the_seal_is_closed_from_outside_or_says_that_it_opens_by_itself() {
+    let mut trial = Trial::new();
+    assert!(
+        trial
+            .call(Update, "sys/seal", json!({}))
+            .unwrap()
+            .is_empty()
+    );
+    assert!(matches!(trial.happened[..], [crate::answer::Effect::Seal]));
+    trial.effects = vec![crate::work::EffectResult::Failed(String::new())];
+    let error = refused(&mut trial, Update, "sys/seal", json!({}));
+    assert_eq!(error.status(), 400);
 }
 
 #[test]

@@ -126,6 +126,7 @@ async fn running(dir: &Path, config: &Config, clock: &FakeClock) -> Result<Runni
     run(Options {
         config,
         data: dir.join("data"),
+        unsealed: None,
         store: None,
         password_cost: Cost::for_tests(),
         clock: clock.clock(),
