@@ -30,9 +30,15 @@ pub(super) struct Role {
     pub(super) tokens: TokenRules,
 }
 
-/// Names have no case.
+/// Names have no case, and are written in lower case: rules speak of paths, and one that denies `role/admin/secret-id` must not be gone around by `role/ADMIN/secret-id`.
 fn folded(name: &str) -> Result<String, VaultError> {
-    named::checked(name).map(str::to_ascii_lowercase)
+    let name = named::checked(name)?;
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(VaultError::invalid(
+            "the name of a role is written in lower case",
+        ));
+    }
+    Ok(name.to_owned())
 }
 
 impl Role {

@@ -286,12 +286,18 @@ fn a_role_that_is_made_anew_has_none_of_the_old_secret_ids() {
         trial.data(List, "auth/approle/role", Json::Null)["keys"],
         json!(["app"])
     );
-    // Names have no case.
-    assert!(
-        trial
-            .call(Read, "auth/approle/role/APP", Json::Null)
-            .is_ok()
-    );
+    // Names have no case: another spelling is no other role, nor a way around a rule for the path.
+    for path in ["auth/approle/role/APP", "auth/approle/role/App/secret-id"] {
+        for operation in [Read, Update, Delete] {
+            let refused = trial.call(operation, path, json!({})).err();
+            let refused = refused.unwrap_or_else(|| panic!("{path}"));
+            assert!(
+                matches!(refused, VaultError::Invalid(_) | VaultError::Unsupported),
+                "{path}: {refused}"
+            );
+        }
+    }
+    assert!(trial.call(Read, ROLE, Json::Null).is_ok());
 }
 
 #[test]
