@@ -43,7 +43,9 @@ fn with_static_role() -> Trial {
 
 /// The statements of an effect, and the addresses with which it is tried.
 fn sql(effect: &Effect) -> (Vec<String>, Vec<String>) {
-    let Effect::Sql(effect) = effect;
+    let Effect::Sql(effect) = effect else {
+        panic!("expected statements")
+    };
     let connections = [Some(&effect.connection), effect.otherwise.as_ref()];
     (
         effect
