@@ -240,6 +240,7 @@ fn engine_of(table: Table, named: &str) -> Result<EngineKind, VaultError> {
     let engine = match (table, named) {
         (Table::Engines, "database") => EngineKind::Database,
         (Table::Engines, "kv" | "kv-v2") => EngineKind::Kv,
+        (Table::Engines, "pki") => EngineKind::Pki,
         (Table::Engines, "transit") => EngineKind::Transit,
         (Table::Auth, "approle") => EngineKind::AppRole,
         (Table::Auth, "cert") => EngineKind::Cert,
@@ -247,7 +248,7 @@ fn engine_of(table: Table, named: &str) -> Result<EngineKind, VaultError> {
         (Table::Auth, "kubernetes") => EngineKind::Kubernetes,
         (Table::Engines, _) => {
             return Err(VaultError::invalid(
-                "unknown `type`: there are database, kv and transit",
+                "unknown `type`: there are database, kv, pki and transit",
             ));
         }
         (Table::Auth, _) => {

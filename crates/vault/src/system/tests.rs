@@ -216,9 +216,15 @@ fn what_the_vault_lives_by_cannot_be_taken_away_or_covered() {
 #[test]
 fn what_an_engine_is_asked_for_is_held_to_its_word() {
     let mut trial = Trial::new();
+    for kind in ["database", "kv-v2", "pki", "transit"] {
+        let path = format!("sys/mounts/of-{kind}");
+        done(&mut trial, Update, &path, json!({ "type": kind }));
+        let told = trial.data(Read, &path, Json::Null);
+        assert_eq!(told["type"], kind.trim_end_matches("-v2"));
+    }
     for (table, body, why) in [
         ("mounts", json!({}), "missing type"),
-        ("mounts", json!({"type": "pki"}), "unknown `type`"),
+        ("mounts", json!({"type": "ssh"}), "unknown `type`"),
         ("mounts", json!({"type": "approle"}), "unknown `type`"),
         ("auth", json!({"type": "userpass"}), "unknown `type`"),
         ("auth", json!({"type": "token"}), "unknown `type`"),
