@@ -17,6 +17,7 @@ mod fuzz;
 mod http2;
 mod hvac;
 mod jose;
+mod node_vault;
 mod openidconnect;
 pub(crate) mod pages;
 mod passkeys;
@@ -137,6 +138,7 @@ pub(crate) const SUITES: &[Suite] = &[
     envoy::SUITE,
     http2::SUITE,
     hvac::SUITE,
+    node_vault::SUITE,
     websockets::SUITE,
     crs::SUITE,
     openidconnect::SUITE,

@@ -1,6 +1,6 @@
 // Starts the server with the clients of these suites and lets two libraries use every flow. Ends with a line of counts.
 import { chromium } from 'playwright-core'
-import { Checks } from './checks.mjs'
+import { Checks } from '../checks.mjs'
 import { everyone } from './clients.mjs'
 import { network } from './net.mjs'
 import * as oauth4webapi from './oauth4webapi.mjs'

@@ -3,7 +3,7 @@
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
 import { SECRET, callback } from './clients.mjs'
-import { claims, erred, forged, must, refused } from './checks.mjs'
+import { claims, erred, forged, must, refused } from '../checks.mjs'
 import { network } from './net.mjs'
 import { Person } from './person.mjs'
 

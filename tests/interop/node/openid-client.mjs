@@ -2,7 +2,7 @@
 // answers, forms that a browser posts, devices, CIBA, rotation, and signed introspection.
 import * as client from 'openid-client'
 import { AUDIENCE, SECRET, callback } from './clients.mjs'
-import { claims, forged, must, refused } from './checks.mjs'
+import { claims, forged, must, refused } from '../checks.mjs'
 
 const SCOPE = 'openid orders:read'
 

@@ -2,7 +2,7 @@
 // processes that share it, a hundred uses at each.
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
-import { Checks, claims, must } from './checks.mjs'
+import { Checks, claims, must } from '../checks.mjs'
 import { AUDIENCE, callback, everyone } from './clients.mjs'
 import { network } from './net.mjs'
 import { introspect } from './oauth4webapi.mjs'
