@@ -220,7 +220,7 @@ pub(super) fn backup(call: &Call, work: &mut Work<'_>, name: KeyName<'_>) -> Res
     Ok(Answer::data(json!({ "backup": text })))
 }
 
-/// Puts a backed-up key back, under its own name or another.
+/// Puts a backed-up key back, under its own name or another, which is given in the path or in the body.
 pub(super) fn restore(
     call: &Call,
     work: &mut Work<'_>,
@@ -231,9 +231,10 @@ pub(super) fn restore(
         return Err(VaultError::invalid("'backup' must be supplied").into());
     }
     let backup = read_backup(&text)?;
+    let other = call.body.text("name")?.filter(|other| !other.is_empty());
     let name = match name {
         Some(name) => name,
-        None => key(&backup.name)?,
+        None => key(other.as_ref().unwrap_or(&backup.name))?,
     };
     let force = call.body.truth("force")?.unwrap_or(false);
     if !force && Opened::read(call, work, name)?.is_some() {

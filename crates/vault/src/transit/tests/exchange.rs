@@ -138,6 +138,9 @@ fn a_backup_is_the_key_again() {
             )
             .is_ok()
         );
+        let named = json!({ "backup": text, "name": format!("named-{name}") });
+        assert!(write(&mut trial, "restore", named).is_ok());
+        assert!(get(&mut trial, &format!("keys/named-{name}")).is_ok());
         let mut copy = get(&mut trial, &format!("keys/copy-{name}"))
             .ok()
             .unwrap()
