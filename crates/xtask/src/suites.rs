@@ -31,6 +31,7 @@ mod schemathesis;
 mod script;
 mod soak;
 mod tidy;
+mod vaultrs;
 mod websockets;
 
 use crate::verb::{Outcome, Problem, Verb};
@@ -142,6 +143,7 @@ pub(crate) const SUITES: &[Suite] = &[
     websockets::SUITE,
     crs::SUITE,
     openidconnect::SUITE,
+    vaultrs::SUITE,
     differential::SUITE,
     fuzz::SUITE,
     chaos::SUITE,
