@@ -40,6 +40,11 @@ pub enum Verb {
     /// Work on the audit log
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Put a data directory into one encrypted file, while the server runs
+    #[command(
+        after_help = "Examples:\n  countersign backup monday.backup --data /var/lib/countersign\n  countersign backup monday.backup --passphrase-stdin < passphrase.txt"
+    )]
+    Backup(BackupArgs),
     /// Judge a configuration without starting it
     #[command(after_help = "Example:\n  countersign check my-config")]
     Check {
@@ -84,6 +89,11 @@ pub enum Verb {
     /// Test policies and look for mistakes in them
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Make a data directory of a backup
+    #[command(
+        after_help = "Example:\n  countersign restore monday.backup --data /var/lib/countersign --keys /media/keys"
+    )]
+    Restore(RestoreArgs),
     /// Run one role of the fabric in a process of its own
     #[command(subcommand)]
     Serve(ServeVerb),
@@ -283,6 +293,35 @@ pub enum SessionVerb {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// `backup`
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to make; it must not be there yet.
+    pub file: PathBuf,
+    /// The data directory.
+    #[arg(long, default_value = "countersign-data")]
+    pub data: PathBuf,
+    /// Encrypt it for a passphrase, read from standard input, instead of for the root key in the data directory.
+    #[arg(long)]
+    pub passphrase_stdin: bool,
+}
+
+/// `restore`
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup.
+    pub file: PathBuf,
+    /// The data directory to make; it must be absent or empty.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The directory with the keys that were kept apart: `root.key` and `epochs`.
+    #[arg(long)]
+    pub keys: Option<PathBuf>,
+    /// Read the passphrase that it was made with from standard input.
+    #[arg(long)]
+    pub passphrase_stdin: bool,
 }
 
 /// `subject`

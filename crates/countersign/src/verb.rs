@@ -1,6 +1,7 @@
 //! What each verb does, and how it ends: 0 done, 1 a check or operation failed, 2 usage or configuration.
 
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod client_key;
@@ -59,6 +60,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let output = if cli.json { Output::Json } else { Output::Text };
     let ended = match cli.verb {
         Verb::Audit(verb) => audit::audit(&verb, output),
+        Verb::Backup(args) => backup::backup(&args, output),
         Verb::Check { dir } => check::check(&dir, output),
         Verb::Client(verb) => client::client(&verb, output),
         Verb::Completions { shell } => shell::completions(shell),
@@ -69,6 +71,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Key(verb) => key::key(&verb, output),
         Verb::Man => shell::man(),
         Verb::Policy(verb) => policy::policy(&verb, output),
+        Verb::Restore(args) => backup::restore(&args, output),
         Verb::Serve(verb) => serve::serve(&verb, output),
         Verb::Session(verb) => session::session(&verb, output),
         Verb::Subject(verb) => subject::subject(&verb, output),

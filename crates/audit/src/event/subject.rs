@@ -22,8 +22,6 @@ pub struct SubjectErased {
 pub struct Restored {
     /// Digest of the encrypted backup.
     pub backup: Digest,
-    /// People in it who had been erased since, and are again.
-    pub erased_again: Count,
     /// When the backup was made, in seconds since the epoch.
     pub made: Count,
     /// Records that the log's checkpoint covered in the backup.

@@ -300,7 +300,6 @@ fn administration_events() -> Vec<Event> {
         .into(),
         Restored {
             backup: Digest::of(b""),
-            erased_again: Count::of(u64::MAX),
             made: Count::of(u64::MAX),
             size: Count::of(u64::MAX),
         }
