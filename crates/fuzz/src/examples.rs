@@ -47,6 +47,9 @@ const OPENAPI: &str = r##"{"openapi":"3.1.0","info":{"title":"t","version":"1"},
 /// The dictionary of a service.
 const DICTIONARY: &str = r#"{"service":"billing","fields":[{"table":"cards","column":"pan","classification":"restricted","key_scope":"tenant","purposes":["chargeback"],"mask":"last4","blind_index":{"bits":14,"rows_min":32768,"rows_max":268435455}}]}"#;
 
+/// A policy of the vault.
+const VAULT_POLICY: &str = "path \"secret/data/app/*\" {\n  capabilities = [\"create\", \"read\"] # of the app\n}\npath \"secret/+/x\" { policy = \"deny\" }\n";
+
 /// Every example.
 ///
 /// # Errors
@@ -226,6 +229,13 @@ fn requests() -> Vec<Example> {
             r#"{"userinfo":{"email":{"essential":true},"given_name":null},"id_token":{"auth_time":{"essential":true},"acr":{"values":["urn:mace:incommon:iap:silver"]},"sub":{"value":"248289761001"}}}"#,
         ),
         text("strict-json", "seed", STRICT_JSON),
+        text("vault-path", "seed", "secret/data/app%20one/x"),
+        text("vault-policy", "hcl", VAULT_POLICY),
+        text(
+            "vault-policy",
+            "json",
+            r#"{"path": {"sys/mounts": {"capabilities": ["read", "sudo"]}}}"#,
+        ),
         text("openapi-document", "seed", OPENAPI),
         text("canonical-path", "seed", "/orders/4711/items"),
         text("canonical-path", "escaped", "/orders/%7Ea/caf%C3%A9"),

@@ -18,6 +18,7 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 mod transit;
+mod vault;
 
 use crate::Target;
 
@@ -456,6 +457,18 @@ pub const TARGETS: &[Target] = &[
         about: "a key of the transit engine that was backed up",
         run: transit::backup,
         words: transit::BACKUP_WORDS,
+    },
+    Target {
+        name: "vault-path",
+        about: "the path of a request to the vault",
+        run: vault::path,
+        words: vault::PATH_WORDS,
+    },
+    Target {
+        name: "vault-policy",
+        about: "an ACL policy of the vault, in HCL or JSON",
+        run: vault::policy,
+        words: vault::POLICY_WORDS,
     },
     Target {
         name: "configuration",
