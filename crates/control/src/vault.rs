@@ -9,6 +9,7 @@
 //!
 //! Not here: how entries are sealed ([`barrier`]), whose rules decide ([`policies`]), what comes due ([`due`]), HTTP.
 
+mod acme;
 mod barrier;
 mod cache;
 mod documents;
@@ -308,6 +309,9 @@ impl Vault {
     /// Lets something happen outside.
     async fn carry_out(&self, effect: Effect) -> EffectResult {
         match effect {
+            Effect::HttpChallenge(challenge) => {
+                acme::look(self.fabric.outside(), &challenge).await
+            }
             Effect::Seal => match &self.seal {
                 VaultSeal::OpensByItself => EffectResult::Failed("it opens by itself".to_owned()),
                 VaultSeal::Shares { close, .. } => {

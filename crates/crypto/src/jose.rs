@@ -5,9 +5,10 @@
 //!
 //! Encryption (RFC 7516) is [`Jwe`] and [`encrypt_jwt`]; a token is never read as encrypted where a signed one is due.
 //!
-//! Not here: the JSON serializations, unprotected headers, `b64` and other critical extensions: they are refused.
+//! The flattened JSON serialization is read for ACME ([`FlattenedJws`]). Not here: the general one, unprotected headers, `b64` and other critical extensions: they are refused.
 
 mod claims;
+mod flattened;
 mod json;
 mod jwe;
 mod jwk;
@@ -17,6 +18,7 @@ mod sign;
 mod verifying_key;
 
 pub use claims::{ClaimError, Claims};
+pub use flattened::FlattenedJws;
 pub use jwe::{
     ContentEncryption, DecryptionKey, EncryptionKey, EncryptionKeySet, EncryptionKeyType, Jwe,
     JweRules, KeyManagement, encrypt_jwt, is_jwe,

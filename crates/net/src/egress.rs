@@ -129,6 +129,17 @@ impl EgressPolicy {
         self
     }
 
+    /// The same network and the same listeners to spare, and public addresses alone.
+    #[must_use]
+    pub fn without_exceptions(&self) -> Self {
+        Self {
+            allowed: BTreeSet::new(),
+            networks: Vec::new(),
+            own: self.own.clone(),
+            network: self.network.clone(),
+        }
+    }
+
     /// Never these listeners, whatever else is said: they are this program's own.
     #[must_use]
     pub fn sparing(mut self, listeners: impl IntoIterator<Item = SocketAddr>) -> Self {

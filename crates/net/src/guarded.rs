@@ -6,6 +6,8 @@
 //!
 //! Not here: caching, and what a document means.
 
+mod plain;
+
 use crate::client::{ClientError, body_error, handshake, request};
 use crate::egress::{EgressError, EgressPolicy};
 use crate::tls::TlsClient;

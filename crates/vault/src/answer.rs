@@ -228,10 +228,25 @@ impl WrapInfo {
 /// Something that happens outside, after the commit that says it is about to happen.
 #[derive(Debug)]
 pub enum Effect {
+    /// A look at an `http-01` challenge of ACME; done when the answer is the expected one.
+    HttpChallenge(HttpChallenge),
     /// The root key is let go of, and every door closes.
     Seal,
     /// Statements on a PostgreSQL database, in one transaction.
     Sql(SqlEffect),
+}
+
+/// What a host has to answer to `GET http://HOST/PATH` (RFC 8555 §8.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpChallenge {
+    /// The host: a name in lower case, or an address, in brackets if it is one of IPv6.
+    pub host: String,
+    /// The path, with its leading slash.
+    pub path: String,
+    /// What it has to answer, but for white space at its end.
+    pub expected: String,
+    /// Networks that may be connected to, beside public addresses: `10.0.0.0/8`.
+    pub networks: Vec<String>,
 }
 
 /// Statements for a database.

@@ -124,6 +124,8 @@ pub enum Next {
     Database(database::Next),
     /// A lease is being stretched or taken back.
     Lease(lease::Next),
+    /// One of the PKI engine's.
+    Pki(pki::acme::Next),
     /// The seal is being closed.
     Sealed,
     /// One whose answer is put away.
@@ -143,6 +145,7 @@ pub fn resume(
     match next {
         Next::Database(next) => database::resume(next, result, work, cx),
         Next::Lease(next) => lease::resume(next, result, work, cx),
+        Next::Pki(next) => pki::resume(next, result, work, cx),
         Next::Sealed => system::sealed(result),
         Next::Wrapped(wrapped) => {
             let outcome = resume(&wrapped.next, result, work, cx)?;
@@ -156,11 +159,13 @@ pub fn resume(
 /// # Errors
 /// As [`perform`].
 pub fn due(name: &EntryName, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
-    match name.as_str().split('/').next() {
+    let mut parts = name.as_str().split('/');
+    match parts.next() {
         Some("core") => system::due(name, work, cx),
         Some("lease") => lease::due(name, work, cx),
         Some("lease-sweep") => lease::sweep::due(name, work, cx),
-        Some("mount") => match name.as_str().split('/').nth(2) {
+        Some("mount") => match parts.nth(1) {
+            Some("pki") => Ok(pki::due(name, work)),
             Some("secret-id") => approle::due(name, work, cx),
             Some(_) | None => database::due(name, work, cx),
         },

@@ -8,6 +8,7 @@
 //! | `roles/NAME` | what may be issued |
 //! | `issue/ROLE`, `sign/ROLE` | a certificate on a new key, or for a request |
 //! | `cert/SERIAL`, `certs`, `revoke`, `tidy` | what was issued |
+//! | `config/acme`, `config/cluster`, `acme/...`, `roles/ROLE/acme/...` | ACME ([`acme`]) |
 //! | `ca`, `ca/pem`, `ca_chain`, `crl`, `crl/pem`, `cert/ca`, `cert/crl`, `cert/ca_chain` | for everybody |
 //!
 //! One mount holds one authority, so that its keys, its list and its permissions are one thing; several authorities are several mounts. The key of an authority
@@ -16,6 +17,7 @@
 //!
 //! Not here: OCSP, templates in roles, e-mail addresses and other names in certificates.
 
+pub mod acme;
 mod authority;
 mod certificates;
 mod issue;
@@ -25,7 +27,8 @@ mod role;
 use crate::VaultError;
 use crate::answer::{Form, Outcome, Raw};
 use crate::call::{Call, Cx, Operation};
-use crate::work::{Stop, Work};
+use crate::entry::EntryName;
+use crate::work::{EffectResult, Stop, Work};
 use crate::{Answer, Body};
 use countersign_crypto::x509::X509Error;
 
@@ -36,6 +39,9 @@ use countersign_crypto::x509::X509Error;
 pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
     use Operation::{Create, Delete, List, Read, Update};
     let segments = call.segments();
+    if let Some((role, rest)) = acme::named(&segments) {
+        return acme::run(call, role, rest, work, cx);
+    }
     let done = match (segments.as_slice(), call.operation) {
         (["root", "generate", kind], Create | Update) => {
             authority::generate_root(call, kind, work, cx)?
@@ -48,6 +54,8 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
             authority::generate_intermediate(call, kind, work)?
         }
         (["intermediate", "set-signed"], Create | Update) => authority::set_signed(call, work, cx)?,
+        (["config", "acme"], _) => acme::configuration(call, work)?,
+        (["config", "cluster"], _) => acme::cluster(call, work)?,
         (["config", "urls"], Read) => authority::read_locations(call, work)?,
         (["config", "urls"], Create | Update) => authority::write_locations(call, work)?,
         (["roles"], List) => role::list(call, work)?,
@@ -76,9 +84,13 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
 }
 
 /// Whether everybody may ask for what follows the mount's path: the authority's certificates and its list say nothing secret, and who verifies a certificate has no
-/// token.
+/// token. Messages of ACME are signed, and bring no token either.
 #[must_use]
 pub fn is_public(rest: &str, operation: Operation) -> bool {
+    let segments: Vec<&str> = rest.split('/').collect();
+    if let Some((_, below)) = acme::named(&segments) {
+        return acme::is_public(&below.join("/"), operation);
+    }
     operation == Operation::Read
         && matches!(
             rest,
@@ -90,6 +102,26 @@ pub fn is_public(rest: &str, operation: Operation) -> bool {
                 | "crl"
                 | "crl/pem"
         )
+}
+
+/// Goes on after an effect.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn resume(
+    next: &acme::Next,
+    result: &EffectResult,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Outcome, Stop> {
+    acme::resume(next, result, work, cx)
+}
+
+/// An entry that is over: a nonce that is too old anyway, an order, a proof.
+#[must_use]
+pub fn due(name: &EntryName, work: &mut Work<'_>) -> Outcome {
+    work.delete(name);
+    Answer::nothing().into()
 }
 
 /// An answer that is not JSON.

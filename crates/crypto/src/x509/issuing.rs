@@ -43,6 +43,13 @@ impl Serial {
         Self(octets)
     }
 
+    /// The number of a certificate in DER, if it is one of this form.
+    #[must_use]
+    pub fn of(certificate: &[u8]) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        parsed.raw_serial().try_into().ok().map(Self)
+    }
+
     /// Reads one as it is written, in either case, with colons or hyphens.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -110,6 +110,20 @@ pub(super) fn store(
     work.put(&entry(call, serial), &stored)
 }
 
+/// A certificate, in DER, if there is one of this number.
+///
+/// # Errors
+/// As [`Work::read`].
+pub(super) fn find(
+    call: &Call,
+    serial: Serial,
+    work: &mut Work<'_>,
+) -> Result<Option<Vec<u8>>, Stop> {
+    let stored: Option<Stored> = work.read(&entry(call, serial))?;
+    let der = stored.map(|stored| base64::decode(&stored.certificate));
+    Ok(der.transpose().map_err(|_| VaultError::Corrupt)?)
+}
+
 /// `LIST certs`.
 ///
 /// # Errors

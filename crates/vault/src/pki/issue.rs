@@ -35,6 +35,18 @@ pub(super) struct Issued {
     cut: bool,
 }
 
+impl Issued {
+    /// Its number.
+    pub(super) const fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    /// When it ends.
+    pub(super) const fn not_after(&self) -> UnixTime {
+        self.not_after
+    }
+}
+
 /// `issue/ROLE`.
 ///
 /// # Errors
@@ -129,7 +141,7 @@ fn certify(
     work: &mut Work<'_>,
     cx: &Cx<'_>,
 ) -> Result<Issued, Stop> {
-    let asked = call.body.duration("ttl")?.filter(|ttl| !ttl.is_zero());
+    let asked = wanted.lifetime;
     let lasts = role.lifetime(asked, call.mount.max_lease_ttl);
     let wanted_end = cx.now.plus(lasts);
     let not_after = wanted_end.min(authority.issuing().not_after());
@@ -271,5 +283,6 @@ fn wanted(body: &Body) -> Result<Wanted, VaultError> {
         common_name: body.text("common_name")?.filter(|name| !name.is_empty()),
         names,
         exclude_common_name: body.truth("exclude_cn_from_sans")?.unwrap_or(false),
+        lifetime: body.duration("ttl")?.filter(|ttl| !ttl.is_zero()),
     })
 }

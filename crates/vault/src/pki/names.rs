@@ -5,6 +5,7 @@
 
 use super::role::Role;
 use crate::VaultError;
+use countersign_base::Duration;
 use countersign_crypto::x509::AlternativeNames;
 use std::net::IpAddr;
 
@@ -38,6 +39,8 @@ pub(super) struct Wanted {
     pub(super) names: AlternativeNames,
     /// Whether the common name stays out of the alternative names.
     pub(super) exclude_common_name: bool,
+    /// For how long; as the role says when nothing is said.
+    pub(super) lifetime: Option<Duration>,
 }
 
 /// Judges every name.
