@@ -309,9 +309,7 @@ impl Vault {
     /// Lets something happen outside.
     async fn carry_out(&self, effect: Effect) -> EffectResult {
         match effect {
-            Effect::HttpChallenge(challenge) => {
-                acme::look(self.fabric.outside(), &challenge).await
-            }
+            Effect::HttpChallenge(challenge) => acme::look(self.fabric.outside(), &challenge).await,
             Effect::Seal => match &self.seal {
                 VaultSeal::OpensByItself => EffectResult::Failed("it opens by itself".to_owned()),
                 VaultSeal::Shares { close, .. } => {

@@ -188,6 +188,34 @@ impl FakeInternet {
         name: &str,
         answer: impl Fn(&Heard) -> Said + Send + Sync + 'static,
     ) {
+        let issued = self.authority.server_for(&[name]);
+        let identity = TlsIdentity::from_issued(&issued).expect("an identity");
+        let tls = ServerTls::new(&identity, ClientCertificates::None).expect("server TLS");
+        self.host_over(name, answer, Transport::Tls(tls));
+    }
+
+    /// The same without TLS.
+    ///
+    /// # Panics
+    /// When loopback has no free port.
+    pub fn plain_host(
+        self: &Arc<Self>,
+        name: &str,
+        answer: impl Fn(&Heard) -> Said + Send + Sync + 'static,
+    ) {
+        self.host_over(name, answer, Transport::Plaintext);
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without its setting has nothing to test"
+    )]
+    fn host_over(
+        self: &Arc<Self>,
+        name: &str,
+        answer: impl Fn(&Heard) -> Said + Send + Sync + 'static,
+        transport: Transport,
+    ) {
         let mut memory = self.lock();
         let known = memory
             .answers
@@ -203,9 +231,6 @@ impl FakeInternet {
             .names
             .entry(name.to_owned())
             .or_insert_with(|| vec![vec![public]]);
-        let issued = self.authority.server_for(&[name]);
-        let identity = TlsIdentity::from_issued(&issued).expect("an identity");
-        let tls = ServerTls::new(&identity, ClientCertificates::None).expect("server TLS");
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a port");
         memory.listeners.insert(public, listener.address());
         let (trigger, drain) = Drain::new();
@@ -221,11 +246,7 @@ impl FakeInternet {
         };
         let limits = Limits::default();
         tokio::spawn(countersign_net::serve(
-            listener,
-            Transport::Tls(tls),
-            limits,
-            make,
-            drain,
+            listener, transport, limits, make, drain,
         ));
     }
 

@@ -32,7 +32,8 @@ impl GuardedClient {
             .parse()
             .map_err(|_| FetchError::Url)?;
         let exact = url.host_str() == Some(host) && url.path() == path && url.port().is_none();
-        if !exact || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        if !exact || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty()
+        {
             return Err(FetchError::Url);
         }
         let egress = networks
