@@ -63,7 +63,7 @@ impl RevocationList {
         call.entry(&["pki", "revoked"])
     }
 
-    fn sign(&mut self, authority: &Authority, now: UnixTime) -> Result<(), VaultError> {
+    fn renew(&mut self, authority: &Authority, now: UnixTime) -> Result<(), VaultError> {
         self.revoked.retain(|_, ended| ended.not_after > now);
         if self.revoked.len() > REVOKED_MAX {
             return Err(VaultError::TooLarge);
@@ -212,7 +212,7 @@ fn current_list(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Vec<u8>
         .made
         .is_some_and(|made| cx.now.since(made) < LIST_FRESH);
     if !fresh {
-        list.sign(&Authority::read(call, work)?, cx.now)?;
+        list.renew(&Authority::read(call, work)?, cx.now)?;
         work.put(&name, &list)?;
     }
     Ok(base64::decode(&list.list).map_err(|_| VaultError::Corrupt)?)
@@ -267,7 +267,7 @@ pub(super) fn revoke_serial(
         not_after: stored.not_after,
     };
     list.revoked.insert(serial.to_string(), ended);
-    list.sign(&Authority::read(call, work)?, cx.now)?;
+    list.renew(&Authority::read(call, work)?, cx.now)?;
     work.put(&own, &stored)?;
     work.put(&list_name, &list)?;
     Ok(cx.now)

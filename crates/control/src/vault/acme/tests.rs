@@ -52,7 +52,13 @@ async fn cve_2026_5052_only_public_addresses_and_listed_networks_are_looked_at()
             (*address).to_owned()
         };
         let looked = look(&client, &challenge(&host, &[])).await;
-        assert_eq!(looked, failed("address_forbidden"), "{host}");
+        // An address in another form than URLs write it is no host.
+        let reason = if host.contains("::ffff:") {
+            "url"
+        } else {
+            "address_forbidden"
+        };
+        assert_eq!(looked, failed(reason), "{host}");
     }
     // One private address among public ones, and a name that leads elsewhere at its second look.
     internet.resolves("mixed.test", &[&["203.0.114.9", "10.0.0.1"]]);
