@@ -109,7 +109,7 @@ impl Server {
             now: UnixTime(1_800_000_000),
         };
         let Effect::Sql(effect) = step(&held, &mut Work::new(&loaded), &cx) else {
-            panic!("no statements");
+            unreachable!("no statements");
         };
         effect
     }

@@ -127,15 +127,15 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let tls = Certificates::new(&fabric, &config.listeners.names)?;
     let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
     let vault = Vault::start(&fabric, seal.clone()).await?;
-    let vault_token = vault
-        .root_token(&Tenant::default_tenant(), LIFETIME)
-        .await?;
+    let tenant = Tenant::default_tenant();
+    let vault_token = vault.root_token(&tenant, LIFETIME).await?;
     let administrator = administrator(&fabric, &vault, control.clone(), &vault_token)?;
 
     let gateway = gateway(&config, &fabric, &base, &local(bound.gateway), &roots)?;
+    let limits = config.listeners.limits();
     let options = GatewayOptions {
         tls: tls.gateway.clone(),
-        limits: config.listeners.limits(),
+        limits: limits.clone(),
     };
     let running_gateway = Arc::clone(&gateway)
         .start(sockets.gateway, options)
@@ -146,26 +146,16 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         let mtls_origin = Some(local(bound.identity_mtls));
         identity::router(Arc::clone(&fabric), IdentityOptions { door, mtls_origin })
     };
-    let admin = admin::router(Arc::clone(&fabric), Arc::clone(&administrator))
-        .merge(access::router(Arc::clone(&fabric), &control))
-        .merge(vault_api::router(
-            Arc::clone(&fabric),
-            Arc::clone(&vault),
-            &control,
-        ));
+    let admin = control_surfaces(&fabric, &administrator, &vault, &control);
     let encrypted = |tls: &ServerTls| Transport::Tls(tls.clone());
-    let limits = config.listeners.limits();
     let metrics = telemetry::router(Arc::clone(&fabric));
+    let (browser, machines) = (door(Door::Browser), door(Door::MutualTls));
     for (listener, transport, router) in [
-        (
-            sockets.identity,
-            encrypted(&tls.identity),
-            door(Door::Browser),
-        ),
+        (sockets.identity, encrypted(&tls.identity), browser),
         (
             sockets.identity_mtls,
             encrypted(&tls.identity_mtls),
-            door(Door::MutualTls),
+            machines,
         ),
         (sockets.control, encrypted(&tls.control), admin),
         (sockets.telemetry, Transport::Plaintext, metrics),
@@ -188,6 +178,19 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         base,
         config: ArcSwap::from_pointee(config),
     })
+}
+
+/// What the control listener serves.
+fn control_surfaces(
+    fabric: &Arc<Fabric>,
+    administrator: &Arc<LocalAdministrator>,
+    vault: &Arc<Vault>,
+    at: &url::Url,
+) -> Router {
+    let vault = vault_api::router(Arc::clone(fabric), Arc::clone(vault), at);
+    admin::router(Arc::clone(fabric), Arc::clone(administrator))
+        .merge(access::router(Arc::clone(fabric), at))
+        .merge(vault)
 }
 
 /// What stands above the root key.

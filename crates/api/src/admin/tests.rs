@@ -1343,6 +1343,13 @@ async fn a_client_has_a_bounded_number_of_keys() {
     assert_eq!(made.status, StatusCode::OK);
 }
 
+/// Everything in the log of a data directory.
+fn records(data: &std::path::Path) -> Vec<countersign_audit::Record> {
+    let log = countersign_store::audit::find_logs(&data.join("audit")).unwrap();
+    let (records, _) = countersign_store::audit::tail(&log[0], 0).unwrap();
+    records.into_iter().map(|(_, record)| record).collect()
+}
+
 #[tokio::test]
 async fn a_person_is_erased_for_good_and_the_receipt_stands_in_the_log() {
     let setting = setting().await;
@@ -1403,9 +1410,7 @@ async fn a_person_is_erased_for_good_and_the_receipt_stands_in_the_log() {
     let id: EventId = id.as_str().unwrap().parse().unwrap();
     let salt = countersign_crypto::base64url::decode_array(salt.as_str().unwrap()).unwrap();
     let data = setting.test.stop().await;
-    let log = countersign_store::audit::find_logs(&data.path().join("audit")).unwrap();
-    let (records, _) = countersign_store::audit::tail(&log[0], 0).unwrap();
-    let records: Vec<_> = records.into_iter().map(|(_, record)| record).collect();
+    let records = records(data.path());
     let receipts: Vec<_> = records
         .iter()
         .filter_map(|record| match &record.event {

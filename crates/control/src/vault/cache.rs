@@ -20,6 +20,8 @@ const ENTRIES_MAX: usize = 4_096;
 const VALUE_BYTES_MAX: usize = 16 * 1024;
 
 type Key = (Tenant, EntryName);
+/// What stands under a name, or that nothing does.
+type Kept = Option<(Revision, Secret<Vec<u8>>)>;
 
 /// What is at hand.
 pub(super) struct Cache {
@@ -29,7 +31,7 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct Shard {
-    kept: HashMap<Key, Option<(Revision, Secret<Vec<u8>>)>>,
+    kept: HashMap<Key, Kept>,
     /// Commits under way in this part.
     writing: usize,
     /// Commits that began.
