@@ -24,6 +24,13 @@ pub(super) fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Answe
     let maker = call.caller.token()?;
     refuse_unsupported(&call.body)?;
     // The maker's entry is read again, so that nothing is made by a token that ends meanwhile, also where what is made is an orphan.
+    let row = row::under_way(&maker.id, work, cx)?.ok_or(VaultError::Denied)?;
+    // A child would have uses of its own, and so give its maker as many as it likes.
+    if row.uses_left.is_some() {
+        return Err(
+            VaultError::invalid("restricted use token cannot generate child tokens").into(),
+        );
+    }
     row::standing(&maker.id, work, cx)?.ok_or(VaultError::Denied)?;
     let segments = call.segments();
     let at_orphan = segments.first() == Some(&"create-orphan");

@@ -168,3 +168,31 @@ fn a_role_says_which_policies_and_which_shape() {
         assert_eq!(create(&mut trial, "create/ci", &body).unwrap().uses, given);
     }
 }
+
+/// A token that may be used twice would otherwise make one that may be used for ever.
+#[test]
+fn a_token_of_limited_uses_makes_no_others() {
+    for (uses, may) in [(0, true), (1, false), (2, false), (5, false)] {
+        let mut trial = Trial::new();
+        let new = NewToken {
+            path: "auth/approle/login".to_owned(),
+            uses,
+            ..NewToken::default()
+        };
+        let auth = made(&mut trial, &new);
+        let caller = caller(&mut trial, &auth);
+        let before = trial.stored("token/id/").len();
+        for path in ["create", "create-orphan"] {
+            let path = format!("auth/token/{path}");
+            let created = trial.call_as(&caller, Update, &path, json!({}));
+            let refused = VaultError::invalid("restricted use token cannot generate child tokens");
+            assert_eq!(
+                created.err(),
+                (!may).then_some(refused),
+                "{path} with {uses} uses"
+            );
+        }
+        let made = trial.stored("token/id/").len() - before;
+        assert_eq!(made, if may { 2 } else { 0 });
+    }
+}
