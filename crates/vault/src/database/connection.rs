@@ -162,6 +162,7 @@ fn write(
         .into());
     }
     let connection = of_body(&call.body, was.clone())?;
+    refuse_taking_along(&call.body, was.as_ref(), &connection)?;
     if call.body.truth("verify_connection")? == Some(false) {
         work.put(&entry, &connection)?;
         return Ok(written(&call.body).into());
@@ -176,6 +177,27 @@ fn write(
         effect,
         next: engine::Next::Database(Next::Connected(Box::new(candidate))),
     })))
+}
+
+/// Who may write a connection may not read its password. So the password that is stored is shown to nobody but the server and the user it was stored for: to name
+/// another takes one of its own.
+fn refuse_taking_along(
+    body: &Body,
+    was: Option<&Connection>,
+    connection: &Connection,
+) -> Result<(), VaultError> {
+    let stored = was.filter(|was| was.password.is_some());
+    let elsewhere = stored.is_some_and(|was| {
+        was.url != connection.url
+            || was.username != connection.username
+            || was.authorities != connection.authorities
+    });
+    if elsewhere && body.text("password")?.is_none() {
+        return Err(VaultError::invalid(
+            "`password` must be sent again where `connection_url`, `username` or `tls_ca` changes: the stored password is not sent to another address",
+        ));
+    }
+    Ok(())
 }
 
 /// Stores a connection over which the database has answered.

@@ -609,3 +609,35 @@ fn credentials_need_a_role_that_the_connection_allows_and_a_token_that_lives() {
             .is_err()
     );
 }
+
+/// Who may write a connection and not read its password would otherwise have it sent to a server of their own.
+#[test]
+fn the_stored_password_is_not_sent_to_another_address() {
+    let elsewhere = "postgresql://{{username}}:{{password}}@evil.example:5432/app";
+    for change in [
+        json!({ "connection_url": elsewhere }),
+        json!({ "username": "other" }),
+        json!({ "tls_ca": "another authority" }),
+    ] {
+        for verify in [true, false] {
+            let mut trial = with_connection();
+            let before = trial.dump();
+            let mut body = change.clone();
+            body["verify_connection"] = json!(verify);
+            let path = "database/config/main";
+            let refused = trial.call(Update, path, body.clone()).err().unwrap();
+            assert_eq!(refused.status(), 400, "{body}");
+            assert!(refused.to_string().contains("`password`"), "{refused}");
+            assert!(trial.happened.is_empty(), "nothing is sent");
+            assert_eq!(trial.dump(), before);
+            body["password"] = json!("fresh");
+            trial.call(Update, path, body).unwrap();
+            assert!(!trial.dump().contains(CANARY));
+        }
+    }
+    // What stays as it is takes no password, also where it is sent again.
+    let mut trial = with_connection();
+    let same = json!({ "connection_url": URL, "username": "vault", "max_open_connections": 2 });
+    trial.call(Update, "database/config/main", same).unwrap();
+    assert!(trial.dump().contains(CANARY));
+}
