@@ -108,6 +108,11 @@ impl TokenRules {
         }
     }
 
+    /// From where its tokens may be used; empty is from anywhere.
+    pub(crate) const fn bound_cidrs(&self) -> &BTreeSet<AddressBlock> {
+        &self.bound_cidrs
+    }
+
     /// Makes the token of somebody who has signed in, and answers it.
     ///
     /// # Errors
@@ -119,13 +124,11 @@ impl TokenRules {
         work: &mut Work<'_>,
         cx: &Cx<'_>,
     ) -> Result<Outcome, Stop> {
-        let mut bound_cidrs = self.bound_cidrs.clone();
-        if !who.bound_cidrs.is_empty() {
-            bound_cidrs = who.bound_cidrs;
-        }
-        if !admits(&bound_cidrs, call.from) {
+        // Both are asked: those of the role may have been narrowed since the credential was made.
+        if !admits(&self.bound_cidrs, call.from) || !admits(&who.bound_cidrs, call.from) {
             return Err(VaultError::Denied.into());
         }
+        let bound_cidrs = narrowed(&self.bound_cidrs, &who.bound_cidrs);
         let auth = token::issue(
             NewToken {
                 policies: self.policies.clone(),
@@ -217,4 +220,58 @@ pub(crate) fn shown(blocks: &BTreeSet<AddressBlock>) -> Json {
 /// Whether somebody there may. Where nobody knows where a call comes from, what is bound to addresses may not.
 pub(crate) fn admits(blocks: &BTreeSet<AddressBlock>, from: Option<IpAddr>) -> bool {
     blocks.is_empty() || from.is_some_and(|from| blocks.iter().any(|block| block.contains(from)))
+}
+
+/// Blocks that may only narrow others: each lies within one of those, where there are any. Blocks that cover it together are not joined.
+///
+/// # Errors
+/// When one does not.
+pub(crate) fn within(
+    blocks: BTreeSet<AddressBlock>,
+    bounds: &BTreeSet<AddressBlock>,
+    name: &str,
+) -> Result<BTreeSet<AddressBlock>, VaultError> {
+    let inside = |block: &AddressBlock| bounds.iter().any(|bound| covers(bound, block));
+    if bounds.is_empty() || blocks.iter().all(inside) {
+        Ok(blocks)
+    } else {
+        Err(VaultError::invalid(format!(
+            "`{name}` must lie within the blocks of addresses of the role"
+        )))
+    }
+}
+
+/// The addresses that are in both, where a set without blocks bounds nothing. Of two blocks one covers the other or they have no address in common, so that somebody
+/// whom both admit is always left with a bound.
+fn narrowed(
+    one: &BTreeSet<AddressBlock>,
+    other: &BTreeSet<AddressBlock>,
+) -> BTreeSet<AddressBlock> {
+    if one.is_empty() || other.is_empty() {
+        return one.union(other).copied().collect();
+    }
+    let inside = |block: &&AddressBlock, bounds: &BTreeSet<AddressBlock>| {
+        bounds.iter().any(|bound| covers(bound, block))
+    };
+    let of_one = one.iter().filter(|block| inside(block, other));
+    let of_other = other.iter().filter(|block| inside(block, one));
+    of_one.chain(of_other).copied().collect()
+}
+
+/// Whether all addresses of a block are in another.
+fn covers(wide: &AddressBlock, narrow: &AddressBlock) -> bool {
+    // As CIDR writes them: an address, and how many of its bits all have in common; without a number all of them.
+    let parts = |block: &AddressBlock| -> Option<(IpAddr, u8)> {
+        let text = block.to_string();
+        match text.split_once('/') {
+            None => Some((text.parse().ok()?, u8::MAX)),
+            Some((address, prefix)) => Some((address.parse().ok()?, prefix.parse().ok()?)),
+        }
+    };
+    match (parts(wide), parts(narrow)) {
+        (Some((_, wide_bits)), Some((first, narrow_bits))) => {
+            wide_bits <= narrow_bits && wide.contains(first)
+        }
+        (None, _) | (_, None) => false,
+    }
 }

@@ -210,13 +210,17 @@ fn make(
         role.secret_id_ttl.unwrap_or_default(),
     );
     let ttl = limited(given, limit, "ttl")?;
+    let blocks = |name: &str, bounds: &BTreeSet<AddressBlock>| {
+        let given = sign_in::cidrs(body, name)?.unwrap_or_default();
+        sign_in::within(given, bounds, name)
+    };
     let found = SecretId {
         accessor: cx.random.request_id().to_string(),
         created: cx.now,
         expires: (ttl > Duration::ZERO).then(|| cx.now.plus(ttl)),
         uses_left: (uses > 0).then_some(uses),
-        cidrs: sign_in::cidrs(body, "cidr_list")?.unwrap_or_default(),
-        token_bound_cidrs: sign_in::cidrs(body, "token_bound_cidrs")?.unwrap_or_default(),
+        cidrs: blocks("cidr_list", &role.secret_id_bound_cidrs)?,
+        token_bound_cidrs: blocks("token_bound_cidrs", role.tokens.bound_cidrs())?,
         metadata: metadata(body.value("metadata"))?,
     };
     let entry = entry(call, &role.generation, &secret_id, cx);

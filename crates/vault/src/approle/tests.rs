@@ -314,3 +314,58 @@ fn cve_2025_5999_no_role_gives_the_root_policy() {
         );
     }
 }
+
+#[test]
+fn a_secret_id_may_only_narrow_the_addresses_of_its_role() {
+    for (of_role, name) in [
+        ("secret_id_bound_cidrs", "cidr_list"),
+        ("token_bound_cidrs", "token_bound_cidrs"),
+    ] {
+        let mut trial = trial(json!({ of_role: "10.0.0.0/8,2001:db8::/32,192.0.2.7" }));
+        let mut check = |blocks: &str, may: bool| {
+            let path = format!("{ROLE}/secret-id");
+            let made = trial.call(Update, &path, json!({ name: blocks }));
+            assert_eq!(made.is_ok(), may, "{name} {blocks}");
+            let status = made.err().map(|error| error.status());
+            assert_eq!(status, (!may).then_some(400));
+        };
+        check("10.0.0.0/8", true);
+        check("10.9.0.0/16,2001:db8:1::/48", true);
+        check("10.1.2.3", true);
+        check("192.0.2.7", true);
+        check("0.0.0.0/0", false);
+        check("10.0.0.0/7", false);
+        check("10.9.0.0/16,11.0.0.0/16", false);
+        check("2001:db8::/31", false);
+        check("::/0", false);
+        check("192.0.2.6/31", false);
+    }
+}
+
+/// A role that is narrowed after the secret id was made.
+#[test]
+fn both_the_role_and_the_secret_id_bound_the_token() {
+    for (of_role, of_secret, of_token) in [
+        ("10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/16"),
+        ("10.1.0.0/16", "10.0.0.0/8", "10.1.0.0/16"),
+        ("10.1.0.0/16", "10.1.0.0/16", "10.1.0.0/16"),
+        ("10.1.0.0/16,11.0.0.0/8", "10.0.0.0/8", "10.1.0.0/16"),
+        ("", "10.1.0.0/16", "10.1.0.0/16"),
+        ("10.1.0.0/16", "", "10.1.0.0/16"),
+    ] {
+        let mut trial = trial(json!({}));
+        let id = role_id(&mut trial, ROLE);
+        let (secret, _) = secret_id(&mut trial, ROLE, json!({ "token_bound_cidrs": of_secret }));
+        let narrowed = json!({ "token_bound_cidrs": of_role });
+        trial.call(Update, ROLE, narrowed).unwrap();
+        for (from, may) in [("10.1.2.3", true), ("10.2.3.4", false), ("11.1.2.3", false)] {
+            trial.from = Some(from.parse().unwrap());
+            let signed_in = login(&mut trial, &id, &secret);
+            assert_eq!(signed_in.is_ok(), may, "{of_role} {of_secret} {from}");
+            let Ok(auth) = signed_in else { continue };
+            let held = crate::token::tests::used(&mut trial, &auth.client_token).unwrap();
+            let bound: Vec<_> = held.bound_cidrs.iter().map(ToString::to_string).collect();
+            assert_eq!(bound, [of_token], "{of_role} {of_secret}");
+        }
+    }
+}
