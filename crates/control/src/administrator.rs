@@ -5,7 +5,7 @@
 //! [`LocalAdministrator`] judges, [`AdministratorKey`] is what the command line proves with.
 //!
 //! Beside it stands `vault_token`: a root token of the default tenant's vault with the same life, for scripts that speak the vault's API. It is a bearer, and as good as
-//! the file is private.
+//! the file is private. Where operators hold shares of what is above the root key there is none: a file would stand for their quorum.
 //!
 //! Not here: administrators who sign in as people; they do not exist yet.
 
@@ -16,7 +16,7 @@ use countersign_authn::NoncePolicy;
 use countersign_authn::access_token::TokenHash;
 use countersign_authn::dpop::{self, DpopReason, ProofUse};
 use countersign_authn::replay::Replayed;
-use countersign_base::{Clock, Conditional, Duration, Kid, Secret, Tenant, UnixTime};
+use countersign_base::{Clock, Conditional, Duration, Kid, Secret, UnixTime};
 use countersign_crypto::base64url;
 use countersign_crypto::jose::{Algorithm, JoseError, JwkThumbprint, sign_jwt};
 use countersign_crypto::random::Random;
@@ -222,10 +222,10 @@ impl LocalAdministrator {
                 };
                 let token = match vault.upgrade() {
                     None => return,
-                    Some(vault) => vault.root_token(&Tenant::default_tenant(), LIFETIME).await,
+                    Some(vault) => vault.local_token(LIFETIME).await,
                 };
                 let renewed = match token {
-                    Ok(token) => administrator.renew(Some(&token), clock.now()).is_ok(),
+                    Ok(token) => administrator.renew(token.as_ref(), clock.now()).is_ok(),
                     Err(_) => false,
                 };
                 if !renewed {

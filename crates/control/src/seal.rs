@@ -29,6 +29,11 @@ pub enum SealError {
     /// There is a seal already.
     #[error("Vault is already initialized")]
     AlreadyInitialized,
+    /// The installation was begun with a file or a passphrase.
+    #[error(
+        "the root key of this installation comes from a file or a passphrase: take `seal` out of `[keys]`, or begin with an empty data directory"
+    )]
+    AnotherSource,
     /// A share is none.
     #[error(transparent)]
     Form(#[from] ParseError),
@@ -97,11 +102,13 @@ impl ClosedSeal {
         random: Random,
     ) -> Result<Self, SealError> {
         let store = Store::open(store, clock.now()).await?;
-        let stored = {
+        let (stored, keks) = {
             let mut connection = store.read().await?;
-            settings::find(&mut connection, Setting::Seal).await?
+            let stored = settings::find(&mut connection, Setting::Seal).await?;
+            (stored, keks::all(&mut connection).await?)
         };
         let state = match stored {
+            None if !keks.is_empty() => return Err(SealError::AnotherSource),
             None => State::Absent,
             Some(bytes) => {
                 let row: SealRow = serde_json::from_slice(&bytes).map_err(|_| SealError::Stored)?;

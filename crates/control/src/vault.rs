@@ -137,6 +137,45 @@ impl Vault {
         Ok(vault)
     }
 
+    /// The token of scripts on this machine: a root token of the default tenant. Where operators hold shares there is none.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn local_token(
+        &self,
+        lives: Duration,
+    ) -> Result<Option<Secret<String>>, VaultFailure> {
+        match &self.seal {
+            VaultSeal::OpensByItself => {
+                let token = self.root_token(&Tenant::default_tenant(), lives).await?;
+                Ok(Some(token))
+            }
+            VaultSeal::Shares { .. } => Ok(None),
+        }
+    }
+
+    /// Whether a token stands, without taking one of its uses: before more than a little is read of what its holder sends.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stands(
+        &self,
+        tenant: &Tenant,
+        shown: &Secret<String>,
+    ) -> Result<bool, VaultFailure> {
+        let found = self
+            .steps
+            .run(tenant, &mut Loaded::default(), |work, cx| {
+                token::take_use(shown, work, cx)
+            })
+            .await;
+        match found {
+            Ok((held, _uncommitted)) => Ok(held.is_some()),
+            Err(VaultFailure::Refused(_)) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// What stands above its root key.
     #[must_use]
     pub const fn seal(&self) -> &VaultSeal {

@@ -37,7 +37,7 @@ use certificates::Certificates;
 use countersign_api::identity::{self, Door, IdentityOptions};
 use countersign_api::{access, admin, vault as vault_api};
 use countersign_audit::Code;
-use countersign_base::{Clock, Duration, Secret, Tenant, UnixMillis};
+use countersign_base::{Clock, Duration, Secret, UnixMillis};
 use countersign_control::administrator::{LIFETIME, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
@@ -98,7 +98,7 @@ pub struct Running {
     drain: DrainTrigger,
     _administrator: Arc<LocalAdministrator>,
     vault: Arc<Vault>,
-    vault_token: Secret<String>,
+    vault_token: Option<Secret<String>>,
     policy_time: Arc<PolicyTime>,
     tls: Certificates,
     base: String,
@@ -127,9 +127,8 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let tls = Certificates::new(&fabric, &config.listeners.names)?;
     let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
     let vault = Vault::start(&fabric, seal.clone()).await?;
-    let tenant = Tenant::default_tenant();
-    let vault_token = vault.root_token(&tenant, LIFETIME).await?;
-    let administrator = administrator(&fabric, &vault, control.clone(), &vault_token)?;
+    let vault_token = vault.local_token(LIFETIME).await?;
+    let administrator = administrator(&fabric, &vault, control.clone(), vault_token.as_ref())?;
 
     let gateway = gateway(&config, &fabric, &base, &local(bound.gateway), &roots)?;
     let limits = config.listeners.limits();
@@ -291,13 +290,13 @@ fn administrator(
     fabric: &Arc<Fabric>,
     vault: &Arc<Vault>,
     control: url::Url,
-    vault_token: &Secret<String>,
+    vault_token: Option<&Secret<String>>,
 ) -> Result<Arc<LocalAdministrator>, RunError> {
     let administrator = LocalAdministrator::issue(
         fabric.data(),
         control,
         fabric.random().clone(),
-        Some(vault_token),
+        vault_token,
         fabric.now(),
     )?;
     let administrator = Arc::new(administrator);
@@ -483,10 +482,10 @@ impl Running {
         }
     }
 
-    /// The root token of the default tenant's vault that was made at this start; it lives a day at most.
+    /// The root token of the default tenant's vault that was made at this start; it lives a day at most. Where operators hold shares there is none.
     #[must_use]
-    pub const fn vault_token(&self) -> &Secret<String> {
-        &self.vault_token
+    pub const fn vault_token(&self) -> Option<&Secret<String>> {
+        self.vault_token.as_ref()
     }
 
     /// How long the policies decide.

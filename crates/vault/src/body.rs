@@ -13,6 +13,8 @@ pub struct Body(Map<String, Json>);
 const DEPTH_MAX: usize = 32;
 /// Strings in one body.
 const STRINGS_MAX: usize = 100_000;
+/// Commas in one body, those inside of strings among them: what is read is many times as large as how it was written, and there is one value more than commas.
+const COMMAS_MAX: usize = 250_000;
 
 impl Body {
     /// Reads a body. An empty one, `null` and `{}` are nothing.
@@ -22,6 +24,9 @@ impl Body {
     pub fn parse(bytes: &[u8]) -> Result<Self, VaultError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
+        }
+        if bytes.iter().filter(|byte| **byte == b',').count() > COMMAS_MAX {
+            return Err(VaultError::invalid("the body holds too many values"));
         }
         let value: Json = serde_json::from_slice(bytes).map_err(|error| {
             VaultError::invalid(format!(

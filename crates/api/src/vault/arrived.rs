@@ -3,10 +3,10 @@
 use super::answer::Refused;
 use super::{AUDIENCE, Door};
 use crate::bearer::{BearerRequest, Surface};
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use countersign_authn::Subject;
-use countersign_base::{Conditional, NoTls, RequestId, Secret, Tenant};
+use countersign_base::{Conditional, Duration, NoTls, RequestId, Secret, Tenant};
 use countersign_crypto::x509::PeerCertificate;
 use countersign_vault::caller::{self, Presented};
 use countersign_vault::{Body as Members, Operation, RequestPath, VaultError, duration};
@@ -21,6 +21,8 @@ use std::sync::Arc;
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of any body.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a large body may take to arrive.
+const LARGE_BODY_WAIT: Duration = Duration::from_secs(30);
 /// Bytes of a credential.
 const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;
 
@@ -70,7 +72,7 @@ impl Arrived {
                 Some(ttl).filter(|ttl| !ttl.is_zero())
             }
         };
-        let bytes = bytes_of(door, &parts, body, &presented).await?;
+        let bytes = bytes_of(door, &tenant, body, &presented).await?;
         Ok(Self {
             tenant,
             request: caller::Request {
@@ -245,34 +247,37 @@ fn peer_of(parts: &Parts) -> Option<PeerCertificate> {
     }
 }
 
-/// The body. Nobody who shows nothing has more than a small one read, and of large ones only so many are held at a time.
+/// The body. A large one is read of nobody but the holder of a token that stands, only so many at a time, and not for longer than [`LARGE_BODY_WAIT`].
 async fn bytes_of(
     door: &Door,
-    parts: &Parts,
+    tenant: &Tenant,
     body: Body,
     presented: &Presented,
 ) -> Result<Vec<u8>, Refused> {
-    let declared = parts
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let small = declared.is_some_and(|bytes| bytes <= SMALL_BODY_BYTES_MAX)
-        || matches!(presented, Presented::Nothing);
-    let _turn = if small {
-        None
-    } else {
-        let turn = door.large_bodies.acquire().await;
-        Some(turn.map_err(|_| Refused::Unavailable)?)
+    let bytes_max = u64::try_from(SMALL_BODY_BYTES_MAX).unwrap_or_default();
+    let declared = body.size_hint().upper();
+    if body.is_end_stream() || declared.is_some_and(|bytes| bytes <= bytes_max) {
+        return read_up_to(SMALL_BODY_BYTES_MAX, body).await;
+    }
+    let may_be_large = match presented {
+        Presented::Nothing => false,
+        Presented::Subject(_) => true,
+        Presented::Token(shown) => door.vault.stands(tenant, shown).await?,
     };
-    let most = if small {
-        SMALL_BODY_BYTES_MAX
-    } else {
-        BODY_BYTES_MAX
-    };
-    if declared.is_some_and(|bytes| bytes > most) {
+    if !may_be_large {
         return Err(VaultError::TooLarge.into());
     }
-    let limited = http_body_util::Limited::new(body, most);
+    let _turn = door
+        .large_bodies
+        .try_acquire()
+        .map_err(|_| Refused::Unavailable)?;
+    tokio::time::timeout(LARGE_BODY_WAIT, read_up_to(BODY_BYTES_MAX, body))
+        .await
+        .map_err(|_| VaultError::TooLarge)?
+}
+
+async fn read_up_to(bytes_max: usize, body: Body) -> Result<Vec<u8>, Refused> {
+    let limited = http_body_util::Limited::new(body, bytes_max);
     let read = limited.collect().await;
     Ok(read.map_err(|_| VaultError::TooLarge)?.to_bytes().to_vec())
 }

@@ -99,7 +99,8 @@ impl Refused {
                 | SealError::NotInitialized
                 | SealError::Refused(_)
                 | SealError::Rule(_) => StatusCode::BAD_REQUEST,
-                SealError::Fault(_)
+                SealError::AnotherSource
+                | SealError::Fault(_)
                 | SealError::Secrets(_)
                 | SealError::Store(_)
                 | SealError::Stored

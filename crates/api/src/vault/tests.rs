@@ -240,6 +240,23 @@ async fn cve_2023_6337_bodies_are_bounded_and_smaller_for_strangers() {
 }
 
 #[tokio::test]
+async fn cve_2024_8185_a_body_that_never_comes_is_waited_for_of_nobody_unknown() {
+    let setting = setting().await;
+    let answered = async |token: &str| {
+        let endless = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let request = Request::post("/v1/secret/data/app")
+            .header("x-vault-token", token)
+            .body(Body::from_stream(endless))
+            .unwrap();
+        let answer = setting.router.clone().oneshot(request);
+        tokio::time::timeout(Duration::from_secs(5), answer).await
+    };
+    let stranger = answered("hvs.nobody").await.unwrap().unwrap();
+    assert_eq!(stranger.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(answered(setting.root.expose()).await.is_err(), "waited for");
+}
+
+#[tokio::test]
 async fn cve_2025_4166_what_is_malformed_is_never_repeated() {
     let setting = setting().await;
     let token = setting.root.expose().clone();

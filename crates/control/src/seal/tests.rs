@@ -5,12 +5,11 @@ use countersign_store::StoreUrl;
 use countersign_testkit::FakeClock;
 use std::path::Path;
 
-async fn closed(directory: &Path) -> ClosedSeal {
+async fn closed(directory: &Path) -> Arc<ClosedSeal> {
     let url = StoreUrl::Sqlite(directory.join("state.db"));
     let clock = FakeClock::default().clock();
-    ClosedSeal::open(&StoreOptions::new(url), clock, Random::system())
-        .await
-        .unwrap()
+    let opened = ClosedSeal::open(&StoreOptions::new(url), clock, Random::system()).await;
+    Arc::new(opened.unwrap())
 }
 
 #[tokio::test]
@@ -64,4 +63,29 @@ async fn wrong_shares_open_nothing_and_are_dropped() {
     assert_eq!(seal.reset().progress, 0);
     let _one = seal.unseal(&first.shares[0].to_hex()).unwrap();
     assert!(!seal.unseal(&first.shares[2].to_hex()).unwrap().sealed);
+}
+
+#[tokio::test]
+async fn an_installation_of_another_source_gets_no_shares() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = StoreOptions::new(StoreUrl::Sqlite(directory.path().join("state.db")));
+    let clock = FakeClock::default().clock();
+    let store = Store::open(&options, clock.now()).await.unwrap();
+    let source = RootSource::File;
+    let (cost, random) = (
+        countersign_crypto::password::Cost::for_tests(),
+        Random::system(),
+    );
+    let opened = Secrets::open(
+        &store,
+        &source,
+        directory.path(),
+        cost,
+        &random,
+        clock.now(),
+    );
+    drop(opened.await.unwrap());
+    store.close().await;
+    let closed = ClosedSeal::open(&options, clock, random).await;
+    assert!(matches!(closed, Err(SealError::AnotherSource)));
 }

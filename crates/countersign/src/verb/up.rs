@@ -201,11 +201,11 @@ impl Addresses {
     }
 
     /// For a machine that reads the first line, with the token that its scripts use the vault with. Nothing else prints it.
-    pub(crate) fn json_with(&self, vault_token: &Secret<String>) -> String {
-        let token = ("vault_token", vault_token.expose().as_str());
+    pub(crate) fn json_with(&self, vault_token: Option<&Secret<String>>) -> String {
+        let token = vault_token.map(|token| ("vault_token", token.expose().as_str()));
         let addresses = self.0.iter().map(|(name, value)| (*name, value.as_str()));
         let object = addresses
-            .chain([token])
+            .chain(token)
             .map(|(name, value)| (name.to_owned(), serde_json::Value::from(value)));
         serde_json::Value::Object(object.collect()).to_string()
     }

@@ -63,4 +63,7 @@ fn cve_2025_6203_depth_and_strings_are_bounded() {
     let many = |count: usize| json!({ "a": vec!["x"; count] }).to_string();
     assert!(Body::parse(many(STRINGS_MAX - 1).as_bytes()).is_ok());
     assert!(Body::parse(many(STRINGS_MAX + 1).as_bytes()).is_err());
+    let numbers = |count: usize| json!({ "a": vec![0; count] }).to_string();
+    assert!(Body::parse(numbers(COMMAS_MAX).as_bytes()).is_ok());
+    assert!(Body::parse(numbers(COMMAS_MAX + 2).as_bytes()).is_err());
 }
