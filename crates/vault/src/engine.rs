@@ -2,7 +2,9 @@
 
 use crate::answer::Outcome;
 use crate::call::{Asked, Call, Cx, Guarded, Operation};
+use crate::caller::Caller;
 use crate::entry::EntryName;
+use crate::mounts::Mounts;
 use crate::path::RequestPath;
 use crate::work::{EffectResult, Stop, Work};
 use crate::{
@@ -89,15 +91,48 @@ pub fn perform(
 /// The engine of the call's mount, and the answer put away where the call asks for it.
 pub(crate) fn carry_out(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
     let order = wrapping::Order::of(call)?;
-    let outcome = run(call, work, cx)?;
+    let outcome = run(&Current::of(call, work, cx)?, work, cx)?;
     match order {
         None => Ok(outcome),
         Some(order) => wrapping::put_away(outcome, order, work, cx),
     }
 }
 
+/// A call that still is what was permitted. Between the step that found out who calls what and the one that carries it out others commit; what is looked at here is read by
+/// the second step, so that its commit fails where that changes once more, and it is looked at again.
+#[must_use]
+struct Current<'c>(&'c Call);
+
+impl<'c> Current<'c> {
+    /// # Errors
+    /// [`VaultError::NotFound`] when another mount stands at the path, or none; [`VaultError::Denied`] when the token of a call that may write has ended;
+    /// [`VaultError::Invalid`] when what was to be created is there by now: `create` alone overwrites nothing.
+    fn of(call: &'c Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Self, Stop> {
+        let mounts = Mounts::read(work)?;
+        let mount = mounts.get(&call.at).ok_or(VaultError::NotFound)?;
+        if mount.uuid != call.mount.uuid {
+            return Err(VaultError::NotFound.into());
+        }
+        match (call.operation, &call.caller) {
+            (Operation::List | Operation::Read, _)
+            | (_, Caller::Anonymous | Caller::Subject(_)) => {}
+            (
+                Operation::Create | Operation::Delete | Operation::Patch | Operation::Update,
+                Caller::Token(held),
+            ) => {
+                token::row::under_way(&held.id, work, cx)?.ok_or(VaultError::Denied)?;
+            }
+        }
+        if call.operation == Operation::Create && exists(call, work)? {
+            return Err(VaultError::invalid("the entry was written meanwhile; try again").into());
+        }
+        Ok(Self(call))
+    }
+}
+
 /// The engine of the call's mount.
-fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
+fn run(current: &Current<'_>, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop> {
+    let Current(call) = *current;
     match call.mount.engine {
         EngineKind::AppRole => approle::run(call, work, cx),
         EngineKind::Cert => certificate::run(call, work, cx),
@@ -257,3 +292,6 @@ pub fn guarded(
         Guarded::Token
     }
 }
+
+#[cfg(test)]
+mod tests;

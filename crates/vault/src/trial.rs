@@ -84,6 +84,14 @@ impl Trial {
         trial
     }
 
+    /// The root token's entry as one of the trial's tenant.
+    pub(crate) fn root_of_tenant(&mut self) {
+        self.step(|work, cx| {
+            token::row::Row::endless_root(cx).write(&TokenId("root".to_owned()), work)
+        })
+        .unwrap();
+    }
+
     /// Mounts one engine more.
     pub(crate) fn mount(&mut self, path: &str, engine: engine::EngineKind) {
         self.step(|work, cx| {
@@ -260,6 +268,18 @@ impl Trial {
         path: &str,
         body: Json,
     ) -> Result<Outcome, VaultError> {
+        let call = self.asked_as(caller, operation, path, body)?;
+        self.step(|work, cx| engine::carry_out(&call, work, cx))
+    }
+
+    /// What a call asks, before it is carried out: others may commit in between.
+    pub(crate) fn asked_as(
+        &mut self,
+        caller: impl Fn() -> Caller,
+        operation: Operation,
+        path: &str,
+        body: Json,
+    ) -> Result<Call, VaultError> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let query: BTreeMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
@@ -267,7 +287,7 @@ impl Trial {
         let body = Body::of(body)?;
         let from = self.from;
         let (shown, peer, wrap_ttl) = (self.shown.clone(), self.peer.clone(), self.wrap_ttl);
-        self.step(|work, cx| {
+        self.step(|work, _| {
             let mounts = Mounts::read(work)?;
             let (at, mount, rest) = mounts.route(&path)?;
             let mut call = Call {
@@ -288,7 +308,7 @@ impl Trial {
             if operation == Operation::Update && !engine::exists(&call, work)? {
                 call.operation = Operation::Create;
             }
-            engine::carry_out(&call, work, cx)
+            Ok(call)
         })
     }
 

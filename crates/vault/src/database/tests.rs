@@ -1,5 +1,5 @@
 use crate::answer::{Answer, Effect, Form};
-use crate::call::Operation::{Create, Delete, List, Read, Update};
+use crate::call::Operation::{Delete, List, Read, Update};
 use crate::engine::{self, EngineKind};
 use crate::entry::EntryName;
 use crate::error::VaultError;
@@ -199,7 +199,7 @@ fn a_role_is_written_read_and_listed() {
     assert!(trial.call(Update, "database/roles/app", longer).is_err());
     assert!(
         trial
-            .call(Create, "database/roles/b", json!({"db_name": "main"}))
+            .call(Update, "database/roles/b", json!({"db_name": "main"}))
             .is_err()
     );
     assert!(trial.call(List, "database/creds/app", Json::Null).is_err());

@@ -374,6 +374,7 @@ fn cve_2026_45808_leases_of_another_tenant_are_as_if_unknown() {
     let id = given(&mut trial, "u1", &mount, &root());
     let body = json!({"lease_id": id, "sync": true});
     let own = std::mem::replace(&mut trial.tenant, "other".parse().unwrap());
+    trial.root_of_tenant();
     let invalid = |text: &'static str| Some(VaultError::invalid(text));
     let looked = leases(&mut trial, "lookup", body.clone()).err();
     assert_eq!(looked, invalid("invalid lease"));
@@ -388,6 +389,7 @@ fn cve_2026_45808_leases_of_another_tenant_are_as_if_unknown() {
     trial.pass(0);
     assert_eq!(taken_back(&trial, "u1"), 0, "nothing happened to it");
     trial.tenant = own;
+    trial.root_of_tenant();
     assert!(leases(&mut trial, "lookup", body.clone()).is_ok());
     assert!(leases(&mut trial, "renew", body.clone()).is_ok());
     leases(&mut trial, "revoke", body).unwrap();

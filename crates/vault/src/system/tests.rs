@@ -27,7 +27,6 @@ fn holder(policies: &'static [&'static str]) -> impl Fn() -> Caller {
             panic!("root holds a token")
         };
         Caller::Token(Box::new(Held {
-            id: TokenId("t".to_owned()),
             policies: policies
                 .iter()
                 .map(|name| (*name).to_owned())

@@ -214,9 +214,11 @@ pub(crate) fn under_way(
     cx: &Cx<'_>,
 ) -> Result<Option<Row>, Stop> {
     let row = Row::read(id, work, cx)?;
-    let later = |row: &Row| row.ended.is_some_and(|ended| ended.at > cx.now);
+    // One that was revoked has ended at once, also where the clock that wrote it is ahead of this one.
+    let last =
+        |row: &Row| row.uses_left == Some(0) && row.ended.is_some_and(|ended| ended.at > cx.now);
     match row {
-        Some(row) if later(&row) && !row.has_expired(cx.now) => Ok(Some(row)),
+        Some(row) if last(&row) && !row.has_expired(cx.now) => below_standing(row, work, cx),
         Some(_) | None => standing(id, work, cx),
     }
 }
@@ -230,9 +232,14 @@ pub(crate) fn standing(
     work: &mut Work<'_>,
     cx: &Cx<'_>,
 ) -> Result<Option<Row>, Stop> {
-    let Some(row) = Row::read(id, work, cx)?.filter(|row| row.lives(cx.now)) else {
-        return Ok(None);
-    };
+    match Row::read(id, work, cx)? {
+        Some(row) if row.lives(cx.now) => below_standing(row, work, cx),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// The entry, unless a token above it has ended.
+fn below_standing(row: Row, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Option<Row>, Stop> {
     let mut above = row.parent.clone();
     for _ in 0..=DEPTH_MAX {
         let Some(parent) = above else {
