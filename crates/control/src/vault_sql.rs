@@ -2,7 +2,7 @@
 //!
 //! Each list of statements gets a connection of its own, which is closed after it: passwords change, and a pool would keep connections of those that were. How many
 //! there are at once to one database is bounded. The list is one transaction, unless a statement cannot run in one (SQLSTATE 25001); then all run again by
-//! themselves, since nothing of the first attempt remained.
+//! themselves, since nothing of the first attempt remained. What an effect has to have done before is a transaction of its own, and stays done when the list fails.
 //!
 //! Every wait has an end, here and at the server, so that a list that was given up does not happen later on. What is said of a failure is the SQLSTATE and the
 //! server's message without what it quotes of a statement: statements hold passwords, and are never logged.
@@ -70,13 +70,10 @@ impl Databases {
             }
             (connected, _) => connected?,
         };
-        let mut done = timeout(WAIT, together(&mut connection, &effect.statements)).await;
-        if let Ok(Err(Failure::Database(error))) = &done
-            && is(error, &[ACTIVE_TRANSACTION])
-        {
-            done = timeout(WAIT, one_by_one(&mut connection, &effect.statements)).await;
+        if !effect.before.is_empty() {
+            carried_out(&mut connection, &effect.before).await?;
         }
-        done.map_err(|_| Failure::Waited("for the statements"))??;
+        carried_out(&mut connection, &effect.statements).await?;
         // What is done is done; how the connection ends says nothing about it.
         drop(timeout(WAIT, connection.close()).await);
         Ok(())
@@ -181,6 +178,20 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
         .await
         .map_err(|_| Failure::Waited("for a connection"))?
         .map_err(Failure::from)
+}
+
+/// Statements in one transaction, or by themselves when one cannot run in any.
+async fn carried_out(
+    connection: &mut PgConnection,
+    statements: &[Secret<String>],
+) -> Result<(), Failure> {
+    let mut done = timeout(WAIT, together(connection, statements)).await;
+    if let Ok(Err(Failure::Database(error))) = &done
+        && is(error, &[ACTIVE_TRANSACTION])
+    {
+        done = timeout(WAIT, one_by_one(connection, statements)).await;
+    }
+    done.map_err(|_| Failure::Waited("for the statements"))?
 }
 
 /// All or none.

@@ -232,7 +232,7 @@ pub enum Effect {
     HttpChallenge(HttpChallenge),
     /// The root key is let go of, and every door closes.
     Seal,
-    /// Statements on a PostgreSQL database, in one transaction.
+    /// Statements on a PostgreSQL database, in one transaction after what is committed first.
     Sql(SqlEffect),
 }
 
@@ -259,13 +259,19 @@ pub struct SqlEffect {
     pub authorities: Option<String>,
     /// The most connections to this database at once.
     pub connections_max: u16,
+    /// Statements that are committed by themselves before the others: what stays done when those fail. When one of these fails, the others are not run.
+    pub before: Vec<Secret<String>>,
     /// The statements, in order. They may hold passwords. None at all is a connection that is tried.
     pub statements: Vec<Secret<String>>,
 }
 
 impl std::fmt::Debug for SqlEffect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SqlEffect({} statements)", self.statements.len())
+        write!(
+            f,
+            "SqlEffect({} statements)",
+            self.before.len() + self.statements.len()
+        )
     }
 }
 

@@ -84,12 +84,22 @@ impl Connection {
 
     /// Statements for this database. While a rotation of the own password is under way, either password may be the one that holds.
     pub(super) fn effect(&self, statements: Vec<Secret<String>>) -> Effect {
+        self.effect_after(Vec::new(), statements)
+    }
+
+    /// The same after others, which are committed by themselves.
+    pub(super) fn effect_after(
+        &self,
+        before: Vec<Secret<String>>,
+        statements: Vec<Secret<String>>,
+    ) -> Effect {
         let pending = self.pending.as_ref();
         Effect::Sql(SqlEffect {
             connection: self.with_password(self.password.as_ref()),
             otherwise: pending.map(|pending| self.with_password(Some(&pending.password))),
             authorities: self.authorities.clone(),
             connections_max: self.connections_max,
+            before,
             statements,
         })
     }

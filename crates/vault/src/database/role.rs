@@ -35,12 +35,15 @@ impl Role {
         EntryName::of(&["mount", mount, "role", name])
     }
 
-    /// The statements that take a user back, whether it was made or not.
+    /// The statements that take a user back once its role is shut, whether it was made or not.
     fn taking_back(&self, username: &str) -> Result<Vec<Secret<String>>, VaultError> {
+        let mut statements = vec![Secret::new(revocation::ended(username))];
         if self.revocation.is_empty() {
-            return Ok(vec![Secret::new(revocation::statement(username))]);
+            statements.push(Secret::new(revocation::dropped(username)));
+        } else {
+            statements.extend(statement::render(&self.revocation, &named_only(username))?);
         }
-        statement::render(&self.revocation, &named_only(username))
+        Ok(statements)
     }
 }
 
@@ -229,7 +232,7 @@ pub(super) fn created(
     }
 }
 
-/// What takes a user back: the statements of its role as they are now, or the usual ones.
+/// What takes a user back: its role is shut, which is committed; then come the statements of its role here as they are now, or the usual ones.
 pub(super) fn take_back(held: &HeldThing, work: &mut Work<'_>) -> Result<Effect, Stop> {
     let HeldThing::DatabaseRole {
         mount,
@@ -239,7 +242,8 @@ pub(super) fn take_back(held: &HeldThing, work: &mut Work<'_>) -> Result<Effect,
     } = held;
     let connection = Connection::of(mount, connection, work)?;
     let role: Role = work.read(&Role::entry(mount, role))?.unwrap_or_default();
-    Ok(connection.effect(role.taking_back(username)?))
+    let shut = vec![Secret::new(revocation::shut(username))];
+    Ok(connection.effect_after(shut, role.taking_back(username)?))
 }
 
 /// What makes a user last until `until`.

@@ -41,7 +41,7 @@ fn with_static_role() -> Trial {
     trial
 }
 
-/// The statements of an effect, and the addresses with which it is tried.
+/// The statements of an effect, first those that are committed by themselves, and the addresses with which it is tried.
 fn sql(effect: &Effect) -> (Vec<String>, Vec<String>) {
     let Effect::Sql(effect) = effect else {
         panic!("expected statements")
@@ -49,8 +49,9 @@ fn sql(effect: &Effect) -> (Vec<String>, Vec<String>) {
     let connections = [Some(&effect.connection), effect.otherwise.as_ref()];
     (
         effect
-            .statements
+            .before
             .iter()
+            .chain(&effect.statements)
             .map(|s| s.expose().clone())
             .collect(),
         connections
@@ -531,8 +532,9 @@ fn credentials_come_with_a_lease_that_renews_them_and_takes_them_back() {
     assert_eq!(trial.happened.len(), 1);
     trial.pass(1);
     let taken = statements(&trial);
-    assert_eq!(taken.len(), 2);
-    assert!(taken[1].starts_with("DO $countersign$") && taken[1].contains(&format!("'{name}'")));
+    assert_eq!(taken.len(), 4);
+    assert!(taken[3].starts_with("DO $countersign$") && taken[3].contains(&format!("'{name}'")));
+    assert!(taken[3].contains("DROP ROLE"));
     assert!(trial.stored("lease/").is_empty());
 }
 
@@ -546,12 +548,46 @@ fn a_role_takes_back_by_its_own_statements() {
     trial.happened.clear();
     trial.pass(3_600);
     assert_eq!(
-        statements(&trial),
+        statements(&trial)[2..],
         [
             format!("DROP OWNED BY \"{name}\""),
             format!("DROP ROLE \"{name}\"")
         ]
     );
+}
+
+/// Whatever takes the user back may fail: what shuts its role is committed before, and its sessions end after that.
+#[test]
+fn a_role_is_shut_by_itself_before_it_is_taken_back() {
+    for more in [
+        json!({}),
+        json!({"revocation_statements": "DROP ROLE \"{{name}}\""}),
+    ] {
+        let mut trial = with_role(more);
+        let data = trial.data(Read, "database/creds/app", Json::Null);
+        let name = format!("'{}'", data["username"].as_str().unwrap());
+        let [Effect::Sql(made)] = &trial.happened[..] else {
+            panic!("one list of statements");
+        };
+        assert!(made.before.is_empty(), "nothing to shut");
+        trial.happened.clear();
+        trial.pass(3_600);
+        let [Effect::Sql(effect)] = &trial.happened[..] else {
+            panic!("one list of statements");
+        };
+        let [shut] = &effect.before[..] else {
+            panic!("one statement");
+        };
+        let shut = shut.expose();
+        assert!(shut.contains("NOLOGIN PASSWORD NULL") && shut.contains(&name));
+        assert!(!shut.contains("DROP"), "{shut}");
+        let [ended, dropped] = &effect.statements[..] else {
+            panic!("two statements");
+        };
+        let ended = ended.expose();
+        assert!(ended.contains("pg_terminate_backend") && ended.contains(&name));
+        assert!(dropped.expose().contains("DROP ROLE"));
+    }
 }
 
 /// Its twin is the test above: only the failure differs.
