@@ -68,6 +68,7 @@ pub fn all() -> Result<Vec<Example>, Failed> {
     Ok(all)
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, an example a line")]
 fn texts() -> Vec<Example> {
     let text = |target, name, value: &str| (target, name, value.as_bytes().to_vec());
     vec![
