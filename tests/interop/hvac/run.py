@@ -4,13 +4,22 @@ Starts `countersign up --ephemeral` (COUNTERSIGN_BIN). With POSTGRES_URL, databa
 """
 
 import base64
+import ipaddress
 import json
 import os
+import tempfile
 import time
 
 import hvac
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 from hvac import exceptions
 
+import certificate
+from dpop import Key
 from fabric import check, finish, must, serve, write
 from postgres import Database
 
@@ -370,6 +379,111 @@ def approle(vault):
     check("approle: signs in", signs_in)
 
 
+def public_pem(key):
+    return key.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def other_ways_in(vault):
+    root = vault.root
+
+    def by_jwt():
+        covered("auth/jwt: config, role, login")
+        issuer, stranger = Key(), Key()
+        root.sys.enable_auth_method("jwt")
+        root.auth.jwt.configure(jwt_validation_pubkeys=[public_pem(issuer)], bound_issuer="https://ci.example", default_role="build")
+        root.auth.jwt.create_role("build", user_claim="sub", allowed_redirect_uris=[], role_type="jwt", bound_audiences=["vault"], token_policies=["default"], token_ttl="10m")
+        must(root.auth.jwt.list_roles()["data"]["keys"] == ["build"], "listed")
+        now = int(time.time())
+        claims = {"iss": "https://ci.example", "sub": "job-1", "aud": "vault", "iat": now, "nbf": now, "exp": now + 300}
+        client = vault.client()
+        auth = client.auth.jwt.jwt_login("build", issuer.sign({"typ": "JWT"}, claims))["auth"]
+        must(auth["lease_duration"] == 600 and "default" in auth["policies"] and client.is_authenticated(), auth)
+        for wrong in ({"aud": "another"}, {"iss": "https://other.example"}, {"exp": now - 3600, "nbf": now - 7200, "iat": now - 7200}):
+            refused(exceptions.VaultError, lambda changed=claims | wrong: vault.client().auth.jwt.jwt_login("build", issuer.sign({"typ": "JWT"}, changed)))
+        refused(exceptions.VaultError, lambda: vault.client().auth.jwt.jwt_login("build", stranger.sign({"typ": "JWT"}, claims)))
+
+    def by_service_account():
+        covered("auth/kubernetes: config, role, login (JWT form)")
+        cluster = Key()
+        root.sys.enable_auth_method("kubernetes")
+        root.auth.kubernetes.configure(kubernetes_host="https://kubernetes.example", pem_keys=[public_pem(cluster)], issuer="https://kubernetes.example", disable_local_ca_jwt=True)
+        root.auth.kubernetes.create_role("app", ["billing"], ["shop"], policies=["default"], ttl="5m", audience="vault")
+        now = int(time.time())
+
+        def of(name, namespace):
+            about = {"namespace": namespace, "serviceaccount": {"name": name, "uid": "1-2-3"}}
+            return cluster.sign(
+                {"typ": "JWT"},
+                {
+                    "iss": "https://kubernetes.example",
+                    "aud": ["vault"],
+                    "sub": f"system:serviceaccount:{namespace}:{name}",
+                    "iat": now,
+                    "nbf": now,
+                    "exp": now + 600,
+                    "kubernetes.io": about,
+                },
+            )
+
+        auth = vault.client().auth.kubernetes.login("app", of("billing", "shop"))["auth"]
+        must(auth["lease_duration"] == 300, auth)
+        for name, namespace in (("billing", "other"), ("other", "shop")):
+            refused(exceptions.VaultError, lambda token=of(name, namespace): vault.client().auth.kubernetes.login("app", token))
+
+    def by_certificate():
+        covered("auth/cert: certs, login")
+        with tempfile.TemporaryDirectory() as home:
+            known, known_key = certificate.of_localhost(home, "known")
+            stranger, stranger_key = certificate.of_localhost(home, "stranger")
+            root.sys.enable_auth_method("cert")
+            root.auth.cert.create_ca_certificate_role("machine", certificate_file=known, token_policies=["default"], token_ttl="5m")
+            client = vault.client(cert=(known, known_key))
+            auth = client.auth.cert.login(name="machine", cert_pem=known, key_pem=known_key)["auth"]
+            must("default" in auth["policies"] and client.is_authenticated(), auth)
+            outsider = vault.client(cert=(stranger, stranger_key))
+            refused(exceptions.VaultError, lambda: outsider.auth.cert.login(name="machine", cert_pem=stranger, key_pem=stranger_key))
+            refused(exceptions.VaultError, lambda: vault.client().adapter.post("/v1/auth/cert/login", json={"name": "machine"}))
+
+    for name, body in [("jwt", by_jwt), ("kubernetes", by_service_account), ("cert", by_certificate)]:
+        check(f"sign-in: {name}", body)
+
+
+def certificates(vault):
+    def issued():
+        covered("pki: root, config/urls, roles, issue, sign, cert, certs, revoke, crl, ca, tidy")
+        root, engine = vault.root, vault.root.secrets.pki
+        root.sys.enable_secrets_engine("pki")
+        made = engine.generate_root("internal", "Example Root", extra_params={"ttl": "8760h"})["data"]
+        authority = x509.load_pem_x509_certificate(made["certificate"].encode())
+        engine.set_urls({"issuing_certificates": ["https://pki.example/ca"], "crl_distribution_points": ["https://pki.example/crl"]})
+        engine.create_or_update_role("web", {"allowed_domains": ["example.com"], "allow_subdomains": True, "max_ttl": "72h", "key_type": "ec", "key_bits": 256, "server_flag": True})
+        one = engine.generate_certificate("web", "www.example.com", extra_params={"ttl": "1h"})["data"]
+        leaf = x509.load_pem_x509_certificate(one["certificate"].encode())
+        leaf.verify_directly_issued_by(authority)
+        must("BEGIN" in one["private_key"], "a key of its own")
+        refused(exceptions.InvalidRequest, lambda: engine.generate_certificate("web", "www.example.org"))
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "api.example.com")])
+
+        def request(*names):
+            built = x509.CertificateSigningRequestBuilder().subject_name(subject).add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
+            return built.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+        signed = engine.sign_certificate("web", request(x509.DNSName("api.example.com")), "api.example.com")["data"]
+        x509.load_pem_x509_certificate(signed["certificate"].encode()).verify_directly_issued_by(authority)
+        address = x509.IPAddress(ipaddress.ip_address("192.0.2.1"))
+        refused(exceptions.InvalidRequest, lambda: engine.sign_certificate("web", request(address), "api.example.com"))
+        must(one["serial_number"] in engine.list_certificates()["data"]["keys"], "listed")
+        must("BEGIN CERTIFICATE" in engine.read_certificate(one["serial_number"])["data"]["certificate"], "read")
+        engine.revoke_certificate(one["serial_number"])
+        listed = vault.client().adapter.get("/v1/pki/crl/pem")
+        crl = x509.load_pem_x509_crl(listed.text.encode() if hasattr(listed, "text") else listed.encode())
+        must(crl.is_signature_valid(authority.public_key()), "the list is the authority's")
+        must(crl.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None, "revoked")
+
+    check("pki: certificates", issued)
+
+
 def database(vault, url):
     server = Database(url)
     root, engine = vault.root, vault.root.secrets.database
@@ -498,7 +612,7 @@ def until(condition, what):
 
 def body(fabric):
     vault = Vault(fabric)
-    for part in (system, key_value, tokens, transit, approle):
+    for part in (system, key_value, tokens, transit, approle, other_ways_in, certificates):
         part(vault)
     url = os.environ.get("POSTGRES_URL")
     if url:

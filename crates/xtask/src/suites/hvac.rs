@@ -11,7 +11,7 @@ pub(crate) const SUITE: Suite = Suite {
     run,
 };
 
-const PACKAGES: &[&str] = &["hvac==2.4.0", "requests==2.34.2"];
+const PACKAGES: &[&str] = &["cryptography==50.0.2", "hvac==2.4.0", "requests==2.34.2"];
 
 fn run() -> Result<Report, Problem> {
     let database = postgres::with_passwords()?;
