@@ -380,7 +380,8 @@ def approle(vault):
 
 
 def public_pem(key):
-    return key.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    # Without the line's end: the client takes no other form.
+    return key.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode().strip()
 
 
 def other_ways_in(vault):
