@@ -2,7 +2,10 @@
 //!
 //! Without `COUNTERSIGN_TEST_POSTGRES`, the URL of a superuser of a server, there is nothing to test with, and a line says so.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail them by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail them by panicking"
+)]
 
 use countersign_base::{Secret, Tenant, UnixTime};
 use countersign_control::vault_sql::Databases;

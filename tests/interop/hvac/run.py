@@ -14,7 +14,7 @@ import hvac
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from hvac import exceptions
 
@@ -380,8 +380,7 @@ def approle(vault):
 
 
 def public_pem(key):
-    # Without the line's end: the client takes no other form.
-    return key.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode().strip()
+    return key.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def other_ways_in(vault):
@@ -405,9 +404,12 @@ def other_ways_in(vault):
 
     def by_service_account():
         covered("auth/kubernetes: config, role, login (JWT form)")
-        cluster = Key()
+        # The client takes keys in certificates alone.
+        with tempfile.TemporaryDirectory() as home:
+            shown, private = (open(path, "rb").read() for path in certificate.of_localhost(home, "cluster"))
+        cluster = Key(load_pem_private_key(private, None))
         root.sys.enable_auth_method("kubernetes")
-        root.auth.kubernetes.configure(kubernetes_host="https://kubernetes.example", pem_keys=[public_pem(cluster)], issuer="https://kubernetes.example", disable_local_ca_jwt=True)
+        root.auth.kubernetes.configure(kubernetes_host="https://kubernetes.example", pem_keys=[shown.decode()], issuer="https://kubernetes.example", disable_local_ca_jwt=True)
         root.auth.kubernetes.create_role("app", ["billing"], ["shop"], policies=["default"], ttl="5m", audience="vault")
         now = int(time.time())
 

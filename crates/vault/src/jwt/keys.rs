@@ -6,6 +6,7 @@ use crate::answer::{Answer, Outcome};
 use crate::call::{Call, Operation};
 use crate::work::{Stop, Work};
 use countersign_crypto::jose::{Algorithm, JwkSet, PublicJwk, VerifyingKey};
+use countersign_crypto::x509::PeerCertificate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -98,12 +99,15 @@ impl Config {
     }
 }
 
-/// The key of every PEM text, for every algorithm that it fits.
+/// The key of every PEM text, for every algorithm that it fits. A text is a public key, or a certificate: then its key is meant, and nothing else of it is looked at.
 pub(crate) fn of_pem(texts: &[String]) -> Result<JwkSet, VaultError> {
     let refused = || VaultError::invalid("a public key in PEM cannot be read");
     let mut keys = Vec::new();
     for text in texts {
-        let jwk = PublicJwk::from_pem(text.as_bytes()).map_err(|_| refused())?;
+        let jwk = PublicJwk::from_pem(text.as_bytes())
+            .ok()
+            .or_else(|| certified(text))
+            .ok_or_else(refused)?;
         for algorithm in Algorithm::ALL
             .into_iter()
             .filter(|algorithm| jwk.fits(*algorithm))
@@ -115,6 +119,14 @@ pub(crate) fn of_pem(texts: &[String]) -> Result<JwkSet, VaultError> {
         return Err(refused());
     }
     Ok(JwkSet::from_keys(keys))
+}
+
+/// The key of the one certificate in a PEM text.
+fn certified(text: &str) -> Option<PublicJwk> {
+    match PeerCertificate::from_pem(text.as_bytes()).ok()?.as_slice() {
+        [certificate] => certificate.public_jwk(),
+        _ => None,
+    }
 }
 
 fn fetched<'w>(work: &'w Work<'_>, url: &str) -> Result<&'w str, Stop> {

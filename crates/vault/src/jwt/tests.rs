@@ -510,3 +510,17 @@ fn a_role_binds_something_and_a_default_role_is_used() {
     assert!(issuer.login("", &jwt).is_ok());
     assert!(issuer.login("unknown", &jwt).is_err());
 }
+
+#[test]
+fn a_certificate_stands_for_its_key() {
+    let random = countersign_crypto::Random::system();
+    let authority = countersign_crypto::x509::CertificateAuthority::generate(
+        "cluster",
+        &random,
+        countersign_base::UnixTime(1_800_000_000),
+    )
+    .unwrap();
+    let text = authority.certificate_pem().to_owned();
+    assert!(super::keys::of_pem(std::slice::from_ref(&text)).is_ok());
+    assert!(super::keys::of_pem(&[text.clone() + &text]).is_err());
+}

@@ -109,8 +109,10 @@ fn the_two_folders_hold_the_same_versions_in_order() {
             "INTEGER PRIMARY KEY AUTOINCREMENT",
             "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         );
+        // Names that are listed in order are compared by their bytes, as SQLite does everywhere.
+        let same_order = postgres.sql.replace(" COLLATE \"C\"", "");
         assert_eq!(
-            translated, postgres.sql,
+            translated, same_order,
             "migration {} differs in more than its types",
             sqlite.version
         );
