@@ -123,7 +123,8 @@ async function walk(browser, issuer) {
   // The page that refused it offers passkeys too, and this authenticator answers by itself: until it has nothing to answer with.
   await touches(false)
   await cdp.send('WebAuthn.clearCredentials', { authenticatorId })
-  await page.goto('about:blank').catch(() => {})
+  // What the page itself had begun may get in between.
+  for (let tries = 0; page.url() !== 'about:blank' && tries < 5; tries += 1) await page.goto('about:blank').catch(() => {})
   await page.goto(authorize(issuer))
   await with_password()
   const alone = await allowed()
