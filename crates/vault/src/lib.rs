@@ -30,6 +30,7 @@ pub mod error;
 mod folder;
 mod glob;
 pub mod jwt;
+pub mod kind;
 pub mod kubernetes;
 pub mod kv;
 pub mod lease;

@@ -1,8 +1,8 @@
 //! Where engines stand: the mount table of a tenant, one entry, small enough to be read as a whole.
 
-use crate::engine::EngineKind;
 use crate::entry::EntryName;
 use crate::error::VaultError;
+use crate::kind::EngineKind;
 use crate::path::RequestPath;
 use crate::work::{Stop, Work};
 use countersign_base::Duration;

@@ -93,7 +93,7 @@ impl Trial {
     }
 
     /// Mounts one engine more.
-    pub(crate) fn mount(&mut self, path: &str, engine: engine::EngineKind) {
+    pub(crate) fn mount(&mut self, path: &str, engine: crate::kind::EngineKind) {
         self.step(|work, cx| {
             let mut mounts = Mounts::read(work)?;
             let mut mount = mounts.get("secret/").unwrap().clone();

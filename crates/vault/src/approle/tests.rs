@@ -1,8 +1,8 @@
 use crate::answer::Auth;
 use crate::call::Operation::{Delete, List, Read, Update};
 use crate::caller::Caller;
-use crate::engine::EngineKind;
 use crate::error::VaultError;
+use crate::kind::EngineKind;
 use crate::trial::Trial;
 use serde_json::{Value as Json, json};
 

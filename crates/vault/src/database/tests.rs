@@ -1,8 +1,9 @@
 use crate::answer::{Answer, Effect, Form};
 use crate::call::Operation::{Delete, List, Read, Update};
-use crate::engine::{self, EngineKind};
+use crate::engine;
 use crate::entry::EntryName;
 use crate::error::VaultError;
+use crate::kind::EngineKind;
 use crate::trial::Trial;
 use crate::work::EffectResult;
 use serde_json::{Value as Json, json};

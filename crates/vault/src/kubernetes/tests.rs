@@ -1,9 +1,9 @@
 use crate::answer::Auth;
 use crate::call::Operation::{Read, Update};
 use crate::caller::Caller;
-use crate::engine::EngineKind;
 use crate::error::VaultError;
 use crate::jwt::tests::{key, pem, token};
+use crate::kind::EngineKind;
 use crate::trial::Trial;
 use countersign_crypto::signing::{IdToken, SigningKey};
 use serde_json::{Value as Json, json};

@@ -1,6 +1,7 @@
 use super::*;
 use crate::Answer;
-use crate::engine::{self, EngineKind};
+use crate::engine;
+use crate::kind::EngineKind;
 use crate::mounts::Mounts;
 use crate::path::RequestPath;
 use crate::trial::{Trial, root};

@@ -1,7 +1,7 @@
 use super::*;
 use crate::answer::{Answer, Effect, Form};
 use crate::call::Operation::{List, Read, Update};
-use crate::engine::EngineKind;
+use crate::kind::EngineKind;
 use crate::token::NewToken;
 use crate::token::tests::{made, used};
 use crate::trial::Trial;

@@ -1,7 +1,8 @@
 //! Certificates are verified by rustls-webpki and requests are made by rcgen: neither is what judged the names.
 
 use crate::answer::{Answer, Form, Raw};
-use crate::engine::{self, EngineKind};
+use crate::engine;
+use crate::kind::EngineKind;
 use crate::path::RequestPath;
 use crate::trial::Trial;
 use crate::{Operation, VaultError};

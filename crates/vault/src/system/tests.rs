@@ -1,6 +1,6 @@
 use super::*;
 use crate::caller::Caller;
-use crate::engine::EngineKind;
+use crate::kind::EngineKind;
 use crate::mounts::Mounts;
 use crate::token::{Held, TokenId};
 use crate::trial::{Trial, root};

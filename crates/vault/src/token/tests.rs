@@ -241,7 +241,7 @@ fn trees_are_no_deeper_than_is_looked_at() {
 #[test]
 fn a_mounts_times_bound_the_tokens_that_it_gives() {
     let mut trial = Trial::new();
-    trial.mount("auth/approle/", crate::engine::EngineKind::AppRole);
+    trial.mount("auth/approle/", crate::kind::EngineKind::AppRole);
     trial
         .step(|work, _| {
             let mut mounts = crate::mounts::Mounts::read(work)?;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::caller::{self, Caller, Presented, Request};
-use crate::engine::EngineKind;
+use crate::kind::EngineKind;
 use crate::trial::{Trial, root};
 use crate::work::EffectResult;
 use crate::{Body, RequestPath};

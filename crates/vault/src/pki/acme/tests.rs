@@ -3,7 +3,8 @@
 use crate::answer::{Answer, Effect, Form, Raw};
 use crate::call::Guarded;
 use crate::caller::Caller;
-use crate::engine::{self, EngineKind};
+use crate::engine;
+use crate::kind::EngineKind;
 use crate::path::RequestPath;
 use crate::trial::Trial;
 use crate::work::EffectResult;

@@ -214,7 +214,7 @@ proptest! {
 #[test]
 fn a_role_of_the_api_reads_back_as_it_was_written() {
     let mut trial = Trial::new();
-    trial.mount("pki/", crate::engine::EngineKind::Pki);
+    trial.mount("pki/", crate::kind::EngineKind::Pki);
     let body = json!({"allowed_domains": ["example.test"], "allow_subdomains": "true", "ttl": "1h", "max_ttl": 7200, "key_type": "ec", "key_bits": 384, "client_flag": false, "ou": ["Unit"]});
     trial.data(crate::Operation::Update, "pki/roles/web", body);
     let read = trial.data(crate::Operation::Read, "pki/roles/web", Json::Null);
@@ -252,7 +252,7 @@ fn a_role_of_the_api_reads_back_as_it_was_written() {
 #[test]
 fn parameters_that_would_narrow_a_role_and_are_not_known_are_refused() {
     let mut trial = Trial::new();
-    trial.mount("pki/", crate::engine::EngineKind::Pki);
+    trial.mount("pki/", crate::kind::EngineKind::Pki);
     for (parameters, taken) in [
         (json!({"allowed_other_sans": ["1.2.3;utf8:x"]}), false),
         (json!({"allowed_other_sans": []}), true),
