@@ -209,12 +209,14 @@ def of_the_admin_api(fabric, signed_in):
     named = ["--name", "night batch", "--audience", "https://orders.example", "--scope", "orders.read", *demo]
     keys = [fabric.administer("client", "key", "add", "partner", *named)["key_id"] for _ in range(3)]
     sessions = [one["session_id"] for one in fabric.administer("session", "list", "alice", *demo)["sessions"]]
+    leaving = [fabric.administer("user", "add", f"leaver-{number}", "--password-stdin", *demo, typed="correct horse battery\n")["user_id"] for number in range(2)]
     known = {
         "tenant": ["demo", "nobody"],
         "grant": [*(one["grant_id"] for one in signed_in), "0" * 16],
         "session": [*sessions, "0" * 16],
         "event": [*decisions(fabric), "0" * 32],
         "key": [*keys, "0" * 16],
+        "user": [*leaving, "0" * 32],
     }
     control = fabric.addresses["control"]
     document = fabric.session().get(f"{control}/admin/v1/openapi.json", timeout=30).json()
