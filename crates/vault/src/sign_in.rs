@@ -55,15 +55,20 @@ impl TokenRules {
                 "the policy `root` cannot be given by a sign-in",
             ));
         }
-        for (name, kept) in [
-            ("token_ttl", &mut self.ttl),
-            ("token_max_ttl", &mut self.max_ttl),
-            ("token_explicit_max_ttl", &mut self.explicit_max_ttl),
-            ("token_period", &mut self.period),
+        for (names, kept) in [
+            (["ttl", "token_ttl"], &mut self.ttl),
+            (["max_ttl", "token_max_ttl"], &mut self.max_ttl),
+            (
+                ["explicit_max_ttl", "token_explicit_max_ttl"],
+                &mut self.explicit_max_ttl,
+            ),
+            (["period", "token_period"], &mut self.period),
         ] {
-            if let Some(given) = body.duration(name)? {
-                // Zero is what the API writes for none.
-                *kept = Some(given).filter(|given| !given.is_zero());
+            for name in names {
+                if let Some(given) = body.duration(name)? {
+                    // Zero is what the API writes for none.
+                    *kept = Some(given).filter(|given| !given.is_zero());
+                }
             }
         }
         if self
@@ -75,14 +80,18 @@ impl TokenRules {
                 "`token_ttl` must not be above `token_max_ttl`",
             ));
         }
-        if let Some(uses) = body.count("token_num_uses")? {
-            self.uses = uses;
+        for name in ["num_uses", "token_num_uses"] {
+            if let Some(uses) = body.count(name)? {
+                self.uses = uses;
+            }
         }
         if let Some(without) = body.truth("token_no_default_policy")? {
             self.no_default_policy = without;
         }
-        if let Some(blocks) = cidrs(body, "token_bound_cidrs")? {
-            self.bound_cidrs = blocks;
+        for name in ["bound_cidrs", "token_bound_cidrs"] {
+            if let Some(blocks) = cidrs(body, name)? {
+                self.bound_cidrs = blocks;
+            }
         }
         match body.text("token_type")?.as_deref() {
             None | Some("" | "default" | "default-service" | "service") => Ok(self),

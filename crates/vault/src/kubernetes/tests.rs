@@ -185,3 +185,15 @@ fn an_account_that_is_made_anew_is_another_unless_the_role_says_so() {
         assert_eq!(anew.unwrap().entity_id == first, same, "{source}");
     }
 }
+
+#[test]
+fn tokens_are_bounded_by_the_older_names_too_and_the_newer_ones_win() {
+    let lasts = |role: Json| {
+        let auth = Cluster::new(role).with(|_| ()).unwrap();
+        (auth.lasts.as_secs(), auth.uses)
+    };
+    assert_eq!(lasts(json!({ "ttl": "5m", "num_uses": 3 })), (300, 3));
+    let both = json!({ "ttl": "5m", "token_ttl": 60, "num_uses": 3, "token_num_uses": 2 });
+    assert_eq!(lasts(both), (60, 2));
+    assert_eq!(lasts(json!({ "max_ttl": 120 })), (120, 0));
+}
