@@ -41,6 +41,19 @@ def must(condition, message):
         raise AssertionError(message)
 
 
+def log_of(data, wanted, seconds=20):
+    """The log's last records as JSON lines, once they hold all that is wanted: what was just recorded is published within a second, and a machine may be busy."""
+    words = [PROGRAM, "audit", "tail", "--no-follow", "--lines", "1000", "--data", data, "--json"]
+    until = time.monotonic() + seconds
+    while True:
+        found = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        missing = [text for text in wanted if text not in found.replace(": ", ":")]
+        if not missing:
+            return found
+        must(time.monotonic() < until, f"{missing} not in the log after {seconds} s")
+        time.sleep(0.1)
+
+
 def finish(suite):
     """The line that is counted, and the end."""
     print(f"{suite}: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")

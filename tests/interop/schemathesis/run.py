@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from certificate import of_localhost
 from dpop import Holder
-from fabric import PROGRAM, check, failed, finish, must, passed, serve, write
+from fabric import check, failed, finish, log_of, must, passed, serve, write
 from portal import Portal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -225,8 +225,8 @@ def of_the_admin_api(fabric, signed_in):
 
 def decisions(fabric):
     """A few decisions of the gateway whose questions are kept."""
-    done = subprocess.run([PROGRAM, "audit", "tail", "--no-follow", "--lines", "1000", "--data", fabric.data, "--json"], capture_output=True, text=True, check=True)
-    records = [json.loads(line)["record"] for line in done.stdout.splitlines()]
+    lines = log_of(fabric.data, ['"action":"read_order"'])
+    records = [json.loads(line)["record"] for line in lines.splitlines()]
     found = [record["id"] for record in records if record["kind"] == "decision" and record["detail"]["action"] == "read_order"]
     must(found, "no decision is in the log")
     return found[-3:]
