@@ -1,6 +1,7 @@
 //! The registry: every parser that meets bytes from outside, one entry each.
 
 mod access;
+mod acme;
 mod audit;
 mod authn;
 mod base;
@@ -10,6 +11,7 @@ mod decoupled;
 mod federation;
 mod gateway;
 pub(crate) mod keys;
+mod memory;
 pub(crate) mod oauth;
 mod registration;
 pub(crate) mod requests;
@@ -19,6 +21,7 @@ mod sealed;
 mod tests;
 mod transit;
 mod vault;
+mod vault_calls;
 
 use crate::Target;
 
@@ -469,6 +472,54 @@ pub const TARGETS: &[Target] = &[
         about: "an ACL policy of the vault, in HCL or JSON",
         run: vault::policy,
         words: vault::POLICY_WORDS,
+    },
+    Target {
+        name: "signing-request",
+        about: "a request for a certificate (PKCS#10), and what a role issues for it",
+        run: acme::signing_request,
+        words: &["example.test", "*.", "a.example.test", "\u{82}", "\u{7}"],
+    },
+    Target {
+        name: "acme-message",
+        about: "a message of an ACME client (RFC 8555)",
+        run: acme::acme,
+        words: acme::WORDS,
+    },
+    Target {
+        name: "vault-duration",
+        about: "a duration in the body of a vault request",
+        run: vault_calls::span,
+        words: vault_calls::DURATION_WORDS,
+    },
+    Target {
+        name: "vault-body",
+        about: "the body of a vault request, read weakly",
+        run: vault_calls::body,
+        words: vault_calls::BODY_WORDS,
+    },
+    Target {
+        name: "database-statements",
+        about: "statements for a database, and a name that gets into them",
+        run: vault_calls::statements,
+        words: vault_calls::STATEMENT_WORDS,
+    },
+    Target {
+        name: "jwt-role",
+        about: "a role of the vault for tokens, and the claims of one",
+        run: vault_calls::claims,
+        words: vault_calls::CLAIM_WORDS,
+    },
+    Target {
+        name: "certificate-role",
+        about: "a role of the vault for certificates, and the fields of one",
+        run: vault_calls::certificate,
+        words: vault_calls::CERTIFICATE_WORDS,
+    },
+    Target {
+        name: "vault-calls",
+        about: "calls of the vault one after the other",
+        run: vault_calls::calls,
+        words: vault_calls::CALL_WORDS,
     },
     Target {
         name: "configuration",

@@ -18,15 +18,20 @@ pub(crate) const ISSUER: &str = "https://localhost:8443";
 /// The private key of the seeds, for both roles. It guards nothing.
 const PKCS8: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgpaDGa7ySwIAoQ4QdcB5wEdgOTSzlEz5DD1rLalCSyKmhRANCAASCoAeQfup6cfOSbjJZYCC1dP1TSMBBtWAt9n68c4rK6EGml9HESV5q91oSm4-hWESC3iiimw0dvbmkaDodmTOX";
 
+/// The private key of the seeds as it is written.
+pub(crate) fn pkcs8() -> Option<Vec<u8>> {
+    base64url::decode(PKCS8).ok()
+}
+
 /// The key that opens the seeds.
 pub(crate) fn decryption_key() -> Option<DecryptionKey> {
-    let private = Secret::new(base64url::decode(PKCS8).ok()?);
+    let private = Secret::new(pkcs8()?);
     DecryptionKey::from_private(EncryptionKeyType::P256, "fuzz-1".parse().ok()?, &private).ok()
 }
 
 /// The key that signs the seeds.
 pub(crate) fn signing_key() -> Option<SigningKey<RequestObject>> {
-    let pkcs8 = Secret::new(base64url::decode(PKCS8).ok()?);
+    let pkcs8 = Secret::new(pkcs8()?);
     SigningKey::from_pkcs8(Algorithm::Es256, "fuzz-1".parse().ok()?, &pkcs8).ok()
 }
 
