@@ -14,7 +14,7 @@ use crate::entry::Listing;
 use crate::sign_in::SignedIn;
 use crate::work::{Stop, Work};
 use crate::{EntryName, VaultError, named};
-use role::Role;
+use role::{Admitted, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Roles that are looked through when a sign-in names none.
@@ -60,6 +60,7 @@ fn login(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop>
             common_name.to_owned()
         };
         let who = SignedIn {
+            role: entry.clone(),
             display_name: role.display_name.clone().unwrap_or_else(|| name.to_owned()),
             alias,
             metadata: BTreeMap::from([
@@ -72,6 +73,21 @@ fn login(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop>
         return role.tokens.issue(who, call, work, cx);
     }
     Err(VaultError::Denied.into())
+}
+
+/// Looks again whether a role trusts the caller's certificate, as when it signed in.
+///
+/// # Errors
+/// [`VaultError::Denied`] when it does not, or the caller shows none, or the role is gone.
+pub(crate) fn admits_still<'c>(
+    role: &EntryName,
+    call: &'c Call,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Admitted<'c>, Stop> {
+    let role: Role = work.read(role)?.ok_or(VaultError::Denied)?;
+    let peer = call.peer.as_ref().ok_or(VaultError::Denied)?;
+    Ok(role.admit(peer, cx.now)?)
 }
 
 fn all(call: &Call, work: &Work<'_>) -> Result<Vec<EntryName>, Stop> {

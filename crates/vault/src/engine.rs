@@ -9,8 +9,8 @@ use crate::mounts::Mounts;
 use crate::path::RequestPath;
 use crate::work::{EffectResult, Stop, Work};
 use crate::{
-    VaultError, approle, certificate, cubbyhole, database, jwt, kubernetes, kv, lease, pki, system,
-    token, transit, wrapping,
+    VaultError, approle, certificate, cubbyhole, database, jwt, kubernetes, kv, lease, pki,
+    renewal, system, token, transit, wrapping,
 };
 use countersign_policy::Permitted;
 
@@ -85,7 +85,10 @@ fn run(current: &Current<'_>, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcom
             Some(&"wrapping") => wrapping::run(call, work, cx),
             _ => system::run(call, work, cx),
         },
-        EngineKind::Token => token::run(call, work, cx),
+        EngineKind::Token => match call.segments().as_slice() {
+            ["renew" | "renew-accessor" | "renew-self"] => renewal::run(call, work, cx),
+            _ => token::run(call, work, cx),
+        },
         EngineKind::Transit => transit::run(call, work, cx),
     }
 }
@@ -216,6 +219,11 @@ pub fn guarded(
         engine.is_auth() && engine != EngineKind::Token && rest == "login"
     };
     let sign_in = operation == Operation::Update && mounted.is_some_and(signs_in);
+    // With the authority goes what everything below it is trusted by.
+    let ends_authority = operation == Operation::Delete
+        && mounted.is_some_and(|(engine, rest)| {
+            engine == EngineKind::Pki && rest.trim_end_matches('/') == "root"
+        });
     let sudo = |guarded: &&str| match guarded.strip_suffix('/') {
         Some(folder) => {
             path.starts_with(*guarded) || (path == folder && operation == Operation::List)
@@ -224,7 +232,7 @@ pub fn guarded(
     };
     if sign_in || shown || PUBLIC.iter().any(public) {
         Guarded::Public
-    } else if SUDO.iter().any(sudo) {
+    } else if ends_authority || SUDO.iter().any(sudo) {
         Guarded::Sudo
     } else {
         Guarded::Token

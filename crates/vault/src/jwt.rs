@@ -46,7 +46,8 @@ fn login(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop>
             .ok_or_else(|| VaultError::invalid("missing role"))?,
     };
     let token = call.body.required_text("jwt")?;
-    let role: Option<Role> = work.read(&call.entry(&["role", named::checked(&name)?]))?;
+    let entry = call.entry(&["role", named::checked(&name)?]);
+    let role: Option<Role> = work.read(&entry)?;
     let role = role.ok_or_else(|| VaultError::invalid("role could not be found"))?;
     let keys = config.keys(work)?;
     let signed = judge::signed(&token, &keys, &config.algorithms)?;
@@ -55,6 +56,7 @@ fn login(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop>
     let mut metadata = role.mapped(claims)?;
     metadata.insert("role".to_owned(), name);
     let who = SignedIn {
+        role: entry,
         display_name: alias.clone(),
         alias,
         metadata,

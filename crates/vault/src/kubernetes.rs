@@ -93,7 +93,8 @@ fn login(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop>
         config.ok_or_else(|| VaultError::invalid("could not load backend configuration"))?;
     let name = call.body.required_text("role")?;
     let token = call.body.required_text("jwt")?;
-    let role: Option<Role> = work.read(&call.entry(&["role", named::checked(&name)?]))?;
+    let entry = call.entry(&["role", named::checked(&name)?]);
+    let role: Option<Role> = work.read(&entry)?;
     let role = role.ok_or_else(|| VaultError::invalid("invalid role name"))?;
     let signed = judge::signed(&token, &of_pem(&config.pem_keys)?, &BTreeSet::new())?;
     let audiences: Vec<String> = match &role.audience {
@@ -130,6 +131,7 @@ fn login(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Stop>
         AliasSource::ServiceaccountUid => account.uid.to_owned(),
     };
     let who = SignedIn {
+        role: entry,
         display_name: format!("{}-{}", account.namespace, account.name),
         alias,
         metadata: BTreeMap::from([

@@ -39,6 +39,7 @@ mod named;
 mod pages;
 pub mod path;
 pub mod pki;
+mod renewal;
 mod sign_in;
 pub mod system;
 pub mod timestamp;

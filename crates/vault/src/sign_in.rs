@@ -7,7 +7,9 @@ use crate::VaultError;
 use crate::answer::{Answer, Outcome};
 use crate::body::Body;
 use crate::call::{Call, Cx};
-use crate::token::{self, NewToken};
+use crate::entry::EntryName;
+use crate::token::renew::Stretch;
+use crate::token::{self, MadeBy, NewToken};
 use crate::work::{Stop, Work};
 use countersign_base::{AddressBlock, Duration, hex};
 use countersign_crypto::x509::CertificateThumbprint;
@@ -151,6 +153,7 @@ impl TokenRules {
                 explicit_max_ttl: self.explicit_max_ttl,
                 period: self.period,
                 uses: self.uses,
+                made_by: Some(MadeBy::new(call.mount.engine, &who.role)),
                 certificate: who.certificate,
                 bound_cidrs,
                 ..NewToken::default()
@@ -162,8 +165,49 @@ impl TokenRules {
     }
 }
 
+/// What the roles of all auth methods have in common, and all that is read of one when a token is renewed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RoleTokens {
+    tokens: TokenRules,
+}
+
+impl RoleTokens {
+    /// How far the role lets a token of these policies live on, for somebody who calls from there.
+    ///
+    /// # Errors
+    /// [`VaultError::Denied`] when tokens of the role may not be used from there; [`VaultError::Invalid`] when it gives other policies by now.
+    pub(crate) fn renews(
+        &self,
+        policies: &BTreeSet<String>,
+        from: Option<IpAddr>,
+    ) -> Result<Stretch, VaultError> {
+        let rules = &self.tokens;
+        if !admits(&rules.bound_cidrs, from) {
+            return Err(VaultError::Denied);
+        }
+        let made_now = NewToken {
+            policies: rules.policies.clone(),
+            no_default_policy: rules.no_default_policy,
+            ..NewToken::default()
+        };
+        if token::granted(&made_now)? != *policies {
+            return Err(VaultError::invalid("policies have changed, not renewing"));
+        }
+        let shorter = |one: Option<Duration>, other: Option<Duration>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Ok(Stretch {
+            max_ttl: shorter(rules.max_ttl, rules.explicit_max_ttl),
+            period: rules.period,
+        })
+    }
+}
+
 /// Somebody whose credentials were checked.
 pub(crate) struct SignedIn {
+    /// The entry of the role that admitted it, a [`RoleTokens`] among its members.
+    pub(crate) role: EntryName,
     /// `display_name`.
     pub(crate) display_name: String,
     /// Who it is within the mount, as the credential says it.

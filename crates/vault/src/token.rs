@@ -1,4 +1,4 @@
-//! Vault tokens: made, looked up, used, renewed and revoked. A token is kept under a keyed hash; what is shown once is nowhere stored.
+//! Vault tokens: made, looked up, used, renewed ([`renew`], [`crate::renewal`]) and revoked. A token is kept under a keyed hash; what is shown once is nowhere stored.
 //!
 //! A token is `hvs.` and 256 random bits. Its entry is `token/id/HASH`; its accessor, which names it without being able to use it, leads there from
 //! `token/accessor/ACCESSOR`. Tokens form a tree (`token/child/PARENT/CHILD`): what a token made ends with it, as do the leases it was given
@@ -11,6 +11,7 @@ mod create;
 pub(crate) mod end;
 mod handle;
 pub(crate) mod policies;
+pub(crate) mod renew;
 mod role;
 pub(crate) mod row;
 pub mod span;
@@ -22,6 +23,7 @@ use crate::work::{Stop, Work};
 use countersign_base::{AddressBlock, Duration, Secret, UnixTime, hex};
 use countersign_crypto::base64url;
 use countersign_crypto::x509::CertificateThumbprint;
+pub use row::MadeBy;
 use row::{DEPTH_MAX, Ending, Life, Row};
 use serde::{Deserialize, Serialize};
 use span::{Limits, Span, SpanAsked};
@@ -149,6 +151,8 @@ pub struct NewToken {
     pub uses: u32,
     /// Whether it cannot be renewed.
     pub not_renewable: bool,
+    /// The sign-in that makes it, if one does.
+    pub made_by: Option<MadeBy>,
     /// The certificate it was made with: it is renewed over the same one alone (CVE-2026-39388).
     pub certificate: Option<CertificateThumbprint>,
     /// From where it may be used; empty is from anywhere.
@@ -248,13 +252,21 @@ fn span_of(new: &NewToken, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Span, Sto
     Ok(Span::begin(&asked, limits, cx.now))
 }
 
-/// Writes the entries of a token about which it was decided that it may be made.
-fn make(new: NewToken, life: Life, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Auth, Stop> {
+/// The policies that a token has once it is made.
+///
+/// # Errors
+/// When one is no name of a policy.
+pub(crate) fn granted(new: &NewToken) -> Result<BTreeSet<String>, VaultError> {
     let mut policies = policies::all(&new.policies)?;
-    let is_root = policies.contains("root");
-    if !new.no_default_policy && !is_root {
+    if !new.no_default_policy && !policies.contains("root") {
         policies.insert("default".to_owned());
     }
+    Ok(policies)
+}
+
+/// Writes the entries of a token about which it was decided that it may be made.
+fn make(new: NewToken, life: Life, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Auth, Stop> {
+    let policies = granted(&new)?;
     let bytes = |(name, value): (&String, &String)| name.len() + value.len();
     if new.metadata.len() > METADATA_MAX
         || new.metadata.iter().map(bytes).sum::<usize>() > METADATA_BYTES_MAX
@@ -290,6 +302,7 @@ fn make(new: NewToken, life: Life, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<A
         life,
         uses_left: (new.uses > 0).then_some(new.uses),
         renewable: !new.not_renewable,
+        made_by: new.made_by,
         certificate: new.certificate,
         bound_cidrs: new.bound_cidrs,
         ended: None,
@@ -343,7 +356,6 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
             handle::lookup_self(call, work, cx)?
         }
         ["lookup" | "lookup-accessor"] if writes => handle::lookup(call, work, cx)?,
-        ["renew" | "renew-accessor" | "renew-self"] if writes => handle::renew(call, work, cx)?,
         ["revoke" | "revoke-accessor" | "revoke-orphan" | "revoke-self"] if writes => {
             handle::revoke(call, work, cx)?
         }

@@ -23,7 +23,8 @@ pub(super) fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outco
     let shown = call.body.text("secret_id")?.unwrap_or_default();
     let name: Option<String> = work.read(&Role::id_entry(call, &role_id, cx))?;
     let name = name.as_deref().unwrap_or(NOBODY);
-    let role: Option<Role> = work.read(&call.entry(&["role", name]))?;
+    let entry_of_role = call.entry(&["role", name]);
+    let role: Option<Role> = work.read(&entry_of_role)?;
     let generation = role.as_ref().map_or(NOBODY, |role| &role.generation);
     let entry = secret_id::entry(call, generation, &shown, cx);
     let found: Option<SecretId> = work.read(&entry)?;
@@ -45,6 +46,7 @@ pub(super) fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outco
     }
     metadata.insert("role_name".to_owned(), name.to_owned());
     let who = SignedIn {
+        role: entry_of_role,
         display_name: "approle".to_owned(),
         alias: role_id,
         metadata,

@@ -30,7 +30,7 @@ pub(super) struct Role {
 
 /// Evidence that a certificate is one that a role trusts, now. Only [`Role::admit`] makes one.
 #[must_use]
-pub(super) struct Admitted<'c>(&'c PeerCertificate);
+pub(crate) struct Admitted<'c>(&'c PeerCertificate);
 
 impl<'c> Admitted<'c> {
     /// The certificate.

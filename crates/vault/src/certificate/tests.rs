@@ -218,6 +218,38 @@ fn cve_2026_39388_a_token_is_renewed_over_its_own_certificate_alone() {
     }
 }
 
+/// The role has come to trust another authority, or is gone: a token that was made before is not stretched, over its own certificate either.
+#[test]
+fn cve_2026_39388_a_certificate_that_its_role_no_longer_trusts_renews_nothing() {
+    let authority = authority();
+    let trusted = json!({ "certificate": authority.certificate_pem() });
+    let other = json!({ "certificate": self::authority().certificate_pem() });
+    let mut trial = trial(trusted.clone());
+    let own = client(&authority);
+    let auth = login(&mut trial, &own, Json::Null).unwrap();
+    let renew = json!({ "token": auth.client_token.expose() });
+    trial.peer = Some(own);
+    for (role, renewed) in [
+        (Some(trusted.clone()), true),
+        (Some(other), false),
+        (Some(trusted.clone()), true),
+        (None, false),
+        (Some(trusted), true),
+    ] {
+        match role {
+            Some(role) => trial.call(Update, "auth/cert/certs/web", role).unwrap(),
+            None => trial
+                .call(Delete, "auth/cert/certs/web", Json::Null)
+                .unwrap(),
+        };
+        let answer = trial.call(Update, "auth/token/renew", renew.clone());
+        assert_eq!(answer.is_ok(), renewed);
+    }
+    trial.now = NOW.plus(Duration::from_secs(3_601));
+    let late = trial.call(Update, "auth/token/renew", renew).err();
+    assert_eq!(late, Some(VaultError::Denied), "the certificate has ended");
+}
+
 #[test]
 fn texts_of_extensions_are_read_and_nothing_else_is() {
     for (der, expected) in [

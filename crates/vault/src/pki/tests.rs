@@ -597,12 +597,33 @@ fn cve_2023_0665_only_reading_what_is_published_is_public() {
         "pki/crl/rotate",
     ] {
         for operation in [Read, Update, Delete, List] {
+            let ends_authority = path == "pki/root" && operation == Delete;
+            let expected = if ends_authority {
+                crate::call::Guarded::Sudo
+            } else {
+                crate::call::Guarded::Token
+            };
             assert_eq!(
                 guarded(path, operation, EngineKind::Pki),
-                crate::call::Guarded::Token,
+                expected,
                 "{path}"
             );
         }
+    }
+}
+
+/// With the authority everything below it loses its trust: only who has `sudo` there ends one.
+#[test]
+fn ending_an_authority_asks_for_sudo() {
+    for (path, engine, expected) in [
+        ("pki/root", EngineKind::Pki, crate::call::Guarded::Sudo),
+        ("pki/root/", EngineKind::Pki, crate::call::Guarded::Sudo),
+        ("secret/root", EngineKind::Kv, crate::call::Guarded::Token),
+    ] {
+        let parsed = RequestPath::parse(path).unwrap();
+        let (_, rest) = path.split_once('/').unwrap();
+        let guarded = engine::guarded(&parsed, Delete, Some((engine, rest)));
+        assert_eq!(guarded, expected, "{path}");
     }
 }
 

@@ -1,10 +1,9 @@
-//! Looking up, renewing and revoking tokens, by the token itself or by its accessor.
+//! Looking up and revoking tokens, by the token itself or by its accessor.
 //!
 //! A handle of another tenant is as one that nobody knows (CVE-2026-45808, GHSA-c36x-h252-g9x2).
 
+use super::TokenId;
 use super::row::{self, Ending, Life, Row};
-use super::span::{Limits, NotRenewed};
-use super::{TokenId, auth};
 use crate::VaultError;
 use crate::answer::Answer;
 use crate::call::{Call, Cx};
@@ -19,9 +18,9 @@ use std::collections::BTreeSet;
 const ACCESSOR_BYTES_MAX: usize = 64;
 
 /// A token that a call names, and the text of it where the call showed one.
-struct Named {
-    id: TokenId,
-    shown: Secret<String>,
+pub(super) struct Named {
+    pub(super) id: TokenId,
+    pub(super) shown: Secret<String>,
 }
 
 /// What a path or a body names a token by.
@@ -67,7 +66,11 @@ fn own(call: &Call) -> Result<Named, VaultError> {
 }
 
 /// Which token a call is about; none when nobody knows it.
-fn subject(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Option<Named>, Stop> {
+pub(super) fn subject(
+    call: &Call,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<Option<Named>, Stop> {
     let verb = call.rest.trim_end_matches('/');
     if verb.ends_with("-self") {
         Ok(Some(own(call)?))
@@ -148,35 +151,6 @@ fn told(row: &Row, shown: &Secret<String>, now: UnixTime) -> Json {
         also("bound_cidrs", json!(row.bound_cidrs));
     }
     data
-}
-
-pub(super) fn renew(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Answer, Stop> {
-    let increment = call.body.duration("increment")?;
-    let Named { id, shown } = subject(call, work, cx)?.ok_or(VaultError::Denied)?;
-    let mut row = row::standing(&id, work, cx)?.ok_or(VaultError::Denied)?;
-    // Whoever renews a token that was made with a certificate holds that one, and not just any other that would be let in (CVE-2026-39388).
-    if let Some(bound) = &row.certificate {
-        let shown = call.peer.as_ref().map(|peer| peer.thumbprint());
-        if shown.as_ref() != Some(bound) {
-            return Err(VaultError::Denied.into());
-        }
-    }
-    let Life::Span(span) = &row.life else {
-        return Err(VaultError::invalid("lease is not renewable").into());
-    };
-    if !row.renewable {
-        return Err(VaultError::invalid("lease is not renewable").into());
-    }
-    let limits = Limits::at(&row.path, work)?;
-    let span = span
-        .renew(increment, limits, cx.now)
-        .map_err(|error| match error {
-            NotRenewed::Ended => VaultError::Denied,
-            NotRenewed::PastMax => VaultError::invalid("past the max TTL, cannot renew"),
-        })?;
-    row.life = Life::Span(span);
-    row.write(&id, work)?;
-    Ok(Answer::auth(auth(&row, shown, cx)))
 }
 
 pub(super) fn revoke(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Answer, Stop> {

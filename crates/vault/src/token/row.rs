@@ -4,6 +4,7 @@ use super::span::Span;
 use super::{Held, TokenId};
 use crate::call::Cx;
 use crate::entry::EntryName;
+use crate::kind::EngineKind;
 use crate::work::{Stop, Work};
 use countersign_base::{AddressBlock, Duration, Tenant, UnixTime};
 use countersign_crypto::x509::CertificateThumbprint;
@@ -43,6 +44,35 @@ pub(crate) struct Ended {
     pub(crate) at: UnixTime,
 }
 
+/// The role of an auth method that signed somebody in: it is asked again when the token is renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeBy {
+    engine: EngineKind,
+    role: String,
+}
+
+impl MadeBy {
+    /// A sign-in by the role of that entry.
+    #[must_use]
+    pub fn new(engine: EngineKind, role: &EntryName) -> Self {
+        let role = role.as_str().to_owned();
+        Self { engine, role }
+    }
+
+    /// What signed in.
+    #[must_use]
+    pub const fn engine(&self) -> EngineKind {
+        self.engine
+    }
+
+    /// The entry of the role.
+    #[must_use]
+    pub fn role(&self) -> EntryName {
+        EntryName::stored(&self.role)
+    }
+}
+
 /// The entry of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +92,8 @@ pub(crate) struct Row {
     /// None is without a limit.
     pub(crate) uses_left: Option<u32>,
     pub(crate) renewable: bool,
+    /// None where no sign-in made it.
+    pub(crate) made_by: Option<MadeBy>,
     pub(crate) certificate: Option<CertificateThumbprint>,
     pub(crate) bound_cidrs: BTreeSet<AddressBlock>,
     pub(crate) ended: Option<Ended>,
@@ -85,6 +117,7 @@ impl Row {
             life: Life::Endless(cx.now),
             uses_left: None,
             renewable: false,
+            made_by: None,
             certificate: None,
             bound_cidrs: BTreeSet::new(),
             ended: None,

@@ -33,6 +33,16 @@ impl Limits {
         }
     }
 
+    /// The same, and no more than a role allows.
+    #[must_use]
+    pub fn narrowed(self, max: Option<Duration>) -> Self {
+        let max = given(max).map_or(self.max, |max| max.min(self.max));
+        Self {
+            default: self.default.min(max),
+            max,
+        }
+    }
+
     /// What the mount says that a path leads to.
     ///
     /// # Errors
