@@ -16,6 +16,7 @@ mod documents;
 mod due;
 mod policies;
 mod steps;
+mod turns;
 
 use crate::Fabric;
 use crate::vault_sql::Databases;
@@ -28,6 +29,7 @@ use countersign_policy::{Permitted, PolicyError, decide};
 use countersign_store::{Durability, Recorded, StoreError};
 use countersign_vault::answer::Effect;
 use countersign_vault::caller::{self, Presented, Request};
+use countersign_vault::cost::Cost;
 use countersign_vault::engine;
 use countersign_vault::kind::EngineKind;
 use countersign_vault::token::{self, RootLife};
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use steps::ATTEMPTS_MAX;
 pub(crate) use steps::Steps;
 use tokio::sync::Notify;
+use turns::{Turns, at_length};
 
 /// Effects of one call.
 const EFFECTS_MAX: usize = 16;
@@ -48,6 +51,7 @@ pub struct Vault {
     steps: Steps,
     policies: Policies,
     databases: Databases,
+    turns: Turns,
     seal: VaultSeal,
 }
 
@@ -129,6 +133,7 @@ impl Vault {
             ),
             policies: Policies::default(),
             databases: Databases::default(),
+            turns: Turns::default(),
             seal,
         });
         for tenant in fabric.directory().tenants() {
@@ -223,7 +228,19 @@ impl Vault {
         presented: &Presented,
     ) -> Result<Answer, VaultFailure> {
         let permitted = self.permit(tenant, request, presented).await?;
-        let mut outcome = self.perform(tenant, permitted).await?;
+        let cost = permitted.target().call().cost();
+        let turn = match cost {
+            Cost::Large => match self.turns.take().await {
+                Ok(turn) => Some(turn),
+                Err(busy) => {
+                    let _recorded = self.record(permitted).await?;
+                    return Err(busy);
+                }
+            },
+            Cost::Small => None,
+        };
+        let mut outcome = self.perform(tenant, permitted, cost).await?;
+        drop(turn);
         for _ in 0..EFFECTS_MAX {
             let then = match outcome {
                 Outcome::Done(answer) => return Ok(*answer),
@@ -300,10 +317,14 @@ impl Vault {
         &self,
         tenant: &Tenant,
         mut permitted: Permitted<Asked>,
+        cost: Cost,
     ) -> Result<Outcome, VaultFailure> {
         for _ in 0..ATTEMPTS_MAX {
             let mut loaded = Loaded::default();
-            let step = |work: &mut Work<'_>, cx: &Cx<'_>| engine::perform(&permitted, work, cx);
+            let step = |work: &mut Work<'_>, cx: &Cx<'_>| match cost {
+                Cost::Large => at_length(|| engine::perform(&permitted, work, cx)),
+                Cost::Small => engine::perform(&permitted, work, cx),
+            };
             let (outcome, commit) = match self.steps.run(tenant, &mut loaded, step).await {
                 Ok(done) => done,
                 Err(failure) => {

@@ -21,6 +21,7 @@ pub mod body;
 pub mod call;
 pub mod caller;
 pub mod certificate;
+pub mod cost;
 pub mod cubbyhole;
 pub mod database;
 pub mod duration;

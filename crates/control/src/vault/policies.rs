@@ -2,6 +2,7 @@
 //!
 //! The set is made anew when either changes: the configuration's by their digest, the vault's by an entry that every change of a policy writes.
 
+use super::turns::at_length;
 use super::{Vault, VaultFailure};
 use countersign_base::Tenant;
 use countersign_policy::{Digest, PolicySet};
@@ -11,7 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The sets of the tenants.
 #[derive(Default)]
-pub(super) struct Policies(Mutex<HashMap<Tenant, Made>>);
+pub(super) struct Policies {
+    made: Mutex<HashMap<Tenant, Made>>,
+    making: Mutex<HashMap<Tenant, Arc<tokio::sync::Mutex<()>>>>,
+}
 
 struct Made {
     configured: Digest,
@@ -34,6 +38,9 @@ impl Policies {
         if let Some(set) = self.made(tenant, configured.digest(), &written) {
             return Ok(set);
         }
+        // One makes the set, and whoever asks meanwhile waits for that one.
+        let making = self.making(tenant);
+        let _alone = making.lock().await;
         let (written, translated) = vault
             .steps
             .internally(tenant, |work, cx| {
@@ -43,17 +50,25 @@ impl Policies {
                 ))
             })
             .await?;
-        let set = Arc::new(configured.with(&translated)?);
+        if let Some(set) = self.made(tenant, configured.digest(), &written) {
+            return Ok(set);
+        }
+        let set = Arc::new(at_length(|| configured.with(&translated))?);
         let made = Made {
             configured: *configured.digest(),
             written,
             set: Arc::clone(&set),
         };
-        self.0
+        self.made
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(tenant.clone(), made);
         Ok(set)
+    }
+
+    fn making(&self, tenant: &Tenant) -> Arc<tokio::sync::Mutex<()>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(making.entry(tenant.clone()).or_default())
     }
 
     fn made(
@@ -62,7 +77,7 @@ impl Policies {
         configured: &Digest,
         written: &acl::Policies,
     ) -> Option<Arc<PolicySet>> {
-        let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.get(tenant)
             .filter(|made| made.configured == *configured && made.written == *written)
             .map(|made| Arc::clone(&made.set))
