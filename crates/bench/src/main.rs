@@ -1,4 +1,4 @@
-//! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] SUITE [--quick]`, `chaos --server PATH [--minutes N]`,
+//! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] [--postgres URL] SUITE [--quick]`, `chaos --server PATH [--minutes N]`,
 //! `soak --server PATH [--minutes N] [--out DIR]`, `upstream ADDRESS`, and `soak-upstream ADDRESS`, which the soak starts and kills.
 //!
 //! `--case=NAME` measures one case of a suite (of `gateway`; may stand several times), `--trial=SECONDS` only sees whether everything works: with either of them nothing is written.
@@ -9,10 +9,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// What is measured in this process allocates as the server does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Default)]
 struct Options {
     server: PathBuf,
     peers: Installed,
+    postgres: Option<String>,
     quick: bool,
     minutes: Option<f64>,
     cases: Vec<String>,
@@ -56,6 +61,7 @@ fn run() -> Result<bool, Failed> {
                 let (name, reason) = named(arguments.next())?;
                 options.peers.insert(name, Err(reason));
             }
+            "--postgres" => options.postgres = arguments.next(),
             "--out" => options.out = arguments.next().ok_or("`--out` needs a directory")?.into(),
             "--minutes" => {
                 options.minutes = Some(
@@ -124,7 +130,16 @@ async fn bench(options: Options) -> Result<bool, Failed> {
     } else {
         suites::Outcome::Written
     };
+    let postgres = options
+        .postgres
+        .ok_or_else(|| match options.peers.get("postgresql") {
+            Some(Err(reason)) => format!("not run: {reason}"),
+            Some(Ok(_)) | None => {
+                "not run: `cargo xtask bench keys` starts a PostgreSQL".to_owned()
+            }
+        });
     let subjects = suites::Subjects {
+        postgres,
         server: options.server,
         peers: options.peers,
         cases: options.cases,

@@ -9,6 +9,7 @@ mod haproxy;
 mod keys;
 mod nginx;
 mod process;
+mod rusty_vault;
 mod trusted;
 
 pub use cerbos::{CERBOS, CerbosRule};
@@ -17,6 +18,7 @@ pub use glewlwyd::{CLIENT as GLEWLWYD_CLIENT, GLEWLWYD, Glewlwyd};
 pub use haproxy::HAPROXY;
 pub use nginx::{ANSWER_BYTES, MODSECURITY, NGINX, Upstream, answer, rule_set};
 pub use process::Foreign;
+pub use rusty_vault::RUSTY_VAULT;
 pub use trusted::Trusted;
 
 use crate::Failed;

@@ -22,6 +22,8 @@ pub struct Addresses {
     pub telemetry: String,
     /// The development CA's certificate.
     pub ca: PathBuf,
+    /// The vault token of scripts on this machine.
+    pub vault_token: Option<String>,
 }
 
 /// A running server. Dropping it kills it.

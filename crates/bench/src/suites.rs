@@ -3,6 +3,7 @@
 mod audit;
 mod gateway;
 mod identity;
+mod keys;
 mod setting;
 
 use crate::peers::Installed;
@@ -23,6 +24,10 @@ pub struct Effort {
     pub tokens: u32,
     /// Connections of which the memory is measured.
     pub idle_connections: u32,
+    /// Leases that a vault is started with.
+    pub leases: u32,
+    /// People whose keys a store holds.
+    pub subject_keys: u32,
 }
 
 impl Effort {
@@ -34,6 +39,8 @@ impl Effort {
             duration: Duration::from_secs(5),
             tokens: 10_000,
             idle_connections: 2_000,
+            leases: 100_000,
+            subject_keys: 1_000_000,
         }
     }
 
@@ -55,6 +62,8 @@ impl Effort {
             duration,
             tokens: 400,
             idle_connections: 200,
+            leases: 2_000,
+            subject_keys: 20_000,
         }
     }
 }
@@ -68,6 +77,8 @@ pub struct Subjects {
     pub server: PathBuf,
     /// Servers by others.
     pub peers: Installed,
+    /// The URL of a PostgreSQL whose superuser it names, or why there is none.
+    pub postgres: Result<String, String>,
     /// The cases of the suite to measure; without any, all.
     pub cases: Vec<String>,
 }
@@ -94,7 +105,7 @@ struct Suite {
     measure: for<'a> fn(&'a Subjects, Effort) -> Measured<'a>,
 }
 
-const SUITES: &[Suite] = &[audit::SUITE, gateway::SUITE, identity::SUITE];
+const SUITES: &[Suite] = &[audit::SUITE, gateway::SUITE, identity::SUITE, keys::SUITE];
 
 /// Measures the named suites, or all. `false` if a row of ours could not be measured; a peer that
 /// is not there or lacks a case says so in its row.

@@ -1,5 +1,6 @@
 //! `cargo xtask bench SUITE [--quick] [--release]`: builds the server as it is shipped and the load generator, and hands over to `crates/bench`.
 
+use crate::suites::postgres;
 use crate::verb::{Outcome, Problem, Verb};
 use crate::{install, process, tree};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ struct Peer {
     install: fn() -> Result<PathBuf, Problem>,
 }
 
-const PEERS: [Peer; 7] = [
+const PEERS: [Peer; 8] = [
     Peer {
         name: "cerbos",
         suite: "gateway",
@@ -55,7 +56,19 @@ const PEERS: [Peer; 7] = [
         suite: "identity",
         install: || install::npm("bench/peers/oidc-provider"),
     },
+    Peer {
+        name: "rustyvault",
+        suite: "keys",
+        install: rusty_vault,
+    },
 ];
+
+/// Built from its source with its own lock file, on the system's OpenSSL.
+fn rusty_vault() -> Result<PathBuf, Problem> {
+    let headers = Path::new("/usr/include/openssl/ssl.h");
+    install::system(headers, &["libssl-dev", "pkg-config"])?;
+    install::from_source("rusty_vault", "0.2.1")
+}
 
 /// The program inside the package of Python's registry.
 fn envoy() -> Result<PathBuf, Problem> {
@@ -144,6 +157,13 @@ fn run(arguments: &[String]) -> Result<Outcome, Problem> {
             Err(problem) => command.arg("--absent").arg(format!("{name}={problem}")),
         };
     }
+    // Runs as long as the suite does.
+    let database = wanted("keys").then(postgres::with_passwords);
+    match &database {
+        Some(Ok(server)) => command.arg("--postgres").arg(server.url_of("postgres")),
+        Some(Err(problem)) => command.arg("--absent").arg(format!("postgresql={problem}")),
+        None => &mut command,
+    };
     command.args(arguments);
     let status = command.status()?;
     Ok(Outcome::of(usize::from(!status.success())))

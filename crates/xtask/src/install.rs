@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(900);
+/// Building a program with all that it is made of.
+const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Installs system packages unless `present` already exists.
 pub(crate) fn system(present: &Path, packages: &[&str]) -> Result<(), Problem> {
@@ -138,6 +140,23 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf, Problem> 
     process::must(&mut install, LIMIT)?;
     std::fs::write(&stamp, wanted)?;
     Ok(bin)
+}
+
+/// A program of crates.io, built from its source with the lock file that it comes with; returns the directory with its `bin`.
+pub(crate) fn from_source(package: &str, version: &str) -> Result<PathBuf, Problem> {
+    let home = tree::scratch().join("cargo").join(package);
+    let stamp = home.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == version) {
+        return Ok(home);
+    }
+    let mut install = tree::cargo();
+    install
+        .args(["install", "--quiet", "--locked", package])
+        .args(["--version", version, "--root"])
+        .arg(&home);
+    process::must(&mut install, BUILD_LIMIT)?;
+    std::fs::write(&stamp, version)?;
+    Ok(home)
 }
 
 /// Copies an npm project (relative to the root) below the build directory, installs its lock file there, and returns the copy.

@@ -21,7 +21,7 @@ mod node_vault;
 mod openidconnect;
 pub(crate) mod pages;
 mod passkeys;
-mod postgres;
+pub(crate) mod postgres;
 mod python;
 mod races;
 mod redis;

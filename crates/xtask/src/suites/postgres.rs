@@ -53,7 +53,7 @@ fn run() -> Result<Report, Problem> {
 const PASSWORD: &str = "of-the-tests-alone";
 
 /// A server that asks for passwords, for suites that make people in it.
-pub(super) fn with_passwords() -> Result<Server, Problem> {
+pub(crate) fn with_passwords() -> Result<Server, Problem> {
     install::system(Path::new(PARENT), &["postgresql", "postgresql-client"])?;
     Server::start(&newest()?, "scram-sha-256")
 }
@@ -78,7 +78,7 @@ fn newest() -> Result<PathBuf, Problem> {
 }
 
 /// A running server; dropping it stops it and removes its files.
-pub(super) struct Server {
+pub(crate) struct Server {
     bin: PathBuf,
     data: PathBuf,
     origin: String,
@@ -135,7 +135,7 @@ impl Server {
     }
 
     /// The URL of one of its databases.
-    pub(super) fn url_of(&self, database: &str) -> String {
+    pub(crate) fn url_of(&self, database: &str) -> String {
         format!("{}/{database}", self.origin)
     }
 
