@@ -3,10 +3,12 @@
 //! A caller shows a vault token (`X-Vault-Token`, or as a bearer) or one of our own access tokens for [`AUDIENCE`]: one identity plane. A namespace is a tenant.
 //! Everything else is the vault's: [`countersign_control::vault`].
 //!
-//! `sys/health`, `sys/seal-status`, `sys/init` and `sys/leader` say the same to everybody and are answered here. While the root key is away, [`sealed`] answers.
+//! `sys/health`, `sys/seal-status`, `sys/init` and `sys/leader` say the same to everybody and are answered here, and what a quorum of operators asks for ([`quorum`]). While the
+//! root key is away, [`sealed`] answers.
 
 mod answer;
 mod arrived;
+mod quorum;
 pub mod sealed;
 mod status;
 
@@ -59,6 +61,9 @@ async fn call(State(door): State<Door>, request: Request) -> Response {
     let seal = door.vault.seal().status();
     if let Some((status, body)) = status::of(&seal, &door.origin, &request, door.fabric.now()) {
         return bare(status, &body);
+    }
+    if let Some(asked) = quorum::Asked::of(&request) {
+        return quorum::answer(&door, asked, request, id).await;
     }
     let answered = async {
         let arrived = Arrived::read(&door, id, request).await?;

@@ -13,6 +13,7 @@ mod keys;
 mod lifecycle;
 mod refusals;
 mod registration;
+mod seal;
 mod sign_in;
 mod subject;
 mod token;
@@ -28,6 +29,7 @@ pub use keys::{KeyCreated, KeyRotated};
 pub use lifecycle::{ConfigurationApplied, PoliciesOverdue, Started, Stopped};
 pub use refusals::RefusalsCounted;
 pub use registration::{RegistrationRefused, RegistrationTokenMade};
+pub use seal::SealOperation;
 pub use sign_in::{
     AuthenticatorChanged, AuthorizationRefused, AuthorizationRequested, CodeIssued, Consent,
     ConsentAnswer, SignIn, SignInOutcome, SignOut,
@@ -152,6 +154,8 @@ events! {
     RegistrationTokenMade = "registration.token_made", Control;
     /// A backup was restored into a new data directory.
     Restored = "restored", Control;
+    /// Something was done to what stands above the root key.
+    SealOperation = "seal.operation", Control;
     /// A person tried to sign in.
     SignIn = "sign_in", Control;
     /// A person signed out.

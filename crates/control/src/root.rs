@@ -135,8 +135,11 @@ fn parameters_path(data: &Path) -> PathBuf {
     data.join("keys").join("root.json")
 }
 
-/// Reads a file that only its owner may read.
-pub(crate) fn read_private(path: &Path) -> Result<Option<String>, RootError> {
+/// Reads a file that only its owner may read; none if it is not there.
+///
+/// # Errors
+/// When the operating system refuses, or others could read it.
+pub fn read_private(path: &Path) -> Result<Option<String>, RootError> {
     let failed = |cause| RootError::File {
         path: path.to_owned(),
         cause,

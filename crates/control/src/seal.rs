@@ -3,11 +3,15 @@
 //! Nothing of the fabric runs meanwhile. Shares are gathered in this process alone and are gone with it. Of several nodes that are initialized at once the database
 //! lets one be first; the others are told that there is a seal.
 //!
-//! Not here: doors ([`countersign_keys::seal`] has the machines, the process its listeners), and changing shares of an open installation.
+//! Not here: doors ([`countersign_keys::seal`] has the machines, the process its listeners), and changing shares of an open installation ([`crate::vault::quorum`]).
+
+pub mod held;
 
 use crate::root::RootSource;
 use crate::secrets::{Secrets, SecretsError};
 use crate::vault::{Steps, VaultFailure};
+use countersign_audit::event::SealOperation;
+use countersign_audit::{Code, Count, Record};
 use countersign_base::{Clock, ParseError, Secret, Tenant};
 use countersign_crypto::random::Random;
 use countersign_keys::seal::{
@@ -18,8 +22,9 @@ use countersign_keys::shamir::{Share, ShareRule, ShareRuleError};
 use countersign_keys::{KekSet, RootKey};
 use countersign_store::tables::keks::{self, KekRow};
 use countersign_store::tables::settings::{self, Setting};
-use countersign_store::{Store, StoreError, StoreOptions};
+use countersign_store::{Store, StoreError, StoreOptions, record_event};
 use countersign_vault::token::{self, RootLife};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -43,6 +48,9 @@ pub enum SealError {
     /// The stored seal cannot be read.
     #[error("the stored seal cannot be read")]
     Stored,
+    /// Making the seal ended before it was known whether there is one now.
+    #[error("making the seal ended unexpectedly; restart to see whether there is one")]
+    Unfinished,
     /// The machine refuses.
     #[error(transparent)]
     Fault(#[from] SealFault),
@@ -69,7 +77,27 @@ pub struct ClosedSeal {
     clock: Clock,
     random: Random,
     state: Mutex<State>,
+    /// Sets of shares that were refused: recorded once the log is open.
+    refused: AtomicU64,
     opened: Notify,
+}
+
+/// How a seal came to be open, for the record.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// By what.
+    pub by: OpenedBy,
+    /// Sets of shares that were refused before.
+    pub refused: u64,
+}
+
+/// By what a seal was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// It was made, and is recorded already.
+    Making,
+    /// Shares.
+    Shares,
 }
 
 enum State {
@@ -80,7 +108,7 @@ enum State {
     /// Shares are gathered.
     Gathering(Box<Unsealing>),
     /// The root key is here.
-    Open(Arc<RootKey>, SealStatus),
+    Open(Arc<RootKey>, SealStatus, OpenedBy),
 }
 
 /// What whoever makes a seal is given, once.
@@ -120,6 +148,7 @@ impl ClosedSeal {
             clock,
             random,
             state: Mutex::new(state),
+            refused: AtomicU64::new(0),
             opened: Notify::new(),
         })
     }
@@ -130,7 +159,7 @@ impl ClosedSeal {
         match &*self.lock() {
             State::Absent | State::Busy => SealStatus::uninitialized(),
             State::Gathering(unsealing) => unsealing.status(),
-            State::Open(_, status) => status.clone(),
+            State::Open(_, status, _) => status.clone(),
         }
     }
 
@@ -138,14 +167,25 @@ impl ClosedSeal {
     ///
     /// # Errors
     /// When there is one, or nothing could be stored; what was stored then holds no shares that anybody was given, and is made anew by nobody.
-    pub async fn initialize(&self, shares: u8, threshold: u8) -> Result<FirstShares, SealError> {
+    pub async fn initialize(
+        self: &Arc<Self>,
+        shares: u8,
+        threshold: u8,
+    ) -> Result<FirstShares, SealError> {
         let rule = ShareRule::new(shares, threshold)?;
         self.begin()?;
+        // It runs to its end, also if whoever asked goes away: else the door would say for ever that somebody is at it.
+        let seal = Arc::clone(self);
+        let made = tokio::spawn(async move { seal.initialized(rule).await });
+        made.await.unwrap_or(Err(SealError::Unfinished))
+    }
+
+    async fn initialized(&self, rule: ShareRule) -> Result<FirstShares, SealError> {
         let made = self.make(rule).await;
         let mut state = self.lock();
         match made {
             Ok((root, status, first)) => {
-                *state = State::Open(root, status);
+                *state = State::Open(root, status, OpenedBy::Making);
                 self.opened.notify_one();
                 Ok(first)
             }
@@ -190,13 +230,16 @@ impl ClosedSeal {
             created: self.clock.now(),
         };
         let stored = serde_json::to_vec(&row).map_err(|_| SealError::Stored)?;
+        let record = self.made(&row);
         let first = self.store.write(move |tx| {
             Box::pin(async move {
                 let standing = settings::put_first(tx, Setting::Seal, stored.clone()).await?;
                 if standing != stored {
                     return Err(StoreError::Superseded("settings"));
                 }
-                keks::add(tx, &kek).await
+                keks::add(tx, &kek).await?;
+                record_event(tx, &record.tenant.clone(), &record);
+                Ok(())
             })
         });
         match first.await {
@@ -207,6 +250,22 @@ impl ClosedSeal {
         let root_token = self.first_token(&root).await?;
         let first = FirstShares { shares, root_token };
         Ok((root, SealStatus::unsealed(&row), first))
+    }
+
+    /// That there is a seal now. It waits in the database until the log is open.
+    fn made(&self, row: &SealRow) -> Record {
+        Record {
+            id: self.random.event_id(),
+            time: self.clock.millis(),
+            tenant: Tenant::default_tenant(),
+            request: None,
+            event: SealOperation {
+                generation: Some(Count::of(row.generation())),
+                seal: Some(Code::of(row.seal().name())),
+                ..SealOperation::new(Code::of("init"), Code::of("done"))
+            }
+            .into(),
+        }
     }
 
     async fn first_token(&self, root: &Arc<RootKey>) -> Result<Secret<String>, SealError> {
@@ -238,7 +297,7 @@ impl ClosedSeal {
             State::Gathering(unsealing) => unsealing,
             other => {
                 let status = match &other {
-                    State::Open(_, status) => Ok(status.clone()),
+                    State::Open(_, status, _) => Ok(status.clone()),
                     State::Absent | State::Busy | State::Gathering(_) => {
                         Err(SealError::NotInitialized)
                     }
@@ -255,11 +314,12 @@ impl ClosedSeal {
             }
             UnsealStep::Refused(unsealing, refused) => {
                 *state = State::Gathering(Box::new(unsealing));
+                self.refused.fetch_add(1, Ordering::Relaxed);
                 Err(refused.into())
             }
             UnsealStep::Unsealed(root, row) => {
                 let status = SealStatus::unsealed(&row);
-                *state = State::Open(Arc::new(root), status.clone());
+                *state = State::Open(Arc::new(root), status.clone(), OpenedBy::Shares);
                 self.opened.notify_one();
                 Ok(status)
             }
@@ -279,10 +339,11 @@ impl ClosedSeal {
     }
 
     /// Waits until the root key is here.
-    pub async fn opened(&self) -> Arc<RootKey> {
+    pub async fn opened(&self) -> (Arc<RootKey>, Opening) {
         loop {
-            if let State::Open(root, _) = &*self.lock() {
-                return Arc::clone(root);
+            if let State::Open(root, _, by) = &*self.lock() {
+                let refused = self.refused.load(Ordering::Relaxed);
+                return (Arc::clone(root), Opening { by: *by, refused });
             }
             self.opened.notified().await;
         }

@@ -15,10 +15,12 @@ mod cache;
 mod documents;
 mod due;
 mod policies;
+pub mod quorum;
 mod steps;
 mod turns;
 
 use crate::Fabric;
+use crate::seal::held::HeldSeal;
 use crate::vault_sql::Databases;
 use countersign_audit::Code;
 use countersign_base::{Duration, Secret, Tenant};
@@ -36,10 +38,11 @@ use countersign_vault::token::{self, RootLife};
 use countersign_vault::work::EffectResult;
 use countersign_vault::{Answer, Asked, Cx, Loaded, Operation, Outcome, VaultError, Work};
 use policies::Policies;
+use quorum::Asking;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use steps::ATTEMPTS_MAX;
 pub(crate) use steps::Steps;
-use tokio::sync::Notify;
 use turns::{Turns, at_length};
 
 /// Effects of one call.
@@ -60,16 +63,20 @@ pub struct Vault {
 pub enum VaultSeal {
     /// A file or a passphrase: whoever can start the process opens it.
     OpensByItself,
-    /// Operators hold shares.
-    Shares {
-        /// What `sys/seal-status` says.
-        status: SealStatus,
-        /// Told when somebody who may closes the seal: the process then ends what it runs and waits for shares.
-        close: Arc<Notify>,
-    },
+    /// A seal: operators hold its shares, or a source opens it.
+    Held(Arc<HeldSeal>),
 }
 
 impl VaultSeal {
+    /// Whether whoever can start the process opens it.
+    #[must_use]
+    pub fn opens_by_itself(&self) -> bool {
+        match self {
+            Self::OpensByItself => true,
+            Self::Held(held) => held.opens_by_itself(),
+        }
+    }
+
     /// What `sys/seal-status` says of it.
     #[must_use]
     pub fn status(&self) -> SealStatus {
@@ -82,7 +89,7 @@ impl VaultSeal {
                 n: 1,
                 ..SealStatus::uninitialized()
             },
-            Self::Shares { status, .. } => status.clone(),
+            Self::Held(held) => held.status(),
         }
     }
 }
@@ -151,13 +158,11 @@ impl Vault {
         &self,
         lives: Duration,
     ) -> Result<Option<Secret<String>>, VaultFailure> {
-        match &self.seal {
-            VaultSeal::OpensByItself => {
-                let token = self.root_token(&Tenant::default_tenant(), lives).await?;
-                Ok(Some(token))
-            }
-            VaultSeal::Shares { .. } => Ok(None),
+        if !self.seal.opens_by_itself() {
+            return Ok(None);
         }
+        let token = self.root_token(&Tenant::default_tenant(), lives).await?;
+        Ok(Some(token))
     }
 
     /// Whether a token stands, without taking one of its uses: before more than a little is read of what its holder sends.
@@ -227,6 +232,10 @@ impl Vault {
         request: &Request,
         presented: &Presented,
     ) -> Result<Answer, VaultFailure> {
+        let asking = Asking {
+            from: source_of(request),
+            request: request.request,
+        };
         let permitted = self.permit(tenant, request, presented).await?;
         let cost = permitted.target().call().cost();
         let turn = match cost {
@@ -246,7 +255,7 @@ impl Vault {
                 Outcome::Done(answer) => return Ok(*answer),
                 Outcome::Then(then) => *then,
             };
-            let result = self.carry_out(then.effect).await;
+            let result = self.carry_out(then.effect, asking).await;
             outcome = self
                 .steps
                 .internally(tenant, |work, cx| {
@@ -303,12 +312,9 @@ impl Vault {
         use countersign_audit::event::{Decision, Verdict};
         self.fabric.metrics().decided("vault", "refused");
         let event = Decision::new(SURFACE, Verdict::Denied, Code::of("vault_token_unknown"));
-        let from = request
-            .from
-            .unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
         self.fabric
             .recorder()
-            .refused(from, tenant, Some(request.request), event)
+            .refused(source_of(request), tenant, Some(request.request), event)
             .map_err(|_| VaultFailure::Record)
     }
 
@@ -368,19 +374,31 @@ impl Vault {
     }
 
     /// Lets something happen outside.
-    async fn carry_out(&self, effect: Effect) -> EffectResult {
+    async fn carry_out(&self, effect: Effect, asking: Asking) -> EffectResult {
         match effect {
             Effect::HttpChallenge(challenge) => acme::look(self.fabric.outside(), &challenge).await,
+            Effect::CancelQuorum(which) => self.cancel_quorum(which, asking).await,
             Effect::Seal => match &self.seal {
-                VaultSeal::OpensByItself => EffectResult::Failed("it opens by itself".to_owned()),
-                VaultSeal::Shares { close, .. } => {
-                    close.notify_one();
+                VaultSeal::Held(held) if !held.opens_by_itself() => {
+                    if self.record_sealing(asking).await.is_err() {
+                        tracing::error!(event = "sealing_not_recorded");
+                    }
+                    // It closes even if nobody will read of it: that the doors shut is what was asked for.
+                    held.close();
                     EffectResult::Done
+                }
+                VaultSeal::Held(_) | VaultSeal::OpensByItself => {
+                    EffectResult::Failed("it opens by itself".to_owned())
                 }
             },
             Effect::Sql(sql) => self.databases.run(&sql).await,
         }
     }
+}
+
+/// Where a request comes from, as what bounds its refusals.
+fn source_of(request: &Request) -> IpAddr {
+    request.from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 #[cfg(test)]

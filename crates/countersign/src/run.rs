@@ -15,6 +15,7 @@ mod identity_providers;
 mod planes;
 mod routes;
 mod sealed;
+mod sealed_door;
 mod shared_limits;
 mod sockets;
 mod telemetry;
@@ -41,6 +42,8 @@ use countersign_base::{Clock, Duration, Secret, UnixMillis};
 use countersign_control::administrator::{LIFETIME, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
+use countersign_control::seal::Opening;
+use countersign_control::seal::held::HeldSeal;
 use countersign_control::vault::{Vault, VaultSeal};
 use countersign_control::{Fabric, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
@@ -75,7 +78,7 @@ pub struct Options {
     /// The data directory.
     pub data: PathBuf,
     /// The root key and the seal that it came from, where operators hold shares.
-    pub unsealed: Option<(Arc<RootKey>, SealStatus)>,
+    pub unsealed: Option<OpenedRoot>,
     /// The database, if not the configuration's.
     pub store: Option<StoreUrl>,
     /// What passwords cost to hash.
@@ -86,6 +89,16 @@ pub struct Options {
     pub random: Random,
     /// Who hears of progress.
     pub progress: Box<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// A root key that came from a seal.
+pub struct OpenedRoot {
+    /// The root key.
+    pub root: Arc<RootKey>,
+    /// What `sys/seal-status` says.
+    pub status: SealStatus,
+    /// How the seal came to be open.
+    pub opening: Opening,
 }
 
 /// A running process.
@@ -126,7 +139,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     fabric.foreign_keys().replace(origins);
     let tls = Certificates::new(&fabric, &config.listeners.names)?;
     let control = url::Url::parse(&local(bound.control)).map_err(|_| RunError::Address)?;
-    let vault = Vault::start(&fabric, seal.clone()).await?;
+    let vault = open_vault(&fabric, seal).await?;
     let vault_token = vault.local_token(LIFETIME).await?;
     let administrator = administrator(&fabric, &vault, control.clone(), vault_token.as_ref())?;
 
@@ -192,15 +205,28 @@ fn control_surfaces(
         .merge(vault)
 }
 
-/// What stands above the root key.
-fn vault_seal(options: &Options) -> VaultSeal {
+/// What stands above the root key, and how it came to be open.
+fn vault_seal(options: &Options) -> (VaultSeal, Option<Opening>) {
     match &options.unsealed {
-        None => VaultSeal::OpensByItself,
-        Some((_, status)) => VaultSeal::Shares {
-            status: status.clone(),
-            close: Arc::default(),
-        },
+        None => (VaultSeal::OpensByItself, None),
+        Some(opened) => {
+            let seal = VaultSeal::Held(Arc::new(HeldSeal::new(opened.status.clone())));
+            (seal, Some(opened.opening.clone()))
+        }
     }
+}
+
+/// The vault; what opened its seal is recorded before anything is answered.
+async fn open_vault(
+    fabric: &Arc<Fabric>,
+    (seal, opening): (VaultSeal, Option<Opening>),
+) -> Result<Arc<Vault>, RunError> {
+    let vault = Vault::start(fabric, seal).await?;
+    if let Some(opening) = opening {
+        let recorded = vault.record_opening(&opening).await;
+        recorded.map_err(|error| RunError::Quorum(Box::new(error)))?;
+    }
+    Ok(vault)
 }
 
 /// The gateway at this address, before it listens.
@@ -354,7 +380,7 @@ fn fabric_options(
         ))
     };
     let root = match (unsealed, &config.keys.passphrase) {
-        (Some((root, _)), _) => RootSource::Unsealed(root),
+        (Some(opened), _) => RootSource::Unsealed(opened.root),
         (None, Some(reference)) => {
             RootSource::Passphrase(reference.read(&config.dir).map_err(whole)?)
         }
@@ -478,7 +504,7 @@ impl Running {
     pub async fn seal_closed(&self) {
         match self.vault.seal() {
             VaultSeal::OpensByItself => std::future::pending().await,
-            VaultSeal::Shares { close, .. } => close.notified().await,
+            VaultSeal::Held(seal) => seal.closed().await,
         }
     }
 

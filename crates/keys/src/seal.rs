@@ -36,7 +36,7 @@ pub use rekey::{
     RekeyOutcome, RekeyRequest, RekeyVerification, Rekeyed, Verification, VerificationStep,
 };
 pub use root_rotation::{RootRotated, RootRotation, rotate_root};
-pub use root_token::{Otp, RootTokenPermit, RootTokenRequest};
+pub use root_token::{EarlierRoots, Otp, RootTokenPermit, RootTokenRequest};
 pub use row::{AutoSource, Recovery, Seal, SealRow, WRAPPED_BYTES_MAX, WrappedKey};
 pub use status::SealStatus;
 pub use unseal_key::UnsealKey;

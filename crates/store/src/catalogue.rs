@@ -378,6 +378,7 @@ catalogue! {
         ADD = plain "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
         FIND = plain "SELECT value FROM settings WHERE name = $1";
         PUT = plain "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        REPLACE = plain "UPDATE settings SET value = $3 WHERE name = $1 AND value = $2";
     }
 
     /// Audit records on their way into the log.

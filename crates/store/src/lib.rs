@@ -48,4 +48,4 @@ pub use tables::one_time::{
     AuthReqId, AuthorizationCode, BrowserLogin, DeviceCode, HandleHash, InitialAccessToken, Kind,
     NewOneTime, OneTime, PasskeyChallenge, RequestUri, UpstreamState, UserCode,
 };
-pub use write::Write;
+pub use write::{Write, record_event};

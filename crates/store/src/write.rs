@@ -423,7 +423,7 @@ async fn end_user(
 }
 
 /// Puts the event beside the unit's changes: it goes into the outbox before their commit, together with those of the units that share it.
-pub(crate) fn record_event(tx: &mut Transaction, tenant: &Tenant, event: &Record) {
+pub fn record_event(tx: &mut Transaction, tenant: &Tenant, event: &Record) {
     tx.add_to_outbox(audit_outbox::Added {
         tenant: tenant.clone(),
         event: event.id,

@@ -228,12 +228,23 @@ impl WrapInfo {
 /// Something that happens outside, after the commit that says it is about to happen.
 #[derive(Debug)]
 pub enum Effect {
+    /// An operation that waits for a quorum of operators is given up, though whoever asks has not its nonce.
+    CancelQuorum(QuorumOperation),
     /// A look at an `http-01` challenge of ACME; done when the answer is the expected one.
     HttpChallenge(HttpChallenge),
     /// The root key is let go of, and every door closes.
     Seal,
     /// Statements on a PostgreSQL database, in one transaction after what is committed first.
     Sql(SqlEffect),
+}
+
+/// An operation that a quorum of operators authorizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuorumOperation {
+    /// New shares, or new recovery keys.
+    Rekey,
+    /// A root token.
+    RootToken,
 }
 
 /// What a host has to answer to `GET http://HOST/PATH` (RFC 8555 §8.3).

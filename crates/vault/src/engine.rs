@@ -102,6 +102,8 @@ pub enum Next {
     Lease(lease::Next),
     /// One of the PKI engine's.
     Pki(pki::acme::Next),
+    /// An operation that waited for a quorum is being given up.
+    QuorumCancelled,
     /// The seal is being closed.
     Sealed,
     /// One whose answer is put away.
@@ -122,6 +124,7 @@ pub fn resume(
         Next::Database(next) => database::resume(next, result, work, cx),
         Next::Lease(next) => lease::resume(next, result, work, cx),
         Next::Pki(next) => pki::resume(next, result, work, cx),
+        Next::QuorumCancelled => system::quorum_cancelled(result),
         Next::Sealed => system::sealed(result),
         Next::Wrapped(wrapped) => {
             let outcome = resume(&wrapped.next, result, work, cx)?;
@@ -192,10 +195,13 @@ const SUDO: &[&str] = &[
     "sys/audit",
     "sys/auth",
     "sys/auth/",
+    "sys/generate-root/attempt",
     "sys/leases/lookup/",
     "sys/leases/revoke-force/",
     "sys/leases/revoke-prefix/",
     "sys/leases/tidy",
+    "sys/rekey-recovery-key/init",
+    "sys/rekey/init",
     "sys/rotate",
     "sys/seal",
     "sys/step-down",

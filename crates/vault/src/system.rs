@@ -8,6 +8,7 @@
 //! | `sys/capabilities-self` and its like | what a token may do at paths |
 //! | `sys/audit`, `sys/audit-hash/journal` | the one audit device, which cannot be taken away and beside which none can be put |
 //! | `sys/leader`, `sys/ha-status` | every node serves |
+//! | `sys/rekey/init`, `sys/rekey-recovery-key/init`, `sys/generate-root/attempt` | `DELETE` gives up what somebody else began (`sudo`) |
 //! | `sys/seal` | the root key is let go of, where operators hold shares of what is above it |
 //!
 //! Not here: what is asked before the vault is open, and what opens it. The shell answers `sys/health`, `sys/init`, `sys/seal-status` and their like.
@@ -18,7 +19,7 @@ mod policies;
 mod removal;
 
 use crate::VaultError;
-use crate::answer::{Answer, Effect, Outcome};
+use crate::answer::{Answer, Effect, Outcome, QuorumOperation};
 use crate::call::{Call, Cx, Operation};
 use crate::engine;
 use crate::entry::EntryName;
@@ -60,11 +61,36 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
                 next: engine::Next::Sealed,
             })));
         }
+        (["rekey" | "rekey-recovery-key", "init"], Operation::Delete) => {
+            return Ok(cancel(QuorumOperation::Rekey));
+        }
+        (["generate-root", "attempt"], Operation::Delete) => {
+            return Ok(cancel(QuorumOperation::RootToken));
+        }
         (["ha-status"], Operation::Read) => Answer::data(json!({ "nodes": [] })),
         // The shell answers these; and what is not this program's is not there.
         _ => return Err(VaultError::Unsupported.into()),
     };
     Ok(done.into())
+}
+
+/// An operation that somebody else may have started is given up.
+fn cancel(operation: QuorumOperation) -> Outcome {
+    Outcome::Then(Box::new(Then {
+        effect: Effect::CancelQuorum(operation),
+        next: engine::Next::QuorumCancelled,
+    }))
+}
+
+/// What follows the cancelling of an operation.
+///
+/// # Errors
+/// When it could not be recorded, or nobody holds shares.
+pub fn quorum_cancelled(result: &EffectResult) -> Result<Outcome, Stop> {
+    match result {
+        EffectResult::Done => Ok(Answer::nothing().into()),
+        EffectResult::Failed(text) => Err(VaultError::invalid(text.clone()).into()),
+    }
 }
 
 /// What follows the closing of the seal.

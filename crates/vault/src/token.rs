@@ -19,6 +19,7 @@ pub mod span;
 use crate::VaultError;
 use crate::answer::{Auth, Outcome};
 use crate::call::{Call, Cx, Operation};
+use crate::entry::{EntryName, Listing};
 use crate::work::{Stop, Work};
 use countersign_base::{AddressBlock, Duration, Secret, UnixTime, hex};
 use countersign_crypto::base64url;
@@ -239,6 +240,59 @@ pub fn first_root(life: RootLife, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Au
         RootLife::Lasts(_) => Life::Span(span_of(&new, work, cx)?),
     };
     make(new, life, work, cx)
+}
+
+/// Characters of every token: what a one-time pad for one has to have.
+pub const TOKEN_CHARS: usize = PREFIX.len() + RANDOM_CHARS;
+
+/// Root tokens that one step looks for.
+const ROOTS_PAGE: u32 = 200;
+
+/// A page of tokens, of which the root tokens but `kept` were ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootsEnded {
+    /// How many.
+    pub ended: u64,
+    /// Where to go on; nothing when there are no more.
+    pub after: Option<EntryName>,
+}
+
+/// Ends root tokens but one, a page at a time: for operators who made that one because they believe in none of the others.
+///
+/// # Errors
+/// As [`Work::read`].
+pub fn end_other_roots(
+    kept: &Secret<String>,
+    after: Option<EntryName>,
+    work: &mut Work<'_>,
+    cx: &Cx<'_>,
+) -> Result<RootsEnded, Stop> {
+    let prefix = "token/id/";
+    let names = work.names(&Listing {
+        prefix: prefix.to_owned(),
+        after,
+        limit: ROOTS_PAGE,
+    })?;
+    work.expect(names)?;
+    let (kept, mut ended) = (TokenId::of(kept, cx), 0);
+    for name in names {
+        let id = name.as_str().strip_prefix(prefix).map(str::to_owned);
+        let Some(id) = id.map(TokenId).filter(|id| Some(id) != kept.as_ref()) else {
+            continue;
+        };
+        if let Some(row) = Row::read(&id, work, cx)?
+            && row.is_root()
+            && row.lives(cx.now)
+        {
+            row::end(&id, row, Ending::Tree, work, cx)?;
+            ended += 1;
+        }
+    }
+    let full = names.len() >= usize::try_from(ROOTS_PAGE).unwrap_or(usize::MAX);
+    Ok(RootsEnded {
+        ended,
+        after: names.last().filter(|_| full).cloned(),
+    })
 }
 
 fn span_of(new: &NewToken, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Span, Stop> {

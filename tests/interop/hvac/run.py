@@ -598,6 +598,48 @@ def seal():
         root = Vault(fabric, made["root_token"]).root
         must(root.secrets.kv.v2.read_secret_version("app", raise_on_deleted_version=True)["data"]["data"] == {"x": "1"}, "all is there")
 
+        quorum(Vault(fabric, made["root_token"]), made["keys"])
+
+    def quorum(vault, keys):
+        covered("sys/rekey/init, sys/rekey/update, sys/rekey/verify, sys/generate-root/attempt, sys/generate-root/update")
+        root, anybody = vault.root, vault.client()
+        started = anybody.sys.start_rekey(secret_shares=4, secret_threshold=2, require_verification=True)
+        must(started["started"] and (started["t"], started["n"], started["required"]) == (2, 4, 3), started)
+        refused(exceptions.InvalidRequest, lambda: anybody.sys.start_rekey(secret_shares=1, secret_threshold=1))
+        shown = anybody.sys.read_rekey_progress()
+        must(shown["started"] and shown["nonce"] == "", shown)
+        refused(exceptions.Forbidden, lambda: anybody.sys.cancel_rekey())
+        must(anybody.sys.read_rekey_progress()["started"], "a stranger cancels nothing")
+        root.sys.cancel_rekey()
+        must(not anybody.sys.read_rekey_progress()["started"], "whose token may, cancels")
+        nonce = anybody.sys.start_rekey(secret_shares=4, secret_threshold=2, require_verification=True)["nonce"]
+        refused(exceptions.InvalidRequest, lambda: anybody.sys.rekey(keys[0]))
+        made = anybody.sys.rekey_multi(keys[:3], nonce=nonce)
+        must(made["complete"] and made["verification_required"] and len(made["keys"]) == len(made["keys_base64"]) == 4, "four new shares")
+        verified = anybody.sys.rekey_verify_multi(made["keys"][1:3], nonce=made["verification_nonce"])
+        must(verified["complete"], verified)
+        status = root.sys.read_seal_status()
+        must((status["t"], status["n"]) == (2, 4), status)
+
+        started = anybody.sys.start_root_token_generation()
+        must(started["otp_length"] == len(started["otp"]) == 47, started)
+        refused(exceptions.Forbidden, lambda: anybody.sys.cancel_root_generation())
+        for key in keys[:2]:
+            # The old shares were three of five: two of them are a wrong set now.
+            given = lambda: anybody.sys.generate_root(key, started["nonce"])
+            refused(exceptions.InvalidRequest, given) if key == keys[1] else given()
+        must(anybody.sys.read_root_generation_progress()["progress"] == 0, "wrong shares are dropped")
+        anybody.sys.generate_root(made["keys"][3], started["nonce"])
+        done = anybody.sys.generate_root(made["keys_base64"][0], started["nonce"])
+        must(done["complete"], "complete")
+        encoded = base64.b64decode(done["encoded_root_token"] + "=" * (-len(done["encoded_root_token"]) % 4))
+        token = bytes(one ^ two for one, two in zip(encoded, started["otp"].encode())).decode()
+        must(vault.client(token).auth.token.lookup_self()["data"]["policies"] == ["root"], "a root token")
+        must(root.auth.token.lookup_self()["data"]["policies"] == ["root"], "and the earlier one stays")
+        anybody.sys.start_root_token_generation()
+        root.sys.cancel_root_generation()
+        must(not anybody.sys.read_root_generation_progress()["started"], "cancelled")
+
     def body(fabric):
         write(fabric.config, {"countersign.toml": '[keys]\nseal = "shamir"\n'})
         fabric.start()

@@ -1,6 +1,7 @@
 //! The doors of a process whose root key is away: the vault's takes shares, and every other one says that it is sealed (503), whatever it is asked.
 
 use super::answer::bare;
+use super::quorum::texts;
 use super::status;
 use axum::Router;
 use axum::body::Body;
@@ -9,6 +10,7 @@ use axum::response::Response;
 use axum::routing::any;
 use countersign_base::{Clock, Secret};
 use countersign_control::seal::{ClosedSeal, SealError};
+use countersign_keys::shamir::Share;
 use countersign_vault::{Body as Members, VaultError};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -48,7 +50,7 @@ fn sealed() -> Response {
     errors(StatusCode::SERVICE_UNAVAILABLE, "Vault is sealed")
 }
 
-fn errors(status: StatusCode, text: &str) -> Response {
+pub(super) fn errors(status: StatusCode, text: &str) -> Response {
     bare(status, &json!({ "errors": [text] }))
 }
 
@@ -104,6 +106,7 @@ impl Refused {
                 | SealError::Secrets(_)
                 | SealError::Store(_)
                 | SealError::Stored
+                | SealError::Unfinished
                 | SealError::Vault(_) => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
@@ -122,48 +125,52 @@ impl Refused {
     }
 }
 
-async fn members(body: Body) -> Result<Members, VaultError> {
+pub(super) async fn members(body: Body) -> Result<Members, VaultError> {
     let limited = http_body_util::Limited::new(body, BODY_BYTES_MAX);
     let read = limited.collect().await;
     Members::parse(&read.map_err(|_| VaultError::TooLarge)?.to_bytes())
 }
 
-async fn initialized(door: &Door, body: Body) -> Result<Value, Refused> {
-    let members = members(body).await?;
-    for unsupported in ["pgp_keys", "root_token_pgp_key", "recovery_pgp_keys"] {
-        let says_something =
-            |value: &Value| !matches!(value, Value::Array(items) if items.is_empty());
-        if members.value(unsupported).is_some_and(says_something) {
-            let text = format!(
-                "`{unsupported}` is not supported: shares are given out as they are, over TLS"
-            );
-            return Err(VaultError::invalid(text).into());
-        }
+/// Refuses members that say something which is not done here.
+pub(super) fn unsupported(members: &Members, names: &[&str]) -> Result<(), VaultError> {
+    let says_something = |value: &Value| !matches!(value, Value::Array(items) if items.is_empty());
+    let named = |name: &&&str| members.value(name).is_some_and(says_something);
+    match names.iter().find(named) {
+        None => Ok(()),
+        Some(name) => Err(VaultError::invalid(format!(
+            "`{name}` is not supported: shares and tokens are given out as they are, over TLS"
+        ))),
     }
-    let number = |name: &str, usual: u8| match members.count(name)? {
+}
+
+/// A small number, or the usual one.
+pub(super) fn number(members: &Members, name: &str, usual: u8) -> Result<u8, VaultError> {
+    match members.count(name)? {
         None => Ok(usual),
         Some(number) => u8::try_from(number)
             .map_err(|_| VaultError::invalid(format!("`{name}` must be at most 255"))),
-    };
-    if number("recovery_shares", 0)? > 0 {
+    }
+}
+
+async fn initialized(door: &Door, body: Body) -> Result<Value, Refused> {
+    let members = members(body).await?;
+    unsupported(
+        &members,
+        &["pgp_keys", "root_token_pgp_key", "recovery_pgp_keys"],
+    )?;
+    if number(&members, "recovery_shares", 0)? > 0 {
         let text =
             "there are recovery keys where a source opens the seal; here operators hold its shares";
         return Err(VaultError::invalid(text).into());
     }
     let (shares, threshold) = (
-        number("secret_shares", SHARES)?,
-        number("secret_threshold", THRESHOLD)?,
+        number(&members, "secret_shares", SHARES)?,
+        number(&members, "secret_threshold", THRESHOLD)?,
     );
     let first = door.seal.initialize(shares, threshold).await?;
-    let texts = |write: fn(&countersign_keys::shamir::Share) -> Secret<String>| -> Vec<Value> {
-        let shares = first.shares.iter();
-        shares
-            .map(|share| Value::String(write(share).expose().clone()))
-            .collect()
-    };
     Ok(json!({
-        "keys": texts(countersign_keys::shamir::Share::to_hex),
-        "keys_base64": texts(countersign_keys::shamir::Share::to_base64),
+        "keys": texts(&first.shares, Share::to_hex),
+        "keys_base64": texts(&first.shares, Share::to_base64),
         "recovery_keys": null,
         "recovery_keys_base64": null,
         "root_token": first.root_token.expose(),

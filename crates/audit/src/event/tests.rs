@@ -347,6 +347,15 @@ fn key_and_lifecycle_events() -> Vec<Event> {
             source: Digest::of(b""),
         }
         .into(),
+        SealOperation {
+            generation: Some(many),
+            operation: code(),
+            reason: Some(code()),
+            refused: Some(many),
+            seal: Some(code()),
+            step: code(),
+        }
+        .into(),
         Started {
             configuration: Some(Digest::of(b"")),
             version: text(),

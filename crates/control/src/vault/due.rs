@@ -3,11 +3,13 @@
 //! Each is one step with its effects, as a call is, and is committed as one; a process that ends in between leaves the entry due. Of several nodes any may take an
 //! entry: of two at once, the commit of one finds that the entry has changed.
 
+use super::quorum::Asking;
 use super::{Vault, VaultFailure};
 use countersign_base::{Duration, Tenant};
 use countersign_store::tables::vault_entries;
 use countersign_vault::{EntryName, Outcome, engine};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Weak};
 use tokio::task::JoinSet;
 
@@ -82,12 +84,16 @@ impl Vault {
             .steps
             .internally(tenant, |work, cx| engine::due(name, work, cx))
             .await?;
+        let asking = Asking {
+            from: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            request: self.fabric.random().request_id(),
+        };
         for _ in 0..EFFECTS_MAX {
             let then = match outcome {
                 Outcome::Done(_) => return Ok(()),
                 Outcome::Then(then) => *then,
             };
-            let result = self.carry_out(then.effect).await;
+            let result = self.carry_out(then.effect, asking).await;
             outcome = self
                 .steps
                 .internally(tenant, |work, cx| {

@@ -3,8 +3,10 @@
 use crate::config::error::ConfigError;
 use countersign_control::administrator::AdministratorError;
 use countersign_control::fabric::StartError;
+use countersign_control::root::RootError;
 use countersign_control::seal::SealError;
 use countersign_control::vault::VaultFailure;
+use countersign_control::vault::quorum::QuorumError;
 use countersign_crypto::x509::X509Error;
 use countersign_net::TlsError;
 use std::io;
@@ -38,9 +40,18 @@ pub enum RunError {
     /// The fabric.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The opening of the seal could not be recorded.
+    #[error("the seal: {0}")]
+    Quorum(Box<QuorumError>),
     /// The seal.
     #[error("the seal: {0}")]
     Seal(Box<SealError>),
+    /// The certificate of the closed doors.
+    #[error("the certificate of the closed doors: {cause}")]
+    SealedDoor {
+        /// What its file says.
+        cause: RootError,
+    },
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultFailure),

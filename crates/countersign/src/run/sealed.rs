@@ -1,26 +1,21 @@
 //! The process while its root key is away: every door is open and says that it is sealed; the control door takes shares.
 //!
-//! Its certificate is made anew each time by an authority of its own, `sealed-ca.pem` in the data directory: the installation's own key is sealed too.
+//! Not here: their certificate ([`super::sealed_door`]), which is not the installation's, whose key is sealed too.
 
+use super::sealed_door::certificate;
 use super::{Options, RunError, local, sockets, store_url};
 use crate::config::Config;
 use countersign_api::vault::sealed;
 use countersign_base::Duration;
-use countersign_control::root::replace_file;
-use countersign_control::seal::{ClosedSeal, SealError};
-use countersign_crypto::x509::{CertificateAuthority, CertificateRequest, CertificateUsage};
+use countersign_control::seal::{ClosedSeal, Opening, SealError};
 use countersign_keys::RootKey;
 use countersign_keys::seal::SealStatus;
-use countersign_net::{
-    ClientCertificates, Drain, DrainTrigger, Listener, ServerTls, TlsIdentity, Transport,
-};
+use countersign_net::{Drain, DrainTrigger, Listener, Transport};
 use countersign_store::StoreOptions;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How long the certificate of the closed doors lasts.
-const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// How long answers under way may take once the seal is open.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -39,6 +34,8 @@ pub struct Unsealed {
     pub root: Arc<RootKey>,
     /// The seal.
     pub status: SealStatus,
+    /// How it came to be open.
+    pub opening: Opening,
     /// The configuration; ports that were free ones are those that were taken.
     pub config: Config,
 }
@@ -119,40 +116,6 @@ fn bind(surface: &'static str, address: &mut SocketAddr) -> Result<Listener, Run
     Ok(listener)
 }
 
-fn certificate(options: &Options, names: &[String]) -> Result<(ServerTls, PathBuf), RunError> {
-    let now = options.clock.now();
-    let authority =
-        CertificateAuthority::generate("Countersign sealed doors", &options.random, now)?;
-    let request = CertificateRequest {
-        dns: names
-            .iter()
-            .cloned()
-            .chain(["localhost".to_owned()])
-            .collect(),
-        ips: vec![
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ],
-        uris: Vec::new(),
-        usage: CertificateUsage::Server,
-        lifetime: CERTIFICATE_LIFETIME,
-    };
-    let issued = authority.issue(&request, now)?;
-    let tls = ServerTls::new(
-        &TlsIdentity::from_issued(&issued)?,
-        ClientCertificates::None,
-    )?;
-    let ca = options.data.join("sealed-ca.pem");
-    replace_file(&ca, 0o644, authority.certificate_pem().as_bytes()).map_err(|cause| {
-        RunError::Bind {
-            surface: "sealed-ca.pem",
-            address: options.config.listeners.control,
-            cause,
-        }
-    })?;
-    Ok((tls, ca))
-}
-
 impl SealedProcess {
     /// Where shares are taken.
     #[must_use]
@@ -174,13 +137,14 @@ impl SealedProcess {
 
     /// Waits for the shares, then closes the doors and the database, so that the fabric can open them.
     pub async fn unsealed(self) -> Unsealed {
-        let root = self.seal.opened().await;
+        let (root, opening) = self.seal.opened().await;
         let status = self.seal.status();
         let _drained = self.drain.drain(DRAIN).await;
         self.seal.close().await;
         Unsealed {
             root,
             status,
+            opening,
             config: self.config,
         }
     }

@@ -5,7 +5,7 @@ use crate::cli::UpArgs;
 use crate::config::error::ConfigError;
 use crate::config::telemetry::{LogFormat, LogLevel};
 use crate::config::{self, Config};
-use crate::run::{self, Options, RunError, Running, SealedProcess, system_clock};
+use crate::run::{self, OpenedRoot, Options, RunError, Running, SealedProcess, system_clock};
 use countersign_audit::Code;
 use countersign_base::{Duration, Secret};
 use countersign_control::fabric::Progress;
@@ -72,7 +72,11 @@ async fn phases(
             };
             config = unsealed.config.clone();
             options.config = unsealed.config;
-            options.unsealed = Some((unsealed.root, unsealed.status));
+            options.unsealed = Some(OpenedRoot {
+                root: unsealed.root,
+                status: unsealed.status,
+                opening: unsealed.opening,
+            });
         }
         let running = run::run(options).await?;
         say_ready(&running, output);

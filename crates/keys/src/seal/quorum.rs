@@ -79,7 +79,7 @@ pub struct QuorumProgress {
 }
 
 /// An authorization to cancel operations of others. The caller implements it for the evidence of its decision, and for nothing else.
-pub trait CancelAuthority {}
+pub trait CancelAuthority: Sync {}
 
 /// Who cancels.
 #[derive(Clone, Copy)]
@@ -221,6 +221,14 @@ pub struct QuorumHeld<O: Operation> {
     pub(super) row: SealRow,
     pub(super) operation: O,
     pub(super) authorized: Authorized,
+}
+
+impl<O: Operation> QuorumHeld<O> {
+    /// What they agreed to.
+    #[must_use]
+    pub const fn operation(&self) -> &O {
+        &self.operation
+    }
 }
 
 /// What a quorum of right shares gives.

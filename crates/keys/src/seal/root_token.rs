@@ -61,11 +61,22 @@ impl fmt::Debug for Otp {
     }
 }
 
+/// What becomes of the root tokens that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlierRoots {
+    /// They end once the new one is made.
+    End,
+    /// They stay.
+    Stay,
+}
+
 /// Asks for a root token.
 #[derive(Debug)]
 pub struct RootTokenRequest {
     /// What the token will be combined with.
     pub otp: Otp,
+    /// What becomes of earlier ones: part of what the holders agree to.
+    pub earlier: EarlierRoots,
 }
 
 impl sealed::Sealed for RootTokenRequest {}
@@ -79,6 +90,7 @@ impl Operation for RootTokenRequest {
 #[must_use]
 pub struct RootTokenPermit {
     otp: Otp,
+    earlier: EarlierRoots,
 }
 
 impl QuorumHeld<RootTokenRequest> {
@@ -86,11 +98,18 @@ impl QuorumHeld<RootTokenRequest> {
     pub fn permit(self) -> RootTokenPermit {
         RootTokenPermit {
             otp: self.operation.otp,
+            earlier: self.operation.earlier,
         }
     }
 }
 
 impl RootTokenPermit {
+    /// What becomes of earlier root tokens.
+    #[must_use]
+    pub const fn earlier(&self) -> EarlierRoots {
+        self.earlier
+    }
+
     /// The token combined with the pad by exclusive or, in base64 without padding: `encoded_token`.
     ///
     /// # Errors

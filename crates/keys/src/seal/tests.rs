@@ -1,5 +1,6 @@
 //! Lives of a seal, and the ways in which seals of others were abused.
 
+use super::EarlierRoots;
 use super::{
     AutoSource, CancelAuthority, CancelBy, Nonce, Operation, Otp, QUORUM_AGE_MAX, Quorum,
     QuorumHeld, QuorumRefused, QuorumStep, RekeyOutcome, RekeyRequest, Rekeyed, RootRotation,
@@ -544,7 +545,7 @@ fn a_root_token_is_given_out_under_the_pad() {
     let pad = otp.text().expose().clone();
     assert_eq!(pad.len(), 28);
     let permit = installation
-        .held(RootTokenRequest { otp }, &installation.shares)
+        .held(root_token(otp), &installation.shares)
         .permit();
     let token = "hvs.abcdefghijklmnopqrstuvwx";
     let encoded = permit.encode(&Secret::new(token.to_owned())).unwrap();
@@ -558,6 +559,7 @@ fn a_root_token_is_given_out_under_the_pad() {
         .collect();
     assert_eq!(decoded, token.as_bytes());
     let request = RootTokenRequest {
+        earlier: EarlierRoots::Stay,
         otp: Otp::parse(Secret::new("x".repeat(16))).unwrap(),
     };
     let permit = installation.held(request, &installation.shares).permit();
@@ -640,6 +642,7 @@ fn cve_2025_52894_strangers_cancel_no_rekey_of_recovery_keys() {
 fn cve_2026_5807_a_second_start_does_not_replace_the_first() {
     let installation = Installation::shamir();
     let request = || RootTokenRequest {
+        earlier: EarlierRoots::Stay,
         otp: Otp::generate(28, &random()),
     };
     let quorum = installation.quorum(request());
@@ -827,6 +830,7 @@ fn the_generations_end() {
 fn nothing_secret_is_shown() {
     let (installation, key) = Installation::auto();
     let quorum = installation.quorum(RootTokenRequest {
+        earlier: EarlierRoots::Stay,
         otp: Otp::generate(28, &random()),
     });
     let shown = format!("{quorum:?} {key:?} {:?}", installation.shares[0]);
@@ -887,5 +891,12 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+fn root_token(otp: Otp) -> RootTokenRequest {
+    RootTokenRequest {
+        earlier: EarlierRoots::End,
+        otp,
     }
 }

@@ -69,3 +69,23 @@ pub async fn put_first(
         .await?
         .ok_or_else(|| StoreError::corrupt("settings", "a value that was just written is missing"))
 }
+
+/// Replaces exactly the value that the caller looked at.
+///
+/// # Errors
+/// [`StoreError::Superseded`] when another stands there by now: nothing happened.
+pub async fn replace(
+    tx: &mut Transaction,
+    setting: Setting,
+    before: Vec<u8>,
+    value: Vec<u8>,
+) -> Result<(), StoreError> {
+    let replaced = tx
+        .execute(&sql::REPLACE, args![setting.name(), before, value])
+        .await?;
+    if replaced == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Superseded("settings"))
+    }
+}
