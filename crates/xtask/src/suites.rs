@@ -2,6 +2,7 @@
 //!
 //! Each suite prints its own output, its result and its time. A suite that cannot run here says why. The last line counts tests.
 
+mod acme;
 mod browser;
 mod chaos;
 mod clippy;
@@ -139,6 +140,7 @@ pub(crate) const SUITES: &[Suite] = &[
     envoy::SUITE,
     http2::SUITE,
     hvac::SUITE,
+    acme::SUITE,
     node_vault::SUITE,
     websockets::SUITE,
     crs::SUITE,

@@ -234,7 +234,8 @@ pub(super) fn revoke(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<An
     let text = call.body.required_text("serial_number")?;
     let serial = Serial::parse(&text)
         .ok_or_else(|| VaultError::invalid("`serial_number` is not 20 octets in hex"))?;
-    let since = revoke_serial(call, serial, work, cx)?;
+    let (Revocation::Before(since) | Revocation::Now(since)) =
+        revoke_serial(call, serial, work, cx)?;
     Ok(Answer::data(json!({
         "revocation_time": since.0,
         "revocation_time_rfc3339": timestamp::text(since),
@@ -242,7 +243,16 @@ pub(super) fn revoke(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<An
     })))
 }
 
-/// Revokes a certificate; since when it is.
+/// Since when a certificate is revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Revocation {
+    /// Since before.
+    Before(UnixTime),
+    /// Since this call.
+    Now(UnixTime),
+}
+
+/// Revokes a certificate, once.
 ///
 /// # Errors
 /// As [`revoke`].
@@ -251,14 +261,14 @@ pub(super) fn revoke_serial(
     serial: Serial,
     work: &mut Work<'_>,
     cx: &Cx<'_>,
-) -> Result<UnixTime, Stop> {
+) -> Result<Revocation, Stop> {
     let (own, list_name) = (entry(call, serial), RevocationList::entry(call));
     work.expect(&[own.clone(), list_name.clone()])?;
     let stored: Option<Stored> = work.read(&own)?;
     let mut stored = stored
         .ok_or_else(|| VaultError::invalid("certificate with that serial number was not found"))?;
     if let Some(since) = stored.revoked {
-        return Ok(since);
+        return Ok(Revocation::Before(since));
     }
     stored.revoked = Some(cx.now);
     let mut list: RevocationList = work.read(&list_name)?.unwrap_or_default();
@@ -270,7 +280,7 @@ pub(super) fn revoke_serial(
     list.renew(&Authority::read(call, work)?, cx.now)?;
     work.put(&own, &stored)?;
     work.put(&list_name, &list)?;
-    Ok(cx.now)
+    Ok(Revocation::Now(cx.now))
 }
 
 /// `tidy`: forgets certificates that ended longer ago than `safety_buffer`. Looks at some at a time, and goes on where the last tidying stopped.

@@ -1,6 +1,6 @@
 //! `revoke-cert` (RFC 8555 §7.6): by the account that had the certificate issued, or by whoever holds the certificate's key.
 
-use super::super::certificates;
+use super::super::certificates::{self, Revocation};
 use super::{Content, Directory, Message, Refusal, Reply, Sender, problem};
 use crate::call::Cx;
 use crate::work::Work;
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 /// Revokes a certificate of this mount.
 ///
 /// # Errors
-/// When it is not one of this mount, or the message is neither its account's nor signed with its key.
+/// When it is not one of this mount, the message is neither its account's nor signed with its key, or it is revoked already.
 pub(super) fn revoke(
     directory: &Directory<'_>,
     message: &Message,
@@ -46,10 +46,16 @@ pub(super) fn revoke(
     if !may {
         return Err(problem("unauthorized", 403, "the certificate is another's"));
     }
-    certificates::revoke_serial(directory.call, serial, work, cx)?;
-    Ok(Reply {
-        status: 200,
-        headers: Vec::new(),
-        content: Content::Empty,
-    })
+    match certificates::revoke_serial(directory.call, serial, work, cx)? {
+        Revocation::Before(_) => Err(problem(
+            "alreadyRevoked",
+            400,
+            "the certificate is revoked already",
+        )),
+        Revocation::Now(_) => Ok(Reply {
+            status: 200,
+            headers: Vec::new(),
+            content: Content::Empty,
+        }),
+    }
 }

@@ -452,7 +452,12 @@ fn orders_proofs_and_certificates_are_their_account_s() {
         kind(&keyed.send(&mut trial, "revoke-cert", payload.clone())),
         "unauthorized"
     );
-    assert_eq!(client.send(&mut trial, "revoke-cert", payload).status, 200);
+    let revoked = client.send(&mut trial, "revoke-cert", payload.clone());
+    assert_eq!(revoked.status, 200);
+    assert_eq!(
+        kind(&client.send(&mut trial, "revoke-cert", payload)),
+        "alreadyRevoked"
+    );
     let crl = raw(trial.call(Read, "pki/crl", Json::Null).unwrap()).body;
     let (_, crl) = x509_parser::parse_x509_crl(&crl).unwrap();
     assert_eq!(crl.iter_revoked_certificates().count(), 1);
