@@ -12,6 +12,7 @@ mod egress_node;
 mod error;
 mod foreign;
 mod identity_providers;
+mod opening;
 mod planes;
 mod routes;
 mod sealed;
@@ -25,6 +26,7 @@ mod traces;
 pub use declared::{PolicyTexts, policy_texts};
 pub use egress_node::{EgressNode, serve_egress};
 pub use error::RunError;
+pub use opening::OpenedRoot;
 pub use planes::LocalPlanes;
 pub use sealed::{SealedProcess, Unsealed, sealed};
 pub use sockets::Bound;
@@ -42,16 +44,13 @@ use countersign_base::{Clock, Duration, Secret, UnixMillis};
 use countersign_control::administrator::{LIFETIME, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
-use countersign_control::seal::Opening;
-use countersign_control::seal::held::HeldSeal;
 use countersign_control::vault::{Vault, VaultSeal};
 use countersign_control::{Fabric, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256;
 use countersign_crypto::password::Cost;
 use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
-use countersign_keys::seal::SealStatus;
-use countersign_keys::{RootKey, RotationPolicy};
+use countersign_keys::RotationPolicy;
 use countersign_net::{
     Drain, DrainTrigger, Limits, Listener, ServerTls, Transport, TrustRoots, from_tower, serve,
 };
@@ -60,6 +59,7 @@ use countersign_store::tables::settings::{self, Setting};
 use countersign_store::{Store, StoreOptions, StoreUrl};
 use declared::Chosen;
 use egress_door::EgressDoor;
+use opening::{open_vault, vault_seal};
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -89,16 +89,6 @@ pub struct Options {
     pub random: Random,
     /// Who hears of progress.
     pub progress: Box<dyn Fn(Progress) + Send + Sync>,
-}
-
-/// A root key that came from a seal.
-pub struct OpenedRoot {
-    /// The root key.
-    pub root: Arc<RootKey>,
-    /// What `sys/seal-status` says.
-    pub status: SealStatus,
-    /// How the seal came to be open.
-    pub opening: Opening,
 }
 
 /// A running process.
@@ -203,30 +193,6 @@ fn control_surfaces(
     admin::router(Arc::clone(fabric), Arc::clone(administrator))
         .merge(access::router(Arc::clone(fabric), at))
         .merge(vault)
-}
-
-/// What stands above the root key, and how it came to be open.
-fn vault_seal(options: &Options) -> (VaultSeal, Option<Opening>) {
-    match &options.unsealed {
-        None => (VaultSeal::OpensByItself, None),
-        Some(opened) => {
-            let seal = VaultSeal::Held(Arc::new(HeldSeal::new(opened.status.clone())));
-            (seal, Some(opened.opening.clone()))
-        }
-    }
-}
-
-/// The vault; what opened its seal is recorded before anything is answered.
-async fn open_vault(
-    fabric: &Arc<Fabric>,
-    (seal, opening): (VaultSeal, Option<Opening>),
-) -> Result<Arc<Vault>, RunError> {
-    let vault = Vault::start(fabric, seal).await?;
-    if let Some(opening) = opening {
-        let recorded = vault.record_opening(&opening).await;
-        recorded.map_err(|error| RunError::Quorum(Box::new(error)))?;
-    }
-    Ok(vault)
 }
 
 /// The gateway at this address, before it listens.
