@@ -95,6 +95,13 @@ const ENDPOINTS: &[Endpoint] = &[
     ("/admin/v1/tenants/{tenant}/subjects/{user}/erase", || {
         post(subjects::erase)
     }),
+    (
+        "/admin/v1/tenants/{tenant}/keys/key-encryption/rotate",
+        || post(keys::rotate_key_encryption),
+    ),
+    ("/admin/v1/tenants/{tenant}/keys/status", || {
+        get(keys::status)
+    }),
 ];
 
 /// The description of the admin API (OpenAPI 3.1); a test holds it to the endpoints.

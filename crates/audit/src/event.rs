@@ -25,7 +25,7 @@ pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
 pub use decoupled::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused};
 pub use delivery::DeliveryEnded;
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
-pub use keys::{KeyCreated, KeyRotated};
+pub use keys::{KeyCreated, KeyRotated, KeyRotationBegan, KeyRotationEnded};
 pub use lifecycle::{ConfigurationApplied, PoliciesOverdue, Started, Stopped};
 pub use refusals::RefusalsCounted;
 pub use registration::{RegistrationRefused, RegistrationTokenMade};
@@ -140,6 +140,10 @@ events! {
     KeyCreated = "key.created", Control;
     /// A key changed its state.
     KeyRotated = "key.rotated", Control;
+    /// A key of the hierarchy began to be replaced.
+    KeyRotationBegan = "key.rotation_began", Control;
+    /// Nothing is left under older versions of a key of the hierarchy.
+    KeyRotationEnded = "key.rotation_ended", Control;
     /// How a permitted request ended.
     Outcome = "outcome", Data;
     /// The time of the signed bundle whose policies decide is over.

@@ -42,7 +42,7 @@ impl CibaNotice {
             self.token.expose()
         ));
         let aad = aad(tenant, grant);
-        let sealed = envelope::seal(secrets.keks(), &aad, text.expose().as_bytes(), random)?;
+        let sealed = envelope::seal(&*secrets.keks(), &aad, text.expose().as_bytes(), random)?;
         Ok(base64url::encode(sealed.as_bytes()))
     }
 
@@ -58,7 +58,7 @@ impl CibaNotice {
     ) -> Result<Self, NoticeBroken> {
         let sealed = base64url::decode(sealed).map_err(|_| NoticeBroken)?;
         let sealed = Sealed::from_bytes(sealed);
-        let opened = envelope::open(secrets.keks(), &aad(tenant, grant), &sealed)
+        let opened = envelope::open(&*secrets.keks(), &aad(tenant, grant), &sealed)
             .map_err(|_| NoticeBroken)?;
         let text = std::str::from_utf8(opened.expose()).map_err(|_| NoticeBroken)?;
         let (id, token) = text.split_once('\n').ok_or(NoticeBroken)?;

@@ -17,6 +17,7 @@ use crate::passwords::PasswordPool;
 use crate::reconcile::{Declared, ReconcileError, Reconciler};
 use crate::revocations::RevocationTable;
 use crate::root::RootSource;
+use crate::rotation::{HierarchyOptions, Rotation};
 use crate::secrets::{Secrets, SecretsError};
 use crate::subjects::EpochsError;
 use crate::traces::{TraceOptions, Traces};
@@ -71,6 +72,8 @@ pub struct FabricOptions {
     pub origin: Origin,
     /// How keys are made and changed.
     pub keys: KeyRingOptions,
+    /// How keys that encrypt are changed.
+    pub hierarchy: HierarchyOptions,
     /// What decides.
     pub policies: PolicySet,
     /// What stretching the root passphrase costs, when it is first used.
@@ -154,6 +157,7 @@ pub struct Fabric {
     recorder: Recorder,
     details: Details,
     keys: KeyRing,
+    rotation: Rotation,
     policies: ArcSwap<PolicySet>,
     directory: Directory,
     replay: ReplayMemory,
@@ -209,6 +213,13 @@ impl Fabric {
                 Arc::clone(&secrets),
                 clock.clone(),
                 options.keys,
+            ),
+            rotation: Rotation::new(
+                store.clone(),
+                Arc::clone(&secrets),
+                clock.clone(),
+                recorder.clone(),
+                options.hierarchy,
             ),
             recorder,
             directory: Directory::new(store.clone(), clock.clone()),
@@ -409,6 +420,12 @@ impl Fabric {
     #[must_use]
     pub const fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
+    }
+
+    /// The rotation of keys that encrypt.
+    #[must_use]
+    pub const fn rotation(&self) -> &Rotation {
+        &self.rotation
     }
 
     /// The certificate authority of our own listeners.

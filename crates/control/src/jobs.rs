@@ -1,4 +1,4 @@
-//! What runs beside the requests: reading revocations, rotating keys, sweeping what expired, refreshing foreign keys, emptying the outbox.
+//! What runs beside the requests: reading revocations, rotating keys and rewrapping what older ones sealed, sweeping what expired, refreshing foreign keys, emptying the outbox.
 //!
 //! A job that fails is logged and tried again at its next turn; what its staleness means is decided where the data is used.
 
@@ -15,6 +15,8 @@ const DELIVERIES_EVERY: Duration = Duration::from_secs(1);
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
 /// How long another node may have the key of somebody at hand who was erased here, and a little more.
 const ERASURES_EVERY: Duration = Duration::from_secs(1);
+/// How long another node may not know a version of a key that was made here, and a little more.
+const HIERARCHY_EVERY: Duration = Duration::from_secs(1);
 /// Keys from before there were epochs that one turn takes in, in so many units.
 const TAKEN_IN: (u16, u16) = (200, 50);
 const FOREIGN_KEYS_EVERY: Duration = Duration::from_secs(5);
@@ -59,6 +61,12 @@ impl Jobs {
                 Arc::downgrade(fabric),
                 ending.clone(),
                 upkeep,
+            )),
+            tokio::spawn(every(
+                HIERARCHY_EVERY,
+                Arc::downgrade(fabric),
+                ending.clone(),
+                hierarchy,
             )),
             tokio::spawn(wake_sequencer(
                 fabric.store().clone(),
@@ -137,6 +145,13 @@ async fn revocations(fabric: Arc<Fabric>) {
 async fn erasures(fabric: Arc<Fabric>) {
     if fabric.details().take_erasures().await.is_err() {
         tracing::warn!(event = "erasures_not_taken_up");
+    }
+}
+
+/// Versions that another node made are read, and what older ones sealed is sealed again.
+async fn hierarchy(fabric: Arc<Fabric>) {
+    if let Err(error) = fabric.rotation().turn().await {
+        tracing::warn!(event = "hierarchy_not_rotated", %error);
     }
 }
 

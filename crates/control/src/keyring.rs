@@ -401,7 +401,7 @@ impl KeyRing {
         let new = line.generate()?;
         let kid = new.kid;
         let sealed = envelope::seal(
-            self.secrets.keks(),
+            &*self.secrets.keks(),
             &aad(tenant, &kid),
             new.private.expose(),
             self.secrets.random(),
@@ -500,7 +500,7 @@ impl KeyRing {
         row: &SigningKeyRecord,
     ) -> Result<Secret<Vec<u8>>, OpenError> {
         envelope::open(
-            self.secrets.keks(),
+            &*self.secrets.keks(),
             &aad(tenant, &row.kid),
             &Sealed::from_bytes(row.sealed.clone()),
         )

@@ -1,18 +1,22 @@
 //! The opened key-encryption keys and what is derived from them: keyed hashes of handles, of secrets and of nonces, and sealed values of the installation.
+//!
+//! Versions come and go while it is open ([`crate::rotation`]). A version that is new is known to every process before one seals by it, where several share the database;
+//! whatever names a version that is not known here does not open, and the versions are read anew within a second.
 
 use crate::root::{RootError, RootSource};
-use countersign_base::{Secret, Tenant, UnixTime};
+use arc_swap::ArcSwap;
+use countersign_base::{Duration, Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
 use countersign_keys::envelope::{self, SealError};
 use countersign_keys::hierarchy::KekSetError;
-use countersign_keys::{Aad, Kek, KekSet, KeyVersion, OpenError, Sealed};
+use countersign_keys::{Aad, Kek, KekSet, KeyVersion, OpenError, RootKey, Sealed};
 use countersign_store::tables::keks::{self, KekRow};
 use countersign_store::{HandleHash, Kind, Store, StoreError};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Why the key hierarchy cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -39,14 +43,22 @@ pub enum SecretsError {
     Store(#[from] StoreError),
 }
 
+/// How long a new version is known before it seals, where several processes share the database: each reads the versions every second.
+pub const KNOWN_BEFORE_IT_SEALS: Duration = Duration::from_secs(5);
+
 /// The hierarchy, open.
 pub struct Secrets {
-    keks: Arc<KekSet>,
+    keks: ArcSwap<KekSet>,
+    /// The rows that the set was opened from, by version and time.
+    opened: Mutex<Vec<(u32, UnixTime)>>,
+    root: ArcSwap<RootKey>,
+    /// Where a root key that another process put there is found.
+    from: Option<PathBuf>,
     derived: DerivedKeys,
     random: Random,
 }
 
-/// Keys of keyed hashes that were derived before. They follow from the hierarchy and two names alone, and the hierarchy does not change while it is open: what
+/// Keys of keyed hashes that were derived before. They follow from two names and from what all versions of the key-encryption key share: what
 /// is kept can never be old. Several are asked for by every request, and deriving one costs more than using it.
 #[derive(Default)]
 struct DerivedKeys(RwLock<HashMap<Tenant, HashMap<&'static str, MacKey>>>);
@@ -91,40 +103,96 @@ impl Secrets {
         let rows = keks::all(&mut connection).await?;
         drop(connection);
         let opened = root.open(data)?;
-        let keks = match (rows.is_empty(), opened) {
+        let (key, rows) = match (rows.is_empty(), opened) {
             (false, None) => return Err(SecretsError::RootMissing(root.place(data))),
-            (false, Some(key)) => {
-                let open =
-                    |row: &KekRow| Kek::unwrap(&key, &Sealed::from_bytes(row.wrapped.clone()));
-                let versions = rows
-                    .iter()
-                    .map(open)
-                    .collect::<Result<_, _>>()
-                    .map_err(SecretsError::AnotherRoot)?;
-                KekSet::new(versions, KeyVersion(1))?
-            }
+            (false, Some(key)) => (key, rows),
             (true, opened) => {
                 // A crash between the file and the row leaves a root key that seals nothing yet: it is taken up.
                 let key = match opened {
                     Some(key) => key,
                     None => root.create(data, cost, random)?,
                 };
-                let keks = KekSet::generate(random);
                 let row = KekRow {
                     version: 1,
-                    wrapped: keks.current().wrap(&key, random)?.into_bytes(),
+                    wrapped: KekSet::generate(random)
+                        .current()
+                        .wrap(&key, random)?
+                        .into_bytes(),
                     created: now,
                 };
+                let first = row.clone();
                 store
-                    .write(move |tx| Box::pin(async move { keks::add(tx, &row).await }))
+                    .write(move |tx| Box::pin(async move { keks::add(tx, &first).await }))
                     .await?;
-                keks
+                (key, vec![row])
             }
         };
+        let keks = opened_set(&key, &rows, wait(store), now)?;
         Ok(Self {
-            keks: Arc::new(keks),
+            keks: ArcSwap::from_pointee(keks),
+            opened: Mutex::new(named(&rows)),
+            root: ArcSwap::new(key),
+            from: match root {
+                RootSource::File => Some(data.to_owned()),
+                RootSource::Passphrase(_) | RootSource::Unsealed(_) => None,
+            },
             derived: DerivedKeys::default(),
             random: random.clone(),
+        })
+    }
+
+    /// Reads the versions anew, if there are others than before or one may seal by now.
+    ///
+    /// # Errors
+    /// When the store fails, or a version does not open; then the set stays as it was.
+    pub async fn refresh(&self, store: &Store, now: UnixTime) -> Result<(), SecretsError> {
+        let mut connection = store.read().await?;
+        let rows = keks::all(&mut connection).await?;
+        drop(connection);
+        let present = self.keks.load();
+        let known = {
+            let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            *opened == named(&rows)
+        };
+        if known && sealing(&rows, wait(store), now) == Some(present.current().version()) {
+            return Ok(());
+        }
+        let opened = opened_set(&self.root.load(), &rows, wait(store), now);
+        let keks = match (opened, &self.from) {
+            // Another process changed the root key, and its file was brought here.
+            (Err(SecretsError::AnotherRoot(error)), Some(data)) => {
+                let Some(root) = RootSource::File.open(data)? else {
+                    return Err(SecretsError::AnotherRoot(error));
+                };
+                let keks = opened_set(&root, &rows, wait(store), now)?;
+                self.root.store(root);
+                keks
+            }
+            (opened, _) => opened?,
+        };
+        if keks.current().id() != present.current().id() {
+            return Err(KekSetError::AnotherKey.into());
+        }
+        self.keks.store(Arc::new(keks));
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = named(&rows);
+        Ok(())
+    }
+
+    /// A version of the key-encryption key that follows the stored ones, wrapped by the root key. It seals nothing until it is stored and read back.
+    ///
+    /// # Errors
+    /// When the store fails, or a stored version does not open.
+    pub async fn next_version(&self, store: &Store, now: UnixTime) -> Result<KekRow, SecretsError> {
+        let mut connection = store.read().await?;
+        let rows = keks::all(&mut connection).await?;
+        drop(connection);
+        let root = self.root.load();
+        let next =
+            opened_set(&root, &rows, Duration::ZERO, UnixTime(i64::MAX))?.rotate(&self.random)?;
+        Ok(KekRow {
+            version: next.current().version().0,
+            wrapped: next.current().wrap(&root, &self.random)?.into_bytes(),
+            created: now,
         })
     }
 
@@ -149,16 +217,10 @@ impl Secrets {
         .await
     }
 
-    /// The key-encryption keys.
+    /// The key-encryption keys as they are now.
     #[must_use]
-    pub fn keks(&self) -> &KekSet {
-        &self.keks
-    }
-
-    /// The same, as what keeps the queries behind decisions asks for them.
-    #[must_use]
-    pub fn shared_keks(&self) -> Arc<KekSet> {
-        Arc::clone(&self.keks)
+    pub fn keks(&self) -> Arc<KekSet> {
+        self.keks.load_full()
     }
 
     /// The source of randomness.
@@ -170,13 +232,13 @@ impl Secrets {
     /// The key of keyed hashes for `purpose` in the whole installation.
     #[must_use]
     pub fn mac_key(&self, purpose: &'static str) -> MacKey {
-        self.keks.mac_key(purpose)
+        self.keks.load().mac_key(purpose)
     }
 
     /// The key of keyed hashes for `purpose` of one tenant.
     #[must_use]
     pub fn tenant_mac_key(&self, tenant: &Tenant, purpose: &'static str) -> MacKey {
-        self.derived.of(tenant, purpose, &self.keks)
+        self.derived.of(tenant, purpose, &self.keks.load())
     }
 
     /// The keyed hash under which a one-time value is stored.
@@ -196,7 +258,12 @@ impl Secrets {
     /// # Errors
     /// When it is too long.
     pub fn seal(&self, name: &'static str, value: &[u8]) -> Result<Sealed, SealError> {
-        envelope::seal(&*self.keks, &Aad::installation(name), value, &self.random)
+        envelope::seal(
+            &**self.keks.load(),
+            &Aad::installation(name),
+            value,
+            &self.random,
+        )
     }
 
     /// Opens a value of the installation.
@@ -209,11 +276,52 @@ impl Secrets {
         sealed: Vec<u8>,
     ) -> Result<Secret<Vec<u8>>, OpenError> {
         envelope::open(
-            &*self.keks,
+            &**self.keks.load(),
             &Aad::installation(name),
             &Sealed::from_bytes(sealed),
         )
     }
+}
+
+/// How long a version waits before it seals.
+fn wait(store: &Store) -> Duration {
+    if store.is_shared() {
+        KNOWN_BEFORE_IT_SEALS
+    } else {
+        Duration::ZERO
+    }
+}
+
+fn named(rows: &[KekRow]) -> Vec<(u32, UnixTime)> {
+    rows.iter().map(|row| (row.version, row.created)).collect()
+}
+
+/// The version that seals: the newest that has waited, or the oldest of all.
+fn sealing(rows: &[KekRow], wait: Duration, now: UnixTime) -> Option<KeyVersion> {
+    // Where no other process has to know it, no clock is asked.
+    let waited = rows
+        .iter()
+        .filter(|row| wait.is_zero() || row.created.plus(wait) <= now);
+    let newest = waited.map(|row| row.version).max();
+    let oldest = rows.iter().map(|row| row.version).min();
+    newest.or(oldest).map(KeyVersion)
+}
+
+fn opened_set(
+    root: &RootKey,
+    rows: &[KekRow],
+    wait: Duration,
+    now: UnixTime,
+) -> Result<KekSet, SecretsError> {
+    let open = |row: &KekRow| Kek::unwrap(root, &Sealed::from_bytes(row.wrapped.clone()));
+    let versions = rows
+        .iter()
+        .map(open)
+        .collect::<Result<_, _>>()
+        .map_err(SecretsError::AnotherRoot)?;
+    let set = KekSet::new(versions, KeyVersion(1))?;
+    let sealing = sealing(rows, wait, now).unwrap_or(set.current().version());
+    Ok(set.sealing_by(sealing)?)
 }
 
 #[cfg(test)]

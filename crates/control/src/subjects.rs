@@ -1,4 +1,5 @@
-//! The epoch key's file: `keys/epochs` in the data directory, mode 0600, sealed under the key-encryption keys.
+//! The epoch key's file: `keys/epochs` in the data directory, mode 0600, sealed under a key that follows from what all versions of the key-encryption key share: the file of
+//! today opens beside a database from before a rotation. A file that a version itself sealed, as older programs wrote it, is written anew when it is opened.
 //!
 //! It is the one thing that has to be kept apart from every backup of the database, without old versions, and brought along when a backup is restored: without it
 //! no person's key opens, and an older copy opens the keys of those who were erased since (docs/decisions/0021). The database remembers its name, so that another one is
@@ -8,8 +9,8 @@ use crate::root::{RootError, make_private_directory, read_private, replace_file}
 use crate::secrets::Secrets;
 use countersign_crypto::base64url;
 use countersign_crypto::puncturable::{PuncturableError, PuncturableKey};
-use countersign_keys::OpenError;
-use countersign_keys::envelope::SealError;
+use countersign_keys::envelope::{self, SealError};
+use countersign_keys::{Aad, OpenError, Sealed};
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::{KeepEpochs, Keks, Store, StoreError, Subjects};
 use std::io;
@@ -109,7 +110,7 @@ pub async fn open(
     };
     let keks: Keks = {
         let secrets = Arc::clone(secrets);
-        Arc::new(move || secrets.shared_keks())
+        Arc::new(move || secrets.keks())
     };
     Ok(Subjects::new(keks, key, keeper(secrets, path)))
 }
@@ -120,15 +121,30 @@ fn read(secrets: &Secrets, path: &Path) -> Result<Option<PuncturableKey>, Epochs
     };
     let sealed =
         base64url::decode(text.trim_end()).map_err(|_| RootError::Form(path.to_owned()))?;
-    let open = secrets.open_sealed(SEALED_AS, sealed);
-    let bytes = open.map_err(|cause| EpochsError::Open {
+    let failed = |cause| EpochsError::Open {
         path: path.to_owned(),
         cause,
-    })?;
+    };
+    let (keks, sealed) = (secrets.keks(), Sealed::from_bytes(sealed));
+    let (id, _version) = sealed.key().map_err(failed)?;
+    let aad = Aad::installation(SEALED_AS);
+    let by_a_version = id == keks.current().id();
+    let bytes = if by_a_version {
+        envelope::open(&*keks, &aad, &sealed)
+    } else {
+        envelope::open(&keks.lasting_key(SEALED_AS), &aad, &sealed)
+    }
+    .map_err(failed)?;
     let key = PuncturableKey::from_bytes(bytes.expose()).map_err(|cause| EpochsError::Key {
         path: path.to_owned(),
         cause,
     })?;
+    if by_a_version {
+        write(secrets, path, bytes.expose()).map_err(|cause| RootError::File {
+            path: path.to_owned(),
+            cause,
+        })?;
+    }
     Ok(Some(key))
 }
 
@@ -151,8 +167,9 @@ fn keeper(secrets: &Arc<Secrets>, path: PathBuf) -> KeepEpochs {
 }
 
 fn write(secrets: &Secrets, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let sealed = secrets
-        .seal(SEALED_AS, bytes)
+    let key = secrets.keks().lasting_key(SEALED_AS);
+    let aad = Aad::installation(SEALED_AS);
+    let sealed = envelope::seal(&key, &aad, bytes, secrets.random())
         .map_err(|error| io::Error::other(error.to_string()))?;
     let mut text = base64url::encode(sealed.as_bytes());
     text.push('\n');

@@ -263,13 +263,34 @@ pub enum GrantVerb {
 /// `key`
 #[derive(Debug, Subcommand)]
 pub enum KeyVerb {
-    /// Make the next signing key the current one, now
-    #[command(after_help = "Example:\n  countersign key rotate --tenant demo")]
+    /// Make the next signing key the current one, now, or another kind of key a version more
+    #[command(
+        after_help = "Example:\n  countersign key rotate --tenant demo\n  countersign key rotate --kind key-encryption"
+    )]
     Rotate {
+        /// Which key.
+        #[arg(long, value_enum, default_value_t = KeyKind::Signing)]
+        kind: KeyKind,
         /// The process to talk to.
         #[command(flatten)]
         target: Target,
     },
+    /// Show the versions of keys that encrypt, and how far a rotation is
+    #[command(after_help = "Example:\n  countersign key status --json")]
+    Status {
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// A kind of key that rotates on demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum KeyKind {
+    /// The installation's: it wraps all others.
+    KeyEncryption,
+    /// The tenant's: they sign tokens.
+    Signing,
 }
 
 /// `session`

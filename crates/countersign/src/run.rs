@@ -45,7 +45,7 @@ use countersign_control::administrator::{LIFETIME, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
 use countersign_control::vault::{Vault, VaultSeal};
-use countersign_control::{Fabric, KeyRingOptions, RootSource};
+use countersign_control::{Fabric, HierarchyOptions, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256;
 use countersign_crypto::password::Cost;
@@ -359,6 +359,9 @@ fn fabric_options(
         keys: KeyRingOptions {
             policy: rotation(config).map_err(refused)?,
             algorithms: config.keys.algorithms.clone(),
+        },
+        hierarchy: HierarchyOptions {
+            destroy_after: config.keys.destroy_after,
         },
         policies,
         passphrase_cost: Cost::passphrase(),

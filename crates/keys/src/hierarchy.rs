@@ -212,6 +212,30 @@ impl KekSet {
         self.0.raise_minimum(ended).map(Self)
     }
 
+    /// The same set, sealing by `version` and not by its newest: until every process knows a new version, none seals by it. A set that is to be rotated or whose minimum
+    /// is to rise seals by its newest.
+    ///
+    /// # Errors
+    /// When the version is not among them, or below the minimum.
+    pub fn sealing_by(self, version: KeyVersion) -> Result<Self, KekSetError> {
+        self.0.sealing_by(version).map(Self)
+    }
+
+    /// A key for what stands apart from the database and is read beside older and newer copies of it, as after a restored backup. It follows from what all versions
+    /// share, so that no rotation parts the two. Its name follows from the key's.
+    #[must_use]
+    pub fn lasting_key(&self, purpose: &'static str) -> DataKey {
+        let root = self.current().mac_root.0.expose();
+        let secret = kdf::hkdf_sha256::<32>(
+            root,
+            &[],
+            &[b"countersign lasting key", b"\0", purpose.as_bytes()],
+        );
+        let name = kdf::hkdf_sha256::<8>(secret.expose(), &[], &[b"countersign lasting key id"]);
+        let id = KeyId::from_bytes(*name.expose());
+        DataKey(EnvelopeKey::new(id, KeyVersion(1), secret))
+    }
+
     /// The version that seals.
     #[must_use]
     pub const fn current(&self) -> &Kek {

@@ -20,6 +20,7 @@ pub(crate) trait Version {
 /// Versions of one key. There is always at least one.
 #[derive(Debug)]
 pub(crate) struct Versions<V> {
+    /// All but the one that seals: older ones, and for a moment a newer one that others have to know before it seals.
     older: BTreeMap<KeyVersion, V>,
     current: V,
     minimum: KeyVersion,
@@ -80,6 +81,23 @@ impl<V: Version> Versions<V> {
         })
     }
 
+    pub(crate) fn sealing_by(mut self, version: KeyVersion) -> Result<Self, KeySetError> {
+        let present = self.current.envelope_key().version();
+        if version == present {
+            return Ok(self);
+        }
+        if version < self.minimum {
+            return Err(KeySetError::MinimumAboveCurrent);
+        }
+        let chosen = self
+            .older
+            .remove(&version)
+            .ok_or(KeySetError::VersionMissing)?;
+        let replaced = std::mem::replace(&mut self.current, chosen);
+        self.older.insert(present, replaced);
+        Ok(self)
+    }
+
     pub(crate) const fn current(&self) -> &V {
         &self.current
     }
@@ -133,6 +151,9 @@ pub enum KeySetError {
     /// The number of versions is spent.
     #[error("the key has no version left")]
     VersionsSpent,
+    /// The version that is to seal is not there.
+    #[error("the version of the key that is to seal is not stored")]
+    VersionMissing,
     /// One version is there twice.
     #[error("one version of the key is stored twice")]
     VersionTwice,

@@ -157,6 +157,10 @@ catalogue! {
 
     /// Sessions of browsers at the gateway.
     browser_sessions: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM browser_sessions";
+        KEYED_NAMED = across "SELECT 1 FROM browser_sessions WHERE substr(sealed, 3, 12) = $1 LIMIT 1";
+        KEYED_PAGE = across "SELECT tenant, handle, sealed FROM browser_sessions WHERE (tenant, handle) > ($1, $2) ORDER BY tenant, handle LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE browser_sessions SET sealed = $3 WHERE tenant = $1 AND handle = $2 AND sealed = $4";
         ADD = plain "INSERT INTO browser_sessions (tenant, handle, name, subject, upstream_session, sealed, generation, created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7, $8)";
         END = plain "DELETE FROM browser_sessions WHERE tenant = $1 AND handle = $2";
         END_OF_SUBJECT = plain "DELETE FROM browser_sessions WHERE tenant = $1 AND name = $2 AND subject = $3 AND created_at <= $4";
@@ -237,6 +241,9 @@ catalogue! {
 
     /// Requests that wait for a person on another device.
     decoupled_requests: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM decoupled_requests WHERE record LIKE '%\"notification\":\"%'";
+        KEYED_PAGE = across "SELECT tenant, grant_id, record FROM decoupled_requests WHERE (tenant, grant_id) > ($1, $2) AND record LIKE '%\"notification\":\"%' ORDER BY tenant, grant_id LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE decoupled_requests SET record = $3 WHERE tenant = $1 AND grant_id = $2 AND record = $4 AND record LIKE '%\"notification\":\"%'";
         ADD = plain "INSERT INTO decoupled_requests (tenant, kind, handle, grant_id, user_code, user_id, record, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         ANSWER = plain "UPDATE decoupled_requests SET answer = $3, user_id = $4 WHERE tenant = $1 AND grant_id = $2 AND answer IS NULL AND spent_at IS NULL AND expires_at > $5 AND (user_id IS NULL OR user_id = $4)";
         COUNT_WAITING_FOR = plain "SELECT COUNT(*) FROM decoupled_requests WHERE tenant = $1 AND user_id = $2 AND expires_at > $3 AND answer IS NULL";
@@ -324,6 +331,10 @@ catalogue! {
 
     /// The secrets of authenticator apps, sealed.
     totp_secrets: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM totp_secrets";
+        KEYED_NAMED = across "SELECT 1 FROM totp_secrets WHERE substr(sealed, 3, 12) = $1 LIMIT 1";
+        KEYED_PAGE = across "SELECT tenant, user_id, sealed FROM totp_secrets WHERE (tenant, user_id) > ($1, $2) ORDER BY tenant, user_id LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE totp_secrets SET sealed = $3 WHERE tenant = $1 AND user_id = $2 AND sealed = $4";
         FIND = plain "SELECT sealed, last_step, created_at FROM totp_secrets WHERE tenant = $1 AND user_id = $2";
         PUT = plain "INSERT INTO totp_secrets (tenant, user_id, sealed, last_step, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, user_id) DO UPDATE SET sealed = excluded.sealed, last_step = excluded.last_step, created_at = excluded.created_at";
         REMOVE = plain "DELETE FROM totp_secrets WHERE tenant = $1 AND user_id = $2";
@@ -358,23 +369,32 @@ catalogue! {
 
     /// Signing keys, their private halves sealed.
     signing_keys: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM signing_keys";
+        KEYED_NAMED = across "SELECT 1 FROM signing_keys WHERE substr(sealed, 3, 12) = $1 LIMIT 1";
+        KEYED_PAGE = across "SELECT tenant, kid, sealed FROM signing_keys WHERE (tenant, kid) > ($1, $2) ORDER BY tenant, kid LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE signing_keys SET sealed = $3 WHERE tenant = $1 AND kid = $2 AND sealed = $4";
         ALL = across "SELECT tenant, kid, purpose, algorithm, state, public_jwk, sealed, created_at, changed_at FROM signing_keys ORDER BY tenant, created_at, kid LIMIT 100000";
         ADD = plain "INSERT INTO signing_keys (tenant, kid, purpose, algorithm, state, public_jwk, sealed, created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         LIST = plain "SELECT tenant, kid, purpose, algorithm, state, public_jwk, sealed, created_at, changed_at FROM signing_keys WHERE tenant = $1 ORDER BY created_at, kid";
         MOVE = plain "UPDATE signing_keys SET state = $3, changed_at = $4 WHERE tenant = $1 AND kid = $2 AND state = $5";
         REMOVE = plain "DELETE FROM signing_keys WHERE tenant = $1 AND kid = $2";
-        RESEAL = plain "UPDATE signing_keys SET sealed = $3 WHERE tenant = $1 AND kid = $2";
     }
 
     /// Key-encryption keys, wrapped by the root key.
     keks: Program {
         ADD = plain "INSERT INTO keks (version, wrapped, created_at) VALUES ($1, $2, $3)";
         ALL = plain "SELECT version, wrapped, created_at FROM keks ORDER BY version";
-        REWRAP = plain "UPDATE keks SET wrapped = $2 WHERE version = $1";
+        REMOVE = plain "DELETE FROM keks WHERE version = $1";
+        REWRAP = plain "UPDATE keks SET wrapped = $2 WHERE version = $1 AND wrapped = $3";
     }
 
     /// Single values of the program.
     settings: Program {
+        CLAIM = claim "SELECT value FROM settings WHERE name = $1";
+        KEYED_COUNT = plain "SELECT COUNT(*) FROM settings WHERE name IN ('authority_key', 'log_key')";
+        KEYED_NAMED = plain "SELECT 1 FROM settings WHERE substr(value, 3, 12) = $1 AND name IN ('authority_key', 'log_key') LIMIT 1";
+        KEYED_PAGE = plain "SELECT name, value FROM settings WHERE name > $1 AND name IN ('authority_key', 'log_key') ORDER BY name LIMIT $2";
+        KEYED_RESEAL = plain "UPDATE settings SET value = $2 WHERE name = $1 AND value = $3";
         ADD = plain "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
         FIND = plain "SELECT value FROM settings WHERE name = $1";
         PUT = plain "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -422,6 +442,9 @@ catalogue! {
 
     /// What is to be delivered elsewhere.
     deliveries: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM deliveries WHERE kind = 'ciba_ping'";
+        KEYED_PAGE = across "SELECT tenant, delivery_id, record FROM deliveries WHERE (tenant, delivery_id) > ($1, $2) AND kind = 'ciba_ping' ORDER BY tenant, delivery_id LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE deliveries SET record = $3 WHERE tenant = $1 AND delivery_id = $2 AND record = $4 AND kind = 'ciba_ping'";
         ADD = plain "INSERT INTO deliveries (tenant, delivery_id, kind, destination, record, state, attempts, due_at, created_at, deadline_at, kept_until) VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $8, $9) ON CONFLICT (tenant, delivery_id) DO NOTHING";
         DEAD = plain "UPDATE deliveries SET state = 'dead', reason = $3, lease = NULL WHERE tenant = $1 AND delivery_id = $2 AND lease = $4";
         DONE = plain "DELETE FROM deliveries WHERE tenant = $1 AND delivery_id = $2 AND lease = $3";
@@ -445,11 +468,14 @@ catalogue! {
 
     /// Keys of people, under which what is personal about them is sealed.
     subject_keys: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM subject_keys WHERE wrapped IS NOT NULL";
+        KEYED_NAMED = across "SELECT 1 FROM subject_keys WHERE substr(wrapped, 3, 12) = $1 AND wrapped IS NOT NULL LIMIT 1";
+        KEYED_PAGE = across "SELECT tenant, user_id, wrapped FROM subject_keys WHERE (tenant, user_id) > ($1, $2) AND wrapped IS NOT NULL ORDER BY tenant, user_id LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE subject_keys SET wrapped = $3 WHERE tenant = $1 AND user_id = $2 AND wrapped = $4 AND wrapped IS NOT NULL";
         ADD = plain "INSERT INTO subject_keys (tenant, user_id, wrapped, created_at, epoch) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, user_id) DO NOTHING";
         ERASE = plain "INSERT INTO subject_keys (tenant, user_id, wrapped, created_at, erased_at) VALUES ($1, $2, NULL, $3, $3) ON CONFLICT (tenant, user_id) DO UPDATE SET wrapped = NULL, epoch = NULL, erased_at = excluded.erased_at WHERE subject_keys.erased_at IS NULL";
         FIND = plain "SELECT wrapped, erased_at FROM subject_keys WHERE tenant = $1 AND user_id = $2";
         OUTSIDE_EPOCHS = across "SELECT tenant, user_id, wrapped FROM subject_keys WHERE epoch IS NULL AND erased_at IS NULL LIMIT $1";
-        REWRAP = plain "UPDATE subject_keys SET wrapped = $3 WHERE tenant = $1 AND user_id = $2 AND erased_at IS NULL";
         TAKE_IN = plain "UPDATE subject_keys SET wrapped = $3, epoch = $5 WHERE tenant = $1 AND user_id = $2 AND wrapped = $4 AND epoch IS NULL AND erased_at IS NULL";
     }
 
@@ -463,6 +489,10 @@ catalogue! {
 
     /// Sealed queries of recorded decisions.
     event_details: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM event_details WHERE user_id IS NULL";
+        KEYED_NAMED = across "SELECT 1 FROM event_details WHERE substr(sealed, 3, 12) = $1 AND user_id IS NULL LIMIT 1";
+        KEYED_PAGE = across "SELECT tenant, event_id, sealed FROM event_details WHERE (tenant, event_id) > ($1, $2) AND user_id IS NULL ORDER BY tenant, event_id LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE event_details SET sealed = $3 WHERE tenant = $1 AND event_id = $2 AND sealed = $4 AND user_id IS NULL";
         ADD_ALL = batch
             "INSERT INTO event_details (tenant, event_id, user_id, salt, sealed, expires_at) SELECT json_extract(value, '$[0]'), substr($2, json_extract(value, '$[1]') + 1, 16), CASE json_extract(value, '$[3]') WHEN 0 THEN NULL ELSE substr($2, json_extract(value, '$[1]') + 33, 16) END, substr($2, json_extract(value, '$[1]') + 17, 16), substr($2, json_extract(value, '$[1]') + 33 + json_extract(value, '$[3]'), json_extract(value, '$[2]')), json_extract(value, '$[4]') FROM json_each($1)",
             "INSERT INTO event_details (tenant, event_id, user_id, salt, sealed, expires_at) SELECT value ->> 0, substring($2::BYTEA FROM (value ->> 1)::INT + 1 FOR 16), CASE (value ->> 3)::INT WHEN 0 THEN NULL ELSE substring($2::BYTEA FROM (value ->> 1)::INT + 33 FOR 16) END, substring($2::BYTEA FROM (value ->> 1)::INT + 17 FOR 16), substring($2::BYTEA FROM (value ->> 1)::INT + 33 + (value ->> 3)::INT FOR (value ->> 2)::INT), (value ->> 4)::BIGINT FROM json_array_elements($1::JSON) AS listed (value)";
@@ -488,9 +518,12 @@ catalogue! {
 
     /// The keys that seal what the vault keeps, wrapped.
     vault_keys: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM vault_keys";
+        KEYED_NAMED = across "SELECT 1 FROM vault_keys WHERE substr(wrapped, 3, 12) = $1 LIMIT 1";
+        KEYED_PAGE = across "SELECT tenant, key_id, wrapped FROM vault_keys WHERE (tenant, key_id) > ($1, $2) ORDER BY tenant, key_id LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE vault_keys SET wrapped = $3 WHERE tenant = $1 AND key_id = $2 AND wrapped = $4";
         ADD = plain "INSERT INTO vault_keys (tenant, key_id, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, key_id) DO NOTHING";
         ALL = plain "SELECT key_id, wrapped FROM vault_keys WHERE tenant = $1 ORDER BY created_at, key_id";
-        REWRAP = plain "UPDATE vault_keys SET wrapped = $3 WHERE tenant = $1 AND key_id = $2";
     }
 
     /// Failed sign-ins.

@@ -20,6 +20,7 @@ mod record;
 pub mod redis;
 mod replay;
 mod revise;
+mod rewrap;
 mod spend;
 mod store;
 mod subjects;
@@ -37,6 +38,10 @@ pub use record::{
     About, Durability, Ending, RecordError, Recordable, Recorded, Recorder, commitment,
 };
 pub use replay::ReplayMemory;
+pub use rewrap::{
+    Finished, KEK_VERSIONS_MAX, KekProgress, KeksDestroyed, RewrapTurn, SEALED_COLUMNS,
+    SealedColumn, kek_status,
+};
 pub use spend::{AssertionReplayed, Loaded, Loot, Presented};
 pub use store::Store;
 pub use subjects::{ForgetError, KeepEpochs, SubjectDataKey, SubjectKeyError, Subjects};

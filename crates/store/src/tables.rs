@@ -45,7 +45,7 @@ use serde::de::DeserializeOwned;
 /// The most rows that one page of a listing has.
 pub const PAGE_MAX: u16 = 500;
 
-fn encode<R: Serialize>(table: &'static str, record: &R) -> Result<String, StoreError> {
+pub(crate) fn encode<R: Serialize>(table: &'static str, record: &R) -> Result<String, StoreError> {
     serde_json::to_string(record).map_err(|error| StoreError::corrupt(table, error))
 }
 
@@ -71,7 +71,10 @@ fn bytes<const N: usize>(table: &'static str, bytes: &[u8]) -> Result<[u8; N], S
     })
 }
 
-fn parsed<T: std::str::FromStr>(table: &'static str, text: &str) -> Result<T, StoreError> {
+pub(crate) fn parsed<T: std::str::FromStr>(
+    table: &'static str,
+    text: &str,
+) -> Result<T, StoreError> {
     text.parse()
         .map_err(|_| StoreError::corrupt(table, "a name does not have its grammar"))
 }

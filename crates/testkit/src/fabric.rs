@@ -108,6 +108,7 @@ impl TestFabric {
                 policy: rotation.expect("a rotation policy"),
                 algorithms: vec![Algorithm::Es256],
             },
+            hierarchy: countersign_control::HierarchyOptions::default(),
             policies: PolicySet::load(defaults::SCHEMA, policies).expect("the policies"),
             passphrase_cost: Cost::for_tests(),
             password_cost: Cost::for_tests(),

@@ -69,6 +69,10 @@ impl Permit<'_> {
         &self.permitted.decision().target().tenant
     }
 
+    pub(crate) fn request(&self) -> RequestId {
+        self.permitted.decision().target().request
+    }
+
     pub(crate) fn now(&self) -> UnixTime {
         self.permitted.decision().target().now
     }

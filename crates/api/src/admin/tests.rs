@@ -128,6 +128,17 @@ const CASES: &[Case] = &[
             (path, Value::Null)
         },
     ),
+    (
+        "/admin/v1/tenants/{tenant}/keys/key-encryption/rotate",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/keys/key-encryption/rotate");
+            (path, Value::Null)
+        },
+    ),
+    ("/admin/v1/tenants/{tenant}/keys/status", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/keys/status");
+        (path, Value::Null)
+    }),
 ];
 
 /// What a grant is asked is shown; everything else changes something.
@@ -135,6 +146,7 @@ fn method_of(path: &str) -> Method {
     let mut last = path.rsplit('/');
     match (last.next(), last.next()) {
         (Some("replay"), Some("decisions")) => Method::POST,
+        (Some("status"), Some("keys")) => Method::GET,
         (_, Some("decisions" | "grants")) => Method::GET,
         _ => Method::POST,
     }
@@ -946,6 +958,7 @@ async fn changes_are_made_and_recorded() {
         "client.added",
         "grant.revoked",
         "key.rotated",
+        "key.rotation_began",
         "subject.erased",
         "user.added",
         "user.changed",

@@ -1,6 +1,7 @@
 //! The life of a key.
 
-use crate::text::Code;
+use super::decision::Actor;
+use crate::text::{Code, Count};
 use countersign_base::Kid;
 use serde::{Deserialize, Serialize};
 
@@ -30,4 +31,32 @@ pub struct KeyRotated {
     pub reason: Code,
     /// The state it is in now.
     pub to: Code,
+}
+
+/// A key of the hierarchy began to be replaced: a new version seals from now on, and what older ones sealed is sealed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotationBegan {
+    /// Who asked for it; the program itself, where it was due.
+    pub by: Actor,
+    /// Which key (`data`, `key-encryption`, `root`).
+    pub key: Code,
+    /// Why (`demand`, `age`, `use`).
+    pub reason: Code,
+    /// The version that seals.
+    pub version: Count,
+}
+
+/// Nothing is left under older versions of a key of the hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotationEnded {
+    /// How many older versions were destroyed.
+    pub destroyed: Count,
+    /// Which key (`data`, `key-encryption`, `root`).
+    pub key: Code,
+    /// How much was sealed again.
+    pub rewrapped: Count,
+    /// The version that everything is under.
+    pub version: Count,
 }

@@ -332,6 +332,20 @@ fn key_and_lifecycle_events() -> Vec<Event> {
             to: code(),
         }
         .into(),
+        KeyRotationBegan {
+            by: Actor::System,
+            key: code(),
+            reason: code(),
+            version: many,
+        }
+        .into(),
+        KeyRotationEnded {
+            destroyed: many,
+            key: code(),
+            rewrapped: many,
+            version: many,
+        }
+        .into(),
         Outcome {
             bytes: many,
             detail: Some(text()),

@@ -172,7 +172,7 @@ impl Shared {
     ) -> Result<Vec<u8>, SessionError> {
         let text = serde_json::to_vec(kept).map(Secret::new);
         let text = text.map_err(|_| SessionError::Refused("session_unsealable"))?;
-        let keks = self.secrets.shared_keks();
+        let keks = self.secrets.keks();
         envelope::seal(
             &*keks,
             &Self::aad(kind, handle),
@@ -224,7 +224,7 @@ impl Shared {
         session: &BrowserSession,
     ) -> Result<Kept, SessionError> {
         let sealed = Sealed::from_bytes(session.sealed.clone());
-        let keks = self.secrets.shared_keks();
+        let keks = self.secrets.keks();
         let text = envelope::open(&*keks, &Self::aad(kind, handle), &sealed)
             .map_err(|_| SessionError::Unavailable)?;
         serde_json::from_slice(text.expose()).map_err(|_| SessionError::Unavailable)

@@ -80,6 +80,7 @@ async fn start(data: &std::path::Path, declared: Declared) -> Arc<Fabric> {
             policy: RotationPolicy::new(HOUR, HOUR * 24, HOUR, HOUR).unwrap(),
             algorithms: vec![Algorithm::Es256],
         },
+        hierarchy: crate::HierarchyOptions::default(),
         policies: PolicySet::load(defaults::SCHEMA, &defaults::POLICIES).unwrap(),
         passphrase_cost: Cost::for_tests(),
         password_cost: Cost::for_tests(),

@@ -153,7 +153,7 @@ impl Barrier {
         let mut older = HashMap::new();
         for (id, wrapped) in rows {
             let key = DataKey::unwrap(
-                steps.secrets().keks(),
+                &steps.secrets().keks(),
                 &key_aad(tenant, &id),
                 &Envelope::from_bytes(wrapped),
             )?;
@@ -179,7 +179,7 @@ impl Barrier {
         let key = DataKey::generate(steps.random());
         let id = *key.id().as_bytes();
         let wrapped = key.wrap(
-            steps.secrets().keks(),
+            &steps.secrets().keks(),
             &key_aad(tenant, &id),
             steps.random(),
         )?;

@@ -118,3 +118,29 @@ fn credentials_do_not_lie_in_the_clear() {
         );
     }
 }
+
+/// What the installation's key seals is walked when it rotates: a column that is not would be lost with the version that sealed it.
+#[test]
+fn every_column_under_the_installations_key_is_rewrapped() {
+    let walked: BTreeSet<(&str, &str)> = countersign_store::SEALED_COLUMNS
+        .iter()
+        .map(|column| (column.table, column.column))
+        .collect();
+    let installation = COLUMNS
+        .iter()
+        .filter(|own| own.form == Form::Sealed(super::Holder::Installation))
+        .map(|own| (own.table, own.column));
+    for column in installation {
+        assert!(walked.contains(&column), "{column:?}");
+    }
+    // Whatever it is called in the list, a column of these names holds an envelope.
+    let others = [("keks", "wrapped"), ("vault_entries", "sealed")];
+    for (table, columns) in tables() {
+        for name in ["sealed", "wrapped"] {
+            let column = (table.as_str(), name);
+            if columns.contains(name) && !others.contains(&column) {
+                assert!(walked.contains(&column), "{column:?}");
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use super::error::Mistakes;
 use super::span::{SecretReference, Span};
 use countersign_base::Duration;
+use countersign_control::rotation::DESTROY_AFTER_MIN;
 use countersign_crypto::jose::Algorithm;
 use serde::Deserialize;
 use toml::Spanned;
@@ -19,6 +20,7 @@ pub struct RawKeys {
     rotate_every: Option<Span>,
     publish_ahead: Option<Span>,
     retire_after: Option<Spanned<Span>>,
+    destroy_after: Option<Spanned<Span>>,
 }
 
 /// What opens the root key without a file or a passphrase.
@@ -44,6 +46,8 @@ pub struct KeysSection {
     pub publish_ahead: Duration,
     /// How long a key stays published after it signed last.
     pub retire_after: Duration,
+    /// How long an older version of the key-encryption key stays after nothing is left under it.
+    pub destroy_after: Duration,
 }
 
 impl Default for KeysSection {
@@ -55,6 +59,7 @@ impl Default for KeysSection {
             rotate_every: Duration::from_secs(30 * 86_400),
             publish_ahead: Duration::from_secs(86_400),
             retire_after: Duration::from_secs(86_400),
+            destroy_after: Duration::from_secs(86_400),
         }
     }
 }
@@ -79,6 +84,15 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
             "keep keys published for at least `2h` after they signed last, or valid tokens stop verifying",
         );
     }
+    if let Some(destroy) = &raw.destroy_after
+        && destroy.get_ref().0 < DESTROY_AFTER_MIN
+    {
+        mistakes.at(
+            &destroy.span(),
+            "`destroy_after` is shorter than what was begun before a rotation may take",
+            "keep older versions for at least `1m`",
+        );
+    }
     if let (Some(seal), Some(_)) = (&raw.seal, &raw.passphrase) {
         mistakes.at(
             &seal.span(),
@@ -99,5 +113,8 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
         retire_after: raw
             .retire_after
             .map_or(default.retire_after, |span| span.into_inner().0),
+        destroy_after: raw
+            .destroy_after
+            .map_or(default.destroy_after, |span| span.into_inner().0),
     }
 }

@@ -232,6 +232,12 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "2h",
         ),
         (
+            "[keys]\ndestroy_after = \"59s\"\n",
+            2,
+            "`destroy_after` is shorter",
+            "1m",
+        ),
+        (
             "[[upstreams]]\nname = \"a\"\nurl = \"http://10.0.0.1\"\n",
             3,
             "plain HTTP",

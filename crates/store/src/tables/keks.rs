@@ -30,12 +30,24 @@ pub async fn add(tx: &mut Transaction, row: &KekRow) -> Result<(), StoreError> {
 }
 
 /// Replaces the wrapping of a version, when the root key changes.
+///
+/// # Errors
+/// [`StoreError::Superseded`] when the row is not the one that was read.
 pub async fn rewrap(
     tx: &mut Transaction,
-    version: u32,
+    row: &KekRow,
     wrapped: Vec<u8>,
 ) -> Result<(), StoreError> {
-    tx.execute(&sql::REWRAP, args![i64::from(version), wrapped])
+    let values = args![i64::from(row.version), wrapped, row.wrapped.clone()];
+    match tx.execute(&sql::REWRAP, values).await? {
+        1 => Ok(()),
+        _ => Err(StoreError::Superseded("keks")),
+    }
+}
+
+/// Destroys a version: nothing that it sealed opens again. Whoever calls it has looked, in this transaction, that there is nothing.
+pub(crate) async fn remove(tx: &mut Transaction, version: u32) -> Result<(), StoreError> {
+    tx.execute(&sql::REMOVE, args![i64::from(version)])
         .await
         .map(drop)
 }

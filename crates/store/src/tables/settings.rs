@@ -13,6 +13,8 @@ pub enum Setting {
     AuthorityKey,
     /// The issuer that was configured when the store was first used.
     Issuer,
+    /// How far the rotation of the key-encryption key is.
+    KekRotation,
     /// The private key that signs checkpoints of the audit log, sealed.
     LogKey,
     /// Size and root of the audit log that was last signed, so that a log that was set back is noticed.
@@ -31,6 +33,7 @@ impl Setting {
             Self::AuthorityCertificate => "authority_certificate",
             Self::AuthorityKey => "authority_key",
             Self::Issuer => "issuer",
+            Self::KekRotation => "kek_rotation",
             Self::LogKey => "log_key",
             Self::LogSigned => "log_signed",
             Self::RootKey => "root_key",
@@ -47,6 +50,17 @@ pub async fn find(
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let row = connection
         .fetch_optional(&sql::FIND, args![setting.name()])
+        .await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
+/// The value, for this transaction alone: none too while another transaction has it.
+pub(crate) async fn claim(
+    tx: &mut Transaction,
+    setting: Setting,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let row = tx
+        .fetch_optional(&sql::CLAIM, args![setting.name()])
         .await?;
     row.map(|row| row.get(0)).transpose()
 }

@@ -75,18 +75,6 @@ pub async fn advance(
     .map(Removed::from_count)
 }
 
-/// Replaces the sealed private key, when the key that seals it rotates.
-pub async fn reseal(
-    tx: &mut Transaction,
-    tenant: &Tenant,
-    kid: &Kid,
-    sealed: Vec<u8>,
-) -> Result<(), StoreError> {
-    tx.execute(&sql::RESEAL, args![tenant.as_str(), kid.as_str(), sealed])
-        .await
-        .map(drop)
-}
-
 /// Removes a key for good.
 pub async fn remove(
     tx: &mut Transaction,

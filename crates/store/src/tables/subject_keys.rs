@@ -61,21 +61,6 @@ pub async fn find(
     }
 }
 
-/// Replaces the wrapping, when the key-encryption key rotates.
-pub async fn rewrap(
-    tx: &mut Transaction,
-    tenant: &Tenant,
-    user: UserId,
-    wrapped: Vec<u8>,
-) -> Result<(), StoreError> {
-    tx.execute(
-        &sql::REWRAP,
-        args![tenant.as_str(), user.as_bytes(), wrapped],
-    )
-    .await
-    .map(drop)
-}
-
 /// A key that is wrapped under no epoch's.
 pub struct OutsideEpochs {
     /// The person's tenant.

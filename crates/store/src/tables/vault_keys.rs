@@ -29,14 +29,3 @@ pub async fn all(
         .map(|row| Ok((row.get(0)?, row.get(1)?)))
         .collect()
 }
-
-/// Replaces the wrapping of a key, when the key-encryption key rotates.
-pub async fn rewrap(
-    tx: &mut Transaction,
-    tenant: &Tenant,
-    key: &[u8],
-    wrapped: Vec<u8>,
-) -> Result<(), StoreError> {
-    let values = args![tenant.as_str(), key, wrapped];
-    tx.execute(&sql::REWRAP, values).await.map(drop)
-}

@@ -25,6 +25,7 @@ mod nodes;
 mod one_time;
 mod refresh;
 mod reopening;
+mod rewrap;
 mod sample;
 mod statements;
 mod sweeps;

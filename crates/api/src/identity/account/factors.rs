@@ -55,7 +55,7 @@ impl SealedSecret {
         let secret = Secret::new(fabric.random().bytes::<20>());
         let place = secret_place(call, session.user);
         let keks = fabric.secrets().keks();
-        let sealed = envelope::seal(keks, &place, secret.expose(), fabric.random())
+        let sealed = envelope::seal(&*keks, &place, secret.expose(), fabric.random())
             .map_err(|_| Failure::Unavailable)?;
         Ok(Self(base64url::encode(sealed.as_bytes())))
     }

@@ -313,8 +313,12 @@ pub(in super::super) fn open_secret(
     sealed: Vec<u8>,
 ) -> Result<TotpSecret, Failure> {
     let keks = identity.fabric.secrets().keks();
-    let opened = envelope::open(keks, &secret_place(call, user), &Sealed::from_bytes(sealed))
-        .map_err(|_| Failure::Unavailable)?;
+    let opened = envelope::open(
+        &*keks,
+        &secret_place(call, user),
+        &Sealed::from_bytes(sealed),
+    )
+    .map_err(|_| Failure::Unavailable)?;
     let bytes = opened
         .expose()
         .as_slice()

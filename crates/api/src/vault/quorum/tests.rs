@@ -43,7 +43,7 @@ impl Held {
         };
         let test = TestFabric::start(declared).await.unwrap();
         let fabric = &test.fabric;
-        let keks = fabric.secrets().shared_keks();
+        let keks = fabric.secrets().keks();
         let made = adopt(plan, &root_bytes(), &keks, fabric.random()).unwrap();
         let stored = serde_json::to_vec(&made.row).unwrap();
         fabric

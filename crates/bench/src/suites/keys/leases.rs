@@ -153,7 +153,7 @@ impl Vault {
         drop(connection);
         let (id, wrapped) = keys.pop().ok_or("the vault has no key")?;
         let place = Aad::row(&tenant, "vault_keys", "wrapped", &id);
-        let key = DataKey::unwrap(secrets.keks(), &place, &Sealed::from_bytes(wrapped))?;
+        let key = DataKey::unwrap(&secrets.keks(), &place, &Sealed::from_bytes(wrapped))?;
         Ok(Self {
             store,
             tenant,

@@ -121,7 +121,7 @@ impl Quorums<'_> {
                 return Err(QuorumError::NotUnderWay);
             }
         };
-        let keks = self.vault.fabric.secrets().shared_keks();
+        let keks = self.vault.fabric.secrets().keks();
         let required = quorum.progress().required;
         match quorum.provide(&nonce, share, &keks, self.vault.fabric.now()) {
             QuorumStep::Held(held) => self.rekeyed(held, stored, nonce, &mut running).await,
@@ -155,7 +155,7 @@ impl Quorums<'_> {
         running: &mut Running,
     ) -> Result<RekeyAnswer, QuorumError> {
         let fabric = &self.vault.fabric;
-        let keks = fabric.secrets().shared_keks();
+        let keks = fabric.secrets().keks();
         let rule = held.operation().rule;
         match held.rekey(&keks, fabric.random(), fabric.now())? {
             RekeyOutcome::Done(Rekeyed { row, shares }) => {
@@ -204,7 +204,7 @@ impl Quorums<'_> {
             began,
             wrong,
         } = running.take_verifying()?;
-        let keks = self.vault.fabric.secrets().shared_keks();
+        let keks = self.vault.fabric.secrets().keks();
         let with = |verification, wrong| {
             Rekeying::Verifying(Box::new(Verifying {
                 verification,

@@ -106,7 +106,7 @@ impl Quorums<'_> {
             wrong,
         } = running.root_token.take().ok_or(QuorumError::NotUnderWay)?;
         let required = quorum.progress().required;
-        let keks = self.vault.fabric.secrets().shared_keks();
+        let keks = self.vault.fabric.secrets().keks();
         match quorum.provide(&nonce, share, &keks, self.vault.fabric.now()) {
             QuorumStep::Held(held) => {
                 let encoded = self.made(held, &stored).await?;
