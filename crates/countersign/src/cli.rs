@@ -149,6 +149,9 @@ pub struct DemoArgs {
     /// Keep the data here instead of in a temporary directory; it must be empty or absent.
     #[arg(long)]
     pub data: Option<PathBuf>,
+    /// Keep billing's cards in this PostgreSQL instead of the exercise's own database, by the URL of a superuser: a role and a schema are made there, and taken away at the end.
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<url::Url>,
 }
 
 /// Which running process to talk to.

@@ -4,14 +4,19 @@
 //! Nothing here knows how a server works: the client reads metadata, follows pages, signs proofs and looks at answers. What it asks of the process itself is
 //! the certificate authority, the clock that it turns ahead, and the directory of the audit log.
 
+mod admin;
+mod billing;
 mod browser;
 mod checks;
+mod database;
 mod dpop;
 mod http;
+mod ledger;
 mod portal;
 pub(crate) mod report;
 mod services;
 mod stage;
+mod vault;
 
 pub(crate) use stage::{Stage, StageError};
 
@@ -34,7 +39,7 @@ pub(crate) async fn play(stage: &Stage, heard: impl Fn(&Check)) -> Checklist {
     add(checks::orders::check(stage, &mut play).await);
     add(Check::not_yet("8", "Webhooks from the billing provider"));
     add(Check::not_yet("9", "The event bus"));
-    add(Check::not_yet("10", "Secrets from the vault"));
+    add(checks::vault::check(stage, &mut play).await);
     add(checks::log::check(stage, &mut play).await);
     add(Check::not_yet(
         "11.alerts",

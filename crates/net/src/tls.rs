@@ -223,7 +223,9 @@ impl ServerTls {
         self.certificate.0.store(Arc::clone(&identity.0));
     }
 
-    pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+    /// What takes connections of protocols that are not HTTP; those of HTTP are [`crate::serve`]'s.
+    #[must_use]
+    pub fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config))
     }
 }

@@ -26,8 +26,9 @@ from portal import Portal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXERCISE = os.path.join(HERE, "../../../examples/exercise")
-FILES = ["countersign.toml", "policies/orders.cedar", "schemas/orders.cedarschema", "schemas/api.openapi.json"]
-SCOPES = "openid orders.read orders.write billing.charge"
+POLICIES = ["policies/billing.cedar", "policies/orders.cedar", "policies/vault.cedar"]
+FILES = ["countersign.toml", *POLICIES, "schemas/billing.cedarschema", "schemas/orders.cedarschema", "schemas/api.openapi.json"]
+SCOPES = "openid orders.read orders.write billing.charge cards.read cards.write customers.erase"
 COST = 4711_0815
 
 # Every check that it has for answers, but for these. Object levels are policy's, which has tables of cases of its own; `use_after_free`, `ensure_resource_availability` and
@@ -55,7 +56,7 @@ def claims_of(token):
 
 
 class Services(http.server.BaseHTTPRequestHandler):
-    """Orders and charges, as the exercise's own services answer: with a column that is nobody's but the company's."""
+    """Orders, charges and cards, as the exercise's own services answer: with a column that is nobody's but the company's."""
 
     protocol_version = "HTTP/1.1"
 
@@ -67,6 +68,12 @@ class Services(http.server.BaseHTTPRequestHandler):
                 told |= {"region": region, "owner": owner, "order": order, "change": json.loads(body or b"{}")}
             case ["charges", charge]:
                 told |= {"charge": charge}
+            case ["customers", _owner, "cards"] if self.command == "POST":
+                told |= {"card": "1"}
+            case ["customers", _owner, "cards"]:
+                told |= {"cards": [{"card": "1", "number": "•••• •••• •••• 1111"}]}
+            case ["customers", _owner]:
+                told |= {"cards": 1}
         text = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -74,7 +81,7 @@ class Services(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    do_GET = do_PUT = do_POST = answer
+    do_GET = do_PUT = do_POST = do_DELETE = answer
 
     def saw(self):
         claims = claims_of(self.headers["Authorization"])
@@ -103,7 +110,7 @@ def configuration(portal, port):
         text = text.replace(before, after)
     files["countersign.toml"] = text
     files |= {f"secrets/{person}.password": f"{person}: correct horse battery staple" for person in ["alice", "bob", "carol"]}
-    files |= {f"secrets/{client}.secret": os.urandom(32).hex() for client in ["gateway", "billing", "analytics"]}
+    files |= {f"secrets/{client}.secret": os.urandom(32).hex() for client in ["gateway", "billing", "analytics", "platform"]}
     return files | {"clients/portal.jwks.json": json.dumps(portal.jwks())}
 
 
@@ -147,7 +154,7 @@ class Examination:
         """One check for each operation."""
         ended = self.run(document, base, examples, CHECKS + list(more_checks))
         statuses, wrong = self.read()
-        operations = [f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item if method in ("get", "put", "post")]
+        operations = [f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item if method in ("get", "put", "post", "delete")]
         for operation in operations:
             seen = statuses.get(operation, collections.Counter())
             told = f"{self.name}: {operation}: {seen.total()} requests, {' '.join(f'{status}x{count}' for status, count in sorted(seen.items()))}"

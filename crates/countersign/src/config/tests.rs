@@ -448,8 +448,8 @@ fn the_exercise_is_a_valid_configuration() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/exercise");
     let config = load(&dir).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(config.users.len(), 3);
-    assert_eq!(config.clients.len(), 4);
-    assert_eq!(config.routes.len(), 3);
+    assert_eq!(config.clients.len(), 5);
+    assert_eq!(config.routes.len(), 6);
 }
 
 #[test]

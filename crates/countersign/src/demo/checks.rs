@@ -1,6 +1,8 @@
 //! The checks, one file each. A check plays its steps in order; the first that does not come out as it must fails it.
 
 pub(super) mod billing;
+mod cards;
+mod erasure;
 pub(super) mod exchange;
 pub(super) mod gateway;
 pub(super) mod log;
@@ -8,6 +10,7 @@ pub(super) mod orders;
 pub(super) mod refresh;
 pub(super) mod sign_in;
 pub(super) mod stolen;
+pub(super) mod vault;
 
 use super::dpop::ProofKey;
 use super::http::{Failure, Response};

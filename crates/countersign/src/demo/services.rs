@@ -1,10 +1,11 @@
-//! The exercise's services, orders and billing: small, behind `guard`, over TLS that asks for a client certificate.
+//! The exercise's services, orders and billing: small, behind `guard`, over TLS that asks for a client certificate. Of billing there are two nodes.
 //!
 //! They trust no header: what they answer comes of the token that the guard checked, for their own audience, bound to the certificate of the connection.
 
+use super::billing::Billing;
 use super::http::Failure;
 use axum::body::Bytes;
-use axum::extract::Path;
+use axum::extract::Path as Named;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use countersign_authn::dpop::NonceUse;
@@ -29,10 +30,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use url::Url;
 
-/// The sockets of both services, bound before the gateway is configured to reach them.
+/// The sockets of the services, bound before the gateway is configured to reach them.
 pub(super) struct Sockets {
     orders: Listener,
     billing: Listener,
+    /// Billing's other node, which the gateway does not know.
+    billing_other: Listener,
 }
 
 impl Sockets {
@@ -44,6 +47,7 @@ impl Sockets {
         Ok(Self {
             orders: any()?,
             billing: any()?,
+            billing_other: any()?,
         })
     }
 
@@ -55,36 +59,37 @@ impl Sockets {
         local(self.billing.address().port())
     }
 
-    /// Starts both; they end when `drain` does.
+    pub(super) fn billing_other(&self) -> Result<Url, Failure> {
+        local(self.billing_other.address().port())
+    }
+
+    /// Starts all, billing's nodes with what each of them keeps; they end when `drain` does.
     pub(super) fn start(
         self,
         fabric: &Fabric,
         issuer: &Issuer,
+        nodes: [Arc<Billing>; 2],
         drain: &Drain,
     ) -> Result<(), Failure> {
+        let place = Place {
+            fabric,
+            issuer,
+            drain,
+        };
         let orders = Router::new().route(
             "/regions/{region}/customers/{owner}/orders/{order}",
             get(order).put(change),
         );
-        let billing = Router::new().route("/charges/{charge}", post(charge));
-        start(
-            self.orders,
-            orders,
-            "https://orders.demo.example",
-            "",
-            fabric,
-            issuer,
-            drain,
-        )?;
-        start(
-            self.billing,
-            billing,
-            "https://billing.demo.example",
-            "billing.charge",
-            fabric,
-            issuer,
-            drain,
-        )
+        let guarded = [("", orders)];
+        place.start(self.orders, "https://orders.demo.example", guarded)?;
+        let audience = "https://billing.demo.example";
+        for (listener, node) in [self.billing, self.billing_other].into_iter().zip(nodes) {
+            let charges = Router::new().route("/charges/{charge}", post(charge));
+            // What a card takes, its own handlers say.
+            let guarded = [("billing.charge", charges), ("", node.routes())];
+            place.start(listener, audience, guarded)?;
+        }
+        Ok(())
     }
 }
 
@@ -92,46 +97,60 @@ fn local(port: u16) -> Result<Url, Failure> {
     Url::parse(&format!("https://localhost:{port}")).map_err(|_| Failure::new("a local address"))
 }
 
-fn start(
-    listener: Listener,
-    routes: Router,
-    audience: &str,
-    scopes: &str,
+/// Where services start: the authority and issuer they trust, and what ends them.
+struct Place<'a> {
+    fabric: &'a Fabric,
+    issuer: &'a Issuer,
+    drain: &'a Drain,
+}
+
+impl Place<'_> {
+    /// Starts a service: routes, each behind a guard that asks for these scopes.
+    fn start<const N: usize>(
+        &self,
+        listener: Listener,
+        audience: &str,
+        guarded: [(&str, Router); N],
+    ) -> Result<(), Failure> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("a service does not start: {error}"))
+        };
+        let authority = self.fabric.authority();
+        let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes())
+            .map_err(|error| failed(&error))?;
+        let tls = server_tls(self.fabric, ClientCertificates::Required(roots.clone()))?;
+        let mut routes = Router::new();
+        for (scopes, part) in guarded {
+            let (address, clock) = (listener.address(), self.fabric.clock());
+            let guard = guard(address, audience, scopes, clock, self.issuer, &roots)?;
+            routes = routes.merge(part.layer(GuardLayer::new(guard)));
+        }
+        let limits = Limits::default();
+        let service = from_tower(routes, &limits);
+        let drain = self.drain.clone();
+        tokio::spawn(async move {
+            if serve(listener, Transport::Tls(tls), limits, service, drain)
+                .await
+                .is_err()
+            {
+                tracing::error!(event = "exercise_service_failed");
+            }
+        });
+        Ok(())
+    }
+}
+
+/// TLS of a server on loopback, with a certificate of the local authority.
+pub(super) fn server_tls(
     fabric: &Fabric,
-    issuer: &Issuer,
-    drain: &Drain,
-) -> Result<(), Failure> {
+    clients: ClientCertificates,
+) -> Result<ServerTls, Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::new(format!("a service does not start: {error}"));
-    let roots = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())
-        .map_err(|error| failed(&error))?;
-    let issued = fabric
-        .authority()
-        .server(&[], fabric.now())
-        .map_err(|error| failed(&error))?;
+    let issued = fabric.authority().server(&[], fabric.now());
+    let issued = issued.map_err(|error| failed(&error))?;
     let identity = TlsIdentity::from_issued(&issued).map_err(|error| failed(&error))?;
-    let tls = ServerTls::new(&identity, ClientCertificates::Required(roots.clone()))
-        .map_err(|error| failed(&error))?;
-    let guard = guard(
-        listener.address(),
-        audience,
-        scopes,
-        fabric.clock(),
-        issuer,
-        &roots,
-    )?;
-    let limits = Limits::default();
-    let service = from_tower(routes.layer(GuardLayer::new(guard)), &limits);
-    let drain = drain.clone();
-    tokio::spawn(async move {
-        if serve(listener, Transport::Tls(tls), limits, service, drain)
-            .await
-            .is_err()
-        {
-            tracing::error!(event = "exercise_service_failed");
-        }
-    });
-    Ok(())
+    ServerTls::new(&identity, clients).map_err(|error| failed(&error))
 }
 
 fn guard(
@@ -215,7 +234,7 @@ pub(super) fn metadata_address(issuer: &Issuer) -> Option<Url> {
 }
 
 /// Region, owner and number of an order.
-type Order = Path<(String, String, String)>;
+type Order = Named<(String, String, String)>;
 
 async fn order(
     order: Order,
@@ -240,12 +259,12 @@ async fn change(
 }
 
 /// An order as its table has it, with a column that is nobody's but the company's.
-fn row(Path((region, owner, order)): Order, change: &Value, saw: &Value) -> Value {
+fn row(Named((region, owner, order)): Order, change: &Value, saw: &Value) -> Value {
     json!({ "order": order, "owner": owner, "region": region, "change": change, "cost": 4711, "saw": saw })
 }
 
 async fn charge(
-    Path(charge): Path<String>,
+    Named(charge): Named<String>,
     Extension(subject): Extension<Subject>,
     headers: HeaderMap,
 ) -> Json<Value> {
@@ -253,7 +272,7 @@ async fn charge(
 }
 
 /// Everything that the service was told of the caller: for the evidence.
-fn saw(subject: &Subject, headers: &HeaderMap) -> Value {
+pub(super) fn saw(subject: &Subject, headers: &HeaderMap) -> Value {
     let header = |name: &str| {
         headers
             .get(name)

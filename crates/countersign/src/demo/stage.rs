@@ -1,18 +1,23 @@
 //! Sets the stage: the exercise's configuration with fresh keys and passwords, everything started on free ports of loopback.
 
+use super::billing::{Billing, Connections};
+use super::database::Database;
 use super::dpop::{AssertionKey, ProofKey};
 use super::http::{Client, Failure};
+use super::ledger::Ledger;
 use super::portal::{Endpoints, Portal};
 use super::services::{self, Sockets};
+use super::vault::VaultCaller;
 use crate::config::listeners::Listeners;
 use crate::config::{self, Config};
 use crate::run::{self, Options, RunError, Running, system_clock};
 use countersign_audit::Code;
 use countersign_base::{Clock, Duration, Issuer, UnixMillis};
+use countersign_control::Fabric;
 use countersign_control::fabric::Progress;
 use countersign_crypto::Random;
 use countersign_crypto::password::Cost;
-use countersign_net::{Drain, DrainTrigger, TlsIdentity};
+use countersign_net::{ClientCertificates, Drain, DrainTrigger, TlsIdentity};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -22,7 +27,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use url::Url;
 
 /// The exercise's files, as they stand in the repository.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 7] = [
     (
         "countersign.toml",
         include_str!("../../../../examples/exercise/countersign.toml"),
@@ -30,6 +35,18 @@ const FILES: [(&str, &str); 4] = [
     (
         "policies/orders.cedar",
         include_str!("../../../../examples/exercise/policies/orders.cedar"),
+    ),
+    (
+        "policies/billing.cedar",
+        include_str!("../../../../examples/exercise/policies/billing.cedar"),
+    ),
+    (
+        "policies/vault.cedar",
+        include_str!("../../../../examples/exercise/policies/vault.cedar"),
+    ),
+    (
+        "schemas/billing.cedarschema",
+        include_str!("../../../../examples/exercise/schemas/billing.cedarschema"),
     ),
     (
         "schemas/orders.cedarschema",
@@ -41,7 +58,7 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
-const SECRETS: [&str; 3] = ["analytics", "billing", "gateway"];
+const SECRETS: [&str; 4] = ["analytics", "billing", "gateway", "platform"];
 
 /// Why the stage does not stand.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +98,16 @@ pub(crate) struct Stage {
     pub(super) clock: Clock,
     pub(super) gateway: Url,
     pub(super) billing: Url,
+    /// Billing's other node.
+    pub(super) billing_other: Url,
+    /// Where billing's rows lie.
+    pub(super) ledger: Arc<Ledger>,
+    /// Billing's connections to it.
+    pub(super) connections: Arc<Connections>,
+    /// Billing, as the vault knows it.
+    pub(super) billing_at_vault: Arc<VaultCaller>,
+    /// The platform team's machine, as the vault knows it.
+    pub(super) platform: VaultCaller,
     turned: Arc<AtomicI64>,
     passwords: BTreeMap<&'static str, String>,
     secrets: BTreeMap<&'static str, String>,
@@ -89,23 +116,18 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Writes the configuration, binds the services, starts the fabric, starts the services.
+    /// Writes the configuration, binds the services, starts the fabric, starts billing's database (unless there is one: `postgres`, by a superuser's URL) and the services.
     pub(crate) async fn set(
         data: Option<&Path>,
+        postgres: Option<&Url>,
         progress: Box<dyn Fn(Progress) + Send + Sync>,
     ) -> Result<Self, StageError> {
         let directory = tempfile::tempdir().map_err(|cause| StageError::File {
             path: std::env::temp_dir(),
             cause,
         })?;
-        let data = match data {
-            Some(data) if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) => {
-                return Err(StageError::NotEmpty(data.to_owned()));
-            }
-            Some(data) => data.to_owned(),
-            None => directory.path().join("countersign-data"),
-        };
-        let turned = Arc::new(AtomicI64::new(0));
+        let data = data_directory(data, directory.path())?;
+        let turned = Arc::default();
         let (random, clock) = (Random::system(), turnable(&turned));
         let assertions = AssertionKey::generate(&random, &clock)?;
         let dir = directory.path().join("exercise");
@@ -124,21 +146,29 @@ impl Stage {
         };
         let running = run::run(options).await?;
         let (services, drain) = Drain::new();
-        let base = running.issuer_base();
-        let issuer: Issuer = format!("{base}/t/demo")
+        let fabric = Arc::clone(running.fabric());
+        let issuer: Issuer = format!("{}/t/demo", running.issuer_base())
             .parse()
             .map_err(|_| StageError::Client("no issuer".to_owned()))?;
-        let billing = sockets.billing()?;
-        sockets.start(running.fabric(), &issuer, &drain)?;
-        let client = Client::new(running.fabric().authority().certificate_pem(), None)?;
+        let client = Client::new(fabric.authority().certificate_pem(), None)?;
         let metadata = services::metadata_address(&issuer)
             .ok_or_else(|| StageError::Client("no metadata".to_owned()))?;
         let endpoints = Endpoints::discover(&client, &metadata).await?;
-        let gateway = Url::parse(&format!(
-            "https://localhost:{}",
-            running.bound().gateway.port()
-        ));
-        let gateway = gateway.map_err(|_| StageError::Client("no gateway".to_owned()))?;
+        let caller = |name| at_vault(name, &running, &endpoints, &secrets);
+        let (billing_at_vault, platform) = (Arc::new(caller("billing")?), caller("platform")?);
+        let ledger = Arc::new(match postgres {
+            Some(url) => Ledger::postgres(url, &random)?,
+            None => own_ledger(&fabric, directory.path(), &random, &drain)?,
+        });
+        let connections = Arc::new(Connections::new(&ledger, &billing_at_vault));
+        let node = || {
+            let (connections, vault) = (Arc::clone(&connections), Arc::clone(&billing_at_vault));
+            Billing::new(connections, vault, &clock, &random).map(Arc::new)
+        };
+        let nodes = [node()?, node()?];
+        let (billing, billing_other) = (sockets.billing()?, sockets.billing_other()?);
+        sockets.start(&fabric, &issuer, nodes, &drain)?;
+        let gateway = local(running.bound().gateway.port())?;
         Ok(Self {
             running,
             client,
@@ -148,6 +178,11 @@ impl Stage {
             clock,
             gateway,
             billing,
+            billing_other,
+            ledger,
+            connections,
+            billing_at_vault,
+            platform,
             turned,
             passwords,
             secrets,
@@ -166,8 +201,16 @@ impl Stage {
         self.directory.path().join("exercise").join("secrets")
     }
 
+    /// Where the exercise's own database has its files.
+    #[cfg(test)]
+    pub(super) fn database_directory(&self) -> PathBuf {
+        self.directory.path().join("database")
+    }
+
     /// Ends everything in order.
     pub(crate) async fn strike(self) {
+        // In a server that is not ours, a role and a schema would stay; who runs it sees them.
+        let _left = self.ledger.remove().await;
         self.running.stop(Code::of("exercise_over")).await;
         self.services.drain(Duration::from_secs(2)).await;
     }
@@ -194,17 +237,9 @@ impl Stage {
         ProofKey::generate(&self.random, &self.clock)
     }
 
-    /// A client with a certificate of the local authority, as a service or a partner would have one. TLS reads the machine's clock, which nobody turns.
+    /// A client with a certificate of the local authority, as a service or a partner would have one.
     pub(super) fn certified(&self, uri: &str) -> Result<Client, Failure> {
-        let fabric = self.running.fabric();
-        let issued =
-            fabric
-                .authority()
-                .client(uri, Duration::from_secs(3_600), system_clock().now());
-        let issued = issued.map_err(|error| Failure::new(error.to_string()))?;
-        let identity =
-            TlsIdentity::from_issued(&issued).map_err(|error| Failure::new(error.to_string()))?;
-        Client::new(fabric.authority().certificate_pem(), Some(&identity))
+        certified(&self.running, uri)
     }
 
     /// Turns the clock of servers and client ahead, so that something expires without anybody waiting.
@@ -222,6 +257,67 @@ impl Stage {
             .map(|_clients| ())
             .map_err(|error| Failure::new(error.to_string()))
     }
+}
+
+/// Where the data go, if nothing is there yet.
+fn data_directory(named: Option<&Path>, own: &Path) -> Result<PathBuf, StageError> {
+    match named {
+        Some(data) if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) => {
+            Err(StageError::NotEmpty(data.to_owned()))
+        }
+        Some(data) => Ok(data.to_owned()),
+        None => Ok(own.join("countersign-data")),
+    }
+}
+
+/// Starts the exercise's own database.
+fn own_ledger(
+    fabric: &Fabric,
+    directory: &Path,
+    random: &Random,
+    drain: &Drain,
+) -> Result<Ledger, Failure> {
+    let tls = services::server_tls(fabric, ClientCertificates::None)?;
+    let server = Database::start(&directory.join("database"), tls, random, drain)?;
+    Ok(Ledger::own(server, fabric.authority().certificate_pem()))
+}
+
+/// TLS reads the machine's clock, which nobody turns.
+fn certified(running: &Running, uri: &str) -> Result<Client, Failure> {
+    let authority = running.fabric().authority();
+    let issued = authority.client(uri, Duration::from_secs(3_600), system_clock().now());
+    let issued = issued.map_err(|error| Failure::new(error.to_string()))?;
+    let identity =
+        TlsIdentity::from_issued(&issued).map_err(|error| Failure::new(error.to_string()))?;
+    Client::new(authority.certificate_pem(), Some(&identity))
+}
+
+fn local(port: u16) -> Result<Url, Failure> {
+    Url::parse(&format!("https://localhost:{port}")).map_err(|_| Failure::new("a local address"))
+}
+
+/// A machine with its certificate, as the vault knows it.
+fn at_vault(
+    name: &'static str,
+    running: &Running,
+    endpoints: &Endpoints,
+    secrets: &Made,
+) -> Result<VaultCaller, Failure> {
+    let client = certified(running, &format!("urn:countersign:exercise:{name}"))?;
+    let tokens = endpoints
+        .mtls_token
+        .clone()
+        .ok_or_else(|| Failure::new("the metadata has no alias for certificates"))?;
+    let control = local(running.bound().control.port())?;
+    let secret = secrets.get(name).map_or("", String::as_str);
+    let clock = running.fabric().clock().clone();
+    Ok(VaultCaller::new(
+        client,
+        tokens,
+        control,
+        (name, secret),
+        clock,
+    ))
 }
 
 fn turnable(turned: &Arc<AtomicI64>) -> Clock {
@@ -250,16 +346,16 @@ fn write_configuration(
         &dir.join("clients/portal.jwks.json"),
         &assertions.jwks().to_string(),
     )?;
-    let made = |names: [&'static str; 3], suffix: &str| {
+    let made = |names: &[&'static str], suffix: &str| {
         let mut made = Made::new();
-        for name in names {
+        for name in names.iter().copied() {
             let secret = random.token().expose().clone();
             write(&dir.join(format!("secrets/{name}.{suffix}")), &secret)?;
             made.insert(name, secret);
         }
         Ok::<_, StageError>(made)
     };
-    Ok((made(PEOPLE, "password")?, made(SECRETS, "secret")?))
+    Ok((made(&PEOPLE, "password")?, made(&SECRETS, "secret")?))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), StageError> {

@@ -18,7 +18,13 @@ pub(super) fn demo(args: &DemoArgs, output: Output) -> Ended {
     };
     runtime.block_on(async {
         eprintln!("countersign demo: the practice exercise, on loopback, over TLS");
-        let stage = match Stage::set(args.data.as_deref(), Box::new(say_progress)).await {
+        let stage = match Stage::set(
+            args.data.as_deref(),
+            args.postgres.as_ref(),
+            Box::new(say_progress),
+        )
+        .await
+        {
             Ok(stage) => stage,
             Err(error) => return say_stage_error(&error),
         };

@@ -1,4 +1,4 @@
-//! The store's tests against PostgreSQL, the vault's statements on it, sealed columns in it, and two processes of the whole server that share a database: the system's PostgreSQL, in a temporary directory, as an
+//! The store's tests against PostgreSQL, the vault's statements on it, sealed columns in it, the practice exercise's cards in it, and two processes of the whole server that share a database: the system's PostgreSQL, in a temporary directory, as an
 //! unprivileged user, on loopback.
 //!
 //! The server's files and its process end with the suite.
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The suite.
 pub(crate) const SUITE: Suite = Suite {
     name: "postgres",
-    about: "the store, two server processes, and sealed columns, on PostgreSQL",
+    about: "the store, two server processes, sealed columns, and the exercise's cards, on PostgreSQL",
     run,
 };
 
@@ -36,6 +36,7 @@ fn run() -> Result<Report, Problem> {
         .and(rust::tests(nodes, with_server)?)
         .and(rust::tests(sealed, with_server)?)
         .and(rust::tests(vault, with_server)?);
+    let count = count.and(exercise()?);
     server.database("races")?;
     Ok(match races::run(Some(&server.url_of("races")))? {
         Report::Absent(reason) => {
@@ -47,6 +48,20 @@ fn run() -> Result<Report, Problem> {
         }
         Report::Ran(more) => Report::Ran(count.and(more)),
     })
+}
+
+/// The practice exercise's check 10 and its database's tests, on a server that asks for passwords: what is refused there is a password.
+fn exercise() -> Result<Count, Problem> {
+    let server = with_passwords()?;
+    rust::tests(
+        Selection::Filter("package(countersign) & test(on_postgresql)"),
+        |command| {
+            command.env(
+                "COUNTERSIGN_TEST_POSTGRES_PASSWORDS",
+                server.url_of("postgres"),
+            );
+        },
+    )
 }
 
 /// The password of the superuser of [`with_passwords`].

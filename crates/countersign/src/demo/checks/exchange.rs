@@ -166,7 +166,17 @@ pub(super) async fn billing_token(
     client: &Client,
     subject_token: &str,
 ) -> Result<String, Failure> {
-    let granted = exchange(stage, client, subject_token, "billing.charge")
+    billing_token_with(stage, client, subject_token, "billing.charge").await
+}
+
+/// The same with another scope.
+pub(super) async fn billing_token_with(
+    stage: &Stage,
+    client: &Client,
+    subject_token: &str,
+    scope: &str,
+) -> Result<String, Failure> {
+    let granted = exchange(stage, client, subject_token, scope)
         .await?
         .expect(StatusCode::OK)?
         .json()?;
