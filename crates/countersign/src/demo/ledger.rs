@@ -266,7 +266,11 @@ impl Ledger {
         for rows in [tables, log] {
             for row in rows.map_err(|error| failed(&error))? {
                 let name = row.try_get(0).map_err(|error| failed(&error))?;
-                files.push((name, row.try_get(1).map_err(|error| failed(&error))?));
+                let mut bytes: Vec<u8> = row.try_get(1).map_err(|error| failed(&error))?;
+                // The log's files have their whole size from the start.
+                let end = bytes.iter().rposition(|byte| *byte != 0);
+                bytes.truncate(end.map_or(0, |end| end.saturating_add(1)));
+                files.push((name, bytes));
             }
         }
         Ok(Written(files))
