@@ -1,10 +1,12 @@
 //! The command line: what can be typed, with an example for every verb. What a verb does stands in [`crate::verb`].
 
+mod agent;
 mod client;
 mod client_key;
 mod data;
 mod policy;
 
+pub use agent::AgentArgs;
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
 pub use client_key::{ClientKeyAdd, ClientKeyVerb};
 pub use data::{DataList, DataVerb};
@@ -37,6 +39,9 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Sign a workload in to the vault and keep its secrets in files fresh
+    #[command(after_help = agent::EXAMPLES)]
+    Agent(AgentArgs),
     /// Work on the audit log
     #[command(subcommand)]
     Audit(AuditVerb),

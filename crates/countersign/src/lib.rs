@@ -1,5 +1,6 @@
 //! Countersign as one program: command line, configuration, and the wiring of every part.
 
+pub mod agent;
 pub mod backup;
 mod classified;
 pub mod cli;

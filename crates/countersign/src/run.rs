@@ -24,6 +24,7 @@ mod threats;
 mod traces;
 
 pub use declared::{PolicyTexts, policy_texts};
+pub(crate) use egress::roots as believed_authorities;
 pub use egress_node::{EgressNode, serve_egress};
 pub use error::RunError;
 pub use opening::OpenedRoot;
@@ -404,6 +405,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     errors.extend(mistakes(routes::check(config, &base, now)));
     errors.extend(mistakes(foreign::check(config, now)));
     errors.extend(traces::options(config).err());
+    errors.extend(mistakes(crate::agent::check(config)));
     errors.extend(egress::client(config).err());
     errors.extend(shared_limits::check(config).err());
     errors.extend(mistakes(egress::rules(config, &base, &[])));

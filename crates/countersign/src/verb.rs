@@ -1,5 +1,6 @@
 //! What each verb does, and how it ends: 0 done, 1 a check or operation failed, 2 usage or configuration.
 
+mod agent;
 mod audit;
 mod backup;
 mod check;
@@ -59,6 +60,7 @@ pub enum Output {
 pub fn run(cli: Cli) -> ExitCode {
     let output = if cli.json { Output::Json } else { Output::Text };
     let ended = match cli.verb {
+        Verb::Agent(args) => agent::agent(&args, output),
         Verb::Audit(verb) => audit::audit(&verb, output),
         Verb::Backup(args) => backup::backup(&args, output),
         Verb::Check { dir } => check::check(&dir, output),

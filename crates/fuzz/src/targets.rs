@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod agent;
 mod audit;
 mod authn;
 mod base;
@@ -520,6 +521,12 @@ pub const TARGETS: &[Target] = &[
         about: "calls of the vault one after the other",
         run: vault_calls::calls,
         words: vault_calls::CALL_WORDS,
+    },
+    Target {
+        name: "agent-template",
+        about: "a template of the agent",
+        run: agent::template,
+        words: agent::WORDS,
     },
     Target {
         name: "configuration",

@@ -26,6 +26,14 @@ impl ConfigError {
         }
     }
 
+    /// A mistake in a line of `file`, counted from one.
+    pub(crate) fn in_line(file: &Path, line: usize, message: impl Into<String>) -> Self {
+        Self {
+            line: Some(line),
+            ..Self::in_file(file, message)
+        }
+    }
+
     /// What the toml parser refused, with the nearest known key where it knows which keys there are.
     pub(crate) fn from_toml(file: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().to_owned();

@@ -3,6 +3,7 @@
 //! Unknown keys are errors. All mistakes of a file are reported at once, each with its line. Secrets are references, never values.
 
 pub mod accepted;
+pub mod agent;
 pub mod attribute_sources;
 pub mod attributes;
 pub mod audit;
@@ -53,6 +54,7 @@ pub const FILE: &str = "countersign.toml";
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
+    agent: Option<agent::RawAgent>,
     listeners: listeners::RawListeners,
     store: store::StoreSection,
     keys: keys::RawKeys,
@@ -88,6 +90,8 @@ struct Raw {
 pub struct Config {
     /// The directory it came from; relative paths start here.
     pub dir: PathBuf,
+    /// `[agent]`
+    pub agent: Option<agent::AgentSection>,
     /// `[listeners]`
     pub listeners: listeners::Listeners,
     /// `[store]`
@@ -263,6 +267,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let listeners = listeners::check(raw.listeners, &dangers, mistakes);
     Config {
         dir: dir.to_owned(),
+        agent: raw.agent.and_then(|raw| agent::check(raw, mistakes)),
         listeners,
         waf,
         networks,

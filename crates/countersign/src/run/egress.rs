@@ -252,7 +252,7 @@ fn credential_of(config: &Config, section: &CredentialSection) -> Result<Credent
 }
 
 /// The authorities in this file, or those of the machine.
-fn roots(config: &Config, ca: Option<&Path>) -> Result<TrustRoots, ConfigError> {
+pub(crate) fn roots(config: &Config, ca: Option<&Path>) -> Result<TrustRoots, ConfigError> {
     match ca {
         Some(path) => read(&config.dir.join(path)),
         None => match BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()) {

@@ -106,7 +106,7 @@ fn forms(mark: &str) -> Vec<Vec<u8>> {
 }
 
 /// The marks that are in `haystack`.
-fn found(haystack: &[u8], marks: &[String]) -> Vec<String> {
+pub(crate) fn found(haystack: &[u8], marks: &[String]) -> Vec<String> {
     let haystack = haystack.to_ascii_lowercase();
     let holds = |form: &[u8]| haystack.windows(form.len()).any(|window| window == form);
     marks

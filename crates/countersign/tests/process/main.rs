@@ -9,6 +9,7 @@
     reason = "tests, outside of test functions too"
 )]
 
+mod agent_output;
 mod canary;
 mod command_line;
 mod policies;

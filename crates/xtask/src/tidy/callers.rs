@@ -118,6 +118,8 @@ const GUARDED: &[Guarded] = &[
             "crates/gateway/src/attributes.rs",
             // The control API, asked by the command line.
             "crates/countersign/src/verb/control.rs",
+            // The vault, by the address in the agent's own configuration.
+            "crates/countersign/src/agent/vault.rs",
             // The practice exercise plays its own callers.
             "crates/countersign/src/demo/",
             // Keys of a trusted issuer, and a provider of identities: by the address in the configuration.

@@ -59,6 +59,7 @@ const ALL_PURE: &[&str] = &[
 pub(crate) const LAYERS: &[Layer] = &[
     layer("base", Kind::Pure, &[]),
     layer("crypto", Kind::Pure, &["base"]),
+    layer("agent", Kind::Pure, &["crypto"]),
     layer("audit", Kind::Pure, &["crypto"]),
     layer("authn", Kind::Pure, &["crypto"]),
     layer("keys", Kind::Pure, &["crypto"]),
@@ -80,7 +81,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     layer(
         "countersign",
         Kind::Binary,
-        &["api", "channels", "gateway", "guard"],
+        &["agent", "api", "channels", "gateway", "guard"],
     ),
     layer("testkit", Kind::Dev, &["control"]),
     layer("bench", Kind::Tool, &["countersign", "testkit"]),
