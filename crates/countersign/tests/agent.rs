@@ -1,11 +1,6 @@
 //! The agent of a workload against a whole server, over real TLS: every way to sign in, rotation, renewal by a clock that is turned, a server that goes and comes, and the socket.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod started;
 

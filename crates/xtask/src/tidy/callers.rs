@@ -141,6 +141,7 @@ const GUARDED: &[Guarded] = &[
             "crates/net/src/egress.rs",
             "crates/control/src/traces/export.rs",
             "crates/gateway/src/attributes.rs",
+            "crates/countersign/src/agent/vault.rs",
             "crates/countersign/src/verb/control.rs",
             "crates/countersign/src/demo/",
             "crates/countersign/src/run/egress.rs",
