@@ -5,10 +5,11 @@
 //! and after the restart. What was in flight at the crash was not acknowledged, so nothing is expected of it.
 
 mod checks;
-mod ledger;
-mod session;
+pub(crate) mod ledger;
+pub(crate) mod session;
 mod sync_order;
-mod workers;
+pub(crate) mod tally;
+pub(crate) mod workers;
 
 use crate::Failed;
 use crate::clients::{AUDIENCE, SCOPE};
@@ -33,7 +34,8 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    fn new(program: &Path) -> Result<Self, Failed> {
+    /// A new one in a directory of its own, which goes with it.
+    pub(crate) fn new(program: &Path) -> Result<Self, Failed> {
         std::fs::create_dir_all("target")?;
         let home = tempfile::tempdir_in("target")?;
         let config = home.path().join("config");
@@ -45,12 +47,13 @@ impl Ground {
         })
     }
 
-    fn data(&self) -> PathBuf {
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
         self.home.path().join("data")
     }
 
     /// Starts the program on the same data, at the same addresses.
-    async fn start(&self) -> Result<Server, Failed> {
+    pub(crate) async fn start(&self) -> Result<Server, Failed> {
         Server::start(
             &self.program,
             &self.data(),
@@ -61,7 +64,7 @@ impl Ground {
     }
 
     /// `audit verify` on the files alone.
-    async fn verify_log(&self) -> Result<(), Failed> {
+    pub(crate) async fn verify_log(&self) -> Result<(), Failed> {
         let output = tokio::process::Command::new(&self.program)
             .args(["audit", "verify", "--data"])
             .arg(self.data())

@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod browser;
 pub mod chaos;
+pub mod chaos_keys;
 pub mod clients;
 pub mod cpu;
 pub(crate) mod form;

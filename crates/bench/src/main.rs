@@ -1,10 +1,11 @@
 //! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] [--postgres URL] SUITE [--quick]`, `chaos --server PATH [--minutes N]`,
+//! `chaos-keys --server PATH [--minutes N] [--seed N]`,
 //! `soak --server PATH [--minutes N] [--out DIR]`, `upstream ADDRESS`, and `soak-upstream ADDRESS`, which the soak starts and kills.
 //!
 //! `--case=NAME` measures one case of a suite (of `gateway`; may stand several times), `--trial=SECONDS` only sees whether everything works: with either of them nothing is written.
 
 use countersign_bench::peers::Installed;
-use countersign_bench::{Failed, chaos, soak, suites, upstream};
+use countersign_bench::{Failed, chaos, chaos_keys, soak, suites, upstream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +21,7 @@ struct Options {
     postgres: Option<String>,
     quick: bool,
     minutes: Option<f64>,
+    seed: Option<u64>,
     cases: Vec<String>,
     trial: Option<Duration>,
     out: PathBuf,
@@ -63,14 +65,8 @@ fn run() -> Result<bool, Failed> {
             }
             "--postgres" => options.postgres = arguments.next(),
             "--out" => options.out = arguments.next().ok_or("`--out` needs a directory")?.into(),
-            "--minutes" => {
-                options.minutes = Some(
-                    arguments
-                        .next()
-                        .ok_or("`--minutes` needs a number")?
-                        .parse()?,
-                )
-            }
+            "--minutes" => options.minutes = Some(number(&argument, arguments.next())?),
+            "--seed" => options.seed = Some(number(&argument, arguments.next())?),
             other => options.take(other)?,
         }
     }
@@ -81,6 +77,10 @@ fn run() -> Result<bool, Failed> {
     match verb.as_str() {
         "bench" => runtime.block_on(bench(options)),
         "chaos" => runtime.block_on(chaos::run(&options.server, options.minutes.unwrap_or(1.0))),
+        "chaos-keys" => {
+            let minutes = options.minutes.unwrap_or(1.5);
+            runtime.block_on(chaos_keys::run(&options.server, minutes, options.seed))
+        }
         "upstream" => {
             let address = options.names.first().ok_or("where is it to listen?")?;
             runtime.block_on(upstream::serve(address.parse()?))?;
@@ -99,7 +99,7 @@ fn run() -> Result<bool, Failed> {
             Ok(true)
         }
         other => Err(format!(
-            "`{other}` is none of `bench`, `chaos`, `soak`, `soak-upstream` and `upstream`"
+            "`{other}` is none of `bench`, `chaos`, `chaos-keys`, `soak`, `soak-upstream` and `upstream`"
         )
         .into()),
     }
@@ -145,6 +145,12 @@ async fn bench(options: Options) -> Result<bool, Failed> {
         cases: options.cases,
     };
     suites::run(&options.names, &subjects, effort, outcome).await
+}
+
+/// The number that follows an argument.
+fn number<N: std::str::FromStr>(argument: &str, given: Option<String>) -> Result<N, Failed> {
+    let number = given.and_then(|given| given.parse().ok());
+    number.ok_or_else(|| format!("`{argument}` needs a number").into())
 }
 
 /// `NAME=VALUE`.

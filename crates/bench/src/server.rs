@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// What `up --json` prints once every listener is ready.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Addresses {
     /// The issuer of the default tenant.
     pub identity: String,
@@ -22,7 +22,7 @@ pub struct Addresses {
     pub telemetry: String,
     /// The development CA's certificate.
     pub ca: PathBuf,
-    /// The vault token of scripts on this machine.
+    /// A root token of the default tenant's vault, where operators hold no shares.
     pub vault_token: Option<String>,
 }
 
@@ -116,6 +116,29 @@ impl Server {
             return Err(format!("countersign {}: {said}", words.join(" ")).into());
         }
         Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+
+    /// The ids of the last records with a question behind them, the newest first, but for those of asking for one.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn recent_questions(&self, count: u32) -> Result<Vec<String>, Failed> {
+        let output = Command::new(&self.program)
+            .args(["audit", "tail", "--no-follow", "--json", "--lines"])
+            .arg(count.to_string())
+            .arg("--data")
+            .arg(&self.data)
+            .output()
+            .await?;
+        let lines = String::from_utf8(output.stdout)?;
+        let id = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let text = |at: &str| line.pointer(at).and_then(serde_json::Value::as_str);
+            text("/record/detail/commitment")?;
+            let asks = text("/record/detail/action").is_some_and(|a| a.starts_with("decision."));
+            text("/record/id").filter(|_| !asks).map(str::to_owned)
+        };
+        Ok(lines.lines().rev().filter_map(id).collect())
     }
 
     /// The authorities that its certificates come from.

@@ -1,4 +1,4 @@
-//! `cargo xtask chaos [--minutes N]`: hands over to the crash test in `crates/bench`.
+//! `cargo xtask chaos [--minutes N]` and `cargo xtask chaos-keys [--minutes N] [--seed N]`: hand over to the crash tests in `crates/bench`.
 
 use crate::verb::{Outcome, Problem, Verb};
 use crate::{install, tree};
@@ -18,6 +18,30 @@ pub(crate) fn driver() -> Result<Command, Problem> {
     let mut command = Command::new(install::built("countersign-bench")?);
     command.current_dir(tree::root()).arg("chaos");
     Ok(command)
+}
+
+/// The verb of the crash test of keys. With `POSTGRES_URL`, users are made in that database too.
+pub(crate) const KEYS_VERB: Verb = Verb {
+    name: "chaos-keys",
+    about: "kill -9 while keys rotate, leases end and people are erased ([--minutes N] [--seed N])",
+    run: run_keys,
+};
+
+/// The crash test of keys.
+pub(crate) fn keys_driver() -> Result<Command, Problem> {
+    let mut command = Command::new(install::built("countersign-bench")?);
+    command.current_dir(tree::root()).arg("chaos-keys");
+    Ok(command)
+}
+
+fn run_keys(arguments: &[String]) -> Result<Outcome, Problem> {
+    let program = install::countersign()?;
+    let status = keys_driver()?
+        .arg("--server")
+        .arg(program)
+        .args(arguments)
+        .status()?;
+    Ok(Outcome::of(usize::from(!status.success())))
 }
 
 fn run(arguments: &[String]) -> Result<Outcome, Problem> {

@@ -25,6 +25,7 @@ const VERBS: &[Verb] = &[
     requirements::VERB,
     fuzz::VERB,
     chaos::VERB,
+    chaos::KEYS_VERB,
     soak::VERB,
     bench::VERB,
     screenshots::VERB,

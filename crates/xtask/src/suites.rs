@@ -5,6 +5,7 @@
 mod acme;
 mod browser;
 mod chaos;
+mod chaos_keys;
 mod clippy;
 mod crs;
 mod decisions;
@@ -149,6 +150,7 @@ pub(crate) const SUITES: &[Suite] = &[
     differential::SUITE,
     fuzz::SUITE,
     chaos::SUITE,
+    chaos_keys::SUITE,
     soak::SUITE,
     requirements::SUITE,
 ];

@@ -1,11 +1,12 @@
 //! What the server has acknowledged so far, and which checks held.
 
+use super::tally::Tallies;
+pub(crate) use super::tally::lock;
 use crate::Failed;
 use crate::browser::Cookies;
 use crate::clients::{Credential, Prover, TokenClient};
 use crate::server::Server;
 use countersign_crypto::random::Random;
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -43,13 +44,6 @@ pub(crate) struct Accepted {
     pub(crate) proof: Option<String>,
 }
 
-/// How often one check held and failed.
-#[derive(Default)]
-struct Tally {
-    held: u32,
-    failures: Vec<String>,
-}
-
 /// See the module.
 pub(crate) struct Ledger {
     pub(crate) issuer: String,
@@ -60,7 +54,7 @@ pub(crate) struct Ledger {
     pub(crate) accepted: Mutex<Vec<Accepted>>,
     pub(crate) cookies: Cookies,
     tokens: Mutex<u64>,
-    checks: Mutex<BTreeMap<&'static str, Tally>>,
+    tallies: Tallies,
 }
 
 /// The oldest code that a check still expects to work: a code lives sixty seconds.
@@ -90,7 +84,7 @@ impl Ledger {
             accepted: Mutex::default(),
             cookies: Cookies::default(),
             tokens: Mutex::default(),
-            checks: Mutex::default(),
+            tallies: Tallies::default(),
         })
     }
 
@@ -114,31 +108,12 @@ impl Ledger {
 
     /// Notes one check.
     pub(crate) fn check(&self, name: &'static str, result: Result<(), Failed>) {
-        let mut checks = lock(&self.checks);
-        let tally = checks.entry(name).or_default();
-        match result {
-            Ok(()) => tally.held += 1,
-            Err(problem) => {
-                println!("FAIL {name}: {problem}");
-                tally.failures.push(problem.to_string());
-            }
-        }
+        self.tallies.check(name, result);
     }
 
-    /// Prints every check and says whether all held. A check that never ran proves nothing and fails.
+    /// Prints every check and says whether all held.
     pub(crate) fn summary(&self, lives: u32) -> bool {
-        let checks = lock(&self.checks);
-        let (mut passed, mut failed) = (0, 0);
-        for name in super::checks::NAMES {
-            let tally = checks.get(name);
-            let (held, failures) = tally.map_or((0, 0), |tally| (tally.held, tally.failures.len()));
-            let holds = held > 0 && failures == 0;
-            println!(
-                "{} {name}: {held} times held, {failures} times not",
-                if holds { "ok  " } else { "FAIL" }
-            );
-            if holds { passed += 1 } else { failed += 1 }
-        }
+        let (passed, failed) = self.tallies.summary(super::checks::NAMES);
         println!(
             "chaos: {lives} crashes, {} acknowledged token answers",
             lock(&self.tokens)
@@ -146,11 +121,4 @@ impl Ledger {
         println!("chaos: {passed} passed, {failed} failed, 0 skipped");
         failed == 0
     }
-}
-
-/// The value behind a lock; a worker that panicked left it as it was.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

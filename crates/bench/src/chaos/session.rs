@@ -30,6 +30,15 @@ impl<'a> Session<'a> {
             username: "alice".to_owned(),
             password: PASSWORD.to_owned(),
         };
+        Self::connect_as(person, destination, ledger).await
+    }
+
+    /// The browser of somebody else.
+    pub(crate) async fn connect_as(
+        person: Person,
+        destination: &Destination,
+        ledger: &'a Ledger,
+    ) -> Result<Self, Failed> {
         Ok(Self {
             browser: Browser::connect(destination, ledger.cookies.clone(), person).await?,
             ledger,
