@@ -44,8 +44,9 @@ impl Socket {
     /// Listens where it is configured.
     pub(super) fn listen(dir: &Path, section: &SocketSection) -> Result<Self, AgentError> {
         let path = dir.join(&section.path);
-        // First whether somebody else could have put something there.
-        let judged = output::place(&path, section.owner);
+        // First whether somebody else could have put something there. Not even a directory of the one whom it is given to will do, as it does for files: a socket gets its
+        // mode by its name, and whoever may exchange what stands there would have another file get it.
+        let judged = output::place(&path, None);
         let ours = |error: &OutputError| {
             matches!(
                 error,
@@ -56,7 +57,7 @@ impl Socket {
             Err(error) if !ours(&error) => return Err(error.into()),
             Ok(_) | Err(_) => output::remove_socket(&path)?,
         }
-        let place = output::place(&path, section.owner)?;
+        let place = output::place(&path, None)?;
         let listener = UnixListener::bind(place.file()).map_err(|cause| AgentError::Socket {
             path: path.clone(),
             cause,
