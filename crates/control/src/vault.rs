@@ -36,7 +36,7 @@ use countersign_vault::engine;
 use countersign_vault::kind::EngineKind;
 use countersign_vault::token::{self, RootLife};
 use countersign_vault::work::EffectResult;
-use countersign_vault::{Answer, Asked, Cx, Loaded, Operation, Outcome, VaultError, Work};
+use countersign_vault::{Answer, Asked, Cx, Operation, Outcome, VaultError, Work};
 use policies::Policies;
 use quorum::Asking;
 use std::net::{IpAddr, Ipv4Addr};
@@ -176,7 +176,7 @@ impl Vault {
     ) -> Result<bool, VaultFailure> {
         let found = self
             .steps
-            .run(tenant, &mut Loaded::default(), |work, cx| {
+            .run(tenant, &mut self.steps.begin(tenant), |work, cx| {
                 token::take_use(shown, work, cx)
             })
             .await;
@@ -326,7 +326,7 @@ impl Vault {
         cost: Cost,
     ) -> Result<Outcome, VaultFailure> {
         for _ in 0..ATTEMPTS_MAX {
-            let mut loaded = Loaded::default();
+            let mut loaded = self.steps.begin(tenant);
             let step = |work: &mut Work<'_>, cx: &Cx<'_>| match cost {
                 Cost::Large => at_length(|| engine::perform(&permitted, work, cx)),
                 Cost::Small => engine::perform(&permitted, work, cx),

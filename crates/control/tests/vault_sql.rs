@@ -86,9 +86,9 @@ impl Server {
         step: impl Fn(&HeldThing, &mut Work<'_>, &Cx<'_>) -> Effect,
     ) -> SqlEffect {
         let mut loaded = Loaded::default();
-        let entry = |value: Json| Entry {
-            revision: Revision(1),
-            value: Secret::new(value.to_string().into_bytes()),
+        let entry = |value: Json| {
+            let value = Secret::new(value.to_string().into_bytes());
+            Entry::new(Revision(1), value)
         };
         let connection = json!({
             "url": self.url, "username": "", "password": null, "pending": null, "allowed_roles": ["*"],

@@ -33,6 +33,7 @@ use countersign_base::Tenant;
 use countersign_policy::EntityId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 /// The rule above every path for whose pattern the caller has `sudo`. Patterns begin with no slash, so it is none.
 const SUDO: &str = "/sudo";
@@ -98,7 +99,10 @@ impl Policies {
     /// # Errors
     /// As [`Work::read`].
     pub fn read(work: &mut Work<'_>) -> Result<Self, Stop> {
-        Ok(work.read(&Self::entry())?.unwrap_or_default())
+        Ok(work
+            .shared(&Self::entry())?
+            .map(Arc::unwrap_or_clone)
+            .unwrap_or_default())
     }
 
     /// The names, in order: `default` always, `root` never.
@@ -132,13 +136,25 @@ impl Policies {
 /// # Errors
 /// As [`Work::read`].
 pub fn read(name: &PolicyName, work: &mut Work<'_>) -> Result<Option<Policy>, Stop> {
-    stored(name.as_str(), work)
+    Ok(stored(name.as_str(), work)?.map(Arc::unwrap_or_clone))
 }
 
-fn stored(name: &str, work: &mut Work<'_>) -> Result<Option<Policy>, Stop> {
-    match work.read(&entry(name))? {
-        None if name == "default" => Ok(Some(Policy::parse(DEFAULT)?)),
+fn stored(name: &str, work: &mut Work<'_>) -> Result<Option<Arc<Policy>>, Stop> {
+    match work.shared(&entry(name))? {
+        None if name == "default" => Ok(Some(default_policy()?)),
         found => Ok(found),
+    }
+}
+
+/// What `default` says as long as nobody wrote it; most tokens have it, so it is parsed once.
+fn default_policy() -> Result<Arc<Policy>, VaultError> {
+    static PARSED: OnceLock<Arc<Policy>> = OnceLock::new();
+    match PARSED.get() {
+        Some(parsed) => Ok(Arc::clone(parsed)),
+        None => {
+            let parsed = Arc::new(Policy::parse(DEFAULT)?);
+            Ok(Arc::clone(PARSED.get_or_init(|| parsed)))
+        }
     }
 }
 
@@ -199,37 +215,42 @@ fn expect(policies: &BTreeSet<String>, work: &Work<'_>) -> Result<(), Stop> {
     work.expect(&entries)
 }
 
-/// All rules of some policies, those of one pattern added up. One that is not there gives nothing, and `root` is none.
-fn rules(
-    policies: &BTreeSet<String>,
-    work: &mut Work<'_>,
-) -> Result<BTreeMap<Pattern, Capabilities>, Stop> {
+/// Rules by their patterns, those of one pattern added up.
+type Rules<'p> = BTreeMap<&'p Pattern, Capabilities>;
+
+/// Some policies. One that is not there gives nothing, and `root` is none.
+fn named(policies: &BTreeSet<String>, work: &mut Work<'_>) -> Result<Vec<Arc<Policy>>, Stop> {
     let names: BTreeSet<String> = policies
         .iter()
         .filter(|name| *name != "root")
         .cloned()
         .collect();
     expect(&names, work)?;
-    let mut rules: BTreeMap<Pattern, Capabilities> = BTreeMap::new();
+    let mut found = Vec::new();
     for name in &names {
-        for (pattern, capabilities) in stored(name, work)?.iter().flat_map(Policy::rules) {
-            rules
-                .entry(pattern.clone())
-                .or_default()
-                .extend(capabilities);
-        }
+        found.extend(stored(name, work)?);
     }
-    Ok(rules)
+    Ok(found)
+}
+
+/// All their rules.
+fn rules(policies: &[Arc<Policy>]) -> Rules<'_> {
+    let mut rules = Rules::new();
+    for (pattern, capabilities) in policies.iter().flat_map(|policy| policy.rules()) {
+        rules.entry(pattern).or_default().extend(capabilities);
+    }
+    rules
 }
 
 /// The rules that decide for a path: the one that fits best, and for a listing a further one that denies.
 fn deciding<'r>(
-    rules: &'r BTreeMap<Pattern, Capabilities>,
+    rules: &'r Rules<'r>,
     path: &str,
     operation: Operation,
 ) -> Vec<(&'r Pattern, &'r Capabilities)> {
     let best = |path: &str| {
         let fitting = rules.iter().filter(|(pattern, _)| pattern.fits(path));
+        let fitting = fitting.map(|(pattern, capabilities)| (*pattern, capabilities));
         fitting.max_by(|(one, _), (other, _)| one.priority(other))
     };
     if operation != Operation::List {
@@ -259,7 +280,8 @@ pub fn fitting(
     operation: Operation,
     work: &mut Work<'_>,
 ) -> Result<BTreeSet<String>, Stop> {
-    let rules = rules(policies, work)?;
+    let policies = named(policies, work)?;
+    let rules = rules(&policies);
     let deciding = deciding(&rules, path.as_str(), operation);
     let sudo = deciding
         .first()
@@ -283,7 +305,8 @@ pub fn capabilities(
     if policies.contains("root") {
         return Ok(vec!["root"]);
     }
-    let rules = rules(policies, work)?;
+    let policies = named(policies, work)?;
+    let rules = rules(&policies);
     let path = path.trim_start_matches('/');
     let operation = if path.ends_with('/') {
         Operation::List
@@ -314,7 +337,8 @@ pub fn reaches(
     if policies.contains("root") {
         return Ok(true);
     }
-    let rules = rules(policies, work)?;
+    let policies = named(policies, work)?;
+    let rules = rules(&policies);
     let grants = |capabilities: &Capabilities| {
         !capabilities.is_empty() && !capabilities.contains(&Capability::Deny)
     };

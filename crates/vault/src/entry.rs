@@ -1,8 +1,11 @@
 //! What the vault keeps: entries under names, each with the revision that tells one writing from the next.
 
+use crate::error::VaultError;
 use countersign_base::{Secret, UnixTime};
+use serde::de::DeserializeOwned;
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Bytes of one name.
 pub const NAME_BYTES_MAX: usize = 1024;
@@ -57,12 +60,56 @@ impl fmt::Debug for EntryName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Revision(pub i64);
 
-/// An entry as the shell loaded it, opened.
+/// An entry as the shell loaded it, opened. Its copies share the value, which is wiped with the last of them.
+#[derive(Clone)]
 pub struct Entry {
     /// Which writing it is.
     pub revision: Revision,
-    /// The value; JSON, as [`crate::work::Work::put`] writes it.
-    pub value: Secret<Vec<u8>>,
+    opened: Arc<Opened>,
+}
+
+struct Opened {
+    value: Secret<Vec<u8>>,
+    /// What [`Entry::parsed`] made of the value when it was first asked.
+    parsed: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Entry {
+    /// Takes a value: JSON, as [`crate::work::Work::put`] writes it.
+    #[must_use]
+    pub fn new(revision: Revision, value: Secret<Vec<u8>>) -> Self {
+        let parsed = OnceLock::new();
+        Self {
+            revision,
+            opened: Arc::new(Opened { value, parsed }),
+        }
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> &Secret<Vec<u8>> {
+        &self.opened.value
+    }
+
+    /// The value as a `T`, parsed once for all copies of the entry. What was parsed is not wiped: no secret is asked for so.
+    ///
+    /// # Errors
+    /// [`VaultError::Corrupt`] when it is none.
+    pub(crate) fn parsed<T>(&self) -> Result<Arc<T>, VaultError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let known = self.opened.parsed.get().cloned();
+        if let Some(Ok(known)) = known.map(Arc::downcast) {
+            return Ok(known);
+        }
+        let bytes = self.value().expose();
+        let parsed: T = serde_json::from_slice(bytes).map_err(|_| VaultError::Corrupt)?;
+        let parsed = Arc::new(parsed);
+        // Whoever was first is kept; both are the same.
+        let _first = self.opened.parsed.set(Arc::clone(&parsed) as _);
+        Ok(parsed)
+    }
 }
 
 /// What is to become of a name.

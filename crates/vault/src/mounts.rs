@@ -8,6 +8,7 @@ use crate::work::{Stop, Work};
 use countersign_base::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One engine at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +62,8 @@ impl Mounts {
     ///
     /// # Errors
     /// As [`Work::read`].
-    pub fn read(work: &mut Work<'_>) -> Result<Self, Stop> {
-        Ok(work.read(&Self::entry())?.unwrap_or_default())
+    pub fn read(work: &mut Work<'_>) -> Result<Arc<Self>, Stop> {
+        Ok(work.shared(&Self::entry())?.unwrap_or_default())
     }
 
     /// The mounts of a new tenant: `secret/` (KV version 2), `transit/`, and what is always there.

@@ -95,7 +95,7 @@ impl Trial {
     /// Mounts one engine more.
     pub(crate) fn mount(&mut self, path: &str, engine: crate::kind::EngineKind) {
         self.step(|work, cx| {
-            let mut mounts = Mounts::read(work)?;
+            let mut mounts = Arc::unwrap_or_clone(Mounts::read(work)?);
             let mut mount = mounts.get("secret/").unwrap().clone();
             mount.engine = engine;
             mount.uuid = cx.random.request_id().to_string();
@@ -180,9 +180,9 @@ impl Trial {
             }
             Need::Entries(names) => {
                 for name in names {
-                    let entry = self.entries.get(&name).map(|stored| Entry {
-                        revision: Revision(stored.revision),
-                        value: Secret::new(stored.value.clone()),
+                    let entry = self.entries.get(&name).map(|stored| {
+                        let value = Secret::new(stored.value.clone());
+                        Entry::new(Revision(stored.revision), value)
                     });
                     loaded.entry(name, entry);
                 }

@@ -6,7 +6,8 @@ use crate::entry::{Change, Entry, EntryName, Listing, Revision, VALUE_BYTES_MAX}
 use countersign_base::{Secret, UnixTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the shell has loaded for a step so far.
 #[derive(Default)]
@@ -14,6 +15,13 @@ pub struct Loaded {
     entries: BTreeMap<EntryName, Option<Entry>>,
     listings: BTreeMap<Listing, Vec<EntryName>>,
     documents: BTreeMap<String, Result<String, Unreachable>>,
+    hand: Option<Arc<dyn AtHand>>,
+}
+
+/// Entries that a step need not stop for: the shell has them in memory. They may change while a step runs; it goes by what it met first.
+pub trait AtHand: Send + Sync {
+    /// What stands under a name, or that nothing does; no answer where it would have to be loaded.
+    fn find(&self, name: &EntryName) -> Option<Option<Entry>>;
 }
 
 /// A document that cannot be fetched.
@@ -21,6 +29,22 @@ pub struct Loaded {
 pub struct Unreachable;
 
 impl Loaded {
+    /// Nothing yet but what is at hand.
+    #[must_use]
+    pub fn beside(hand: Arc<dyn AtHand>) -> Self {
+        Self {
+            hand: Some(hand),
+            ..Self::default()
+        }
+    }
+
+    fn found(&self, name: &EntryName) -> Option<Option<Entry>> {
+        match self.entries.get(name) {
+            Some(found) => Some(found.clone()),
+            None => self.hand.as_ref()?.find(name),
+        }
+    }
+
     /// Takes what stands under a name, or that nothing does.
     pub fn entry(&mut self, name: EntryName, entry: Option<Entry>) {
         self.entries.insert(name, entry);
@@ -74,7 +98,8 @@ pub struct Commit {
 /// A step under way. What it wrote it reads.
 pub struct Work<'l> {
     loaded: &'l Loaded,
-    read: BTreeSet<EntryName>,
+    /// What was read, as it was met first.
+    read: BTreeMap<EntryName, Option<Entry>>,
     changes: BTreeMap<EntryName, Change>,
 }
 
@@ -84,7 +109,7 @@ impl<'l> Work<'l> {
     pub const fn new(loaded: &'l Loaded) -> Self {
         Self {
             loaded,
-            read: BTreeSet::new(),
+            read: BTreeMap::new(),
             changes: BTreeMap::new(),
         }
     }
@@ -94,22 +119,47 @@ impl<'l> Work<'l> {
     /// # Errors
     /// [`Stop::Need`] when it is not loaded; [`VaultError::Corrupt`] when it is not a `T`.
     pub fn read<T: DeserializeOwned>(&mut self, name: &EntryName) -> Result<Option<T>, Stop> {
+        let met;
         let bytes = match self.changes.get(name) {
             Some(Change::Delete) => return Ok(None),
             Some(Change::Put { value, .. }) => value.expose(),
             None => {
-                let Some(found) = self.loaded.entries.get(name) else {
-                    return Err(Stop::Need(Need::Entries(vec![name.clone()])));
-                };
-                self.read.insert(name.clone());
-                match found {
+                met = self.met(name)?;
+                match &met {
                     None => return Ok(None),
-                    Some(entry) => entry.value.expose(),
+                    Some(entry) => entry.value().expose(),
                 }
             }
         };
         let value = serde_json::from_slice(bytes).map_err(|_| VaultError::Corrupt)?;
         Ok(Some(value))
+    }
+
+    /// What stands under a name, for what many steps read and none keeps secret: it is parsed once as long as the entry is at hand.
+    ///
+    /// # Errors
+    /// As [`Work::read`].
+    pub(crate) fn shared<T>(&mut self, name: &EntryName) -> Result<Option<Arc<T>>, Stop>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        if self.changes.contains_key(name) {
+            return Ok(self.read(name)?.map(Arc::new));
+        }
+        let met = self.met(name)?;
+        Ok(met.map(|entry| entry.parsed()).transpose()?)
+    }
+
+    /// What stands under a name that this step has not written.
+    fn met(&mut self, name: &EntryName) -> Result<Option<Entry>, Stop> {
+        if let Some(met) = self.read.get(name) {
+            return Ok(met.clone());
+        }
+        let Some(found) = self.loaded.found(name) else {
+            return Err(Stop::Need(Need::Entries(vec![name.clone()])));
+        };
+        self.read.insert(name.clone(), found.clone());
+        Ok(found)
     }
 
     /// Asks for several names at once, so that what is missing is loaded in one go.
@@ -118,7 +168,9 @@ impl<'l> Work<'l> {
     /// [`Stop::Need`] with all that are not loaded.
     pub fn expect(&self, names: &[EntryName]) -> Result<(), Stop> {
         let absent = |name: &&EntryName| {
-            !self.loaded.entries.contains_key(*name) && !self.changes.contains_key(*name)
+            !self.changes.contains_key(*name)
+                && !self.read.contains_key(*name)
+                && self.loaded.found(name).is_none()
         };
         let missing: Vec<_> = names.iter().filter(absent).cloned().collect();
         if missing.is_empty() {
@@ -186,15 +238,12 @@ impl<'l> Work<'l> {
     /// Ends the step.
     #[must_use]
     pub fn finish(self) -> Commit {
-        let revision = |name: &EntryName| {
-            let entry = self.loaded.entries.get(name).and_then(Option::as_ref);
-            entry.map(|entry| entry.revision)
-        };
+        let revision = |entry: Entry| entry.revision;
         Commit {
             read: self
                 .read
-                .iter()
-                .map(|name| (name.clone(), revision(name)))
+                .into_iter()
+                .map(|(name, met)| (name, met.map(revision)))
                 .collect(),
             changes: self.changes,
         }

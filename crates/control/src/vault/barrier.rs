@@ -4,7 +4,7 @@
 //! moved to another name, or into another tenant's vault, does not open.
 
 use super::VaultFailure;
-use super::cache::{Cache, Since, Writing};
+use super::cache::{Cache, Hand, Since, Writing};
 use super::steps::Steps;
 use countersign_base::Tenant;
 use countersign_keys::envelope::{self, EnvelopeKey, KeyLookup, Sealer};
@@ -23,7 +23,7 @@ const TABLE: &str = "vault_entries";
 #[derive(Default)]
 pub(super) struct Barrier {
     keys: Mutex<HashMap<Tenant, Arc<TenantKeys>>>,
-    cache: Cache,
+    cache: Arc<Cache>,
 }
 
 /// The keys of one tenant's entries. The newest seals; all open.
@@ -57,6 +57,17 @@ fn key_aad(tenant: &Tenant, key: &[u8]) -> Aad {
 }
 
 impl Barrier {
+    /// What a step begins with: what is at hand, where this process alone writes the database.
+    pub(super) fn at_hand(&self, steps: &Steps, tenant: &Tenant) -> Loaded {
+        if steps.store().is_shared() {
+            return Loaded::default();
+        }
+        Loaded::beside(Arc::new(Hand {
+            cache: Arc::clone(&self.cache),
+            tenant: tenant.clone(),
+        }))
+    }
+
     /// Loads entries and opens them.
     pub(super) async fn load(
         &self,
@@ -220,8 +231,5 @@ fn open(
 ) -> Result<Entry, VaultFailure> {
     let aad = entry_aad(tenant, name.as_str());
     let value = envelope::open(keys, &aad, &Envelope::from_bytes(stored.sealed))?;
-    Ok(Entry {
-        revision: Revision(stored.revision),
-        value,
-    })
+    Ok(Entry::new(Revision(stored.revision), value))
 }

@@ -3,14 +3,14 @@
 //! An entry that is being written is not at hand, from before its commit until after it, and nothing that was read meanwhile is taken in: a reader never meets an
 //! older writing than the one that was answered. Values are wiped when they leave.
 
-use countersign_base::Secret;
 use countersign_base::Tenant;
+use countersign_vault::EntryName;
 use countersign_vault::entry::Entry;
-use countersign_vault::{EntryName, Revision};
+use countersign_vault::work::AtHand;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Parts that are locked each for itself.
 const SHARDS: usize = 16;
@@ -21,7 +21,7 @@ const VALUE_BYTES_MAX: usize = 16 * 1024;
 
 type Key = (Tenant, EntryName);
 /// What stands under a name, or that nothing does.
-type Kept = Option<(Revision, Secret<Vec<u8>>)>;
+type Kept = Option<Entry>;
 
 /// What is at hand.
 pub(super) struct Cache {
@@ -41,6 +41,18 @@ struct Shard {
 /// When a reading began: what it brings is taken in if nothing was written since.
 #[derive(Clone, Copy)]
 pub(super) struct Since(u64);
+
+/// What is at hand of one tenant.
+pub(super) struct Hand {
+    pub(super) cache: Arc<Cache>,
+    pub(super) tenant: Tenant,
+}
+
+impl AtHand for Hand {
+    fn find(&self, name: &EntryName) -> Option<Option<Entry>> {
+        self.cache.find(&self.tenant, name).ok()
+    }
+}
 
 /// A commit under way. Its entries come back to hand when this is dropped, by being read.
 pub(super) struct Writing<'c> {
@@ -65,10 +77,7 @@ impl Cache {
         let shard = self.shard(self.place(&key));
         match shard.kept.get(&key) {
             None => Err(Since(shard.begun)),
-            Some(kept) => Ok(kept.as_ref().map(|(revision, value)| Entry {
-                revision: *revision,
-                value: Secret::new(value.expose().clone()),
-            })),
+            Some(kept) => Ok(kept.clone()),
         }
     }
 
@@ -80,7 +89,7 @@ impl Cache {
         since: Since,
         entry: Option<&Entry>,
     ) {
-        if entry.is_some_and(|entry| entry.value.expose().len() > VALUE_BYTES_MAX) {
+        if entry.is_some_and(|entry| entry.value().expose().len() > VALUE_BYTES_MAX) {
             return;
         }
         let key = (tenant.clone(), name.clone());
@@ -91,8 +100,7 @@ impl Cache {
         if shard.kept.len() >= ENTRIES_MAX {
             shard.kept.clear();
         }
-        let kept = entry.map(|entry| (entry.revision, Secret::new(entry.value.expose().clone())));
-        shard.kept.insert(key, kept);
+        shard.kept.insert(key, entry.cloned());
     }
 
     /// Lets go of entries that are about to be written.
@@ -142,12 +150,11 @@ impl Drop for Writing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use countersign_base::Secret;
+    use countersign_vault::Revision;
 
     fn entry(revision: i64) -> Entry {
-        Entry {
-            revision: Revision(revision),
-            value: Secret::new(vec![1]),
-        }
+        Entry::new(Revision(revision), Secret::new(vec![1]))
     }
 
     fn seen(cache: &Cache, name: &EntryName) -> Option<Option<i64>> {

@@ -81,6 +81,11 @@ impl Steps {
         .await
     }
 
+    /// What a step in this tenant's vault begins with.
+    pub(super) fn begin(&self, tenant: &Tenant) -> Loaded {
+        self.barrier.at_hand(self, tenant)
+    }
+
     /// Seals what is to be committed. What it writes is not at hand until the [`Writing`] is dropped, which is after the commit.
     pub(super) async fn seal(
         &self,
@@ -97,7 +102,7 @@ impl Steps {
         step: impl Fn(&mut Work<'_>, &Cx<'_>) -> Result<T, Stop>,
     ) -> Result<T, VaultFailure> {
         for _ in 0..ATTEMPTS_MAX {
-            let mut loaded = Loaded::default();
+            let mut loaded = self.begin(tenant);
             let (done, commit) = self.run(tenant, &mut loaded, &step).await?;
             if commit.changes.is_empty() {
                 return Ok(done);

@@ -185,10 +185,10 @@ impl Memory {
             }
             Need::Entries(names) => {
                 for name in names {
-                    let entry = self.entries.get(&name).map(|(revision, value)| Entry {
-                        revision: *revision,
-                        value: Secret::new(value.clone()),
-                    });
+                    let entry = self
+                        .entries
+                        .get(&name)
+                        .map(|(revision, value)| Entry::new(*revision, Secret::new(value.clone())));
                     loaded.entry(name, entry);
                 }
             }

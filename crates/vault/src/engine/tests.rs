@@ -22,7 +22,7 @@ fn carried_out(trial: &mut Trial, call: &Call) -> Result<(), VaultError> {
 fn replace_mount(trial: &mut Trial) {
     trial
         .step(|work, cx| {
-            let mut mounts = Mounts::read(work)?;
+            let mut mounts = std::sync::Arc::unwrap_or_clone(Mounts::read(work)?);
             mounts.get_mut("secret/").unwrap().uuid = cx.random.request_id().to_string();
             work.put(&Mounts::entry(), &mounts)
         })

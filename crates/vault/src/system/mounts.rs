@@ -12,6 +12,7 @@ use crate::mounts::{Mount, Mounts};
 use crate::work::{Stop, Work};
 use countersign_base::Duration;
 use serde_json::{Map, Value as Json, json};
+use std::sync::Arc;
 
 /// Mounts of one tenant: their table is read as a whole.
 const MOUNTS_MAX: usize = 500;
@@ -67,7 +68,7 @@ pub(super) fn run(
     work: &mut Work<'_>,
     cx: &Cx<'_>,
 ) -> Result<Answer, Stop> {
-    let mounts = Mounts::read(work)?;
+    let mounts = Arc::unwrap_or_clone(Mounts::read(work)?);
     match (below, call.operation) {
         ([], Operation::Read) => Ok(Answer::data(table.listed(&mounts))),
         ([], _) => Err(VaultError::Unsupported.into()),

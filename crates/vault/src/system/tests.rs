@@ -612,7 +612,7 @@ fn a_tenant_has_a_bounded_number_of_mounts() {
     let mut trial = Trial::new();
     trial
         .step(|work, _| {
-            let mut mounts = Mounts::read(work)?;
+            let mut mounts = std::sync::Arc::unwrap_or_clone(Mounts::read(work)?);
             let mut mount = mounts.get("transit/").unwrap().clone();
             mount.engine = EngineKind::Transit;
             for n in 0..494 {

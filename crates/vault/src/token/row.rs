@@ -10,6 +10,7 @@ use countersign_base::{AddressBlock, Duration, Tenant, UnixTime};
 use countersign_crypto::x509::CertificateThumbprint;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How many tokens may stand above one. Each use of a token looks at all above it.
 pub(super) const DEPTH_MAX: u8 = 16;
@@ -145,7 +146,12 @@ impl Row {
         work: &mut Work<'_>,
         cx: &Cx<'_>,
     ) -> Result<Option<Self>, Stop> {
-        let row: Option<Self> = work.read(&Self::name(id))?;
+        Ok(Self::look(id, work, cx)?.map(Arc::unwrap_or_clone))
+    }
+
+    /// The same, to be looked at alone.
+    fn look(id: &TokenId, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Option<Arc<Self>>, Stop> {
+        let row: Option<Arc<Self>> = work.shared(&Self::name(id))?;
         Ok(row.filter(|row| row.tenant == *cx.tenant))
     }
 
@@ -278,7 +284,7 @@ fn below_standing(row: Row, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Option<R
         let Some(parent) = above else {
             return Ok(Some(row));
         };
-        let Some(parent) = Row::read(&parent, work, cx)? else {
+        let Some(parent) = Row::look(&parent, work, cx)? else {
             return Ok(None);
         };
         // Below a token that ended alone everything is an orphan, also where that is not written down yet.
@@ -291,7 +297,7 @@ fn below_standing(row: Row, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Option<R
         if !parent.lives(cx.now) {
             return Ok(None);
         }
-        above = parent.parent;
+        above = parent.parent.clone();
     }
     Ok(None)
 }

@@ -244,7 +244,7 @@ fn a_mounts_times_bound_the_tokens_that_it_gives() {
     trial.mount("auth/approle/", crate::kind::EngineKind::AppRole);
     trial
         .step(|work, _| {
-            let mut mounts = crate::mounts::Mounts::read(work)?;
+            let mut mounts = std::sync::Arc::unwrap_or_clone(crate::mounts::Mounts::read(work)?);
             let mount = mounts.get_mut("auth/approle/").unwrap();
             mount.default_lease_ttl = Some(Duration::from_secs(600));
             mount.max_lease_ttl = Some(Duration::from_secs(3_600));

@@ -8,13 +8,7 @@ fn name(text: &str) -> EntryName {
 fn loaded(name_: &str, revision: i64, value: &serde_json::Value) -> Loaded {
     let mut loaded = Loaded::default();
     let value = Secret::new(value.to_string().into_bytes());
-    loaded.entry(
-        name(name_),
-        Some(Entry {
-            revision: Revision(revision),
-            value,
-        }),
-    );
+    loaded.entry(name(name_), Some(Entry::new(Revision(revision), value)));
     loaded
 }
 
@@ -63,4 +57,64 @@ fn a_value_that_is_too_long_is_refused_and_not_written() {
         Err(Stop::Refused(VaultError::TooLarge))
     ));
     assert!(work.finish().changes.is_empty());
+}
+
+/// What is at hand changes whenever it is asked.
+struct Changing(std::sync::atomic::AtomicI64);
+
+impl AtHand for Changing {
+    fn find(&self, name: &EntryName) -> Option<Option<Entry>> {
+        let times = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let value = Secret::new(times.to_string().into_bytes());
+        (name.as_str() == "a").then(|| Some(Entry::new(Revision(times), value)))
+    }
+}
+
+#[test]
+fn what_is_at_hand_stops_no_step_and_stays_for_it_as_it_was_met_first() {
+    let loaded = Loaded::beside(Arc::new(Changing(5.into())));
+    let mut work = Work::new(&loaded);
+    work.expect(&[name("a")]).unwrap();
+    let first = work.read::<i64>(&name("a")).unwrap();
+    assert_eq!(first, work.read(&name("a")).unwrap());
+    assert_eq!(
+        first,
+        work.shared(&name("a")).unwrap().map(|shared| *shared)
+    );
+    let stopped = work.expect(&[name("a"), name("b")]).unwrap_err();
+    assert!(matches!(stopped, Stop::Need(Need::Entries(names)) if names == [name("b")]));
+    let committed = work.finish().read;
+    assert_eq!(committed, [(name("a"), first.map(Revision))]);
+}
+
+#[test]
+fn what_was_loaded_comes_before_what_is_at_hand() {
+    let mut loaded = Loaded::beside(Arc::new(Changing(5.into())));
+    loaded.entry(name("a"), None);
+    let mut work = Work::new(&loaded);
+    assert_eq!(work.read::<i64>(&name("a")).unwrap(), None);
+    assert_eq!(work.finish().read, [(name("a"), None)]);
+}
+
+#[test]
+fn what_is_shared_is_parsed_once_and_as_what_it_is_asked_for() {
+    let entry = Entry::new(Revision(1), Secret::new(b"[1, 2]".to_vec()));
+    let (first, second) = (
+        entry.parsed::<Vec<u8>>().unwrap(),
+        entry.clone().parsed().unwrap(),
+    );
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(*entry.parsed::<(i64, i64)>().unwrap(), (1, 2));
+    assert!(matches!(entry.parsed::<String>(), Err(VaultError::Corrupt)));
+}
+
+#[test]
+fn a_step_shares_what_it_wrote_itself() {
+    let loaded = loaded("a", 7, &json!(1));
+    let mut work = Work::new(&loaded);
+    work.put(&name("a"), &2).unwrap();
+    assert_eq!(work.shared::<i64>(&name("a")).unwrap().as_deref(), Some(&2));
+    work.delete(&name("a"));
+    assert!(work.shared::<i64>(&name("a")).unwrap().is_none());
+    assert!(work.finish().read.is_empty());
 }

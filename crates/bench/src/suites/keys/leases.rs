@@ -201,10 +201,8 @@ impl Vault {
         found
             .map(|stored| {
                 let sealed = Sealed::from_bytes(stored.sealed);
-                Ok(Entry {
-                    revision: Revision(stored.revision),
-                    value: open(&self.key, &self.place(name), &sealed)?,
-                })
+                let value = open(&self.key, &self.place(name), &sealed)?;
+                Ok(Entry::new(Revision(stored.revision), value))
             })
             .transpose()
     }
