@@ -36,11 +36,17 @@ pub(crate) struct Ground {
 impl Ground {
     /// A new one in a directory of its own, which goes with it.
     pub(crate) fn new(program: &Path) -> Result<Self, Failed> {
+        Self::with(program, "")
+    }
+
+    /// The same, with more configuration.
+    pub(crate) fn with(program: &Path, more: &str) -> Result<Self, Failed> {
         std::fs::create_dir_all("target")?;
         let home = tempfile::tempdir_in("target")?;
         let config = home.path().join("config");
         std::fs::create_dir_all(&config)?;
-        std::fs::write(config.join("countersign.toml"), configuration()?)?;
+        let text = configuration()? + more;
+        std::fs::write(config.join("countersign.toml"), text)?;
         Ok(Self {
             program: program.to_path_buf(),
             home,

@@ -10,10 +10,12 @@
 
 mod databases;
 mod people;
+mod rotation;
 mod secrets;
 mod tokens;
 mod transit;
 mod vault;
+mod workers;
 
 use crate::Failed;
 use crate::chaos::tally::Tallies;
@@ -24,6 +26,7 @@ use crate::zipf::Dice;
 use countersign_crypto::random::Random;
 use databases::{Databases, Postgres};
 use people::People;
+use rotation::Rotation;
 use secrets::Secrets;
 use serde_json::{Value as Json, json};
 use std::future::Future;
@@ -32,15 +35,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokens::Families;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use transit::Transit;
 use vault::{Admin, Said, Vault};
+use workers::{At, Workers, start};
 
 const CAS: &str = "a write of a secret with a stale version is refused";
 const CONNECTION: &str = "the stored password of the database connection signs in";
 const DEAD: &str = "no token answers whose family was revoked, or whose time ran out";
 const ERASED: &str = "nothing of erased people is readable";
 const FALSE: &str = "each check tells a ledger that lies";
+const KEK: &str =
+    "every acknowledged version of the key-encryption key is there, and what is sealed opens";
+const KEK_OLD: &str = "older versions of the key-encryption key are gone in the stated time";
 const LEASES: &str = "every lease that lives is listed, and its user is there";
 const LIVING: &str = "tokens that live answer, with what they kept";
 const LOG: &str = "the audit log verifies";
@@ -58,7 +64,8 @@ const WORK: &str = "no call fails before the crash";
 
 /// Every check. One that never ran fails the crash test.
 const NAMES: &[&str] = &[
-    CAS, DEAD, ERASED, FALSE, LIVING, LOG, OLDER, ROTATIONS, TEXTS, THERE, VERSIONS, WORK,
+    CAS, DEAD, ERASED, FALSE, KEK, KEK_OLD, LIVING, LOG, OLDER, ROTATIONS, TEXTS, THERE, VERSIONS,
+    WORK,
 ];
 /// Those that need a database.
 const DATABASE_NAMES: &[&str] = &[CONNECTION, LEASES, NOTHING, SETTLED, STATIC];
@@ -143,6 +150,7 @@ struct Parts {
     families: Families,
     databases: Option<Databases>,
     people: People,
+    rotation: Rotation,
 }
 
 /// Whether users of databases are made and revoked in this life.
@@ -177,7 +185,8 @@ pub async fn run(program: &Path, minutes: f64, seed: Option<u64>) -> Result<bool
     println!("chaos-keys: seed {seed}");
     let mut dice = Dice::new(seed);
     let run = Run {
-        ground: Ground::new(program)?,
+        // The shortest that there is: older versions are to go while this runs.
+        ground: Ground::with(program, "[keys]\ndestroy_after = \"1m\"\n")?,
         tallies: Arc::default(),
     };
     let mut server = run.ground.start().await?;
@@ -240,6 +249,7 @@ impl Run {
             families: Families::default(),
             databases,
             people: People::prepare(server, &self.ground).await?,
+            rotation: Rotation::prepare(&mut self.admin(server).await?).await?,
         })
     }
 
@@ -297,6 +307,8 @@ impl Run {
         let families = start(parts.families, cx, stopped);
         let cx = Cx::connect(self, server, dice.next()).await?;
         let people = start(parts.people, cx, stopped);
+        let cx = Cx::connect(self, server, dice.next()).await?;
+        let rotation = start(parts.rotation, cx, stopped);
         let databases = match (parts.databases, load) {
             (None, _) => At::Rest(None),
             (Some(databases), Load::WithoutDatabases) => At::Rest(Some(Box::new(databases))),
@@ -311,6 +323,7 @@ impl Run {
             families,
             databases,
             people,
+            rotation,
         })
     }
 
@@ -342,6 +355,7 @@ impl Run {
         );
         let mut admin = self.admin(server).await?;
         pair(tallies, THERE, ERASED, parts.people.check(&mut admin).await);
+        tallies.count(KEK, parts.rotation.check(&mut admin).await);
         // Looking makes a user and takes it back; a crash must not cut that off in the lives that users are not under load in.
         if let (Some(databases), Load::All) = (&mut parts.databases, load) {
             tallies.count(LEASES, databases.check(&mut vault).await);
@@ -367,7 +381,11 @@ impl Run {
             databases.end_all(&mut vault).await?;
             tallies.check(NOTHING, databases.nothing_left(&mut vault).await);
         }
-        Ok(())
+        let mut admin = self.admin(server).await?;
+        tallies.check(KEK_OLD, parts.rotation.settled(&mut admin).await);
+        // Now that nothing of the older versions is left, everything once more.
+        self.looked(server, parts, Load::WithoutDatabases, usize::MAX)
+            .await
     }
 
     /// Shows each check a ledger that lies.
@@ -387,6 +405,8 @@ impl Run {
         }
         let mut lie = parts.people.falsified();
         self.told(ERASED, lie.check(&mut admin).await);
+        let mut lie = parts.rotation.falsified();
+        self.told(KEK, lie.check(&mut admin).await);
         if let Some(databases) = &parts.databases {
             let mut lie = databases.falsified();
             self.told(LEASES, lie.check(&mut vault).await);
@@ -431,7 +451,7 @@ impl Run {
         let (passed, failed) = self.tallies.summary(&names);
         let sum = |of: fn(&Transit) -> u64| parts.transit.iter().map(of).sum::<u64>();
         println!(
-            "chaos-keys: {crashes} crashes; transit: {} encryptions, {} rewraps, {} rotations; secrets: {} writes, {} destroyed; tokens: {} made, {} families revoked; people erased: {}",
+            "chaos-keys: {crashes} crashes; transit: {} encryptions, {} rewraps, {} rotations; secrets: {} writes, {} destroyed; tokens: {} made, {} families revoked; people erased: {}; rotations of the key-encryption key: {}",
             sum(|key| key.encryptions),
             sum(|key| key.rewraps),
             sum(|key| key.rotations),
@@ -440,6 +460,7 @@ impl Run {
             parts.families.made,
             parts.families.revoked,
             parts.people.erased,
+            parts.rotation.rotations,
         );
         if let Some(databases) = &parts.databases {
             println!(
@@ -483,69 +504,4 @@ fn pair(
             tallies.check(first, Err(error));
         }
     }
-}
-
-/// A part whose worker has ended, and when and why it did, if nobody told it to.
-type Ended<P> = (P, Option<(Instant, Failed)>);
-
-fn start<P: Part>(part: P, cx: Cx, stopped: &watch::Receiver<Signal>) -> JoinHandle<Ended<P>> {
-    tokio::spawn(drive(part, cx, stopped.clone()))
-}
-
-async fn drive<P: Part>(mut part: P, mut cx: Cx, stopped: watch::Receiver<Signal>) -> Ended<P> {
-    while *stopped.borrow() == Signal::Go {
-        if let Err(error) = part.round(&mut cx).await {
-            return (part, Some((Instant::now(), error)));
-        }
-        cx.tallies.check(WORK, Ok(()));
-    }
-    (part, None)
-}
-
-/// A part that works in this life, or does not.
-enum At {
-    Rest(Option<Box<Databases>>),
-    Work(JoinHandle<Ended<Databases>>),
-}
-
-struct Workers {
-    transit: Vec<JoinHandle<Ended<Transit>>>,
-    secrets: JoinHandle<Ended<Secrets>>,
-    families: JoinHandle<Ended<Families>>,
-    databases: At,
-    people: JoinHandle<Ended<People>>,
-}
-
-impl Workers {
-    /// Waits for all, and takes back what they had.
-    async fn joined(self, tallies: &Tallies, crash: Option<Instant>) -> Result<Parts, Failed> {
-        let mut transit = Vec::new();
-        for worker in self.transit {
-            transit.push(ended(worker, tallies, crash).await?);
-        }
-        Ok(Parts {
-            transit,
-            secrets: ended(self.secrets, tallies, crash).await?,
-            families: ended(self.families, tallies, crash).await?,
-            databases: match self.databases {
-                At::Rest(databases) => databases.map(|databases| *databases),
-                At::Work(worker) => Some(ended(worker, tallies, crash).await?),
-            },
-            people: ended(self.people, tallies, crash).await?,
-        })
-    }
-}
-
-async fn ended<P>(
-    worker: JoinHandle<Ended<P>>,
-    tallies: &Tallies,
-    crash: Option<Instant>,
-) -> Result<P, Failed> {
-    let (part, broke) = tokio::time::timeout(Duration::from_secs(90), worker).await??;
-    if let Some((at, error)) = broke
-        && crash.is_none_or(|crash| at < crash)
-    {
-        tallies.check(WORK, Err(error));
-    }
-    Ok(part)
 }
