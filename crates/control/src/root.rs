@@ -1,12 +1,13 @@
 //! Where the root key comes from: a file of mode 0600, made at the first start, or a passphrase (Argon2id).
 //!
 //! The root key is opened once, at start, and seals nothing but key-encryption keys. Where operators hold shares of what is above it, it comes from the seal
-//! ([`crate::seal`]). Not here: PKCS#11 tokens.
+//! ([`crate::seal`]).
 
 use countersign_base::Secret;
 use countersign_crypto::base64url;
 use countersign_crypto::password::Cost;
 use countersign_crypto::random::Random;
+use countersign_keys::seal::UnsealKey;
 use countersign_keys::{PassphraseParameters, RootKey};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -48,11 +49,11 @@ pub enum RootError {
 }
 
 impl RootSource {
-    /// Opens the root key, if there is one.
+    /// The 32 bytes that the root key is made of, if there is one: for a seal over it. None of one that came from a seal.
     ///
     /// # Errors
-    /// When what is there cannot be used. A missing key is no error.
-    pub fn open(&self, data: &Path) -> Result<Option<Arc<RootKey>>, RootError> {
+    /// As [`RootSource::open`].
+    pub fn bytes(&self, data: &Path) -> Result<Option<Secret<[u8; 32]>>, RootError> {
         match self {
             Self::File => {
                 let path = key_path(data);
@@ -61,8 +62,8 @@ impl RootSource {
                 };
                 let bytes = base64url::decode_array::<32>(text.trim_end());
                 text.zeroize();
-                let bytes = Secret::new(bytes.map_err(|_| RootError::Form(path))?);
-                Ok(Some(Arc::new(RootKey::from_bytes(&bytes))))
+                let bytes = bytes.map_err(|_| RootError::Form(path))?;
+                Ok(Some(Secret::new(bytes)))
             }
             Self::Passphrase(passphrase) => {
                 let path = parameters_path(data);
@@ -71,8 +72,23 @@ impl RootSource {
                 };
                 let parameters: PassphraseParameters =
                     serde_json::from_str(&text).map_err(|_| RootError::Form(path))?;
-                let root = RootKey::from_passphrase(passphrase, &parameters)?;
-                Ok(Some(Arc::new(root)))
+                // The same derivation: an unseal key's bytes are what the passphrase stands for.
+                let key = UnsealKey::from_passphrase(passphrase, &parameters)?;
+                Ok(Some(Secret::new(*key.bytes_for_source().expose())))
+            }
+            Self::Unsealed(_) => Ok(None),
+        }
+    }
+
+    /// Opens the root key, if there is one.
+    ///
+    /// # Errors
+    /// When what is there cannot be used. A missing key is no error.
+    pub fn open(&self, data: &Path) -> Result<Option<Arc<RootKey>>, RootError> {
+        match self {
+            Self::File | Self::Passphrase(_) => {
+                let bytes = self.bytes(data)?;
+                Ok(bytes.map(|bytes| Arc::new(RootKey::from_bytes(&bytes))))
             }
             Self::Unsealed(root) => Ok(Some(Arc::clone(root))),
         }
@@ -167,7 +183,7 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file that was not there, mode 0600, and syncs it and its directory: what it holds must outlive a power cut.
-fn write_new_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_new_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

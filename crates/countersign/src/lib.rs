@@ -6,5 +6,6 @@ mod classified;
 pub mod cli;
 pub mod config;
 mod demo;
+pub mod pkcs11;
 pub mod run;
 pub mod verb;

@@ -9,5 +9,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    let called_by_itself = std::env::args_os()
+        .nth(1)
+        .is_some_and(|verb| verb == countersign::pkcs11::VERB);
+    if called_by_itself {
+        return countersign::pkcs11::answer();
+    }
     countersign::verb::run(Cli::parse())
 }

@@ -15,6 +15,7 @@ mod identity_providers;
 mod opening;
 mod planes;
 mod routes;
+mod seal_source;
 mod sealed;
 mod sealed_door;
 mod shared_limits;
@@ -29,7 +30,7 @@ pub use egress_node::{EgressNode, serve_egress};
 pub use error::RunError;
 pub use opening::OpenedRoot;
 pub use planes::LocalPlanes;
-pub use sealed::{SealedProcess, Unsealed, sealed};
+pub use sealed::{SealedProcess, SealedStart, Unsealed, sealed};
 pub use sockets::Bound;
 pub(crate) use threats::firewalls;
 
@@ -411,7 +412,13 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     errors.extend(mistakes(egress::rules(config, &base, &[])));
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
-    let references = [&config.store.postgres, &config.keys.passphrase];
+    let pin = config.keys.pkcs11.as_ref().map(|named| &named.pin);
+    let references = [
+        config.store.postgres.as_ref(),
+        config.keys.passphrase.as_ref(),
+        config.keys.fixed.as_ref().map(|named| &named.key),
+        pin,
+    ];
     let unread = references
         .into_iter()
         .flatten()

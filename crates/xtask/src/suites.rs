@@ -32,6 +32,7 @@ mod rust;
 mod schemathesis;
 mod script;
 mod soak;
+mod softhsm;
 mod tidy;
 mod vaultrs;
 mod websockets;
@@ -141,6 +142,7 @@ pub(crate) const SUITES: &[Suite] = &[
     envoy::SUITE,
     http2::SUITE,
     hvac::SUITE,
+    softhsm::SUITE,
     acme::SUITE,
     node_vault::SUITE,
     websockets::SUITE,

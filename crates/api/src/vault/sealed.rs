@@ -99,11 +99,14 @@ impl Refused {
                 SealError::AlreadyInitialized
                 | SealError::Form(_)
                 | SealError::NotInitialized
+                | SealError::OpensBySource
                 | SealError::Refused(_)
                 | SealError::Rule(_) => StatusCode::BAD_REQUEST,
                 SealError::AnotherSource
                 | SealError::Fault(_)
+                | SealError::Root(_)
                 | SealError::Secrets(_)
+                | SealError::Source(_)
                 | SealError::Store(_)
                 | SealError::Stored
                 | SealError::Unfinished
@@ -118,7 +121,7 @@ impl Refused {
             Self::Form(error) => error.to_string(),
             Self::Seal(error) if self.status() == StatusCode::BAD_REQUEST => error.to_string(),
             Self::Seal(error) => {
-                tracing::error!(event = "seal_failed", %error);
+                tracing::error!(event = "seal_failed", reason = error.reason());
                 "internal error; the log says more".to_owned()
             }
         }
@@ -158,23 +161,43 @@ async fn initialized(door: &Door, body: Body) -> Result<Value, Refused> {
         &members,
         &["pgp_keys", "root_token_pgp_key", "recovery_pgp_keys"],
     )?;
-    if number(&members, "recovery_shares", 0)? > 0 {
-        let text =
-            "there are recovery keys where a source opens the seal; here operators hold its shares";
-        return Err(VaultError::invalid(text).into());
-    }
-    let (shares, threshold) = (
-        number(&members, "secret_shares", SHARES)?,
-        number(&members, "secret_threshold", THRESHOLD)?,
-    );
-    let first = door.seal.initialize(shares, threshold).await?;
+    let holders = match door.seal.opens_by_source() {
+        true => recovery_holders(&members)?,
+        false => Some(share_holders(&members)?),
+    };
+    let first = door.seal.initialize(holders).await?;
+    let recovery = |write| match first.recovery.is_empty() {
+        true => Value::Null,
+        false => Value::Array(texts(&first.recovery, write)),
+    };
     Ok(json!({
         "keys": texts(&first.shares, Share::to_hex),
         "keys_base64": texts(&first.shares, Share::to_base64),
-        "recovery_keys": null,
-        "recovery_keys_base64": null,
+        "recovery_keys": recovery(Share::to_hex),
+        "recovery_keys_base64": recovery(Share::to_base64),
         "root_token": first.root_token.expose(),
     }))
+}
+
+fn share_holders(members: &Members) -> Result<(u8, u8), VaultError> {
+    if number(members, "recovery_shares", 0)? > 0 {
+        let text =
+            "there are recovery keys where a source opens the seal; here operators hold its shares";
+        return Err(VaultError::invalid(text));
+    }
+    let shares = number(members, "secret_shares", SHARES)?;
+    Ok((shares, number(members, "secret_threshold", THRESHOLD)?))
+}
+
+/// None where somebody says that there shall be none.
+fn recovery_holders(members: &Members) -> Result<Option<(u8, u8)>, VaultError> {
+    if number(members, "secret_shares", 0)? > 0 {
+        let text = "a source opens this seal: there are `recovery_shares` in the place of shares";
+        return Err(VaultError::invalid(text));
+    }
+    let keys = number(members, "recovery_shares", SHARES)?;
+    let threshold = number(members, "recovery_threshold", THRESHOLD)?;
+    Ok((keys > 0).then_some((keys, threshold)))
 }
 
 async fn unsealed(door: &Door, body: Body) -> Result<Value, Refused> {

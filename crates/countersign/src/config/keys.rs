@@ -2,20 +2,28 @@
 
 use super::error::Mistakes;
 use super::span::{SecretReference, Span};
-use countersign_base::Duration;
+use countersign_base::{Duration, Secret};
 use countersign_control::rotation::DESTROY_AFTER_MIN;
+use countersign_crypto::base64url;
 use countersign_crypto::jose::Algorithm;
 use serde::Deserialize;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
+use zeroize::Zeroize;
 
 /// `[keys]` as written.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawKeys {
-    /// A passphrase that the root key is derived from. Without it, a file of mode 0600 in the data directory, made at the first start.
+    /// A passphrase that the root key is derived from, or with `seal = "passphrase"` what is above it. Without it, a file of mode 0600 in the data directory, made at the first start.
     passphrase: Option<SecretReference>,
-    /// `shamir`: what is above the root key is split among operators, who open each process by a quorum of their shares.
+    /// What opens the root key. `shamir`: operators, each process by a quorum of their shares. `file`: `keys/unseal.key` in the data directory. `passphrase`, `static`, `pkcs11`: what these keys name.
     seal: Option<Spanned<SealKind>>,
+    /// For `seal = "static"`.
+    #[serde(rename = "static")]
+    fixed: Option<StaticSection>,
+    /// For `seal = "pkcs11"`.
+    pkcs11: Option<Spanned<Pkcs11Section>>,
     algorithms: Option<Spanned<Vec<Algorithm>>>,
     rotate_every: Option<Span>,
     publish_ahead: Option<Span>,
@@ -23,12 +31,64 @@ pub struct RawKeys {
     destroy_after: Option<Spanned<Span>>,
 }
 
-/// What opens the root key without a file or a passphrase.
+/// What opens the root key, where it stands sealed in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SealKind {
+    /// An unseal key in a file.
+    File,
+    /// A passphrase.
+    Passphrase,
+    /// A key on a PKCS#11 token.
+    Pkcs11,
     /// Shares that operators hold.
     Shamir,
+    /// A value that the configuration refers to.
+    Static,
+}
+
+/// `[keys.static]`: 32 bytes in base64url or base64, by reference.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticSection {
+    /// What they are called, so that a former value is told from this one.
+    pub name: String,
+    /// Where they are.
+    pub key: SecretReference,
+}
+
+impl StaticSection {
+    /// Reads the 32 bytes.
+    ///
+    /// # Errors
+    /// When they are not there, or are no 32 bytes.
+    pub fn read(&self, dir: &Path) -> Result<Secret<[u8; 32]>, String> {
+        let text = self.key.read(dir)?;
+        let mut plain = text
+            .expose()
+            .trim_end_matches('=')
+            .replace('+', "-")
+            .replace('/', "_");
+        let bytes = base64url::decode_array::<32>(&plain);
+        plain.zeroize();
+        bytes
+            .map(Secret::new)
+            .map_err(|_| format!("{} holds no 32 bytes in base64", self.key))
+    }
+}
+
+/// `[keys.pkcs11]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pkcs11Section {
+    /// The vendor's library.
+    pub library: PathBuf,
+    /// The label of the token.
+    pub token_label: String,
+    /// The label of an AES key on it, which an operator made.
+    pub key_label: String,
+    /// The user's PIN.
+    pub pin: SecretReference,
 }
 
 /// `[keys]` checked.
@@ -36,8 +96,12 @@ pub enum SealKind {
 pub struct KeysSection {
     /// Where the root passphrase is, if there is one.
     pub passphrase: Option<SecretReference>,
-    /// What opens the root key, if it is neither a file nor a passphrase.
+    /// What opens the root key, where it stands sealed in the database; without it, a file or a passphrase is the root key.
     pub seal: Option<SealKind>,
+    /// `[keys.static]`
+    pub fixed: Option<StaticSection>,
+    /// `[keys.pkcs11]`
+    pub pkcs11: Option<Pkcs11Section>,
     /// What each tenant signs with; the first is the default.
     pub algorithms: Vec<Algorithm>,
     /// How long a key signs.
@@ -55,6 +119,8 @@ impl Default for KeysSection {
         Self {
             passphrase: None,
             seal: None,
+            fixed: None,
+            pkcs11: None,
             algorithms: vec![Algorithm::Es256],
             rotate_every: Duration::from_secs(30 * 86_400),
             publish_ahead: Duration::from_secs(86_400),
@@ -93,16 +159,17 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
             "keep older versions for at least `1m`",
         );
     }
-    if let (Some(seal), Some(_)) = (&raw.seal, &raw.passphrase) {
-        mistakes.at(
-            &seal.span(),
-            "the root key comes from shares or from a passphrase",
-            "take one of `seal` and `passphrase` away",
-        );
+    if let Some(seal) = &raw.seal {
+        judge_seal(seal, &raw, mistakes);
+    }
+    if let Some(pkcs11) = &raw.pkcs11 {
+        judge_library(pkcs11, mistakes);
     }
     KeysSection {
         passphrase: raw.passphrase,
         seal: raw.seal.map(Spanned::into_inner),
+        fixed: raw.fixed,
+        pkcs11: raw.pkcs11.map(Spanned::into_inner),
         algorithms: raw
             .algorithms
             .map_or(default.algorithms, Spanned::into_inner),
@@ -116,5 +183,45 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
         destroy_after: raw
             .destroy_after
             .map_or(default.destroy_after, |span| span.into_inner().0),
+    }
+}
+
+/// Each seal needs what it names. What another one names may stand beside it: it is what the installation is moved from or to.
+fn judge_seal(seal: &Spanned<SealKind>, raw: &RawKeys, mistakes: &mut Mistakes<'_>) {
+    let wrong = match seal.get_ref() {
+        SealKind::Shamir if raw.passphrase.is_some() => Some((
+            "the root key comes from shares or from a passphrase",
+            "take one of `seal` and `passphrase` away",
+        )),
+        SealKind::Passphrase if raw.passphrase.is_none() => Some((
+            "`seal = \"passphrase\"` needs `passphrase`",
+            "write `passphrase = { file = \"...\" }`",
+        )),
+        SealKind::Pkcs11 if raw.pkcs11.is_none() => Some((
+            "`seal = \"pkcs11\"` needs `[keys.pkcs11]`",
+            "write `library`, `token_label`, `key_label` and `pin` there",
+        )),
+        SealKind::Static if raw.fixed.is_none() => Some((
+            "`seal = \"static\"` needs `[keys.static]`",
+            "write `name` and `key` there",
+        )),
+        SealKind::File
+        | SealKind::Passphrase
+        | SealKind::Pkcs11
+        | SealKind::Shamir
+        | SealKind::Static => None,
+    };
+    if let Some((what, help)) = wrong {
+        mistakes.at(&seal.span(), what, help);
+    }
+}
+
+fn judge_library(pkcs11: &Spanned<Pkcs11Section>, mistakes: &mut Mistakes<'_>) {
+    if !pkcs11.get_ref().library.is_absolute() {
+        mistakes.at(
+            &pkcs11.span(),
+            "`library` is no absolute path",
+            "write where the vendor's library stands: it is loaded, so nothing may be searched for it",
+        );
     }
 }

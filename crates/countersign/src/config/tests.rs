@@ -238,6 +238,30 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "1m",
         ),
         (
+            "[keys]\nseal = \"passphrase\"\n",
+            2,
+            "needs `passphrase`",
+            "passphrase = ",
+        ),
+        (
+            "[keys]\nseal = \"static\"\n",
+            2,
+            "needs `[keys.static]`",
+            "`name` and `key`",
+        ),
+        (
+            "[keys]\nseal = \"pkcs11\"\n",
+            2,
+            "needs `[keys.pkcs11]`",
+            "`token_label`",
+        ),
+        (
+            "[keys]\nseal = \"shamir\"\npassphrase = { env = \"P\" }\n",
+            2,
+            "from shares or from a passphrase",
+            "one of `seal` and `passphrase`",
+        ),
+        (
             "[[upstreams]]\nname = \"a\"\nurl = \"http://10.0.0.1\"\n",
             3,
             "plain HTTP",

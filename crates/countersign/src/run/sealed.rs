@@ -3,7 +3,7 @@
 //! Not here: their certificate ([`super::sealed_door`]), which is not the installation's, whose key is sealed too.
 
 use super::sealed_door::certificate;
-use super::{Options, RunError, local, sockets, store_url};
+use super::{Options, RunError, local, seal_source, sockets, store_url};
 use crate::config::Config;
 use countersign_api::vault::sealed;
 use countersign_base::Duration;
@@ -16,6 +16,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// How long until a source that was away is asked again.
+const ASKED_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(15);
 /// How long answers under way may take once the seal is open.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -25,6 +27,7 @@ pub struct SealedProcess {
     control: SocketAddr,
     ca: PathBuf,
     drain: DrainTrigger,
+    again: Again,
     config: Config,
 }
 
@@ -40,23 +43,83 @@ pub struct Unsealed {
     pub config: Config,
 }
 
-/// Opens the doors.
+/// A start under a seal.
+pub enum SealedStart {
+    /// It waits for shares, or for its source.
+    Closed(Box<SealedProcess>),
+    /// Its source opened it.
+    Open(Box<Unsealed>),
+}
+
+/// Asks the source of the unseal key, or opens the doors.
 ///
 /// # Errors
-/// When an address is in use, or the database cannot be opened.
-pub async fn sealed(options: &Options) -> Result<SealedProcess, RunError> {
-    let mut config = options.config.clone();
+/// When an address is in use, the database cannot be opened, or its seal is another than the configuration's.
+pub async fn sealed(options: &Options) -> Result<SealedStart, RunError> {
     let url = store_url(options)?;
     countersign_control::root::make_private_directory(&options.data).map_err(|cause| {
         RunError::Bind {
             surface: "data",
-            address: config.listeners.control,
+            address: options.config.listeners.control,
             cause,
         }
     })?;
     let store = StoreOptions::new(url);
-    let seal = ClosedSeal::open(&store, options.clock.clone(), options.random.clone()).await?;
-    let seal = Arc::new(seal);
+    let seal = ClosedSeal::open(
+        &store,
+        seal_source::way(options)?,
+        seal_source::former(options)?,
+        options.clock.clone(),
+        options.random.clone(),
+    );
+    let seal = Arc::new(seal.await?);
+    let asks_again = asks_again(&seal).await;
+    if seal.is_open() {
+        let (root, opening) = seal.opened().await;
+        let status = seal.status();
+        seal.close().await;
+        return Ok(SealedStart::Open(Box::new(Unsealed {
+            root,
+            status,
+            opening,
+            config: options.config.clone(),
+        })));
+    }
+    let closed = doors(options, seal, asks_again)?;
+    Ok(SealedStart::Closed(Box::new(closed)))
+}
+
+/// Whether the source is to be asked again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// What is wrong may pass.
+    AsksAgain,
+    /// Asking again does not help, or does harm: a token locks after a few wrong PINs.
+    Waits,
+}
+
+/// Asks the source, if there is one; what is wrong stands in the log.
+async fn asks_again(seal: &ClosedSeal) -> Again {
+    match seal.open_by_source().await {
+        Ok(()) => Again::Waits,
+        Err(error) => {
+            tracing::error!(event = "seal_not_opened", reason = error.reason());
+            // The log has no free text, and which key or token is missing is what somebody has to know now.
+            eprintln!("  the seal does not open: {error}");
+            match error {
+                SealError::Source(error) if error.may_pass() => Again::AsksAgain,
+                _ => Again::Waits,
+            }
+        }
+    }
+}
+
+fn doors(
+    options: &Options,
+    seal: Arc<ClosedSeal>,
+    again: Again,
+) -> Result<SealedProcess, RunError> {
+    let mut config = options.config.clone();
     let (tls, ca) = certificate(options, &config.listeners.names)?;
     let (trigger, drain) = Drain::new();
     let limits = config.listeners.limits();
@@ -105,6 +168,7 @@ pub async fn sealed(options: &Options) -> Result<SealedProcess, RunError> {
         control: at,
         ca,
         drain: trigger,
+        again,
         config,
     })
 }
@@ -137,7 +201,7 @@ impl SealedProcess {
 
     /// Waits for the shares, then closes the doors and the database, so that the fabric can open them.
     pub async fn unsealed(self) -> Unsealed {
-        let (root, opening) = self.seal.opened().await;
+        let (root, opening) = self.opened().await;
         let status = self.seal.status();
         let _drained = self.drain.drain(DRAIN).await;
         self.seal.close().await;
@@ -146,6 +210,22 @@ impl SealedProcess {
             status,
             opening,
             config: self.config,
+        }
+    }
+
+    async fn opened(&self) -> (Arc<RootKey>, Opening) {
+        let mut again = self.again;
+        loop {
+            let waits = async {
+                match again {
+                    Again::AsksAgain => tokio::time::sleep(ASKED_AGAIN_AFTER).await,
+                    Again::Waits => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                opened = self.seal.opened() => return opened,
+                () = waits => again = asks_again(&self.seal).await,
+            }
         }
     }
 

@@ -5,7 +5,9 @@ use crate::cli::UpArgs;
 use crate::config::error::ConfigError;
 use crate::config::telemetry::{LogFormat, LogLevel};
 use crate::config::{self, Config};
-use crate::run::{self, OpenedRoot, Options, RunError, Running, SealedProcess, system_clock};
+use crate::run::{
+    self, OpenedRoot, Options, RunError, Running, SealedProcess, SealedStart, system_clock,
+};
 use countersign_audit::Code;
 use countersign_base::{Duration, Secret};
 use countersign_control::fabric::Progress;
@@ -64,11 +66,15 @@ async fn phases(
     loop {
         let mut options = options(config.clone(), args, store.clone());
         if config.keys.seal.is_some() {
-            let closed = run::sealed(&options).await?;
-            say_sealed(&closed, output);
-            let unsealed = tokio::select! {
-                unsealed = closed.unsealed() => unsealed,
-                () = signals.end() => return Ok(()),
+            let unsealed = match run::sealed(&options).await? {
+                SealedStart::Open(unsealed) => *unsealed,
+                SealedStart::Closed(closed) => {
+                    say_sealed(&closed, output);
+                    tokio::select! {
+                        unsealed = closed.unsealed() => unsealed,
+                        () = signals.end() => return Ok(()),
+                    }
+                }
             };
             config = unsealed.config.clone();
             options.config = unsealed.config;
@@ -110,7 +116,9 @@ fn say_sealed(closed: &SealedProcess, output: Output) {
             println!("{line}");
         }
         Output::Text => {
-            let what = if status.initialized {
+            let what = if status.initialized && status.recovery_seal {
+                "sealed: its source gives no key; the log says why"
+            } else if status.initialized {
                 "sealed: give shares to `/v1/sys/unseal`"
             } else {
                 "not initialized: make shares at `/v1/sys/init`"
