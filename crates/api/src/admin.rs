@@ -95,6 +95,12 @@ const ENDPOINTS: &[Endpoint] = &[
     ("/admin/v1/tenants/{tenant}/subjects/{user}/erase", || {
         post(subjects::erase)
     }),
+    ("/admin/v1/tenants/{tenant}/keys/data/rotate", || {
+        post(keys::rotate_data)
+    }),
+    ("/admin/v1/tenants/{tenant}/keys/root/rotate", || {
+        post(keys::rotate_root)
+    }),
     (
         "/admin/v1/tenants/{tenant}/keys/key-encryption/rotate",
         || post(keys::rotate_key_encryption),

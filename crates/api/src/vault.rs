@@ -85,6 +85,7 @@ impl From<VaultFailure> for Refused {
             VaultFailure::Record | VaultFailure::Unsettled => Self::Unavailable,
             VaultFailure::Opening(_)
             | VaultFailure::Policies(_)
+            | VaultFailure::Rotation(_)
             | VaultFailure::Sealing(_)
             | VaultFailure::Store(_) => {
                 tracing::error!(event = "vault_failed", error = %failure);

@@ -157,7 +157,7 @@ pub struct Fabric {
     recorder: Recorder,
     details: Details,
     keys: KeyRing,
-    rotation: Rotation,
+    rotation: Arc<Rotation>,
     policies: ArcSwap<PolicySet>,
     directory: Directory,
     replay: ReplayMemory,
@@ -214,13 +214,12 @@ impl Fabric {
                 clock.clone(),
                 options.keys,
             ),
-            rotation: Rotation::new(
+            rotation: Arc::new(Rotation::new(
                 store.clone(),
                 Arc::clone(&secrets),
                 clock.clone(),
-                recorder.clone(),
                 options.hierarchy,
-            ),
+            )),
             recorder,
             directory: Directory::new(store.clone(), clock.clone()),
             nonces: Nonces::new(secrets.mac_key("dpop-nonce"), boot, now, options.nonces),
@@ -424,7 +423,7 @@ impl Fabric {
 
     /// The rotation of keys that encrypt.
     #[must_use]
-    pub const fn rotation(&self) -> &Rotation {
+    pub const fn rotation(&self) -> &Arc<Rotation> {
         &self.rotation
     }
 

@@ -2,6 +2,9 @@
 //!
 //! The root key is opened once, at start, and seals nothing but key-encryption keys. Where operators hold shares of what is above it, it comes from the seal
 //! ([`crate::seal`]).
+//!
+//! Another root key is written beside the one in use, as `root.key.next` or `root.json.next`; when what it seals is committed, it takes the place of the other. A start finds both
+//! after a stop in between: the one that opens the installation is the one, and the other goes.
 
 use countersign_base::Secret;
 use countersign_crypto::base64url;
@@ -54,9 +57,100 @@ impl RootSource {
     /// # Errors
     /// As [`RootSource::open`].
     pub fn bytes(&self, data: &Path) -> Result<Option<Secret<[u8; 32]>>, RootError> {
+        self.bytes_at(self.place(data))
+    }
+
+    /// Opens the root key for which `opens` holds: the one in place or the one that waits to take it, which then does. Where neither holds, the one in place.
+    ///
+    /// # Errors
+    /// When what is there cannot be used. A missing key is no error.
+    pub fn open_that(
+        &self,
+        data: &Path,
+        opens: impl Fn(&RootKey) -> bool,
+    ) -> Result<Option<Arc<RootKey>>, RootError> {
+        let in_place = self.open(data)?;
+        if in_place.as_ref().is_some_and(|key| opens(key)) {
+            return Ok(in_place);
+        }
+        // One that cannot be read never was in use: it is complete before anything is put under it.
+        let waiting = self.open_at(waiting(self.place(data))).ok().flatten();
+        match waiting.filter(|key| opens(key)) {
+            Some(key) => {
+                self.settle(data)?;
+                Ok(Some(key))
+            }
+            None => Ok(in_place),
+        }
+    }
+
+    /// Makes another root key, which waits beside the one in place. One that waited before is written over: whoever calls this has seen that the one in place is in use.
+    ///
+    /// # Errors
+    /// When its file cannot be written durably, or there is none to have.
+    pub fn prepare(
+        &self,
+        data: &Path,
+        cost: Cost,
+        random: &Random,
+    ) -> Result<Arc<RootKey>, RootError> {
+        let path = waiting(self.place(data));
+        let failed = |cause| RootError::File {
+            path: path.clone(),
+            cause,
+        };
         match self {
             Self::File => {
-                let path = key_path(data);
+                let bytes = random.secret::<32>();
+                let mut text = base64url::encode(bytes.expose());
+                text.push('\n');
+                let written = replace_file(&path, 0o600, text.as_bytes());
+                text.zeroize();
+                written.map_err(failed)?;
+                Ok(Arc::new(RootKey::from_bytes(&bytes)))
+            }
+            Self::Passphrase(passphrase) => {
+                let parameters = PassphraseParameters::new(cost, random);
+                let text = serde_json::to_string(&parameters)
+                    .map_err(|_| RootError::Form(path.clone()))?;
+                replace_file(&path, 0o600, text.as_bytes()).map_err(failed)?;
+                let root = RootKey::from_passphrase(passphrase, &parameters)?;
+                Ok(Arc::new(root))
+            }
+            Self::Unsealed(root) => Ok(Arc::clone(root)),
+        }
+    }
+
+    /// Lets the root key that waits take its place, durably. Where none waits, nothing happens.
+    ///
+    /// # Errors
+    /// When the operating system refuses; the next start does it.
+    pub fn settle(&self, data: &Path) -> Result<(), RootError> {
+        let path = self.place(data);
+        let failed = |cause| RootError::File {
+            path: path.clone(),
+            cause,
+        };
+        match fs::rename(waiting(path.clone()), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed(error)),
+            Ok(()) => sync_parent(&path).map_err(failed),
+        }
+    }
+
+    fn open_at(&self, path: PathBuf) -> Result<Option<Arc<RootKey>>, RootError> {
+        match self {
+            Self::File | Self::Passphrase(_) => {
+                let bytes = self.bytes_at(path)?;
+                Ok(bytes.map(|bytes| Arc::new(RootKey::from_bytes(&bytes))))
+            }
+            Self::Unsealed(root) => Ok(Some(Arc::clone(root))),
+        }
+    }
+
+    fn bytes_at(&self, path: PathBuf) -> Result<Option<Secret<[u8; 32]>>, RootError> {
+        match self {
+            Self::File => {
                 let Some(mut text) = read_private(&path)? else {
                     return Ok(None);
                 };
@@ -66,7 +160,6 @@ impl RootSource {
                 Ok(Some(Secret::new(bytes)))
             }
             Self::Passphrase(passphrase) => {
-                let path = parameters_path(data);
                 let Some(text) = read_private(&path)? else {
                     return Ok(None);
                 };
@@ -85,13 +178,7 @@ impl RootSource {
     /// # Errors
     /// When what is there cannot be used. A missing key is no error.
     pub fn open(&self, data: &Path) -> Result<Option<Arc<RootKey>>, RootError> {
-        match self {
-            Self::File | Self::Passphrase(_) => {
-                let bytes = self.bytes(data)?;
-                Ok(bytes.map(|bytes| Arc::new(RootKey::from_bytes(&bytes))))
-            }
-            Self::Unsealed(root) => Ok(Some(Arc::clone(root))),
-        }
+        self.open_at(self.place(data))
     }
 
     /// Makes the root key of a new installation.
@@ -141,6 +228,12 @@ impl RootSource {
             Self::Passphrase(_) | Self::Unsealed(_) => parameters_path(data),
         }
     }
+}
+
+/// Where the next one waits.
+fn waiting(mut path: PathBuf) -> PathBuf {
+    path.as_mut_os_string().push(".next");
+    path
 }
 
 fn key_path(data: &Path) -> PathBuf {

@@ -9,6 +9,7 @@ pub mod held;
 pub mod source;
 
 use crate::root::{RootError, RootSource};
+use crate::rotation::{HierarchyOptions, Rotation};
 use crate::secrets::{Secrets, SecretsError};
 use crate::vault::{Steps, VaultFailure};
 use countersign_audit::event::SealOperation;
@@ -430,11 +431,19 @@ impl ClosedSeal {
     async fn first_token(&self, root: &Arc<RootKey>) -> Result<Secret<String>, SealError> {
         let source = RootSource::Unsealed(Arc::clone(root));
         let secrets = Secrets::open_existing(&self.store, &source, &self.random).await?;
+        let secrets = Arc::new(secrets);
+        let rotation = Rotation::new(
+            self.store.clone(),
+            Arc::clone(&secrets),
+            self.clock.clone(),
+            HierarchyOptions::default(),
+        );
         let steps = Steps::new(
             self.store.clone(),
-            Arc::new(secrets),
+            secrets,
             self.clock.clone(),
             self.random.clone(),
+            Arc::new(rotation),
             None,
         );
         let tenant = Tenant::default_tenant();

@@ -5,6 +5,7 @@
 
 use crate::root::{RootError, RootSource};
 use arc_swap::ArcSwap;
+use countersign_audit::Record;
 use countersign_base::{Duration, Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::password::Cost;
@@ -26,6 +27,9 @@ pub enum SecretsError {
         "the root key does not open this store: {0}; bring back the key or passphrase that it was made with"
     )]
     AnotherRoot(OpenError),
+    /// Operators hold what is above the root key.
+    #[error("the root key is held by operators")]
+    HeldByOperators,
     /// The versions contradict each other.
     #[error("the stored key-encryption keys cannot be used: {0}")]
     Keks(#[from] KekSetError),
@@ -52,8 +56,10 @@ pub struct Secrets {
     /// The rows that the set was opened from, by version and time.
     opened: Mutex<Vec<(u32, UnixTime)>>,
     root: ArcSwap<RootKey>,
-    /// Where a root key that another process put there is found.
-    from: Option<PathBuf>,
+    /// Where the root key came from, for another one.
+    source: RootKept,
+    /// Held while the root key changes: the file of the next one is one.
+    changing: tokio::sync::Mutex<()>,
     derived: DerivedKeys,
     random: Random,
 }
@@ -102,7 +108,7 @@ impl Secrets {
         let mut connection = store.read().await?;
         let rows = keks::all(&mut connection).await?;
         drop(connection);
-        let opened = root.open(data)?;
+        let opened = root.open_that(data, |key| opens(key, &rows))?;
         let (key, rows) = match (rows.is_empty(), opened) {
             (false, None) => return Err(SecretsError::RootMissing(root.place(data))),
             (false, Some(key)) => (key, rows),
@@ -132,10 +138,8 @@ impl Secrets {
             keks: ArcSwap::from_pointee(keks),
             opened: Mutex::new(named(&rows)),
             root: ArcSwap::new(key),
-            from: match root {
-                RootSource::File => Some(data.to_owned()),
-                RootSource::Passphrase(_) | RootSource::Unsealed(_) => None,
-            },
+            source: RootKept::of(root, data, cost),
+            changing: tokio::sync::Mutex::default(),
             derived: DerivedKeys::default(),
             random: random.clone(),
         })
@@ -158,23 +162,56 @@ impl Secrets {
             return Ok(());
         }
         let opened = opened_set(&self.root.load(), &rows, wait(store), now);
-        let keks = match (opened, &self.from) {
+        let keks = match opened {
             // Another process changed the root key, and its file was brought here.
-            (Err(SecretsError::AnotherRoot(error)), Some(data)) => {
-                let Some(root) = RootSource::File.open(data)? else {
+            Err(SecretsError::AnotherRoot(error)) => {
+                let Some(root) = self.source.open(&rows)? else {
                     return Err(SecretsError::AnotherRoot(error));
                 };
                 let keks = opened_set(&root, &rows, wait(store), now)?;
                 self.root.store(root);
                 keks
             }
-            (opened, _) => opened?,
+            opened => opened?,
         };
         if keks.current().id() != present.current().id() {
             return Err(KekSetError::AnotherKey.into());
         }
         self.keks.store(Arc::new(keks));
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = named(&rows);
+        Ok(())
+    }
+
+    /// Puts every version of the key-encryption key under another root key, whose file takes the place of the one before when that is committed.
+    ///
+    /// # Errors
+    /// When operators hold the root key, or it is not the one of the store, or a file or the store fails.
+    pub(crate) async fn change_root(
+        &self,
+        store: &Store,
+        event: Record,
+    ) -> Result<(), SecretsError> {
+        let _alone = self.changing.lock().await;
+        let mut connection = store.read().await?;
+        let rows = keks::all(&mut connection).await?;
+        drop(connection);
+        let present = self.root.load_full();
+        let open = |row: &KekRow| Kek::unwrap(&present, &Sealed::from_bytes(row.wrapped.clone()));
+        // That the present root key opens them says too that no other one waits to take its place.
+        let versions: Vec<Kek> = rows
+            .iter()
+            .map(open)
+            .collect::<Result<_, _>>()
+            .map_err(SecretsError::AnotherRoot)?;
+        let next = self.source.prepare(&self.random)?;
+        let wrapped = versions
+            .iter()
+            .map(|kek| Ok(kek.wrap(&next, &self.random)?.into_bytes()))
+            .collect::<Result<Vec<_>, SealError>>()?;
+        let rows = rows.into_iter().zip(wrapped).collect();
+        store.change_root(rows, None, event).await?;
+        self.root.store(next);
+        self.source.settle()?;
         Ok(())
     }
 
@@ -281,6 +318,63 @@ impl Secrets {
             &Sealed::from_bytes(sealed),
         )
     }
+}
+
+/// Where the root key came from.
+enum RootKept {
+    /// A file or a passphrase, in this data directory.
+    Here {
+        source: RootSource,
+        data: PathBuf,
+        cost: Cost,
+    },
+    /// Operators.
+    Operators,
+}
+
+impl RootKept {
+    fn of(source: &RootSource, data: &Path, cost: Cost) -> Self {
+        let source = match source {
+            RootSource::File => RootSource::File,
+            RootSource::Passphrase(passphrase) => {
+                RootSource::Passphrase(Secret::new(passphrase.expose().clone()))
+            }
+            RootSource::Unsealed(_) => return Self::Operators,
+        };
+        Self::Here {
+            source,
+            data: data.to_owned(),
+            cost,
+        }
+    }
+
+    /// The root key that opens these rows, if it is here.
+    fn open(&self, rows: &[KekRow]) -> Result<Option<Arc<RootKey>>, SecretsError> {
+        match self {
+            Self::Operators => Ok(None),
+            Self::Here { source, data, .. } => Ok(source.open_that(data, |key| opens(key, rows))?),
+        }
+    }
+
+    fn prepare(&self, random: &Random) -> Result<Arc<RootKey>, SecretsError> {
+        match self {
+            Self::Operators => Err(SecretsError::HeldByOperators),
+            Self::Here { source, data, cost } => Ok(source.prepare(data, *cost, random)?),
+        }
+    }
+
+    fn settle(&self) -> Result<(), SecretsError> {
+        match self {
+            Self::Operators => Ok(()),
+            Self::Here { source, data, .. } => Ok(source.settle(data)?),
+        }
+    }
+}
+
+/// Whether a root key is the one above these rows; any is above none.
+fn opens(root: &RootKey, rows: &[KekRow]) -> bool {
+    rows.first()
+        .is_none_or(|row| Kek::unwrap(root, &Sealed::from_bytes(row.wrapped.clone())).is_ok())
 }
 
 /// How long a version waits before it seals.

@@ -12,6 +12,7 @@
 mod acme;
 mod barrier;
 mod cache;
+mod data_keys;
 mod documents;
 mod due;
 mod policies;
@@ -20,6 +21,7 @@ mod steps;
 mod turns;
 
 use crate::Fabric;
+use crate::rotation::RotationError;
 use crate::seal::held::HeldSeal;
 use crate::vault_sql::Databases;
 use countersign_audit::Code;
@@ -109,6 +111,9 @@ pub enum VaultFailure {
     /// It is refused.
     #[error(transparent)]
     Refused(#[from] VaultError),
+    /// The key of the entries could not be replaced.
+    #[error("the key of the vault was not replaced: {0}")]
+    Rotation(#[from] RotationError),
     /// A value cannot be sealed.
     #[error("an entry of the vault cannot be sealed: {0}")]
     Sealing(#[from] SealError),
@@ -136,6 +141,7 @@ impl Vault {
                 Arc::clone(fabric.secrets()),
                 fabric.clock().clone(),
                 fabric.random().clone(),
+                Arc::clone(fabric.rotation()),
                 Some(fabric.outside().clone()),
             ),
             policies: Policies::default(),
@@ -147,6 +153,7 @@ impl Vault {
             vault.steps.prepare(&tenant.name).await?;
         }
         tokio::spawn(due::keep(Arc::downgrade(&vault)));
+        tokio::spawn(data_keys::keep(Arc::downgrade(&vault)));
         Ok(vault)
     }
 
@@ -255,7 +262,7 @@ impl Vault {
                 Outcome::Done(answer) => return Ok(*answer),
                 Outcome::Then(then) => *then,
             };
-            let result = self.carry_out(then.effect, asking).await;
+            let result = self.carry_out(tenant, then.effect, asking).await;
             outcome = self
                 .steps
                 .internally(tenant, |work, cx| {
@@ -374,8 +381,19 @@ impl Vault {
     }
 
     /// Lets something happen outside.
-    async fn carry_out(&self, effect: Effect, asking: Asking) -> EffectResult {
+    async fn carry_out(&self, tenant: &Tenant, effect: Effect, asking: Asking) -> EffectResult {
         match effect {
+            Effect::DataKey => match self.fabric.rotation().data_key(tenant).await {
+                Ok(status) => EffectResult::DataKey(status),
+                Err(error) => EffectResult::Failed(error.to_string()),
+            },
+            Effect::RotateDataKey => match self.rotate_data_key(tenant).await {
+                Ok(()) => EffectResult::Done,
+                Err(error) => {
+                    tracing::warn!(event = "data_key_not_rotated", %tenant, %error);
+                    EffectResult::Failed(error.to_string())
+                }
+            },
             Effect::HttpChallenge(challenge) => acme::look(self.fabric.outside(), &challenge).await,
             Effect::CancelQuorum(which) => self.cancel_quorum(which, asking).await,
             Effect::Seal => match &self.seal {

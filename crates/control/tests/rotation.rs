@@ -252,3 +252,125 @@ async fn a_database_from_before_a_rotation_opens_with_the_epoch_key_of_today() {
 const fn test_now() -> countersign_base::UnixTime {
     countersign_base::UnixTime(1_795_219_200)
 }
+
+/// Looks at a tenant's data keys until nothing is under older ones.
+async fn resealed(vault: &Vault, fabric: &Fabric) {
+    let tenant = tenant("default");
+    loop {
+        vault.look_at_keys(&tenant).await.unwrap();
+        if fabric.rotation().data_keys(&tenant).await.unwrap().left == 0 {
+            return;
+        }
+    }
+}
+
+async fn terms(fabric: &Fabric) -> Vec<u64> {
+    let status = fabric
+        .rotation()
+        .data_keys(&tenant("default"))
+        .await
+        .unwrap();
+    status.keys.iter().map(|row| row.term).collect()
+}
+
+#[tokio::test]
+async fn entries_under_an_older_data_key_open_and_are_sealed_again_and_the_key_goes() {
+    let test = started().await;
+    let (fabric, of) = (&test.fabric, tenant("default"));
+    let vault = Vault::start(fabric, VaultSeal::OpensByItself)
+        .await
+        .unwrap();
+    let token = vault.local_token(DAY * 20).await.unwrap().unwrap();
+    assert_eq!(
+        fabric.rotation().rotate_data(&of, asked()).await.unwrap(),
+        2
+    );
+    assert!(vault.stands(&of, &token).await.unwrap());
+    resealed(&vault, fabric).await;
+    assert_eq!(terms(fabric).await, [1, 2], "it is kept for a while");
+    test.clock.advance(DAY + Duration::from_secs(1));
+    vault.look_at_keys(&of).await.unwrap();
+    // A walk that found something is followed by one that has to find nothing.
+    vault.look_at_keys(&of).await.unwrap();
+    assert_eq!(terms(fabric).await, [2]);
+    assert!(vault.stands(&of, &token).await.unwrap());
+    drop(vault);
+    let clock = test.clock.clone();
+    let data = test.stop().await;
+    let again = TestFabric::resume(data, clock, Declared::default(), &defaults::POLICIES)
+        .await
+        .unwrap();
+    let vault = Vault::start(&again.fabric, VaultSeal::OpensByItself)
+        .await
+        .unwrap();
+    assert!(vault.stands(&of, &token).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_data_key_is_followed_by_another_when_it_is_old() {
+    let test = started().await;
+    let vault = Vault::start(&test.fabric, VaultSeal::OpensByItself)
+        .await
+        .unwrap();
+    let of = tenant("default");
+    assert!(vault.local_token(DAY).await.unwrap().is_some());
+    vault.look_at_keys(&of).await.unwrap();
+    assert_eq!(terms(&test.fabric).await, [1]);
+    test.clock.advance(DAY * 90);
+    vault.look_at_keys(&of).await.unwrap();
+    let terms = terms(&test.fabric).await;
+    assert_eq!(terms.last(), Some(&2), "{terms:?}");
+}
+
+#[tokio::test]
+async fn another_root_key_opens_the_installation_and_the_one_before_does_not() {
+    let mut test = started().await;
+    keep(&test.fabric, Some(ERIN), EventId::from_bytes([1; 16])).await;
+    let file = |test: &TestFabric| test.data.path().join("keys/root.key");
+    let old = std::fs::read(file(&test)).unwrap();
+    test.fabric.rotation().rotate_root(asked()).await.unwrap();
+    let new = std::fs::read(file(&test)).unwrap();
+    assert_ne!(old, new);
+    // A version that is made after it hangs under it.
+    test.fabric
+        .rotation()
+        .rotate_key_encryption(asked())
+        .await
+        .unwrap();
+    for cut in [false, true] {
+        let clock = test.clock.clone();
+        let data = test.stop().await;
+        let path = data.path().join("keys/root.key");
+        if cut {
+            // Killed between the commit and the move: the new file waits beside the old one.
+            std::fs::rename(&path, path.with_extension("key.next")).unwrap();
+            replace(&path, &old);
+        }
+        test = TestFabric::resume(data, clock, Declared::default(), &defaults::POLICIES)
+            .await
+            .unwrap();
+        assert_eq!(
+            std::fs::read(file(&test)).unwrap(),
+            new,
+            "it took its place"
+        );
+        let opened = test
+            .fabric
+            .details()
+            .open(&tenant("default"), EventId::from_bytes([1; 16]))
+            .await;
+        assert!(opened.is_ok());
+    }
+    let clock = test.clock.clone();
+    let data = test.stop().await;
+    replace(&data.path().join("keys/root.key"), &old);
+    let refused = TestFabric::resume(data, clock, Declared::default(), &defaults::POLICIES).await;
+    assert!(refused.is_err());
+}
+
+/// Writes over a private file: its mode stays.
+fn replace(path: &Path, content: &[u8]) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}

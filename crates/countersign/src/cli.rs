@@ -295,8 +295,12 @@ pub enum KeyVerb {
 /// A kind of key that rotates on demand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum KeyKind {
+    /// The tenant's: it seals the vault.
+    Data,
     /// The installation's: it wraps all others.
     KeyEncryption,
+    /// The installation's: it wraps the one that wraps all others.
+    Root,
     /// The tenant's: they sign tokens.
     Signing,
 }

@@ -364,6 +364,8 @@ fn fabric_options(
         },
         hierarchy: HierarchyOptions {
             destroy_after: config.keys.destroy_after,
+            data_key_every: config.keys.data_key_every,
+            ..HierarchyOptions::default()
         },
         policies,
         passphrase_cost: Cost::passphrase(),

@@ -341,6 +341,13 @@ impl DataKey {
         Self(key)
     }
 
+    /// A key as it stands inside of a wrapping of the caller's own: id, version as four bytes, and 32 bytes. None if it is not that.
+    #[must_use]
+    pub fn from_content(bytes: &Secret<Vec<u8>>) -> Option<Self> {
+        let bytes: &[u8; DATA_KEY_BYTES] = bytes.expose().as_slice().try_into().ok()?;
+        named_key(bytes).map(|(key, _)| Self(key))
+    }
+
     /// Seals this key under the current key-encryption key, for the row that `aad` names.
     ///
     /// # Errors

@@ -510,9 +510,13 @@ catalogue! {
             "SELECT name, revision, sealed FROM vault_entries WHERE tenant = $1 AND name IN (SELECT value FROM json_each($2))",
             "SELECT name, revision, sealed FROM vault_entries WHERE tenant = $1 AND name IN (SELECT value FROM json_array_elements_text($2::JSON) AS listed (value))";
         HOLD = share "SELECT revision FROM vault_entries WHERE tenant = $1 AND name = $2";
+        NAMED = plain "SELECT 1 FROM vault_entries WHERE tenant = $1 AND substr(sealed, 3, 8) = $2 LIMIT 1";
         NAMES = plain "SELECT name FROM vault_entries WHERE tenant = $1 AND name > $2 AND name < $3 ORDER BY name LIMIT $4";
         PUT = plain "INSERT INTO vault_entries (tenant, name, revision, sealed, due_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, name) DO UPDATE SET revision = excluded.revision, sealed = excluded.sealed, due_at = excluded.due_at";
         REPLACE = plain "UPDATE vault_entries SET revision = $4, sealed = $5, due_at = $6 WHERE tenant = $1 AND name = $2 AND revision = $3";
+        OLDER = plain "SELECT name, sealed FROM vault_entries WHERE tenant = $1 AND name > $2 AND substr(sealed, 3, 8) <> $3 ORDER BY name LIMIT $4";
+        OLDER_COUNT = plain "SELECT COUNT(*) FROM vault_entries WHERE tenant = $1 AND substr(sealed, 3, 8) <> $2";
+        RESEAL = plain "UPDATE vault_entries SET sealed = $3 WHERE tenant = $1 AND name = $2 AND sealed = $4";
         TAKE = plain "DELETE FROM vault_entries WHERE tenant = $1 AND name = $2 AND revision = $3";
     }
 
@@ -522,8 +526,11 @@ catalogue! {
         KEYED_NAMED = across "SELECT 1 FROM vault_keys WHERE substr(wrapped, 3, 12) = $1 LIMIT 1";
         KEYED_PAGE = across "SELECT tenant, key_id, wrapped FROM vault_keys WHERE (tenant, key_id) > ($1, $2) ORDER BY tenant, key_id LIMIT $3";
         KEYED_RESEAL = plain "UPDATE vault_keys SET wrapped = $3 WHERE tenant = $1 AND key_id = $2 AND wrapped = $4";
-        ADD = plain "INSERT INTO vault_keys (tenant, key_id, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, key_id) DO NOTHING";
-        ALL = plain "SELECT key_id, wrapped FROM vault_keys WHERE tenant = $1 ORDER BY created_at, key_id";
+        ADD = plain "INSERT INTO vault_keys (tenant, key_id, wrapped, created_at, term) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, key_id) DO NOTHING";
+        ALL = plain "SELECT key_id, wrapped, created_at, term, messages, bytes FROM vault_keys WHERE tenant = $1 ORDER BY term, created_at, key_id";
+        COUNT = plain "UPDATE vault_keys SET messages = messages + $3, bytes = bytes + $4 WHERE tenant = $1 AND key_id = $2";
+        COUNTED = plain "SELECT messages, bytes FROM vault_keys WHERE tenant = $1 AND key_id = $2";
+        REMOVE = plain "DELETE FROM vault_keys WHERE tenant = $1 AND key_id = $2";
     }
 
     /// Failed sign-ins.

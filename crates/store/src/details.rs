@@ -5,16 +5,17 @@
 //! Erasing a person's key makes all their queries unreadable, and the log still verifies. Keys at hand are forgotten by every node as it learns of an erasure, and all of
 //! them by a node that could not ask for longer than [`AT_HAND_UNASKED_MAX`].
 
-use crate::subjects::{ForgetError, SubjectDataKey, SubjectKeyError, Subjects};
+use crate::subjects::{ForgetError, SubjectDataKey, SubjectKeyError, Subjects, outer_aad};
 use crate::tables::erasures::{self, Erasure};
 use crate::tables::event_details::{self, EventDetail};
 use crate::tables::subject_keys::{self, SubjectKey};
 use crate::{Store, StoreError};
 use countersign_base::{Clock, Duration, EventId, Tenant, UnixTime, UserId};
 use countersign_crypto::random::Random;
+use countersign_keys::KeyId;
+use countersign_keys::data_key_cache::{CacheKey, CacheLimits, CacheSubject, DataKeyCache, Kept};
 use countersign_keys::envelope::{self, Aad, OpenError, Sealed};
 use countersign_keys::hierarchy::KekSet;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,8 +27,16 @@ const QUEUE_MAX: usize = 4096;
 const BATCH_MAX: usize = 256;
 /// The pause after each batch: at most 2,560 queries a second are kept.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Unwrapped keys of people that are kept at hand.
-const KEYS_MAX: usize = 4096;
+/// What is kept at hand of unwrapped keys of people.
+const AT_HAND: CacheLimits = CacheLimits {
+    age_max: Duration::from_secs(60),
+    uses_max: 1_000_000,
+    bytes_max: 1 << 30,
+    entries_max: 4096,
+};
+
+/// How often a key is read again because somebody was erased meanwhile.
+const LOADS_MAX: usize = 8;
 
 /// A node that could not ask who was erased for longer than this uses no key at hand.
 pub const AT_HAND_UNASKED_MAX: Duration = Duration::from_secs(30);
@@ -51,7 +60,7 @@ struct Shared {
     random: Random,
     clock: Clock,
     retention: Duration,
-    keys: Mutex<HashMap<(Tenant, UserId), Arc<SubjectDataKey>>>,
+    keys: Mutex<DataKeyCache>,
     /// The last erasure that was read, and when it was asked for.
     sequence: AtomicI64,
     asked_at: AtomicI64,
@@ -132,7 +141,7 @@ impl Details {
             random,
             clock,
             retention,
-            keys: Mutex::default(),
+            keys: Mutex::new(DataKeyCache::new(AT_HAND)),
         });
         tokio::spawn(keep(Arc::clone(&shared), waiting));
         Self { queue, shared }
@@ -307,7 +316,7 @@ impl Details {
     #[doc(hidden)]
     #[must_use]
     pub fn has_at_hand(&self, tenant: &Tenant, user: UserId) -> bool {
-        self.shared.at_hand(tenant, user).is_some()
+        self.shared.at_hand(tenant, user, 0).is_some()
     }
 }
 
@@ -315,6 +324,11 @@ impl fmt::Debug for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Details")
     }
+}
+
+/// A person has one key, whose place names it.
+fn cache_key(tenant: &Tenant, user: UserId) -> CacheKey {
+    CacheKey::new(tenant, &outer_aad(tenant, user), KeyId::from_bytes([0; 8]))
 }
 
 fn detail_aad(tenant: &Tenant, event: EventId) -> Aad {
@@ -382,7 +396,8 @@ impl Shared {
                 envelope::seal(&*keks, &aad, query.text.as_bytes(), &self.random).map_err(failed)?
             }
             Some(user) => {
-                let Some(key) = self.key(&query.tenant, user).await? else {
+                let bytes = u64::try_from(query.text.len()).unwrap_or(u64::MAX);
+                let Some(key) = self.key(&query.tenant, user, bytes).await? else {
                     return Ok(None);
                 };
                 envelope::seal(&*key, &aad, query.text.as_bytes(), &self.random).map_err(failed)?
@@ -391,20 +406,26 @@ impl Shared {
         Ok(Some(sealed.into_bytes()))
     }
 
-    fn at_hand(&self, tenant: &Tenant, user: UserId) -> Option<Arc<SubjectDataKey>> {
-        let asked = UnixTime(self.asked_at.load(Ordering::Acquire));
+    fn at_hand(&self, tenant: &Tenant, user: UserId, bytes: u64) -> Option<Arc<SubjectDataKey>> {
+        let (asked, now) = (
+            UnixTime(self.asked_at.load(Ordering::Acquire)),
+            self.clock.now(),
+        );
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.clock.now() > asked.plus(AT_HAND_UNASKED_MAX) {
-            keys.clear();
+        if now > asked.plus(AT_HAND_UNASKED_MAX) {
+            keys.clear_all();
         }
-        keys.get(&(tenant.clone(), user)).cloned()
+        keys.take(&cache_key(tenant, user), bytes, now)
     }
 
     fn forget_at_hand(&self, erased: &[Erasure]) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         for erasure in erased {
-            keys.remove(&(erasure.tenant.clone(), erasure.user));
+            let subject = CacheSubject::new(erasure.user.as_bytes());
+            keys.clear_subject(&erasure.tenant, &subject);
         }
+        // Every node looks once a second: keys that nobody asks for any more go as well.
+        keys.expire(self.clock.now());
     }
 
     /// The person's key, made at their first query; nothing if it was erased.
@@ -412,11 +433,34 @@ impl Shared {
         &self,
         tenant: &Tenant,
         user: UserId,
+        bytes: u64,
     ) -> Result<Option<Arc<SubjectDataKey>>, StoreError> {
-        let at_hand = self.at_hand(tenant, user);
+        let at_hand = self.at_hand(tenant, user, bytes);
         if at_hand.is_some() {
             return Ok(at_hand);
         }
+        for _ in 0..LOADS_MAX {
+            match self.load(tenant, user, bytes).await? {
+                Some(Kept::Kept(key)) => return Ok(Some(key)),
+                Some(Kept::Stale) => {}
+                None => return Ok(None),
+            }
+        }
+        Err(StoreError::Superseded("subject_keys"))
+    }
+
+    /// The person's key, read and kept; nothing if it was erased.
+    async fn load(
+        &self,
+        tenant: &Tenant,
+        user: UserId,
+        bytes: u64,
+    ) -> Result<Option<Kept>, StoreError> {
+        // An erasure that is heard of while the row is read keeps what was read from being kept.
+        let ticket = {
+            let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            keys.ticket()
+        };
         let failed = |error: SubjectKeyError| match error {
             SubjectKeyError::Erased => Ok(None),
             SubjectKeyError::Open(_) | SubjectKeyError::Seal(_) => Err(StoreError::corrupt(
@@ -437,16 +481,20 @@ impl Shared {
             .await?;
         let key = match found {
             SubjectKey::Wrapped(wrapped) => match self.subjects.unwrap(tenant, user, wrapped) {
-                Ok(key) => Arc::new(key),
+                Ok(key) => key,
                 Err(error) => return failed(error),
             },
             SubjectKey::Absent | SubjectKey::Erased(_) => return Ok(None),
         };
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= KEYS_MAX {
-            keys.clear();
-        }
-        keys.insert((tenant.clone(), user), Arc::clone(&key));
-        Ok(Some(key))
+        let (place, subject) = (cache_key(tenant, user), CacheSubject::new(user.as_bytes()));
+        Ok(Some(keys.keep(
+            ticket,
+            place,
+            Some(subject),
+            key,
+            bytes,
+            self.clock.now(),
+        )))
     }
 }

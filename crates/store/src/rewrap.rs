@@ -166,6 +166,40 @@ impl Store {
         Ok(())
     }
 
+    /// Puts every version of the key-encryption key under another root key, with the event that reports it. The rows are those that were read, each with its other
+    /// wrapping; `seal` is the seal row that goes with them, in the place of the one that was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`] when a version came or went, or one or the seal is another than was read: then nothing happened.
+    pub async fn change_root(
+        &self,
+        rows: Vec<(KekRow, Vec<u8>)>,
+        seal: Option<(Vec<u8>, Vec<u8>)>,
+        event: Record,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                if keks::all(tx).await?.len() != rows.len() {
+                    return Err(StoreError::Superseded("keks"));
+                }
+                for (row, wrapped) in rows {
+                    keks::rewrap(tx, &row, wrapped).await?;
+                }
+                if let Some((read, new)) = seal {
+                    if settings::claim(tx, Setting::Seal).await? != Some(read) {
+                        return Err(StoreError::Superseded("settings"));
+                    }
+                    settings::put(tx, Setting::Seal, new).await?;
+                }
+                record_event(tx, &Tenant::default_tenant(), &event);
+                Ok(())
+            })
+        })
+        .await?;
+        self.outbox_changed();
+        Ok(())
+    }
+
     /// Carries the rewrap on by one page, if `keks` seals by its version already. What it replaced is durable with the place where it goes on.
     ///
     /// # Errors

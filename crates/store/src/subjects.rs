@@ -12,8 +12,9 @@ use countersign_base::{Secret, Tenant, UserId};
 use countersign_crypto::digest::sha256_parts;
 use countersign_crypto::puncturable::{Forgotten, PuncturableError, PuncturableKey};
 use countersign_crypto::random::Random;
+use countersign_keys::DataKey;
 use countersign_keys::envelope::{
-    self, Aad, EnvelopeKey, KeyId, KeyLookup, KeyVersion, OpenError, SealError, Sealed, Sealer,
+    self, Aad, EnvelopeKey, KeyId, KeyVersion, OpenError, SealError, Sealed, Sealer,
 };
 use std::fmt;
 use std::io;
@@ -46,19 +47,7 @@ enum Behind {
 }
 
 /// A person's key.
-pub struct SubjectDataKey(EnvelopeKey);
-
-impl Sealer for SubjectDataKey {
-    fn envelope_key(&self) -> &EnvelopeKey {
-        &self.0
-    }
-}
-
-impl KeyLookup for SubjectDataKey {
-    fn find(&self, id: KeyId, version: KeyVersion) -> Result<&EnvelopeKey, OpenError> {
-        self.0.find(id, version)
-    }
-}
+pub type SubjectDataKey = DataKey;
 
 /// The key of a person's place.
 struct PlaceKey(EnvelopeKey);
@@ -176,7 +165,7 @@ impl Subjects {
         wrapped: Vec<u8>,
     ) -> Result<SubjectDataKey, SubjectKeyError> {
         let bytes = self.bytes(tenant, user, wrapped)?;
-        named(bytes.expose()).ok_or(SubjectKeyError::Open(OpenError::Content))
+        DataKey::from_content(&bytes).ok_or(SubjectKeyError::Open(OpenError::Content))
     }
 
     fn bytes(
@@ -273,21 +262,12 @@ fn place(epoch: [u8; 8], tenant: &Tenant, user: UserId) -> u64 {
     u64::from_be_bytes(*place)
 }
 
-fn outer_aad(tenant: &Tenant, user: UserId) -> Aad {
+pub(crate) fn outer_aad(tenant: &Tenant, user: UserId) -> Aad {
     Aad::row(tenant, "subject_keys", "wrapped", user.as_bytes())
 }
 
 fn inner_aad(tenant: &Tenant, user: UserId) -> Aad {
     Aad::row(tenant, "subject_keys", "epoch", user.as_bytes())
-}
-
-fn named(bytes: &[u8]) -> Option<SubjectDataKey> {
-    let (id, rest) = bytes.split_first_chunk()?;
-    let (version, rest) = rest.split_first_chunk()?;
-    let secret: [u8; 32] = rest.try_into().ok()?;
-    let version = KeyVersion(u32::from_be_bytes(*version));
-    let key = EnvelopeKey::new(KeyId::from_bytes(*id), version, Secret::new(secret));
-    Some(SubjectDataKey(key))
 }
 
 #[cfg(test)]

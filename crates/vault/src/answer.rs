@@ -230,8 +230,12 @@ impl WrapInfo {
 pub enum Effect {
     /// An operation that waits for a quorum of operators is given up, though whoever asks has not its nonce.
     CancelQuorum(QuorumOperation),
+    /// A look at the key that seals the tenant's entries.
+    DataKey,
     /// A look at an `http-01` challenge of ACME; done when the answer is the expected one.
     HttpChallenge(HttpChallenge),
+    /// Another key seals the tenant's entries from now on.
+    RotateDataKey,
     /// The root key is let go of, and every door closes.
     Seal,
     /// Statements on a PostgreSQL database, in one transaction after what is committed first.

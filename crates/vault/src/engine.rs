@@ -98,6 +98,8 @@ fn run(current: &Current<'_>, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcom
 pub enum Next {
     /// One of the database engine's.
     Database(database::Next),
+    /// The tenant's data key was looked at or replaced.
+    DataKey,
     /// A lease is being stretched or taken back.
     Lease(lease::Next),
     /// One of the PKI engine's.
@@ -122,6 +124,7 @@ pub fn resume(
 ) -> Result<Outcome, Stop> {
     match next {
         Next::Database(next) => database::resume(next, result, work, cx),
+        Next::DataKey => system::data_key(result),
         Next::Lease(next) => lease::resume(next, result, work, cx),
         Next::Pki(next) => pki::resume(next, result, work, cx),
         Next::QuorumCancelled => system::quorum_cancelled(result),
@@ -203,6 +206,7 @@ const SUDO: &[&str] = &[
     "sys/rekey-recovery-key/init",
     "sys/rekey/init",
     "sys/rotate",
+    "sys/rotate/keyring",
     "sys/seal",
     "sys/step-down",
 ];

@@ -9,6 +9,7 @@
 //! | `sys/audit`, `sys/audit-hash/journal` | the one audit device, which cannot be taken away and beside which none can be put |
 //! | `sys/leader`, `sys/ha-status` | every node serves |
 //! | `sys/rekey/init`, `sys/rekey-recovery-key/init`, `sys/generate-root/attempt` | `DELETE` gives up what somebody else began (`sudo`) |
+//! | `sys/rotate`, `sys/key-status` | another key seals the tenant's entries; which one does |
 //! | `sys/seal` | the root key is let go of, where operators hold shares of what is above it |
 //!
 //! Not here: what is asked before the vault is open, and what opens it. The shell answers `sys/health`, `sys/init`, `sys/seal-status` and their like.
@@ -23,6 +24,7 @@ use crate::answer::{Answer, Effect, Outcome, QuorumOperation};
 use crate::call::{Call, Cx, Operation};
 use crate::engine;
 use crate::entry::EntryName;
+use crate::timestamp;
 use crate::work::{EffectResult, Stop, Then, Work};
 use countersign_crypto::mac::MacKey;
 use mounts::Table;
@@ -55,6 +57,18 @@ pub fn run(call: &Call, work: &mut Work<'_>, cx: &Cx<'_>) -> Result<Outcome, Sto
         (["audit", _, ..], _) => return Err(no_audit_device()),
         (["audit-hash", device], Operation::Update) => audit_hash_of(device, call, cx)?,
         (["leader"], Operation::Read) => leader(),
+        (["rotate"] | ["rotate", "keyring"], Operation::Update) => {
+            return Ok(Outcome::Then(Box::new(Then {
+                effect: Effect::RotateDataKey,
+                next: engine::Next::DataKey,
+            })));
+        }
+        (["key-status"], Operation::Read) => {
+            return Ok(Outcome::Then(Box::new(Then {
+                effect: Effect::DataKey,
+                next: engine::Next::DataKey,
+            })));
+        }
         (["seal"], Operation::Update) => {
             return Ok(Outcome::Then(Box::new(Then {
                 effect: Effect::Seal,
@@ -88,7 +102,7 @@ fn cancel(operation: QuorumOperation) -> Outcome {
 /// When it could not be recorded, or nobody holds shares.
 pub fn quorum_cancelled(result: &EffectResult) -> Result<Outcome, Stop> {
     match result {
-        EffectResult::Done => Ok(Answer::nothing().into()),
+        EffectResult::DataKey(_) | EffectResult::Done => Ok(Answer::nothing().into()),
         EffectResult::Failed(text) => Err(VaultError::invalid(text.clone()).into()),
     }
 }
@@ -99,11 +113,30 @@ pub fn quorum_cancelled(result: &EffectResult) -> Result<Outcome, Stop> {
 /// When the seal opens by itself: closing it would not keep anybody out.
 pub fn sealed(result: &EffectResult) -> Result<Outcome, Stop> {
     match result {
-        EffectResult::Done => Ok(Answer::nothing().into()),
+        EffectResult::DataKey(_) | EffectResult::Done => Ok(Answer::nothing().into()),
         EffectResult::Failed(_) => Err(VaultError::invalid(
             "this seal opens by itself: stop the process instead, or let operators hold shares (`[keys] seal = \"shamir\"`)",
         )
         .into()),
+    }
+}
+
+/// What follows a look at the tenant's data key, or its replacement.
+///
+/// # Errors
+/// When it did not happen.
+pub fn data_key(result: &EffectResult) -> Result<Outcome, Stop> {
+    match result {
+        EffectResult::DataKey(status) => Ok(Answer::data(json!({
+            "term": status.term,
+            "install_time": timestamp::text(status.created),
+            "encryptions": status.encryptions,
+        }))
+        .into()),
+        EffectResult::Done => Ok(Answer::nothing().into()),
+        EffectResult::Failed(_) => {
+            Err(VaultError::Outside("the key was not replaced; try again".into()).into())
+        }
     }
 }
 

@@ -253,10 +253,23 @@ impl<'l> Work<'l> {
 /// What came of an effect, for the step that follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectResult {
+    /// It happened, and this is the tenant's data key.
+    DataKey(DataKeyStatus),
     /// It happened.
     Done,
     /// It did not happen, or nobody knows whether it did; the text is for the log.
     Failed(String),
+}
+
+/// What is known of the key that seals a tenant's entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataKeyStatus {
+    /// The how-manieth it is.
+    pub term: u64,
+    /// When it was made.
+    pub created: UnixTime,
+    /// Entries that it may have sealed: they are counted in blocks, before.
+    pub encryptions: u64,
 }
 
 /// An effect that is to be carried out, and what follows it.

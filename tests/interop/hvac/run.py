@@ -71,6 +71,16 @@ def system(vault):
         must(root.sys.is_initialized() and not root.sys.is_sealed(), "open")
         must(root.sys.read_leader_status()["is_self"], "leader")
 
+    def data_key():
+        covered("sys/rotate, sys/key-status")
+        before = root.sys.get_encryption_key_status()["data"]
+        kept = root.secrets.kv.v2.create_or_update_secret("rotated", secret={"a": "b"})
+        root.sys.rotate_encryption_key()
+        after = root.sys.get_encryption_key_status()["data"]
+        must(kept and after["term"] == before["term"] + 1, (before, after))
+        read = root.secrets.kv.v2.read_secret_version("rotated", raise_on_deleted_version=True)
+        must(read["data"]["data"] == {"a": "b"}, "what was sealed before opens")
+
     def mounted(path):
         try:
             root.sys.enable_secrets_engine("kv", path=path, options={"version": "2"})
@@ -139,7 +149,7 @@ def system(vault):
         answer = root.sys.get_capabilities(["anything"], token=reader.token)
         must(answer["data"]["anything"] == ["deny"], answer)
 
-    for name, body in [("health", health), ("mounts", mounts), ("auth methods", auth_methods), ("policies", policies), ("rules hold", rules_hold)]:
+    for name, body in [("health", health), ("data key", data_key), ("mounts", mounts), ("auth methods", auth_methods), ("policies", policies), ("rules hold", rules_hold)]:
         check(f"sys: {name}", body)
 
 

@@ -1,16 +1,16 @@
-//! Keys: those that sign, of a tenant, and those that encrypt, of the installation.
+//! Keys: those that sign and those that seal the vault, of a tenant, and those that encrypt keys, of the installation.
 //!
 //! What belongs to the installation is asked for in the tenant `default`.
 
 use super::Admin;
 use super::answer::{AdminError, Answer};
-use super::request::Called;
+use super::request::{Called, Permit};
 use axum::extract::State;
 use countersign_audit::Code;
 use countersign_audit::event::Actor;
 use countersign_base::{Kid, Tenant};
 use countersign_control::KeyRingError;
-use countersign_control::rotation::{AskedBy, KekStatus, RotationError, UnderWay};
+use countersign_control::rotation::{AskedBy, DataKeysStatus, KekStatus, RotationError, UnderWay};
 use countersign_keys::rewrap::RewrapProgress;
 use serde::Serialize;
 
@@ -48,7 +48,34 @@ pub(crate) struct VersionMade {
 /// Where the keys that encrypt stand.
 #[derive(Serialize)]
 pub(crate) struct KeysStatus {
+    data: Data,
     key_encryption: KeyEncryption,
+}
+
+/// A data key that seals from now on.
+#[derive(Serialize)]
+pub(crate) struct TermMade {
+    term: u64,
+}
+
+/// The root key was changed.
+#[derive(Serialize)]
+pub(crate) struct RootRotated {
+    rotated: i64,
+}
+
+#[derive(Serialize)]
+struct Data {
+    keys: Vec<DataKey>,
+    left: u64,
+}
+
+#[derive(Serialize)]
+struct DataKey {
+    term: u64,
+    created: i64,
+    messages: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -86,18 +113,53 @@ pub(crate) async fn rotate_key_encryption(
         .await
 }
 
-async fn key_encryption_rotated(admin: &Admin, called: Called) -> Result<VersionMade, AdminError> {
-    let (permit, _body) = called.permit(admin, "key", "rotate_key_encryption").await?;
-    if *permit.tenant() != Tenant::default_tenant() {
-        return Err(AdminError::Unknown(
-            "key in this tenant: it is the installation's, and is rotated in `default`",
-        ));
-    }
-    let asked = AskedBy {
+fn asked(permit: &Permit<'_>) -> AskedBy {
+    AskedBy {
         by: Actor::LocalAdministrator,
         request: Some(permit.request()),
         reason: Code::of("demand"),
-    };
+    }
+}
+
+/// As [`asked`], for a key of the installation.
+fn asked_of_installation(permit: &Permit<'_>) -> Result<AskedBy, AdminError> {
+    if *permit.tenant() == Tenant::default_tenant() {
+        Ok(asked(permit))
+    } else {
+        Err(AdminError::Unknown(
+            "key in this tenant: it is the installation's, and is rotated in `default`",
+        ))
+    }
+}
+
+pub(crate) async fn rotate_root(State(admin): State<Admin>, called: Called) -> Answer<RootRotated> {
+    called.answered(|called| root_rotated(&admin, called)).await
+}
+
+async fn root_rotated(admin: &Admin, called: Called) -> Result<RootRotated, AdminError> {
+    let (permit, _body) = called.permit(admin, "key", "rotate_root").await?;
+    let asked = asked_of_installation(&permit)?;
+    let rotated = permit.now().0;
+    admin.fabric.rotation().rotate_root(asked).await?;
+    Ok(RootRotated { rotated })
+}
+
+pub(crate) async fn rotate_data(State(admin): State<Admin>, called: Called) -> Answer<TermMade> {
+    called.answered(|called| data_rotated(&admin, called)).await
+}
+
+async fn data_rotated(admin: &Admin, called: Called) -> Result<TermMade, AdminError> {
+    let (permit, _body) = called.permit(admin, "key", "rotate_data").await?;
+    let rotation = admin.fabric.rotation();
+    let term = rotation
+        .rotate_data(permit.tenant(), asked(&permit))
+        .await?;
+    Ok(TermMade { term })
+}
+
+async fn key_encryption_rotated(admin: &Admin, called: Called) -> Result<VersionMade, AdminError> {
+    let (permit, _body) = called.permit(admin, "key", "rotate_key_encryption").await?;
+    let asked = asked_of_installation(&permit)?;
     let rotation = admin.fabric.rotation();
     let version = rotation.rotate_key_encryption(asked).await?;
     Ok(VersionMade { version })
@@ -108,9 +170,27 @@ pub(crate) async fn status(State(admin): State<Admin>, called: Called) -> Answer
 }
 
 async fn shown(admin: &Admin, called: Called) -> Result<KeysStatus, AdminError> {
-    let (_permit, _body) = called.permit(admin, "key", "status").await?;
-    let key_encryption = admin.fabric.rotation().key_encryption().await?.into();
-    Ok(KeysStatus { key_encryption })
+    let (permit, _body) = called.permit(admin, "key", "status").await?;
+    let rotation = admin.fabric.rotation();
+    Ok(KeysStatus {
+        data: rotation.data_keys(permit.tenant()).await?.into(),
+        key_encryption: rotation.key_encryption().await?.into(),
+    })
+}
+
+impl From<DataKeysStatus> for Data {
+    fn from(status: DataKeysStatus) -> Self {
+        let keys = status.keys.into_iter().map(|row| DataKey {
+            term: row.term,
+            created: row.created.0,
+            messages: row.taken.messages,
+            bytes: row.taken.bytes,
+        });
+        Self {
+            keys: keys.collect(),
+            left: status.left,
+        }
+    }
 }
 
 impl From<KekStatus> for KeyEncryption {
@@ -143,8 +223,14 @@ impl From<RotationError> for AdminError {
     fn from(error: RotationError) -> Self {
         match error {
             RotationError::Raced => Self::Exists,
-            RotationError::VersionsMax => Self::Invalid(error.to_string()),
-            RotationError::Secrets(_) | RotationError::Store(_) => Self::Unavailable,
+            RotationError::HeldByOperators | RotationError::VersionsMax => {
+                Self::Invalid(error.to_string())
+            }
+            RotationError::NoDataKey => Self::Unknown("key: nothing is in the tenant's vault yet"),
+            RotationError::Seal(_) | RotationError::Secrets(_) | RotationError::Store(_) => {
+                tracing::error!(event = "key_not_rotated", %error);
+                Self::Unavailable
+            }
         }
     }
 }

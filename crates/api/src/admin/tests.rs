@@ -128,6 +128,14 @@ const CASES: &[Case] = &[
             (path, Value::Null)
         },
     ),
+    ("/admin/v1/tenants/{tenant}/keys/data/rotate", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/keys/data/rotate");
+        (path, Value::Null)
+    }),
+    ("/admin/v1/tenants/{tenant}/keys/root/rotate", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/keys/root/rotate");
+        (path, Value::Null)
+    }),
     (
         "/admin/v1/tenants/{tenant}/keys/key-encryption/rotate",
         |tenant| {

@@ -63,3 +63,53 @@ fn another_passphrase_is_another_key() {
         &wrong.open(data.path()).unwrap().unwrap()
     ));
 }
+
+fn told(key: &RootKey) -> Vec<u8> {
+    let random = Random::system();
+    let kek = countersign_keys::KekSet::generate(&random);
+    kek.current().wrap(key, &random).unwrap().into_bytes()
+}
+
+fn opens(sealed: &[u8]) -> impl Fn(&RootKey) -> bool {
+    let sealed = countersign_keys::Sealed::from_bytes(sealed.to_vec());
+    move |key| countersign_keys::Kek::unwrap(key, &sealed).is_ok()
+}
+
+/// Every cut of a change: before the commit the one in place is in use, after it the one that waits, whether its file was moved or not.
+#[test]
+fn of_two_root_keys_the_one_that_opens_is_taken_at_every_cut() {
+    let (cost, random) = (Cost::for_tests(), Random::system());
+    let sources: [fn() -> RootSource; 2] = [
+        || RootSource::File,
+        || RootSource::Passphrase(Secret::new("correct horse".to_owned())),
+    ];
+    for source in sources {
+        let data = tempfile::tempdir().unwrap();
+        let old = told(&source().create(data.path(), cost, &random).unwrap());
+        let next = told(&source().prepare(data.path(), cost, &random).unwrap());
+        let open = |sealed: &[u8]| {
+            source()
+                .open_that(data.path(), opens(sealed))
+                .unwrap()
+                .unwrap()
+        };
+        // Nothing was committed.
+        assert!(opens(&old)(&open(&old)));
+        // It was, and the file is where it waited; from then on it is in place.
+        assert!(opens(&next)(&open(&next)));
+        assert!(opens(&next)(&source().open(data.path()).unwrap().unwrap()));
+        assert!(!waiting(source().place(data.path())).exists());
+        // What was cut off while it was written never was in use.
+        std::fs::write(waiting(source().place(data.path())), "half").unwrap();
+        assert!(opens(&next)(&open(&next)));
+        assert!(
+            !opens(&old)(&open(&old)),
+            "the one in place, which does not open it"
+        );
+        // It is in nobody's way.
+        let third = told(&source().prepare(data.path(), cost, &random).unwrap());
+        source().settle(data.path()).unwrap();
+        source().settle(data.path()).unwrap();
+        assert!(opens(&third)(&open(&third)));
+    }
+}

@@ -1,14 +1,20 @@
 //! The barrier: between the vault's steps, which see entries open, and the store, which sees them sealed.
 //!
-//! Each tenant's entries are sealed by a data key of its own, which the key-encryption key wraps. The context of an entry is its tenant and its name: an entry that is
-//! moved to another name, or into another tenant's vault, does not open.
+//! Each tenant's entries are sealed by data keys of its own, which the key-encryption key wraps; the one of the highest term seals, and counts what it seals before it does.
+//! An entry under a key that is not at hand is opened after another look at the table: another process may have made it.
+//!
+//! The context of an entry is its tenant and its name: an entry that is moved to another name, or into another tenant's vault, does not open.
 
 use super::VaultFailure;
 use super::cache::{Cache, Hand, Since, Writing};
-use super::steps::Steps;
+use super::data_keys::TenantKeys;
+use super::steps::{ATTEMPTS_MAX, Steps};
+use crate::rotation::{AskedBy, RotationError};
+use countersign_audit::Code;
 use countersign_base::Tenant;
-use countersign_keys::envelope::{self, EnvelopeKey, KeyLookup, Sealer};
-use countersign_keys::{Aad, DataKey, KeyId, KeyVersion, OpenError, Sealed as Envelope};
+use countersign_keys::envelope;
+use countersign_keys::seal_count::Reserved;
+use countersign_keys::{Aad, OpenError, Sealed as Envelope};
 use countersign_store::tables::vault_entries::{self, EntryChange, EntryCommit, StoredEntry};
 use countersign_store::tables::vault_keys;
 use countersign_vault::entry::{Change, Entry};
@@ -26,34 +32,9 @@ pub(super) struct Barrier {
     cache: Arc<Cache>,
 }
 
-/// The keys of one tenant's entries. The newest seals; all open.
-struct TenantKeys {
-    older: HashMap<KeyId, DataKey>,
-    newest: DataKey,
-}
-
-impl Sealer for TenantKeys {
-    fn envelope_key(&self) -> &EnvelopeKey {
-        self.newest.envelope_key()
-    }
-}
-
-impl KeyLookup for TenantKeys {
-    fn find(&self, id: KeyId, version: KeyVersion) -> Result<&EnvelopeKey, OpenError> {
-        let key = match self.older.get(&id) {
-            Some(older) => older,
-            None => &self.newest,
-        };
-        key.find(id, version)
-    }
-}
-
-fn entry_aad(tenant: &Tenant, name: &str) -> Aad {
+/// Where an entry belongs.
+pub(super) fn entry_aad(tenant: &Tenant, name: &str) -> Aad {
     Aad::row(tenant, TABLE, "sealed", name.as_bytes())
-}
-
-fn key_aad(tenant: &Tenant, key: &[u8]) -> Aad {
-    Aad::row(tenant, "vault_keys", "wrapped", key)
 }
 
 impl Barrier {
@@ -92,13 +73,20 @@ impl Barrier {
         if missing.is_empty() {
             return Ok(());
         }
-        let keys = self.of(steps, tenant).await?;
+        let mut keys = self.of(steps, tenant).await?;
         let mut found = read(steps, tenant, &missing).await?;
         for (name, since) in missing {
-            let entry = found
-                .remove(name.as_str())
-                .map(|stored| open(&keys, tenant, &name, stored))
-                .transpose()?;
+            let entry = match found.remove(name.as_str()) {
+                None => None,
+                Some(stored) => match open(&keys, tenant, &name, stored.clone()) {
+                    // Another process made a key; or an older one went, and the entry was sealed again since it was read.
+                    Err(VaultFailure::Opening(OpenError::KeyUnknown { .. })) => {
+                        keys = self.read_again(steps, tenant).await?;
+                        Some(open(&keys, tenant, &name, stored)?)
+                    }
+                    opened => Some(opened?),
+                },
+            };
             if let Some(since) = since {
                 self.cache.keep(tenant, &name, since, entry.as_ref());
             }
@@ -114,7 +102,11 @@ impl Barrier {
         tenant: &Tenant,
         commit: Commit,
     ) -> Result<(Writing<'_>, EntryCommit), VaultFailure> {
-        let keys = self.of(steps, tenant).await?;
+        let puts = commit.changes.values().filter_map(|change| match change {
+            Change::Delete => None,
+            Change::Put { value, .. } => Some(value.expose().len()),
+        });
+        let keys = self.counted(steps, tenant, puts.collect()).await?;
         let written: Vec<_> = commit.changes.keys().cloned().collect();
         let writing = self.cache.write(tenant, &written);
         let read = commit
@@ -145,64 +137,93 @@ impl Barrier {
         Ok((writing, EntryCommit { read, changes }))
     }
 
+    /// The keys of a tenant, of which the one that seals may seal values of these lengths.
+    async fn counted(
+        &self,
+        steps: &Steps,
+        tenant: &Tenant,
+        values: Vec<usize>,
+    ) -> Result<Arc<TenantKeys>, VaultFailure> {
+        for _ in 0..ATTEMPTS_MAX {
+            let keys = self.of(steps, tenant).await?;
+            match keys.count_all(steps, tenant, &values).await? {
+                Reserved::Granted => return Ok(keys),
+                // It has sealed as much as it may, and another one has to follow it first.
+                Reserved::Rotate => {
+                    let asked = AskedBy::program(Code::of("use"));
+                    match steps.rotation().rotate_data(tenant, asked).await {
+                        Ok(_) | Err(RotationError::Raced) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                    self.read_again(steps, tenant).await?;
+                }
+            }
+        }
+        Err(VaultFailure::Unsettled)
+    }
+
     /// The keys of a tenant; a tenant that has none gets its first.
-    async fn of(&self, steps: &Steps, tenant: &Tenant) -> Result<Arc<TenantKeys>, VaultFailure> {
+    pub(super) async fn of(
+        &self,
+        steps: &Steps,
+        tenant: &Tenant,
+    ) -> Result<Arc<TenantKeys>, VaultFailure> {
         if let Some(keys) = self.known(tenant) {
             return Ok(keys);
         }
-        let mut rows = {
-            let mut connection = steps.store().read().await?;
-            vault_keys::all(&mut connection, tenant).await?
-        };
-        if rows.is_empty() {
-            self.make(steps, tenant).await?;
-            // Of several nodes that make the first key at once, all keep theirs, and seal with the one that the table names last.
-            let mut connection = steps.store().read().await?;
-            rows = vault_keys::all(&mut connection, tenant).await?;
+        if let Some(keys) = self.read(steps, tenant).await? {
+            return Ok(keys);
         }
-        let mut newest = None;
-        let mut older = HashMap::new();
-        for (id, wrapped) in rows {
-            let key = DataKey::unwrap(
-                &steps.secrets().keks(),
-                &key_aad(tenant, &id),
-                &Envelope::from_bytes(wrapped),
-            )?;
-            if let Some(before) = newest.replace(key) {
-                older.insert(before.id(), before);
+        steps.rotation().first_data_key(tenant).await?;
+        // Of several nodes that make the first key at once, all keep theirs, and seal with the one that the table names last.
+        self.read_again(steps, tenant).await
+    }
+
+    /// The keys as the table has them now.
+    pub(super) async fn read_again(
+        &self,
+        steps: &Steps,
+        tenant: &Tenant,
+    ) -> Result<Arc<TenantKeys>, VaultFailure> {
+        let keys = self.read(steps, tenant).await?;
+        keys.ok_or(VaultFailure::Unsettled)
+    }
+
+    /// The keys as the table has them, if there are any.
+    pub(super) async fn read(
+        &self,
+        steps: &Steps,
+        tenant: &Tenant,
+    ) -> Result<Option<Arc<TenantKeys>>, VaultFailure> {
+        let mut connection = steps.store().read().await?;
+        let rows = vault_keys::all(&mut connection, tenant).await?;
+        drop(connection);
+        let known = self.known(tenant);
+        if let Some(known) = known.filter(|known| known.is_of(&rows)) {
+            return Ok(Some(known));
+        }
+        let opened = match TenantKeys::open(steps, tenant, rows.clone()) {
+            // A version of the key-encryption key that another process made: it is read, and the key tried once more.
+            Err(VaultFailure::Opening(error @ OpenError::KeyUnknown { .. })) => {
+                let now = steps.clock().now();
+                let refreshed = steps.secrets().refresh(steps.store(), now).await;
+                refreshed.map_err(|_| error)?;
+                TenantKeys::open(steps, tenant, rows)?
             }
-        }
-        let newest = newest.ok_or(VaultFailure::Unsettled)?;
-        let keys = Arc::new(TenantKeys { older, newest });
+            opened => opened?,
+        };
+        let Some(keys) = opened else { return Ok(None) };
+        let keys = Arc::new(keys);
         self.keys
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(tenant.clone(), Arc::clone(&keys));
-        Ok(keys)
+        Ok(Some(keys))
     }
 
-    fn known(&self, tenant: &Tenant) -> Option<Arc<TenantKeys>> {
+    pub(super) fn known(&self, tenant: &Tenant) -> Option<Arc<TenantKeys>> {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.get(tenant).cloned()
-    }
-
-    async fn make(&self, steps: &Steps, tenant: &Tenant) -> Result<(), VaultFailure> {
-        let key = DataKey::generate(steps.random());
-        let id = *key.id().as_bytes();
-        let wrapped = key.wrap(
-            &steps.secrets().keks(),
-            &key_aad(tenant, &id),
-            steps.random(),
-        )?;
-        let (of, now) = (tenant.clone(), steps.clock().now());
-        let wrapped = wrapped.into_bytes();
-        steps
-            .store()
-            .write(move |tx| {
-                Box::pin(async move { vault_keys::add(tx, &of, id, wrapped, now).await })
-            })
-            .await?;
-        Ok(())
     }
 }
 

@@ -93,7 +93,7 @@ impl Vault {
                 Outcome::Done(_) => return Ok(()),
                 Outcome::Then(then) => *then,
             };
-            let result = self.carry_out(then.effect, asking).await;
+            let result = self.carry_out(tenant, then.effect, asking).await;
             outcome = self
                 .steps
                 .internally(tenant, |work, cx| {

@@ -7,6 +7,7 @@ use super::barrier::Barrier;
 use super::cache::Writing;
 use super::documents::Documents;
 use crate::Secrets;
+use crate::rotation::Rotation;
 use countersign_base::{Clock, Tenant};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
@@ -30,6 +31,7 @@ pub(crate) struct Steps {
     clock: Clock,
     random: Random,
     barrier: Barrier,
+    rotation: Arc<Rotation>,
     documents: Option<Documents>,
 }
 
@@ -40,6 +42,7 @@ impl Steps {
         secrets: Arc<Secrets>,
         clock: Clock,
         random: Random,
+        rotation: Arc<Rotation>,
         outside: Option<GuardedClient>,
     ) -> Self {
         let documents = outside.map(|outside| Documents::new(outside, clock.clone()));
@@ -49,12 +52,21 @@ impl Steps {
             clock,
             random,
             barrier: Barrier::default(),
+            rotation,
             documents,
         }
     }
 
     pub(super) const fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(super) const fn barrier(&self) -> &Barrier {
+        &self.barrier
+    }
+
+    pub(super) fn rotation(&self) -> &Rotation {
+        &self.rotation
     }
 
     pub(super) const fn secrets(&self) -> &Arc<Secrets> {

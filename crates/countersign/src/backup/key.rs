@@ -70,9 +70,10 @@ pub(super) fn made(
     let sealed = match source {
         BackupKeySource::Installation => {
             let root = RootSource::File;
-            let opened = root.open(data)?;
-            let opened = opened.ok_or_else(|| BackupError::NoRoot(root.place(data)))?;
             let wrapped: Vec<Vec<u8>> = keks.iter().map(|row| row.wrapped.clone()).collect();
+            // The server may have been stopped while it changed the root key.
+            let opened = root.open_that(data, |key| kek_set(key, wrapped.clone()).is_ok())?;
+            let opened = opened.ok_or_else(|| BackupError::NoRoot(root.place(data)))?;
             let set = kek_set(&opened, wrapped.clone())?;
             let sealed = envelope::seal(&set, &aad, bytes.expose(), random)?;
             SealedKey::Installation {

@@ -29,6 +29,7 @@ pub struct RawKeys {
     publish_ahead: Option<Span>,
     retire_after: Option<Spanned<Span>>,
     destroy_after: Option<Spanned<Span>>,
+    data_key_every: Option<Spanned<Span>>,
 }
 
 /// What opens the root key, where it stands sealed in the database.
@@ -112,6 +113,8 @@ pub struct KeysSection {
     pub retire_after: Duration,
     /// How long an older version of the key-encryption key stays after nothing is left under it.
     pub destroy_after: Duration,
+    /// How long a data key of a tenant's vault seals before another one follows it.
+    pub data_key_every: Duration,
 }
 
 impl Default for KeysSection {
@@ -126,6 +129,7 @@ impl Default for KeysSection {
             publish_ahead: Duration::from_secs(86_400),
             retire_after: Duration::from_secs(86_400),
             destroy_after: Duration::from_secs(86_400),
+            data_key_every: Duration::from_secs(90 * 86_400),
         }
     }
 }
@@ -159,6 +163,15 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
             "keep older versions for at least `1m`",
         );
     }
+    if let Some(every) = &raw.data_key_every
+        && every.get_ref().0 < Duration::from_secs(3600)
+    {
+        mistakes.at(
+            &every.span(),
+            "`data_key_every` makes a key before what the one before sealed is sealed again",
+            "let a data key seal for at least `1h`",
+        );
+    }
     if let Some(seal) = &raw.seal {
         judge_seal(seal, &raw, mistakes);
     }
@@ -183,6 +196,9 @@ pub(crate) fn check(raw: RawKeys, mistakes: &mut Mistakes<'_>) -> KeysSection {
         destroy_after: raw
             .destroy_after
             .map_or(default.destroy_after, |span| span.into_inner().0),
+        data_key_every: raw
+            .data_key_every
+            .map_or(default.data_key_every, |span| span.into_inner().0),
     }
 }
 

@@ -262,6 +262,12 @@ fn mistakes_name_the_file_the_line_and_the_nearest_key() {
             "one of `seal` and `passphrase`",
         ),
         (
+            "[keys]\ndata_key_every = \"59m\"\n",
+            2,
+            "`data_key_every` makes a key",
+            "1h",
+        ),
+        (
             "[[upstreams]]\nname = \"a\"\nurl = \"http://10.0.0.1\"\n",
             3,
             "plain HTTP",

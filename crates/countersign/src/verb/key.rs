@@ -24,6 +24,21 @@ pub(super) fn key(verb: &KeyVerb, output: Output) -> Ended {
             kind: KeyKind::KeyEncryption,
             target,
         } => rotated(target, "key-encryption", output),
+        KeyVerb::Rotate {
+            kind: KeyKind::Data,
+            target,
+        } => rotated(target, "data", output),
+        KeyVerb::Rotate {
+            kind: KeyKind::Root,
+            target,
+        } => {
+            let answer = post(target, "keys/root/rotate", &Value::Null);
+            answered(answer, output, |_| {
+                print_line(
+                    "rotated    bring the new root key to other nodes, and to where you keep it",
+                );
+            })
+        }
         KeyVerb::Status { target } => answered(show(target, "keys/status"), output, status),
     }
 }
@@ -31,7 +46,8 @@ pub(super) fn key(verb: &KeyVerb, output: Output) -> Ended {
 fn rotated(target: &Target, kind: &str, output: Output) -> Ended {
     let answer = post(target, &format!("keys/{kind}/rotate"), &Value::Null);
     answered(answer, output, |answer| {
-        let version = answer.get("version").unwrap_or(&Value::Null);
+        let made = answer.get("version").or(answer.get("term"));
+        let version = made.unwrap_or(&Value::Null);
         print_line(format_args!(
             "version    {version}; `countersign key status` shows how far older ones are replaced"
         ));
@@ -55,11 +71,35 @@ fn answered(
     }
 }
 
+fn number(value: Option<&Value>) -> i64 {
+    value.and_then(Value::as_i64).unwrap_or_default()
+}
+
 fn status(answer: &Value) {
-    let Some(key) = answer.get("key_encryption") else {
+    if let Some(key) = answer.get("key_encryption") {
+        key_encryption(key);
+    }
+    let Some(data) = answer.get("data") else {
         return;
     };
-    let number = |value: Option<&Value>| value.and_then(Value::as_i64).unwrap_or_default();
+    let keys = data.get("keys").and_then(Value::as_array);
+    for key in keys.into_iter().flatten() {
+        print_line(format_args!(
+            "data            key {}  made {}  {} entries counted",
+            number(key.get("term")),
+            countersign_base::UnixTime(number(key.get("created"))),
+            number(key.get("messages"))
+        ));
+    }
+    let left = number(data.get("left"));
+    if left > 0 {
+        print_line(format_args!(
+            "rewrapping      {left} entries are under older data keys"
+        ));
+    }
+}
+
+fn key_encryption(key: &Value) {
     let sealing = number(key.get("sealing"));
     let versions = key.get("versions").and_then(Value::as_array);
     for version in versions.into_iter().flatten() {

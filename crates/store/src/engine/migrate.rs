@@ -97,6 +97,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "erasures",
         sql: include_str!("../../migrations/sqlite/0021_erasures.sql"),
     },
+    Migration {
+        version: 22,
+        name: "vault_key_terms",
+        sql: include_str!("../../migrations/sqlite/0022_vault_key_terms.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -175,6 +180,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 21,
         name: "erasures",
         sql: include_str!("../../migrations/postgres/0021_erasures.sql"),
+    },
+    Migration {
+        version: 22,
+        name: "vault_key_terms",
+        sql: include_str!("../../migrations/postgres/0022_vault_key_terms.sql"),
     },
 ];
 

@@ -1,10 +1,10 @@
-use super::{Subjects, named, outer_aad};
+use super::{Subjects, outer_aad};
 use crate::details::{AT_HAND_UNASKED_MAX, Details};
 use crate::tables::subject_keys::{self, OutsideEpochs, SubjectKey};
 use crate::{Keks, Store, StoreOptions, StoreUrl, Write, subjects::SubjectKeyError};
 use countersign_audit::event::{Actor, SubjectErased};
 use countersign_audit::{Digest, Record};
-use countersign_base::{Clock, Duration, EventId, Tenant, UnixMillis, UnixTime, UserId};
+use countersign_base::{Clock, Duration, EventId, Secret, Tenant, UnixMillis, UnixTime, UserId};
 use countersign_crypto::puncturable::PuncturableKey;
 use countersign_crypto::random::Random;
 use countersign_keys::envelope::{self, Aad, Sealed};
@@ -341,7 +341,7 @@ async fn keys_from_before_there_were_epochs_open_and_are_taken_in() {
 
 #[test]
 fn bytes_of_another_length_are_no_key() {
-    assert!(named(&[0; 43]).is_none());
-    assert!(named(&[0; 44]).is_some());
-    assert!(named(&[0; 45]).is_none());
+    assert!(DataKey::from_content(&Secret::new(vec![0; 43])).is_none());
+    assert!(DataKey::from_content(&Secret::new(vec![0; 44])).is_some());
+    assert!(DataKey::from_content(&Secret::new(vec![0; 45])).is_none());
 }

@@ -16,7 +16,7 @@ use countersign_store::tables::keks::{self, KekRow};
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::tables::signing_keys::SigningKeyRecord;
 use countersign_store::tables::subject_keys::{self, SubjectKey};
-use countersign_store::tables::vault_keys;
+use countersign_store::tables::vault_keys::{self, NewVaultKey};
 use countersign_store::{
     AuthReqId, AuthenticatorChange, DeliveryId, KekProgress, KeksDestroyed, NewDecoupled,
     NewDelivery, RewrapTurn, SEALED_COLUMNS, Store, StoreError, Write, kek_status,
@@ -117,6 +117,15 @@ fn row_of(keks: &KekSet, root: &RootKey, random: &Random) -> KekRow {
         version: keks.current().version().0,
         wrapped: keks.current().wrap(root, random).unwrap().into_bytes(),
         created: NOW,
+    }
+}
+
+fn vault_key(wrapped: Vec<u8>) -> NewVaultKey {
+    NewVaultKey {
+        key: [5; 8],
+        wrapped,
+        created: NOW,
+        term: 1,
     }
 }
 
@@ -226,7 +235,7 @@ async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
     let key = hierarchy.row("vault_keys", "wrapped", &[5; 8]);
     store
         .write(move |tx| {
-            Box::pin(async move { vault_keys::add(tx, &tenant(), [5; 8], key, NOW).await })
+            Box::pin(async move { vault_keys::add(tx, &tenant(), vault_key(key)).await })
         })
         .await
         .unwrap();
@@ -462,7 +471,7 @@ async fn what_does_not_open_keeps_the_older_version(fixture: Fixture) {
     let moved = hierarchy.sealed(&Aad::row(&other, "vault_keys", "wrapped", &[5; 8]));
     store
         .write(move |tx| {
-            Box::pin(async move { vault_keys::add(tx, &tenant(), [5; 8], moved, NOW).await })
+            Box::pin(async move { vault_keys::add(tx, &tenant(), vault_key(moved)).await })
         })
         .await
         .unwrap();

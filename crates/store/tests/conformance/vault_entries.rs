@@ -2,11 +2,12 @@
 
 use crate::behaviours;
 use crate::fixture::{Fixture, NOW};
-use crate::sample::tenant;
+use crate::sample::{event, tenant};
 use countersign_base::{Duration, Tenant, UnixTime};
+use countersign_keys::seal_count::SealCount;
 use countersign_store::StoreError;
 use countersign_store::tables::vault_entries::{self, EntryChange, EntryCommit, StoredEntry};
-use countersign_store::tables::vault_keys;
+use countersign_store::tables::vault_keys::{self, NewVaultKey, Resealed};
 
 behaviours! {
     what_is_written_is_found_alone_and_with_others,
@@ -15,7 +16,10 @@ behaviours! {
     names_are_listed_by_their_beginning_in_order_and_in_pages,
     entries_whose_time_has_come_are_told_of_every_tenant,
     of_two_that_add_one_name_one_does,
-    keys_are_told_in_the_order_they_were_made,
+    keys_are_told_by_term,
+    one_key_follows_the_one_that_seals,
+    what_a_key_has_sealed_is_counted_before_it_is,
+    an_entry_is_sealed_again_only_if_it_is_what_was_read_and_a_key_goes_last,
 }
 
 fn put(revision: i64, value: &[u8]) -> EntryChange {
@@ -158,16 +162,115 @@ async fn of_two_that_add_one_name_one_does(fixture: Fixture) {
     assert!(superseded(first) || superseded(second));
 }
 
-async fn keys_are_told_in_the_order_they_were_made(fixture: Fixture) {
-    for (key, at) in [([2; 8], 1), ([1; 8], 2), ([2; 8], 3)] {
-        let at = NOW.plus(Duration::from_secs(at));
-        let wrapped = key.to_vec();
-        let add = fixture.store.write(move |tx| {
-            Box::pin(async move { vault_keys::add(tx, &tenant(), key, wrapped, at).await })
-        });
-        add.await.unwrap();
+fn key(number: u8, term: u64) -> NewVaultKey {
+    NewVaultKey {
+        key: [number; 8],
+        wrapped: vec![number],
+        created: NOW,
+        term,
     }
+}
+
+async fn add_key(fixture: &Fixture, new: NewVaultKey) {
+    let add = fixture
+        .store
+        .write(move |tx| Box::pin(async move { vault_keys::add(tx, &tenant(), new).await }));
+    add.await.unwrap();
+}
+
+async fn keys(fixture: &Fixture) -> Vec<(Vec<u8>, u64)> {
     let mut connection = fixture.store.read().await.unwrap();
     let all = vault_keys::all(&mut connection, &tenant()).await.unwrap();
-    assert_eq!(all, [(vec![2; 8], vec![2; 8]), (vec![1; 8], vec![1; 8])]);
+    all.into_iter().map(|row| (row.key, row.term)).collect()
+}
+
+async fn keys_are_told_by_term(fixture: Fixture) {
+    for (number, term) in [(2, 2), (9, 1), (2, 3), (1, 3)] {
+        add_key(&fixture, key(number, term)).await;
+    }
+    let told = [(vec![9; 8], 1), (vec![2; 8], 2), (vec![1; 8], 3)];
+    assert_eq!(keys(&fixture).await, told);
+}
+
+async fn one_key_follows_the_one_that_seals(fixture: Fixture) {
+    add_key(&fixture, key(1, 1)).await;
+    let store = &fixture.store;
+    let follow = |after: u8, new| {
+        let of = tenant();
+        async move {
+            store
+                .follow_vault_key(&of, vec![after; 8], new, event())
+                .await
+        }
+    };
+    let (one, two) = tokio::join!(follow(1, key(2, 2)), follow(1, key(3, 2)));
+    assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+    assert!(follow(1, key(4, 3)).await.is_err());
+    assert_eq!(keys(&fixture).await.len(), 2);
+}
+
+async fn what_a_key_has_sealed_is_counted_before_it_is(fixture: Fixture) {
+    add_key(&fixture, key(1, 1)).await;
+    let block = SealCount {
+        messages: 10,
+        bytes: 1 << 40,
+    };
+    let take = |number: u8| {
+        let store = fixture.store.clone();
+        async move { store.take_seals(&tenant(), [number; 8], block).await }
+    };
+    assert_eq!(take(1).await.unwrap(), block);
+    assert_eq!(take(1).await.unwrap(), block.plus(block));
+    assert!(matches!(take(2).await, Err(StoreError::Superseded(_))));
+}
+
+/// The first ten bytes of an envelope say whose it is.
+fn sealed_by(number: u8, content: u8) -> Vec<u8> {
+    [&[0xC5, 1][..], &[number; 8], &[content]].concat()
+}
+
+async fn an_entry_is_sealed_again_only_if_it_is_what_was_read_and_a_key_goes_last(
+    fixture: Fixture,
+) {
+    for (number, term) in [(1, 1), (2, 2)] {
+        add_key(&fixture, key(number, term)).await;
+    }
+    let changes = ["a", "b", "c", "d"].map(|name| (name, put(1, &sealed_by(1, 0))));
+    written(&fixture, commit(&[], changes.into()))
+        .await
+        .unwrap();
+    let (store, newest) = (&fixture.store, [2; 8]);
+    let mut connection = store.read().await.unwrap();
+    let page = vault_keys::older(&mut connection, &tenant(), "a", &newest, 2).await;
+    let names: Vec<String> = page.unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["b", "c"]);
+    let count = vault_keys::count_older(&mut connection, &tenant(), &newest).await;
+    assert_eq!(count.unwrap(), 4);
+    drop(connection);
+    // One is deleted and one written anew between reading and writing.
+    let meanwhile = vec![("a", EntryChange::Delete), ("b", put(2, &sealed_by(2, 7)))];
+    written(&fixture, commit(&[], meanwhile)).await.unwrap();
+    let again = |name: &str| Resealed {
+        name: name.to_owned(),
+        old: sealed_by(1, 0),
+        new: sealed_by(2, 0),
+    };
+    let all = ["a", "b", "c"].map(again);
+    let resealed = store.reseal_entries(&tenant(), all.into()).await;
+    assert_eq!(resealed.unwrap(), 1);
+    assert_eq!(found(&fixture, "a").await, None);
+    assert_eq!(found(&fixture, "b").await.unwrap().sealed, sealed_by(2, 7));
+    let c = found(&fixture, "c").await.unwrap();
+    assert_eq!(
+        (c.revision, c.sealed),
+        (1, sealed_by(2, 0)),
+        "it is the same writing"
+    );
+
+    let of = tenant();
+    let destroy = || store.destroy_vault_keys(&of, vec![vec![1; 8]], event());
+    assert_eq!(destroy().await.unwrap(), 0, "`d` is under it");
+    let d = store.reseal_entries(&tenant(), vec![again("d")]).await;
+    assert_eq!((d.unwrap(), destroy().await.unwrap()), (1, 1));
+    assert_eq!(keys(&fixture).await, [(vec![2; 8], 2)]);
 }

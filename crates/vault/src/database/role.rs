@@ -214,7 +214,7 @@ pub(super) fn created(
     cx: &Cx<'_>,
 ) -> Result<Outcome, Stop> {
     match result {
-        EffectResult::Done => {
+        EffectResult::Done | EffectResult::DataKey(_) => {
             lease::settle(&created.lease.id, work, cx)?;
             Ok(Answer {
                 lease: Some(created.lease.clone()),

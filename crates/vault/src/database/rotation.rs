@@ -160,7 +160,7 @@ impl Rotated {
             return Ok(Answer::nothing().into());
         }
         match result {
-            EffectResult::Done => {
+            EffectResult::Done | EffectResult::DataKey(_) => {
                 connection.password = Some(self.password.clone());
                 connection.pending = None;
                 work.put(&self.entry, &connection)?;
@@ -188,7 +188,7 @@ impl Rotated {
             return Ok(Answer::nothing().into());
         }
         match result {
-            EffectResult::Done => {
+            EffectResult::Done | EffectResult::DataKey(_) => {
                 role.password = Some(self.password.clone());
                 role.pending = None;
                 role.rotated = Some(cx.now);

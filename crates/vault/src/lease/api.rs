@@ -138,7 +138,7 @@ pub(super) fn after_renewal(
         return Err(VaultError::invalid("lease not found").into());
     };
     match result {
-        EffectResult::Done => Ok(renewed(name, &row, cx).into()),
+        EffectResult::Done | EffectResult::DataKey(_) => Ok(renewed(name, &row, cx).into()),
         EffectResult::Failed(_) => {
             if row.span == *after {
                 row.span = before.clone();

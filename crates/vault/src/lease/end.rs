@@ -78,7 +78,7 @@ pub(super) fn taken_back(
         return Ok(Answer::nothing().into());
     };
     match result {
-        EffectResult::Done => {
+        EffectResult::Done | EffectResult::DataKey(_) => {
             taken(name, row, work, cx)?;
             Ok(Answer::nothing().into())
         }

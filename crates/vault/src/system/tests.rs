@@ -1092,3 +1092,32 @@ fn what_is_named_login_is_no_sign_in() {
         assert!(public(path), "{path}");
     }
 }
+
+#[test]
+fn the_data_key_is_replaced_and_shown_from_outside() {
+    let mut trial = Trial::new();
+    for path in ["sys/rotate", "sys/rotate/keyring"] {
+        assert!(trial.call(Update, path, json!({})).unwrap().is_empty());
+    }
+    trial.effects = vec![crate::work::EffectResult::DataKey(
+        crate::work::DataKeyStatus {
+            term: 3,
+            created: countersign_base::UnixTime(0),
+            encryptions: 65_536,
+        },
+    )];
+    let shown = trial.data(Read, "sys/key-status", Json::Null);
+    let expected = json!({"term": 3, "install_time": "1970-01-01T00:00:00Z", "encryptions": 65536});
+    assert_eq!(shown, expected);
+    assert!(matches!(
+        trial.happened[..],
+        [
+            crate::answer::Effect::RotateDataKey,
+            crate::answer::Effect::RotateDataKey,
+            crate::answer::Effect::DataKey
+        ]
+    ));
+    trial.effects = vec![crate::work::EffectResult::Failed(String::new())];
+    let error = refused(&mut trial, Update, "sys/rotate", json!({}));
+    assert_eq!(error.status(), 502);
+}

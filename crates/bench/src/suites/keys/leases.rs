@@ -151,9 +151,9 @@ impl Vault {
         let mut connection = store.read().await?;
         let mut keys = vault_keys::all(&mut connection, &tenant).await?;
         drop(connection);
-        let (id, wrapped) = keys.pop().ok_or("the vault has no key")?;
-        let place = Aad::row(&tenant, "vault_keys", "wrapped", &id);
-        let key = DataKey::unwrap(&secrets.keks(), &place, &Sealed::from_bytes(wrapped))?;
+        let row = keys.pop().ok_or("the vault has no key")?;
+        let place = Aad::row(&tenant, "vault_keys", "wrapped", &row.key);
+        let key = DataKey::unwrap(&secrets.keks(), &place, &Sealed::from_bytes(row.wrapped))?;
         Ok(Self {
             store,
             tenant,

@@ -202,7 +202,7 @@ pub(super) fn end(
     // What was given up or decided meanwhile stays so.
     if found.status(cx.now) == Status::Pending {
         match result {
-            EffectResult::Done => {
+            EffectResult::Done | EffectResult::DataKey(_) => {
                 found.status = Status::Valid;
                 found.validated = Some(cx.now);
             }
