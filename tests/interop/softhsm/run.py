@@ -37,8 +37,9 @@ class Hsm:
 
     def key(self, label=KEY):
         path = os.path.join(self.home, "key")
-        with open(path, "wb") as file:
-            file.write(secrets.token_bytes(32))
+        # 32 characters: of 32 octets it takes only those before some that end a text, and then has a key of no length that AES knows.
+        with open(path, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(24))
         self.util("--import", path, "--aes", "--token", LABEL, "--label", label, "--id", secrets.token_hex(8), "--pin", PIN)
         os.remove(path)
 
