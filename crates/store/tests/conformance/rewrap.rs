@@ -152,15 +152,10 @@ fn details(hierarchy: &Hierarchy, numbers: std::ops::Range<u16>) -> Vec<Write> {
     numbers.map(detail).collect()
 }
 
-/// Something in every column, and in one of them more than a page. How much it is.
-async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
-    populate(store).await;
-    let notice = Aad::row(
-        &tenant(),
-        "decoupled_requests",
-        "notification",
-        &GRANT.as_u64().to_be_bytes(),
-    );
+/// A request for a sign-in elsewhere that wants to be told, and the telling.
+fn decoupled(hierarchy: &Hierarchy) -> (NewDecoupled, NewDelivery) {
+    let place = GRANT.as_u64().to_be_bytes();
+    let notice = Aad::row(&tenant(), "decoupled_requests", "notification", &place);
     let notice = Bounded::parse(&base64url::encode(&hierarchy.sealed(&notice))).unwrap();
     let ping = PingDelivery {
         client: "portal".parse().unwrap(),
@@ -190,7 +185,13 @@ async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
         issued: NOW,
         expires: NOW.plus(Duration::from_secs(600)),
     };
-    let session = NewBrowserSession {
+    let auth_req_id = handle::<AuthReqId>("auth_req_id");
+    let request = NewDecoupled::new(&auth_req_id, None, request);
+    (request, ping.unwrap())
+}
+
+fn browser_session(hierarchy: &Hierarchy) -> NewBrowserSession {
+    NewBrowserSession {
         handle: tag(3),
         replaces: None,
         name: "portal".to_owned(),
@@ -198,8 +199,11 @@ async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
         upstream_session: None,
         sealed: hierarchy.row("browser_sessions", "sealed", tag(3).as_bytes()),
         expires: later(),
-    };
-    let key = SigningKeyRecord {
+    }
+}
+
+fn signing_key(hierarchy: &Hierarchy) -> SigningKeyRecord {
+    SigningKeyRecord {
         tenant: tenant(),
         kid: "key-1".parse().unwrap(),
         purpose: "tokens".to_owned(),
@@ -209,16 +213,21 @@ async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
         sealed: hierarchy.row("signing_keys", "sealed", b"key-1"),
         created: NOW,
         changed: NOW,
-    };
+    }
+}
+
+/// Something in every column, and in one of them more than a page. How much it is.
+async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
+    populate(store).await;
+    let (request, ping) = decoupled(hierarchy);
     let app = hierarchy.row("totp_secrets", "sealed", USER.as_bytes());
     let app = AuthenticatorChange::PutTotp(USER, app, TimeStep(1));
-    let auth_req_id = handle::<AuthReqId>("auth_req_id");
     let mut writes = vec![
-        Write::AddBrowserSession(Box::new(session)),
-        Write::AddDecoupled(NewDecoupled::new(&auth_req_id, None, request)),
-        Write::AddSigningKey(Box::new(key)),
+        Write::AddBrowserSession(Box::new(browser_session(hierarchy))),
+        Write::AddDecoupled(request),
+        Write::AddSigningKey(Box::new(signing_key(hierarchy))),
         Write::Authenticator(app),
-        Write::Deliver(Box::new(ping.unwrap())),
+        Write::Deliver(Box::new(ping)),
     ];
     writes.extend(details(hierarchy, 0..450));
     store.change(&tenant(), writes, event(), NOW).await.unwrap();
