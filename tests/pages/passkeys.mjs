@@ -123,9 +123,9 @@ async function walk(browser, issuer) {
   // The page that refused it offers passkeys too, and this authenticator answers by itself: until it has nothing to answer with.
   await touches(false)
   await cdp.send('WebAuthn.clearCredentials', { authenticatorId })
-  // What the page itself had begun may get in between.
+  // What the page itself had begun may get in between, and so may a navigation that it cut off.
   for (let tries = 0; page.url() !== 'about:blank' && tries < 5; tries += 1) await page.goto('about:blank').catch(() => {})
-  await page.goto(authorize(issuer))
+  await undisturbed(() => page.goto(authorize(issuer)))
   await with_password()
   const alone = await allowed()
   judge('the password is enough again', alone.acr === 'urn:countersign:acr:1' && alone.amr.join() === 'pwd', JSON.stringify(alone))
@@ -141,6 +141,17 @@ async function walk(browser, issuer) {
   await quiet.getByRole('button', { name: 'Sign in', exact: true }).click()
   await quiet.getByRole('heading', { name: 'Signing in' }).waitFor()
   judge('without scripts the account pages work', true)
+}
+
+/** Navigates, again where another navigation came in between. */
+async function undisturbed(navigate) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await navigate()
+    } catch (error) {
+      if (tries === 5 || !`${error}`.includes('interrupted by another navigation')) throw error
+    }
+  }
 }
 
 const server = await start()
