@@ -114,10 +114,18 @@ def configuration(portal, port):
     return files | {"clients/portal.jwks.json": json.dumps(portal.jwks())}
 
 
+# What is asked of the installation, and so in the tenant `default` alone.
+OF_THE_INSTALLATION = ["rotateKeyEncryptionKey", "rotateRootKey"]
+
+
 def narrowed(document, known):
     """The document with what there is: of ids that a path takes, those that exist, and one that does not."""
     for item in document["paths"].values():
         operations = [value for value in item.values() if isinstance(value, dict)]
+        for operation in operations:
+            if operation.get("operationId") in OF_THE_INSTALLATION:
+                # Its own list of tenants, which what is known does not replace.
+                operation["parameters"] = [{"name": "tenant", "in": "path", "required": True, "schema": {"enum": ["default", "demo"]}}]
         for parameter in [one for holder in [item, *operations] for one in holder.get("parameters", [])]:
             narrow(parameter, known)
     for parameter in document["components"]["parameters"].values():
@@ -126,7 +134,7 @@ def narrowed(document, known):
 
 
 def narrow(parameter, known):
-    if parameter.get("name") in known:
+    if parameter.get("name") in known and "enum" not in parameter.get("schema", {}):
         parameter["schema"] = {"enum": known[parameter["name"]]}
 
 
