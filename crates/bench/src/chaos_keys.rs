@@ -451,7 +451,7 @@ impl Run {
         let (passed, failed) = self.tallies.summary(&names);
         let sum = |of: fn(&Transit) -> u64| parts.transit.iter().map(of).sum::<u64>();
         println!(
-            "chaos-keys: {crashes} crashes; transit: {} encryptions, {} rewraps, {} rotations; secrets: {} writes, {} destroyed; tokens: {} made, {} families revoked; people erased: {}; rotations of the key-encryption key: {}",
+            "chaos-keys: {crashes} crashes; transit: {} encryptions, {} rewraps, {} rotations; secrets: {} writes, {} destroyed; tokens: {} made, {} families revoked; people erased: {}; rotations of the key-encryption key: {}, of the vault's data key: {}, of the root key: {}",
             sum(|key| key.encryptions),
             sum(|key| key.rewraps),
             sum(|key| key.rotations),
@@ -461,6 +461,8 @@ impl Run {
             parts.families.revoked,
             parts.people.erased,
             parts.rotation.rotations,
+            parts.rotation.of_data,
+            parts.rotation.of_root,
         );
         if let Some(databases) = &parts.databases {
             println!(

@@ -1,4 +1,5 @@
-//! Keys that encrypt, rotated under load: the key-encryption key of the installation, whose older versions are sealed over in the background and destroyed.
+//! Keys that encrypt, rotated under load: the key-encryption key of the installation, whose older versions are sealed over in the background and destroyed; beside it the data key of the vault and the
+//! root key.
 //!
 //! That everything stays readable is what the other parts look at. Here: a version that was acknowledged is there after each restart, nothing that was sealed does not
 //! open, and at the end one version is left.
@@ -23,6 +24,10 @@ pub(super) struct Rotation {
     pending: bool,
     /// What was acknowledged in the whole run.
     pub(super) rotations: u32,
+    /// The same of the data key of the vault.
+    pub(super) of_data: u32,
+    /// The same of the root key.
+    pub(super) of_root: u32,
 }
 
 /// Where the key stands, as the administrator is told.
@@ -36,7 +41,35 @@ impl Part for Rotation {
     async fn round(&mut self, cx: &mut Cx) -> Result<(), Failed> {
         let pause = 200 + cx.below(1500);
         tokio::time::sleep(Duration::from_millis(u64::try_from(pause)?)).await;
-        if self.rotations >= ROTATIONS_MAX || cx.below(2) == 0 {
+        match cx.below(6) {
+            0 => beside(cx, "keys/data/rotate", &mut self.of_data).await,
+            1 => beside(cx, "keys/root/rotate", &mut self.of_root).await,
+            2 | 3 => self.key_encryption(cx).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Rotates a key of which nothing has to be known afterwards but that everything opens: the data key of the vault, the root key.
+async fn beside(cx: &mut Cx, path: &'static str, rotations: &mut u32) -> Result<(), Failed> {
+    if *rotations >= ROTATIONS_MAX {
+        return Ok(());
+    }
+    let said = cx.admin.ask(&Method::POST, path, &Json::Null).await?;
+    if said.is_done() {
+        *rotations += 1;
+        return Ok(());
+    }
+    match said.status {
+        // As of the key-encryption key.
+        400 | 409 => Ok(()),
+        _ => Err(cx.refused(&said, path)),
+    }
+}
+
+impl Rotation {
+    async fn key_encryption(&mut self, cx: &mut Cx) -> Result<(), Failed> {
+        if self.rotations >= ROTATIONS_MAX {
             return Ok(());
         }
         self.pending = true;
@@ -55,9 +88,7 @@ impl Part for Rotation {
         }
         Err(cx.refused(&said, path))
     }
-}
 
-impl Rotation {
     pub(super) async fn prepare(admin: &mut Admin) -> Result<Self, Failed> {
         let standing = standing(admin).await?;
         let version = standing.versions.last().copied().ok_or("no version")?;
@@ -65,6 +96,8 @@ impl Rotation {
             version,
             pending: false,
             rotations: 0,
+            of_data: 0,
+            of_root: 0,
         })
     }
 
@@ -116,6 +149,8 @@ impl Rotation {
             version: self.version + 1,
             pending: false,
             rotations: self.rotations,
+            of_data: self.of_data,
+            of_root: self.of_root,
         }
     }
 }
@@ -160,6 +195,8 @@ mod tests {
                 version: 3,
                 pending,
                 rotations: 0,
+                of_data: 0,
+                of_root: 0,
             };
             let found = Standing {
                 versions: versions.clone(),
