@@ -16,9 +16,11 @@ use crate::seal::held::{HeldSeal, Running, WRONG_SETS_MAX};
 use crate::seal::{OpenedBy, Opening};
 use countersign_audit::event::SealOperation;
 use countersign_audit::{Code, Count};
-use countersign_base::{ParseError, RequestId, Tenant};
-use countersign_keys::seal::{CancelAuthority, CancelBy, QuorumRefused, Seal, SealFault, SealRow};
-use countersign_keys::shamir::ShareRuleError;
+use countersign_base::{ParseError, RequestId, Secret, Tenant};
+use countersign_keys::seal::{
+    CancelAuthority, CancelBy, Nonce, QuorumRefused, Seal, SealFault, SealRow,
+};
+use countersign_keys::shamir::{Share, ShareRuleError};
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::{Durability, StoreError};
 use countersign_vault::answer::QuorumOperation;
@@ -288,6 +290,13 @@ impl Quorums<'_> {
             .record_of_seal(Some(self.asking.request), event)
             .await
     }
+}
+
+/// A share and the nonce that it was given with, as they were shown. A text that is no nonce is one that differs.
+fn shown(nonce: &str, share: &Secret<String>) -> Result<(Nonce, Share), QuorumError> {
+    let share = Share::parse(share)?;
+    let nonce = Nonce::parse(nonce).map_err(|_| QuorumRefused::NonceDiffers)?;
+    Ok((nonce, share))
 }
 
 const fn step(operation: Code, step: &'static str) -> SealOperation {

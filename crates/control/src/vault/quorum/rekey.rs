@@ -2,14 +2,14 @@
 //!
 //! Not here: who starts, gives and cancels, and what is recorded of it ([`super`]).
 
-use super::{Holders, QuorumError, Quorums, REKEY, Told, holders_of, step};
+use super::{Holders, QuorumError, Quorums, REKEY, Told, holders_of, shown, step};
 use crate::seal::held::{Gathered, Rekeying, Running, Verifying};
 use countersign_audit::event::SealOperation;
 use countersign_audit::{Code, Count};
 use countersign_base::{Secret, Tenant};
 use countersign_keys::seal::{
-    CancelBy, Nonce, Quorum, QuorumHeld, QuorumRefused, QuorumStep, RekeyOutcome, RekeyRequest,
-    Rekeyed, SealFault, SealRow, SealStatus, Verification, VerificationStep,
+    CancelBy, Nonce, Quorum, QuorumHeld, QuorumStep, RekeyOutcome, RekeyRequest, Rekeyed,
+    SealFault, SealRow, SealStatus, Verification, VerificationStep,
 };
 use countersign_keys::shamir::{Share, ShareRule};
 use countersign_store::record_event;
@@ -107,8 +107,7 @@ impl Quorums<'_> {
         nonce: &str,
         share: &Secret<String>,
     ) -> Result<RekeyAnswer, QuorumError> {
-        let share = Share::parse(share)?;
-        let nonce = Nonce::parse(nonce).map_err(|_| QuorumRefused::NonceDiffers)?;
+        let (nonce, share) = shown(nonce, share)?;
         let mut running = self.seal.running.lock().await;
         let Gathered {
             quorum,
@@ -194,8 +193,7 @@ impl Quorums<'_> {
         nonce: &str,
         share: &Secret<String>,
     ) -> Result<RekeyAnswer, QuorumError> {
-        let share = Share::parse(share)?;
-        let nonce = Nonce::parse(nonce).map_err(|_| QuorumRefused::NonceDiffers)?;
+        let (nonce, share) = shown(nonce, share)?;
         let mut running = self.seal.running.lock().await;
         let Verifying {
             verification,

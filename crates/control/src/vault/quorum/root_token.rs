@@ -2,16 +2,14 @@
 //!
 //! Not here: who starts, gives and cancels, and what is recorded of it ([`super`]).
 
-use super::{QuorumError, Quorums, ROOT_TOKEN, Told, step};
+use super::{QuorumError, Quorums, ROOT_TOKEN, Told, shown, step};
 use crate::seal::held::Gathered;
 use countersign_audit::Code;
 use countersign_audit::event::SealOperation;
 use countersign_base::{Secret, Tenant};
 use countersign_keys::seal::{
-    CancelBy, EarlierRoots, Nonce, Otp, Quorum, QuorumHeld, QuorumRefused, QuorumStep,
-    RootTokenRequest, SealFault,
+    CancelBy, EarlierRoots, Nonce, Otp, Quorum, QuorumHeld, QuorumStep, RootTokenRequest, SealFault,
 };
-use countersign_keys::shamir::Share;
 use countersign_vault::token::{self, RootLife, TOKEN_CHARS};
 
 /// How far a root token is.
@@ -97,8 +95,7 @@ impl Quorums<'_> {
         nonce: &str,
         share: &Secret<String>,
     ) -> Result<RootTokenAnswer, QuorumError> {
-        let share = Share::parse(share)?;
-        let nonce = Nonce::parse(nonce).map_err(|_| QuorumRefused::NonceDiffers)?;
+        let (nonce, share) = shown(nonce, share)?;
         let mut running = self.seal.running.lock().await;
         let Gathered {
             quorum,
