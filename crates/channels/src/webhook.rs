@@ -1,0 +1,1 @@
+//! Webhooks: the dispatcher empties the outbox towards endpoints, the receiver takes in what providers send.

@@ -1,0 +1,1 @@
+//! Messages between partners across intermediaries: signed (JWS), encrypted (JWE), or signed and then encrypted.

@@ -1,0 +1,1 @@
+//! Signatures of webhooks: what a sender writes and a receiver checks, one file a scheme.
