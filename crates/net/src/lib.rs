@@ -6,6 +6,7 @@
 pub mod body;
 pub mod client;
 mod connection;
+pub mod delivery;
 pub mod drain;
 pub mod egress;
 mod framing;
@@ -23,6 +24,10 @@ pub mod tls;
 pub use body::{BodyError, InboundBody};
 pub use client::{ClientError, ClientOptions, ClientResponse, HttpClient};
 pub use connection::{Connection, Inbound, Peer, Scheme};
+pub use delivery::{
+    Answer, DeliveryError, DeliveryLimits, DeliveryPool, DeliveryTls, Receiver, Refused,
+    RetryAfter, Schemes, Unanswered,
+};
 pub use drain::{Drain, DrainTrigger, Drained};
 pub use egress::{Destination, EgressPolicy, Judged, Network, Prefix};
 pub use framing::{FramingFault, FramingWatch, fault_of};

@@ -135,6 +135,11 @@ const GUARDED: &[Guarded] = &[
         allowed: &["crates/countersign/src/run/egress.rs"],
     },
     Guarded {
+        mark: Mark::Path("DeliveryPool::new"),
+        why: "there is one pool for receivers that somebody else named and one for the operator's services, both made of the configuration",
+        allowed: &["crates/countersign/src/run/egress.rs"],
+    },
+    Guarded {
         mark: Mark::Path("EgressPolicy::public_only"),
         why: "says what may be reached beyond public addresses; each maker of a policy has its purpose here",
         allowed: &[
