@@ -4,5 +4,9 @@
 //!
 //! Not here: where keys come from, what was seen before (`store`), and who speaks to whom (`channels`, `gateway`).
 
+mod head;
 pub mod message;
+pub mod signature_key;
 pub mod webhook;
+
+pub use head::{HeadView, OneValue};

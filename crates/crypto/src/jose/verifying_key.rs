@@ -2,6 +2,7 @@
 
 use super::jwk::Material;
 use super::{Algorithm, JoseError, JwkThumbprint, PublicJwk};
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents,
@@ -22,6 +23,18 @@ struct Inner {
     kid: Option<Kid>,
     parsed: ParsedPublicKey,
     jwk: PublicJwk,
+}
+
+impl PublicJwk {
+    /// The key as a `SubjectPublicKeyInfo`, if its numbers are one.
+    pub(crate) fn spki(&self) -> Option<Vec<u8>> {
+        let algorithm = Algorithm::ALL
+            .into_iter()
+            .find(|algorithm| self.fits(*algorithm))?;
+        let key = VerifyingKey::new(self, algorithm, None).ok()?;
+        let der: PublicKeyX509Der<'_> = key.0.parsed.as_der().ok()?;
+        Some(der.as_ref().to_vec())
+    }
 }
 
 impl VerifyingKey {

@@ -3,7 +3,10 @@
 use super::{
     KeyPairAlgorithm, KeyPairError, OaepHash, SignatureScheme, Signed, der, ecdsa::Curve, rsa,
 };
+use crate::jose::PublicJwk;
 use aws_lc_rs::signature::{ED25519, ParsedPublicKey, RsaParameters, VerificationAlgorithm};
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject as _;
 use std::fmt;
 
 /// What stands before the 32 bytes of an Ed25519 key in its `SubjectPublicKeyInfo` (RFC 8410 §4).
@@ -45,6 +48,32 @@ impl PublicKey {
             }
             Some(_) | None => Ok(key),
         }
+    }
+
+    /// The one key in PEM text, as `PUBLIC KEY` (RFC 7468 §13).
+    ///
+    /// # Errors
+    /// [`KeyPairError::Rejected`] when it is none, or of no algorithm that is known here.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyPairError> {
+        let spki =
+            SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| KeyPairError::Rejected)?;
+        Self::of_any_algorithm(spki.as_ref())
+    }
+
+    /// The same key as one of JOSE.
+    ///
+    /// # Errors
+    /// [`KeyPairError::Rejected`] when its numbers are no key, or RSA of another size.
+    pub fn from_jwk(jwk: &PublicJwk) -> Result<Self, KeyPairError> {
+        let spki = jwk.spki().ok_or(KeyPairError::Rejected)?;
+        Self::of_any_algorithm(&spki)
+    }
+
+    fn of_any_algorithm(spki: &[u8]) -> Result<Self, KeyPairError> {
+        KeyPairAlgorithm::ALL
+            .into_iter()
+            .find_map(|algorithm| Self::from_spki(algorithm, spki).ok())
+            .ok_or(KeyPairError::Rejected)
     }
 
     /// What it is.

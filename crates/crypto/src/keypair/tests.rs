@@ -340,3 +340,25 @@ fn new_keys_are_of_their_algorithm() {
         assert!(other.public_key().unwrap() != made.public_key().unwrap());
     }
 }
+
+#[test]
+fn a_public_key_is_read_from_pem_and_from_jose() {
+    for algorithm in [
+        KeyPairAlgorithm::EcdsaP256,
+        KeyPairAlgorithm::Ed25519,
+        KeyPairAlgorithm::Rsa2048,
+    ] {
+        let public = algorithm.generate().unwrap().public_key().unwrap();
+        let pem = public.to_pem();
+        assert_eq!(PublicKey::from_pem(pem.as_bytes()), Ok(public.clone()));
+        let jwk = crate::jose::PublicJwk::from_pem(pem.as_bytes()).unwrap();
+        assert_eq!(PublicKey::from_jwk(&jwk), Ok(public));
+    }
+    let p384 = KeyPairAlgorithm::EcdsaP384.generate().unwrap();
+    let public = p384.public_key().unwrap();
+    assert_eq!(PublicKey::from_pem(public.to_pem().as_bytes()), Ok(public));
+    assert_eq!(
+        PublicKey::from_pem(b"-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n"),
+        Err(KeyPairError::Rejected)
+    );
+}
