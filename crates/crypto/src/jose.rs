@@ -3,7 +3,8 @@
 //! Four algorithms, each bound to its key type; nothing is negotiated. The key says which algorithm it verifies, and the token's
 //! protected header has to agree. What could bring a key or an address along (`jku`, `x5u`, `x5c`, and `jwk` outside DPoP) is never used.
 //!
-//! Encryption (RFC 7516) is [`Jwe`] and [`encrypt_jwt`]; a token is never read as encrypted where a signed one is due.
+//! Encryption (RFC 7516) is [`Jwe`], [`encrypt_jwt`] and [`encrypt_content`]; a token is never read as encrypted where a signed one is due. Any content, also
+//! one that travels beside its signature, is signed and verified as [`SignedContent`].
 //!
 //! The flattened JSON serialization is read for ACME ([`FlattenedJws`]). Not here: the general one, unprotected headers, `b64` and other critical extensions: they are refused.
 
@@ -14,19 +15,23 @@ mod jwe;
 mod jwk;
 mod jwk_set;
 mod jws;
+mod private_jwk;
 mod sign;
+mod signed_content;
 mod verifying_key;
 
 pub use claims::{ClaimError, Claims};
 pub use flattened::FlattenedJws;
 pub use jwe::{
     ContentEncryption, DecryptionKey, EncryptionKey, EncryptionKeySet, EncryptionKeyType, Jwe,
-    JweRules, KeyManagement, encrypt_jwt, is_jwe,
+    JweRules, KeyManagement, Labels, encrypt_content, encrypt_jwt, is_jwe,
 };
 pub use jwk::{JwkThumbprint, PublicJwk};
 pub use jwk_set::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, JwkSet, SkippedKey};
 pub use jws::{Header, Jws};
+pub use private_jwk::PrivateJwk;
 pub use sign::sign_jwt;
+pub use signed_content::{ContentForm, SignedContent, sign_content};
 pub use verifying_key::{SignatureHolds, VerifyingKey};
 
 use serde::{Deserialize, Serialize};

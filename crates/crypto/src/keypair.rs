@@ -6,7 +6,7 @@
 //! Signatures: Ed25519 (RFC 8032), ECDSA on P-256, P-384 and P-521 with every [`HashAlgorithm`] (FIPS 186-5 §6.4.1), RSA of 2048, 3072 and 4096 bits with
 //! PKCS#1 v1.5 and PSS (RFC 8017) and SHA-256, SHA-384 or SHA-512. Encryption: RSA with OAEP.
 
-mod der;
+pub(crate) mod der;
 mod ecdsa;
 mod public;
 mod rsa;

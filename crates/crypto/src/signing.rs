@@ -44,6 +44,9 @@ pub enum KeyInHeader {
     Kid,
 }
 
+/// A purpose whose signatures are over any content, with what they state in the protected header.
+pub trait ContentPurpose: Purpose {}
+
 macro_rules! purposes {
     ($($(#[$doc:meta])* $name:ident: $typ:expr, $key:ident;)+) => {$(
         $(#[$doc])*
@@ -79,6 +82,11 @@ purposes! {
     IdentityAssertion: Some("oauth-id-jag+jwt"), Kid;
     /// Checkpoints of the audit log, as signed notes.
     LogCheckpoint: None, Kid;
+    /// Receipts of messages between partners. The type is ours: no RFC names one, and a receipt must be readable as nothing else.
+    MessageReceipt: Some("receipt+jwt"), Kid;
+    /// Messages between partners: any content, with its statements in the header. The type is ours, so that neither a token nor a webhook's signature by the
+    /// same key can be given out as a message; the suffix is not `+jwt`, because the payload is no claims set.
+    PartnerMessage: Some("message+jws"), Kid;
     /// Policy bundles.
     PolicyBundle: None, Kid;
     /// What was revoked, for services that check tokens themselves.
@@ -97,12 +105,15 @@ impl JwtPurpose for ClientAssertion {}
 impl JwtPurpose for DpopProof {}
 impl JwtPurpose for IdToken {}
 impl JwtPurpose for IntrospectionResponse {}
+impl JwtPurpose for MessageReceipt {}
 impl JwtPurpose for RequestObject {}
 impl JwtPurpose for IdentityAssertion {}
 impl JwtPurpose for RevocationList {}
 impl JwtPurpose for TransactionToken {}
 impl JwtPurpose for UserInfoResponse {}
 impl JwtPurpose for LogoutToken {}
+
+impl ContentPurpose for PartnerMessage {}
 
 /// A private key for one purpose. Cloning it is cheap and copies no key.
 pub struct SigningKey<P: Purpose> {

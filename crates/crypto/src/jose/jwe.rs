@@ -55,6 +55,7 @@ struct JweHeader {
     management: KeyManagement,
     content: ContentEncryption,
     kid: Option<Kid>,
+    typ: Option<Box<str>>,
     cty: Option<Box<str>>,
     agreement: Option<Agreement>,
 }
@@ -79,7 +80,19 @@ impl Jwe {
     /// When it is longer than [`limits::TOKEN_BYTES_MAX`], not five parts of base64url, its header is no strict JSON object, or it uses an algorithm outside
     /// `rules` or an extension.
     pub fn parse(text: &str, rules: &JweRules<'_>) -> Result<Self, JoseError> {
-        if text.len() > limits::TOKEN_BYTES_MAX {
+        Self::parse_within(text, rules, limits::TOKEN_BYTES_MAX)
+    }
+
+    /// As [`Jwe::parse`], for a message that may be longer than a token.
+    ///
+    /// # Errors
+    /// As [`Jwe::parse`], with `bytes_max` as the greatest length.
+    pub fn parse_within(
+        text: &str,
+        rules: &JweRules<'_>,
+        bytes_max: usize,
+    ) -> Result<Self, JoseError> {
+        if text.len() > bytes_max {
             return Err(JoseError::TooLong);
         }
         let mut parts = text.split('.');
@@ -123,6 +136,18 @@ impl Jwe {
         self.header.cty.as_deref().is_none_or(|cty| {
             cty.eq_ignore_ascii_case("JWT") || cty.eq_ignore_ascii_case("application/jwt")
         })
+    }
+
+    /// `typ` as it was sent.
+    #[must_use]
+    pub fn typ(&self) -> Option<&str> {
+        self.header.typ.as_deref()
+    }
+
+    /// `cty` as it was sent: what is inside.
+    #[must_use]
+    pub fn cty(&self) -> Option<&str> {
+        self.header.cty.as_deref()
     }
 
     /// The content, opened with the key that the header names, or with the first that fits if it names none.
@@ -201,6 +226,7 @@ impl JweHeader {
             Some(kid) => Some(kid.parse().map_err(|_| JoseError::Header("kid"))?),
             None => None,
         };
+        let typ = text(&members, "typ")?.map(Box::from);
         let cty = text(&members, "cty")?.map(Box::from);
         let agreement = management
             .agrees()
@@ -210,6 +236,7 @@ impl JweHeader {
             management,
             content,
             kid,
+            typ,
             cty,
             agreement,
         })
@@ -250,21 +277,48 @@ pub fn encrypt_jwt(
     content: ContentEncryption,
     random: &Random,
 ) -> Result<String, JoseError> {
+    let labels = Labels {
+        typ: None,
+        cty: "JWT",
+    };
+    let plaintext = jwt.expose().as_bytes();
+    encrypt_content(plaintext, labels, key, management, content, random)
+}
+
+/// What the header of an encrypted message says about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    /// `typ`: what the whole is. None for a token, whose place says so.
+    pub typ: Option<&'a str>,
+    /// `cty`: what is inside.
+    pub cty: &'a str,
+}
+
+/// Encrypts any content for whoever holds the private half of `key`. It is never compressed.
+///
+/// # Errors
+/// When the key does not fit the algorithm, or aws-lc fails.
+pub fn encrypt_content(
+    plaintext: &[u8],
+    labels: Labels<'_>,
+    key: &EncryptionKey,
+    management: KeyManagement,
+    content: ContentEncryption,
+    random: &Random,
+) -> Result<String, JoseError> {
     let wrapped = key.wrap(management, content, random)?;
     let mut header = wrapped.header;
     header.insert("alg".to_owned(), management.name().into());
     header.insert("enc".to_owned(), content.name().into());
-    header.insert("cty".to_owned(), "JWT".into());
+    header.insert("cty".to_owned(), labels.cty.into());
+    if let Some(typ) = labels.typ {
+        header.insert("typ".to_owned(), typ.into());
+    }
     if let Some(kid) = key.kid() {
         header.insert("kid".to_owned(), kid.as_str().into());
     }
     let mut message = base64url::encode(Value::Object(header).to_string().as_bytes());
-    let sealed = content.seal(
-        &wrapped.cek,
-        message.as_bytes(),
-        jwt.expose().as_bytes(),
-        random,
-    )?;
+    let sealed = content.seal(&wrapped.cek, message.as_bytes(), plaintext, random)?;
     for part in [
         &wrapped.encrypted_key,
         &sealed.iv,

@@ -322,5 +322,14 @@ pub struct JwkThumbprint([u8; 32]);
 
 base64url::digest_text!(JwkThumbprint);
 
+impl JwkThumbprint {
+    /// Of a key on Curve25519, which signs nothing and so is no [`PublicJwk`] (RFC 8037 §2).
+    pub(super) fn of_x25519(x: &[u8; 32]) -> Self {
+        let x = base64url::encode(x);
+        let canonical = format!(r#"{{"crv":"X25519","kty":"OKP","x":"{x}"}}"#);
+        Self(digest::sha256(canonical.as_bytes()))
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -77,8 +77,32 @@ impl Header {
         self.jwk.as_ref().map(PublicJwk::parse).transpose()
     }
 
+    /// Checks a signature under this header: the key's own algorithm, and its name if both have one.
+    pub(super) fn check(
+        &self,
+        key: &VerifyingKey,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Result<SignatureHolds, JoseError> {
+        if self.algorithm != key.algorithm() {
+            return Err(JoseError::AlgorithmDiffers);
+        }
+        if self
+            .kid
+            .as_ref()
+            .zip(key.kid())
+            .is_some_and(|(named, kid)| named != kid)
+        {
+            return Err(JoseError::Header("kid"));
+        }
+        key.verify(signed, signature)
+    }
+
     fn parse(bytes: &[u8]) -> Result<Self, JoseError> {
-        let mut members = json::object(bytes)?;
+        Self::from_members(&json::object(bytes)?)
+    }
+
+    pub(super) fn from_members(members: &Map<String, Value>) -> Result<Self, JoseError> {
         // An extension may change what the signature covers, so a header that uses one is not read at all.
         for extension in ["crit", "b64", "zip"] {
             if members.contains_key(extension) {
@@ -91,11 +115,11 @@ impl Header {
             }
             Some(_) | None => return Err(JoseError::AlgorithmUnknown),
         };
-        let kid = match string(&members, "kid")? {
+        let kid = match string(members, "kid")? {
             Some(kid) => Some(kid.parse().map_err(|_| JoseError::Header("kid"))?),
             None => None,
         };
-        let typ = string(&members, "typ")?.map(Box::from);
+        let typ = string(members, "typ")?.map(Box::from);
         let plain = members
             .keys()
             .all(|name| matches!(name.as_str(), "alg" | "kid" | "typ"));
@@ -103,7 +127,7 @@ impl Header {
             algorithm,
             kid,
             typ,
-            jwk: members.remove("jwk"),
+            jwk: members.get("jwk").cloned(),
             plain,
         })
     }
@@ -195,18 +219,6 @@ impl Unverified<Jws> {
 
     fn check(&self, key: &VerifyingKey) -> Result<SignatureHolds, JoseError> {
         let jws = self.inner();
-        if jws.header.algorithm != key.algorithm() {
-            return Err(JoseError::AlgorithmDiffers);
-        }
-        if jws
-            .header
-            .kid
-            .as_ref()
-            .zip(key.kid())
-            .is_some_and(|(named, kid)| named != kid)
-        {
-            return Err(JoseError::Header("kid"));
-        }
-        key.verify(jws.signed.as_bytes(), &jws.signature)
+        jws.header.check(key, jws.signed.as_bytes(), &jws.signature)
     }
 }

@@ -7,12 +7,14 @@ use countersign_base::Secret;
 use zeroize::Zeroize as _;
 
 /// The tag of an octet string.
-pub(super) const OCTET_STRING: u8 = 0x04;
-const INTEGER: u8 = 0x02;
-const SEQUENCE: u8 = 0x30;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+/// The tag of an integer.
+pub(crate) const INTEGER: u8 = 0x02;
+/// The tag of a sequence.
+pub(crate) const SEQUENCE: u8 = 0x30;
 
 /// The content of the first element, which has the tag, and what follows it.
-pub(super) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(crate) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (length, rest) = der.strip_prefix(&[tag])?.split_first()?;
     match length {
         0..=0x7f => rest.split_at_checked(usize::from(*length)),
@@ -27,7 +29,7 @@ pub(super) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// The `privateKey` of a `PrivateKeyInfo` (RFC 5958 §2).
-pub(super) fn private_key_info(pkcs8: &[u8]) -> Option<&[u8]> {
+pub(crate) fn private_key_info(pkcs8: &[u8]) -> Option<&[u8]> {
     let (body, _) = element(pkcs8, SEQUENCE)?;
     let (_version, rest) = element(body, INTEGER)?;
     let (_algorithm, rest) = element(rest, SEQUENCE)?;

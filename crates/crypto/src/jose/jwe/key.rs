@@ -8,7 +8,7 @@ use super::content::ContentEncryption;
 use super::management::KeyManagement;
 use crate::base64url;
 use crate::jose::jwk::{self, PRIVATE_MEMBERS, PublicJwk};
-use crate::jose::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, JoseError, json};
+use crate::jose::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, JoseError, JwkThumbprint, SkippedKey, json};
 use crate::random::Random;
 use aws_lc_rs::agreement::{self, ECDH_P256, PrivateKey, UnparsedPublicKey, X25519, agree};
 use aws_lc_rs::encoding::{AsBigEndian as _, AsDer as _, Curve25519SeedBin, Pkcs8V1Der};
@@ -232,6 +232,25 @@ impl EncryptionKey {
         self.material.key_type()
     }
 
+    /// The one algorithm it is for, if its owner says so.
+    #[must_use]
+    pub const fn management(&self) -> Option<KeyManagement> {
+        self.management
+    }
+
+    /// The SHA-256 of the required members in their canonical form (RFC 7638 §3).
+    #[must_use]
+    pub fn thumbprint(&self) -> JwkThumbprint {
+        match &self.material {
+            Material::P256 { x, y } => PublicJwk(jwk::Material::P256 { x: *x, y: *y }).thumbprint(),
+            Material::Rsa { n, e } => {
+                let (n, e) = (n.clone(), e.clone());
+                PublicJwk(jwk::Material::Rsa { n, e }).thumbprint()
+            }
+            Material::X25519 { x } => JwkThumbprint::of_x25519(x),
+        }
+    }
+
     /// Whether messages may be encrypted to it with `management`.
     #[must_use]
     pub fn fits(&self, management: KeyManagement) -> bool {
@@ -364,6 +383,20 @@ impl EncryptionKeySet {
     /// # Errors
     /// When it is no JWK set, is too large, or one of its encryption keys cannot be used.
     pub fn parse(bytes: &[u8]) -> Result<Self, JoseError> {
+        match Self::parse_usable(bytes)? {
+            (set, skipped) if skipped.is_empty() => Ok(set),
+            (_, skipped) => Err(skipped
+                .into_iter()
+                .next()
+                .map_or(JoseError::Key("it cannot be used"), |key| key.reason)),
+        }
+    }
+
+    /// As [`EncryptionKeySet::parse`], but a key that cannot be used is left out and named, so that it does not take the others along (RFC 7517 §5).
+    ///
+    /// # Errors
+    /// When it is no JWK set or is too large.
+    pub fn parse_usable(bytes: &[u8]) -> Result<(Self, Vec<SkippedKey>), JoseError> {
         if bytes.len() > JWKS_BYTES_MAX {
             return Err(JoseError::TooLong);
         }
@@ -375,11 +408,20 @@ impl EncryptionKeySet {
         if keys.len() > JWKS_KEYS_MAX {
             return Err(JoseError::TooLong);
         }
-        keys.iter()
-            .filter(|key| jwk::is_for_encryption(key))
-            .map(EncryptionKey::parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let (mut set, mut skipped) = (Vec::new(), Vec::new());
+        let for_encryption = |(_, key): &(usize, &Value)| jwk::is_for_encryption(key);
+        for (position, key) in keys.iter().enumerate().filter(for_encryption) {
+            match EncryptionKey::parse(key) {
+                Ok(key) => set.push(key),
+                Err(reason) => skipped.push(SkippedKey { position, reason }),
+            }
+        }
+        Ok((Self(set), skipped))
+    }
+
+    /// Every key.
+    pub fn iter(&self) -> impl Iterator<Item = &EncryptionKey> {
+        self.0.iter()
     }
 
     /// The first key to which a message may be encrypted with `management`.
@@ -419,6 +461,19 @@ impl DecryptionKey {
         kid: Kid,
         private: &Secret<Vec<u8>>,
     ) -> Result<Self, JoseError> {
+        Self::for_management(key_type, kid, None, private)
+    }
+
+    /// As [`DecryptionKey::from_private`], for messages of one `alg` alone if one is given.
+    ///
+    /// # Errors
+    /// As [`DecryptionKey::from_private`], and when a key of that kind knows no such `alg`.
+    pub fn for_management(
+        key_type: EncryptionKeyType,
+        kid: Kid,
+        management: Option<KeyManagement>,
+        private: &Secret<Vec<u8>>,
+    ) -> Result<Self, JoseError> {
         const REFUSED: JoseError =
             JoseError::Key("its private part is not a key of the kind that it should be");
         let bytes = private.expose();
@@ -449,14 +504,15 @@ impl DecryptionKey {
                 )
             }
         };
-        Ok(Self(Arc::new(Inner {
-            private,
-            public: EncryptionKey {
-                material,
-                kid: Some(kid),
-                management: None,
-            },
-        })))
+        let public = EncryptionKey {
+            material,
+            kid: Some(kid),
+            management,
+        };
+        if management.is_some_and(|management| !public.type_fits(management)) {
+            return Err(JoseError::AlgorithmDiffers);
+        }
+        Ok(Self(Arc::new(Inner { private, public })))
     }
 
     /// The public half.
