@@ -47,6 +47,9 @@ const GUARDED: &[Guarded] = &[
             "crates/store/src/tables/access_tokens.rs",
             // And under the id and the keyed hash of an API key that key's.
             "crates/store/src/tables/api_keys.rs",
+            // The evidence of messages between partners stands in a module of that name.
+            "crates/wire/src/message.rs",
+            "crates/wire/src/message/unspent.rs",
             // rustls keeps the traits of its certificate verifiers in a module of that name.
             "crates/net/src/tls.rs",
             "crates/net/src/tls/pins.rs",
@@ -89,7 +92,14 @@ const GUARDED: &[Guarded] = &[
             "crates/control/src/administrator.rs",
             // Our own assertions at the identity providers that we sign people in by.
             "crates/control/src/upstream.rs",
+            // Receipts of partners' messages, of evidence that the message was verified.
+            "crates/wire/src/message/receipt.rs",
         ],
+    },
+    Guarded {
+        mark: Mark::Word("sign_content"),
+        why: "signs any content; only a message between partners is one, with its statements about both",
+        allowed: &["crates/crypto/src/", "crates/wire/src/message/outgoing.rs"],
     },
     Guarded {
         mark: Mark::Path("TcpStream::connect"),
