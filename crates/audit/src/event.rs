@@ -18,6 +18,7 @@ mod sign_in;
 mod subject;
 mod token;
 mod upstream;
+mod webhook_refusal;
 
 pub use api_key::{ApiKeyAdded, ApiKeyEnded};
 pub use browser_session::{BrowserSessionBegan, BrowserSessionEnded};
@@ -38,6 +39,7 @@ pub use subject::{Restored, SubjectErased};
 pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, RefreshReused, Token};
 
 pub use upstream::{ProviderChanged, UpstreamLink, UpstreamReturned, UpstreamSignIn};
+pub use webhook_refusal::WebhookRefused;
 
 use crate::record::Class;
 use serde::Serialize;
@@ -188,6 +190,8 @@ events! {
     UserChanged = "user.changed", Control;
     /// Somebody typed a user code that leads nowhere.
     UserCodeRefused = "user_code.refused", Data;
+    /// A webhook was not taken in.
+    WebhookRefused = "webhook.refused", Data;
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::schema::Fault;
 use crate::threats::ThreatRefusal;
 use crate::threats::work::Posed;
 use crate::upstream::{PassError, RETRY_AFTER};
+use crate::webhooks::{AGAIN_SECONDS, DeniedKind, WebhookDenied};
 use crate::websocket::{UpgradeError, VERSION_13};
 pub use body::{GatewayBody, Unfinished};
 use bytes::Bytes;
@@ -111,6 +112,9 @@ pub enum Denial {
     /// Where it comes from, or what it looks like.
     #[error("{0}")]
     Threat(ThreatRefusal),
+    /// A webhook.
+    #[error("{}", .0.reason)]
+    Webhook(WebhookDenied),
 }
 
 impl Denial {
@@ -190,6 +194,7 @@ impl Denial {
             Self::Upgrade(UpgradeError::Origin) => "upgrade_origin",
             Self::Upgrade(UpgradeError::Version) => "upgrade_version",
             Self::Threat(refusal) => refusal.code(),
+            Self::Webhook(denied) => denied.reason,
         }
     }
 
@@ -206,6 +211,10 @@ impl Denial {
     pub(crate) const fn seen(&self) -> Seen {
         match self {
             Self::Challenge(_) | Self::Policy(_) | Self::StepUp(_) => Seen::Denied,
+            Self::Webhook(WebhookDenied {
+                kind: DeniedKind::Forbidden,
+                ..
+            }) => Seen::Denied,
             Self::Exchange(_) | Self::Key(_) | Self::Pass(_) => Seen::Permitted,
             Self::Attributes(_)
             | Self::BodyTooLarge
@@ -224,7 +233,8 @@ impl Denial {
             | Self::Session(_)
             | Self::Target(_)
             | Self::Threat(_)
-            | Self::Upgrade(_) => Seen::Refused,
+            | Self::Upgrade(_)
+            | Self::Webhook(_) => Seen::Refused,
         }
     }
 
@@ -289,6 +299,7 @@ impl Denial {
             Self::Upgrade(UpgradeError::Broken) => StatusCode::BAD_REQUEST,
             Self::Upgrade(UpgradeError::NotTaken | UpgradeError::Origin) => StatusCode::FORBIDDEN,
             Self::Upgrade(UpgradeError::Version) => StatusCode::UPGRADE_REQUIRED,
+            Self::Webhook(denied) => denied.kind.status(),
         }
     }
 
@@ -336,6 +347,10 @@ impl Denial {
             | Self::Pass(PassError::Ejected {
                 retry_after_seconds,
             }) => Some(*retry_after_seconds),
+            Self::Webhook(WebhookDenied {
+                kind: DeniedKind::Unavailable,
+                ..
+            }) => Some(AGAIN_SECONDS),
             Self::Content(ContentError::NoRoom)
             | Self::Key(KeyError::Away | KeyError::InProgress | KeyError::NoRoom)
             | Self::LimiterAway
@@ -386,8 +401,33 @@ impl Denial {
             | Self::Session(_)
             | Self::Target(_)
             | Self::Threat(_)
-            | Self::Upgrade(_) => None,
+            | Self::Upgrade(_)
+            | Self::Webhook(_) => None,
         }
+    }
+}
+
+impl Denial {
+    /// The answer to whoever sends webhooks (RFC 9457): status and the request's id, and nothing of what was wrong.
+    pub(crate) fn problem(&self, request: RequestId) -> Response<GatewayBody> {
+        let status = self.status();
+        let mut response = short(status, Bytes::from(own::problem(status, request)));
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §15.5.2 asks for a challenge, and no registered one says that a signature is wanted.
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Signature realm=\"webhooks\""),
+            );
+        }
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 

@@ -22,6 +22,8 @@
 //! outcome     store::Recorder                 status, bytes, time
 //! ```
 //!
+//! Webhooks come in at routes of their own, by a shorter way: see [`webhooks`].
+//!
 //! Not here: how sessions are kept, pages, administration. The control plane and the data plane meet in [`Planes`] alone.
 
 mod answer;
@@ -54,6 +56,7 @@ pub mod sessions;
 pub mod threats;
 pub mod upstream;
 mod verdicts;
+pub mod webhooks;
 pub mod websocket;
 
 pub use answer::{Denial, GatewayBody, Unfinished};

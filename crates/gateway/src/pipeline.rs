@@ -4,6 +4,7 @@
 mod held;
 
 use crate::answer::{Denial, GatewayBody, LimitFields, no_content};
+use crate::canonical::CanonicalTarget;
 use crate::content::ContentNeed;
 use crate::cors::{self, CorsAnswer};
 use crate::exchange::{self, ExchangeRequest};
@@ -15,9 +16,10 @@ use crate::keyed;
 use crate::planes::{Planes, Seen};
 use crate::projection::Unfit;
 use crate::request::{Arrived, GatewayRequest};
-use crate::routes::Route;
+use crate::routes::{Destination, Matched, Route};
 use crate::service::{Core, Generation};
 use crate::upstream::{PassError, PooledBody};
+use crate::webhooks::WebhookRoute;
 use crate::websocket::{Handshake, Switching};
 use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
@@ -44,6 +46,7 @@ mod replayed;
 mod sessions;
 mod switch;
 mod tail;
+mod webhooks;
 mod work;
 
 use lesson::Lesson;
@@ -93,6 +96,8 @@ struct Flow<'a, P> {
     started: Instant,
     /// Known from the second step on.
     route: Option<Arc<Route>>,
+    /// Known from the second step on, of a webhook, which has no other route.
+    webhook: Option<Arc<WebhookRoute>>,
     /// Absent while traces are off; it goes with the answer's body once an upstream answered.
     span: Option<Box<Span>>,
     /// Known once the limits were asked.
@@ -120,6 +125,7 @@ pub(crate) async fn answer<P: Planes>(
         now: core.planes().clock().now(),
         started: Instant::now(),
         route: None,
+        webhook: None,
         span: core
             .planes()
             .traces()
@@ -175,7 +181,17 @@ impl<P: Planes> Flow<'_, P> {
         if let Some(granted) = self.preflight(&head)? {
             return Ok(granted);
         }
-        let recorded = self.permitted(connection, head, body).await?;
+        let target = target_of(&head)?;
+        let routes = self.generation.routes();
+        let destination = routes.destination(&target, target.method());
+        let matched = match destination.map_err(Denial::NoRoute)? {
+            Destination::Upstream(matched) => matched,
+            Destination::Webhook(route) => {
+                return Box::pin(self.take_in(connection, &head, &target, route, body)).await;
+            }
+        };
+        let at = (target, matched);
+        let recorded = self.permitted_at(connection, head, at, body).await?;
         self.pass_on(recorded).await
     }
 
@@ -183,15 +199,22 @@ impl<P: Planes> Flow<'_, P> {
     async fn permitted(
         &mut self,
         connection: &Arc<Connection>,
-        mut head: http::request::Parts,
+        head: http::request::Parts,
         body: Option<Incoming>,
     ) -> Step<Recorded<Permitted<GatewayRequest>>> {
         let target = target_of(&head)?;
-        let matched = self
-            .generation
-            .routes()
-            .find(&target)
-            .map_err(Denial::NoRoute)?;
+        let matched = self.generation.routes().find(&target);
+        let at = (target, matched.map_err(Denial::NoRoute)?);
+        self.permitted_at(connection, head, at, body).await
+    }
+
+    async fn permitted_at(
+        &mut self,
+        connection: &Arc<Connection>,
+        mut head: http::request::Parts,
+        (target, matched): (CanonicalTarget, Matched),
+        body: Option<Incoming>,
+    ) -> Step<Recorded<Permitted<GatewayRequest>>> {
         self.enter(&matched.route, &head.headers);
         self.handshake = self.handshake_in(&mut head, &target, &matched.route)?;
         let body = body.map_or_else(InboundBody::empty, |body| {
@@ -465,6 +488,9 @@ impl<P: Planes> Flow<'_, P> {
 
     /// Records a refusal that is not in the log yet, and answers it.
     fn refuse(&mut self, connection: &Connection, ended: &Ended) -> Response<GatewayBody> {
+        if let Some(route) = self.webhook.take() {
+            return self.refuse_webhook(connection, &route, ended);
+        }
         if ended.recorded.is_none() {
             let planes = self.core.planes();
             let mut decision =
@@ -487,6 +513,17 @@ impl<P: Planes> Flow<'_, P> {
                 tracing::error!("a refusal could not be recorded");
             }
         }
+        self.mark_refused(ended);
+        let binding = self
+            .route
+            .as_ref()
+            .map_or(Binding::Required, |route| route.rules.binding());
+        ended.denial.answer(self.id, binding)
+    }
+}
+
+impl<P> Flow<'_, P> {
+    fn mark_refused(&mut self, ended: &Ended) {
         if let Some(span) = &mut self.span {
             // A request that was permitted and then failed has handed its span on, with what was decided.
             span.decision = Some(Verdict::Denied);
@@ -494,11 +531,6 @@ impl<P: Planes> Flow<'_, P> {
             span.error = Some(ended.denial.code());
             span.status = Some(ended.denial.status().as_u16());
         }
-        let binding = self
-            .route
-            .as_ref()
-            .map_or(Binding::Required, |route| route.rules.binding());
-        ended.denial.answer(self.id, binding)
     }
 }
 

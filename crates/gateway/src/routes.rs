@@ -22,6 +22,7 @@ use crate::schema::{Contract, DocumentError};
 use crate::sessions::SessionDoors;
 use crate::threats::RouteThreats;
 use crate::upstream::{ConcurrencySpec, ENDPOINTS_MAX, UpstreamSpec};
+use crate::webhooks::{WebhookReceiver, WebhookRoute, WebhookRouteSpec};
 use countersign_authn::ResourceRules;
 use countersign_base::{Audience, RouteId, Scopes, Tenant};
 use countersign_control::browser_sessions::SessionName;
@@ -30,7 +31,7 @@ use http::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tree::Node;
+use tree::{Leaf, Node};
 
 /// Why a set of routes can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -240,6 +241,21 @@ impl Matched {
     }
 }
 
+/// Where a request goes.
+pub(crate) enum Destination {
+    /// To the upstream of its route.
+    Upstream(Matched),
+    /// To whoever takes in webhooks.
+    Webhook(Arc<WebhookRoute>),
+}
+
+fn template(route: &RouteId, path: &str) -> Result<tree::Template, RouteError> {
+    tree::Template::parse(path).ok_or_else(|| RouteError::Path {
+        route: route.clone(),
+        path: path.to_owned(),
+    })
+}
+
 /// Why there is no route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoRoute {
@@ -264,6 +280,9 @@ pub struct Routes {
     forward_auth: ForwardAuth,
     sources: Vec<SourceSpec>,
     session_doors: Option<Box<SessionDoors>>,
+    webhooks: Vec<Arc<WebhookRoute>>,
+    /// Absent where nobody takes webhooks in: then their routes answer that they can't be had.
+    receiver: Option<Arc<dyn WebhookReceiver>>,
     /// Whether one of them poses challenges.
     pose_work: bool,
 }
@@ -303,6 +322,8 @@ impl Routes {
             forward_auth: ForwardAuth::default(),
             sources: Vec::new(),
             session_doors: None,
+            webhooks: Vec::new(),
+            receiver: None,
             pose_work: false,
         };
         let mut ids = BTreeSet::new();
@@ -320,10 +341,7 @@ impl Routes {
         spec: RouteSpec,
         upstreams: &BTreeMap<RouteId, usize>,
     ) -> Result<(), RouteError> {
-        let template = tree::Template::parse(&spec.path).ok_or_else(|| RouteError::Path {
-            route: spec.id.clone(),
-            path: spec.path.clone(),
-        })?;
+        let template = template(&spec.id, &spec.path)?;
         let upstream = *upstreams
             .get(&spec.upstream)
             .ok_or_else(|| RouteError::Upstream {
@@ -331,29 +349,82 @@ impl Routes {
                 upstream: spec.upstream.clone(),
             })?;
         let (hosts, path) = (spec.hosts.clone(), spec.path.clone());
-        if let Some(host) = hosts.iter().find(|host| !self.hosts.contains(*host)) {
-            return Err(RouteError::Host {
-                route: spec.id,
-                host: host.clone(),
-            });
-        }
+        self.know(&spec.id, &hosts)?;
         let number = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
         let route = Arc::new(spec.checked(number, upstream, template.parameters())?);
         let threats = route.threats.as_ref();
         self.pose_work |= threats.is_some_and(|threats| threats.work.is_some());
         self.routes.push(Arc::clone(&route));
-        if hosts.is_empty() {
-            return self.any_host.insert(&template, &route, &path);
-        }
-        hosts.into_iter().try_for_each(|host| {
-            self.by_host
-                .entry(host)
-                .or_default()
-                .insert(&template, &route, &path)
+        self.grow(hosts, &template, &Leaf::Upstream(route), &path)
+    }
+
+    /// The hosts of a route are hosts of the gateway.
+    fn know(&self, route: &RouteId, hosts: &BTreeSet<String>) -> Result<(), RouteError> {
+        let foreign = hosts.iter().find(|host| !self.hosts.contains(*host));
+        foreign.map_or(Ok(()), |host| {
+            Err(RouteError::Host {
+                route: route.clone(),
+                host: host.clone(),
+            })
         })
     }
 
-    /// The route of a request.
+    fn grow(
+        &mut self,
+        hosts: BTreeSet<String>,
+        template: &tree::Template,
+        leaf: &Leaf,
+        path: &str,
+    ) -> Result<(), RouteError> {
+        if hosts.is_empty() {
+            return self.any_host.insert(template, leaf, path);
+        }
+        hosts.into_iter().try_for_each(|host| {
+            let node = self.by_host.entry(host).or_default();
+            node.insert(template, leaf, path)
+        })
+    }
+
+    /// The same routes, and these beside them, at which webhooks come in.
+    ///
+    /// # Errors
+    /// The first mistake found, see [`RouteError`].
+    pub fn with_webhooks(mut self, specs: Vec<WebhookRouteSpec>) -> Result<Self, RouteError> {
+        for spec in specs {
+            let ids = self.routes.iter().map(|route| &route.id);
+            let mut ids = ids.chain(self.webhooks.iter().map(|route| &route.id));
+            if ids.any(|known| *known == spec.id) {
+                return Err(RouteError::Duplicate(spec.id));
+            }
+            let template = template(&spec.id, &spec.path)?;
+            let (hosts, path) = (spec.hosts.clone(), spec.path.clone());
+            self.know(&spec.id, &hosts)?;
+            let route = Arc::new(spec.checked()?);
+            self.webhooks.push(Arc::clone(&route));
+            self.grow(hosts, &template, &Leaf::Webhook(route), &path)?;
+        }
+        Ok(self)
+    }
+
+    /// The same routes, whose webhooks go to `receiver`.
+    #[must_use]
+    pub fn received_by(mut self, receiver: Arc<dyn WebhookReceiver>) -> Self {
+        self.receiver = Some(receiver);
+        self
+    }
+
+    /// Who takes webhooks in.
+    pub(crate) const fn receiver(&self) -> Option<&Arc<dyn WebhookReceiver>> {
+        self.receiver.as_ref()
+    }
+
+    /// The routes at which webhooks come in.
+    #[must_use]
+    pub fn webhooks(&self) -> &[Arc<WebhookRoute>] {
+        &self.webhooks
+    }
+
+    /// The route of a request to an upstream.
     ///
     /// # Errors
     /// When there is none.
@@ -367,6 +438,18 @@ impl Routes {
         target: &CanonicalTarget,
         method: &Method,
     ) -> Result<Matched, NoRoute> {
+        match self.destination(target, method)? {
+            Destination::Upstream(matched) => Ok(matched),
+            Destination::Webhook(_) => Err(NoRoute::Path),
+        }
+    }
+
+    /// Where a request goes.
+    pub(crate) fn destination(
+        &self,
+        target: &CanonicalTarget,
+        method: &Method,
+    ) -> Result<Destination, NoRoute> {
         if !self.hosts.contains(target.host()) {
             return Err(NoRoute::Host);
         }
@@ -377,10 +460,13 @@ impl Routes {
         for node in own.into_iter().chain([&self.any_host]) {
             match node.find(rest, method) {
                 Ok(found) => {
-                    return Ok(Matched {
-                        route: found.route,
-                        operation: found.operation,
-                        values: found.values,
+                    return Ok(match found.leaf {
+                        Leaf::Upstream(route) => Destination::Upstream(Matched {
+                            route,
+                            operation: found.operation,
+                            values: found.values,
+                        }),
+                        Leaf::Webhook(route) => Destination::Webhook(route),
                     });
                 }
                 Err(NoRoute::Method) => missing = NoRoute::Method,

@@ -192,6 +192,13 @@ fn decoupled_events() -> Vec<Event> {
             user: user(),
         }
         .into(),
+        WebhookRefused {
+            detail: Some(text()),
+            reason: code(),
+            route: "r".repeat(64).parse::<RouteId>().unwrap(),
+            source: text(),
+        }
+        .into(),
     ]
 }
 
@@ -444,6 +451,7 @@ fn what_changes_rights_has_reserved_space() {
         "registration.refused",
         "upstream.returned",
         "user_code.refused",
+        "webhook.refused",
     ];
     assert_eq!(data, expected);
 }

@@ -19,6 +19,17 @@ pub(super) fn described(fault: &Fault, request: RequestId) -> String {
     format!("{told}\n")
 }
 
+/// A problem (RFC 9457 §3): what the status says, and an id to ask with.
+pub(super) fn problem(status: StatusCode, request: RequestId) -> String {
+    let told = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "request_id": request.to_string(),
+    });
+    format!("{told}\n")
+}
+
 /// A challenge: a page for who opens one, a document for programs.
 pub(super) fn challenge(posed: &Posed, request: RequestId) -> Response<GatewayBody> {
     let told = page::told(posed, request);

@@ -16,6 +16,7 @@ use countersign_net::Connection;
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl<P: Planes> Flow<'_, P> {
     /// How often: every limit of the route, or none is charged. A leaky bucket may make a request wait its turn here.
@@ -48,8 +49,24 @@ impl<P: Planes> Flow<'_, P> {
             address: connection.remote.ip(),
         };
         self.places = self.take_places(caller, route)?;
-        let Some((limits, verdict)) = self.count(limits, &counted).await? else {
-            return Ok(());
+        let delay = self.charge(limits, &counted).await?;
+        if !delay.is_zero() {
+            // Whoever waits its turn takes no place from those whose turn it is.
+            self.places = Places::default();
+            Box::pin(tokio::time::sleep(delay)).await;
+            self.places = self.take_places(caller, route)?;
+        }
+        Ok(())
+    }
+
+    /// Charges a request to limits, and says how long it has to wait its turn.
+    pub(super) async fn charge(
+        &mut self,
+        limits: &RouteLimits,
+        counted: &Counted<'_>,
+    ) -> Step<Duration> {
+        let Some((limits, verdict)) = self.count(limits, counted).await? else {
+            return Ok(Duration::ZERO);
         };
         let (quotas, admitted) = match verdict {
             Quotas::Admitted { quotas, delay } => (quotas, Ok(delay)),
@@ -68,14 +85,7 @@ impl<P: Planes> Flow<'_, P> {
             policy: limits.policy_field(),
             left: limits.field(&quotas),
         });
-        let delay = admitted.map_err(Box::<Ended>::from)?;
-        if !delay.is_zero() {
-            // Whoever waits its turn takes no place from those whose turn it is.
-            self.places = Places::default();
-            Box::pin(tokio::time::sleep(delay)).await;
-            self.places = self.take_places(caller, route)?;
-        }
-        Ok(())
+        admitted.map_err(Box::<Ended>::from)
     }
 
     /// The verdict, with the limits that it speaks of; absent where the route is open while its shared counts are away.

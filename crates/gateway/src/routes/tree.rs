@@ -3,6 +3,8 @@
 
 use super::{NoRoute, Route, RouteError};
 use crate::canonical::{canonical_path, decoded};
+use crate::webhooks::WebhookRoute;
+use countersign_base::RouteId;
 use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -103,13 +105,43 @@ struct Ends(Vec<End>);
 
 struct End {
     method: Method,
-    route: Arc<Route>,
+    leaf: Leaf,
     operation: usize,
+}
+
+/// What answers at the end of a path.
+#[derive(Clone)]
+pub(crate) enum Leaf {
+    /// An upstream.
+    Upstream(Arc<Route>),
+    /// Whoever takes in webhooks.
+    Webhook(Arc<WebhookRoute>),
+}
+
+impl Leaf {
+    fn id(&self) -> &RouteId {
+        match self {
+            Self::Upstream(route) => &route.id,
+            Self::Webhook(route) => &route.id,
+        }
+    }
+
+    /// The methods that it answers.
+    fn methods(&self) -> Vec<Method> {
+        match self {
+            Self::Upstream(route) => {
+                let methods = route.operations.iter();
+                methods.map(|operation| operation.method.clone()).collect()
+            }
+            Self::Webhook(_) => vec![Method::POST],
+        }
+    }
 }
 
 /// Where the search ended.
 pub(crate) struct Found {
-    pub(crate) route: Arc<Route>,
+    pub(crate) leaf: Leaf,
+    /// Which of its methods.
     pub(crate) operation: usize,
     pub(crate) values: Vec<String>,
 }
@@ -118,7 +150,7 @@ impl Node {
     pub(crate) fn insert(
         &mut self,
         template: &Template,
-        route: &Arc<Route>,
+        leaf: &Leaf,
         path: &str,
     ) -> Result<(), RouteError> {
         let mut node = self;
@@ -127,10 +159,10 @@ impl Node {
                 Part::Literal(text) => node = node.literals.entry(text.clone()).or_default(),
                 Part::Parameter(_) => node = node.parameter.get_or_insert_default(),
                 // A tail is the last part.
-                Part::Tail(_) => return node.tail.insert(route, path),
+                Part::Tail(_) => return node.tail.insert(leaf, path),
             }
         }
-        node.here.insert(route, path)
+        node.here.insert(leaf, path)
     }
 
     /// Finds the end for a path without its first slash.
@@ -189,19 +221,19 @@ const fn telling(one: NoRoute, other: NoRoute) -> NoRoute {
 }
 
 impl Ends {
-    fn insert(&mut self, route: &Arc<Route>, path: &str) -> Result<(), RouteError> {
-        for (operation, offered) in route.operations.iter().enumerate() {
-            if let Some(earlier) = self.0.iter().find(|end| end.method == offered.method) {
+    fn insert(&mut self, leaf: &Leaf, path: &str) -> Result<(), RouteError> {
+        for (operation, method) in leaf.methods().into_iter().enumerate() {
+            if let Some(earlier) = self.0.iter().find(|end| end.method == method) {
                 return Err(RouteError::Conflict {
-                    first: earlier.route.id.clone(),
-                    second: route.id.clone(),
-                    method: offered.method.clone(),
+                    first: earlier.leaf.id().clone(),
+                    second: leaf.id().clone(),
+                    method,
                     path: path.to_owned(),
                 });
             }
             self.0.push(End {
-                method: offered.method.clone(),
-                route: Arc::clone(route),
+                method,
+                leaf: leaf.clone(),
                 operation,
             });
         }
@@ -222,7 +254,7 @@ impl Ends {
             .map(|value| decoded(value).into_owned())
             .collect();
         Ok(Found {
-            route: Arc::clone(&end.route),
+            leaf: end.leaf.clone(),
             operation: end.operation,
             values,
         })

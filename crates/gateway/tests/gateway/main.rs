@@ -43,6 +43,7 @@ mod strict;
 mod threats;
 mod traces;
 mod upstream;
+mod webhooks;
 mod websocket;
 mod work;
 mod world;
