@@ -1,5 +1,69 @@
 //! The head of a request or an answer, as signatures see it: borrowed, and of no HTTP library.
 
+use countersign_base::ParseError;
+use std::fmt;
+use std::str::FromStr;
+
+/// Bytes of the name of a field.
+const NAME_BYTES_MAX: usize = 64;
+
+/// The name of a field (RFC 9110 §5.1), in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldName(String);
+
+impl FieldName {
+    /// The name in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// One of the names that stand in this crate.
+    pub(crate) fn own(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+impl FromStr for FieldName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let token = |byte: u8| {
+            byte.is_ascii_alphanumeric()
+                || matches!(
+                    byte,
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
+                )
+        };
+        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(token) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(ParseError::expected(
+                "the name of a header field, as in `X-Signature`: at most 64 bytes",
+            ))
+        }
+    }
+}
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The head of a request as it came in, or as it will go out.
 ///
 /// What a caller of ours wrote: nothing here is believed, and `authority` is the host that the caller meant, not the one that was dialled.
@@ -65,3 +129,6 @@ pub enum OneValue<'a> {
     /// Its value.
     Text(&'a str),
 }
+
+#[cfg(test)]
+mod tests;

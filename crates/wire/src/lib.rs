@@ -4,9 +4,11 @@
 //!
 //! Not here: where keys come from, what was seen before (`store`), and who speaks to whom (`channels`, `gateway`).
 
+pub mod content_digest;
 mod head;
 pub mod message;
 pub mod signature_key;
+pub mod structured_field;
 pub mod webhook;
 
-pub use head::{HeadView, OneValue};
+pub use head::{FieldName, HeadView, OneValue};

@@ -18,8 +18,10 @@ use std::fmt;
 /// How something is signed. Nothing is negotiated: a key has one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SignatureAlgorithm {
-    /// ECDSA on P-256 with SHA-256, both integers at full length.
+    /// ECDSA on P-256 with SHA-256, both integers at full length: JOSE and RFC 9421.
     EcdsaP256Sha256,
+    /// ECDSA on P-256 with SHA-256, as a sequence in DER: OpenSSL.
+    EcdsaP256Sha256Asn1,
     /// Ed25519.
     Ed25519,
     /// HMAC with SHA-256.
@@ -41,6 +43,10 @@ impl SignatureAlgorithm {
                 hash: HashAlgorithm::Sha2_256,
                 form: EcdsaForm::Fixed,
             }),
+            Self::EcdsaP256Sha256Asn1 => Some(SignatureScheme::Ecdsa {
+                hash: HashAlgorithm::Sha2_256,
+                form: EcdsaForm::Asn1,
+            }),
             Self::Ed25519 => Some(SignatureScheme::Ed25519),
             Self::HmacSha256 | Self::HmacSha512 => None,
             Self::RsaPssSha256 => Some(SignatureScheme::RsaPss {
@@ -58,7 +64,9 @@ impl SignatureAlgorithm {
     #[must_use]
     pub const fn fits(self, algorithm: KeyPairAlgorithm) -> bool {
         match algorithm {
-            KeyPairAlgorithm::EcdsaP256 => matches!(self, Self::EcdsaP256Sha256),
+            KeyPairAlgorithm::EcdsaP256 => {
+                matches!(self, Self::EcdsaP256Sha256 | Self::EcdsaP256Sha256Asn1)
+            }
             KeyPairAlgorithm::Ed25519 => matches!(self, Self::Ed25519),
             KeyPairAlgorithm::EcdsaP384 | KeyPairAlgorithm::EcdsaP521 => false,
             KeyPairAlgorithm::Rsa2048 | KeyPairAlgorithm::Rsa3072 | KeyPairAlgorithm::Rsa4096 => {

@@ -10,23 +10,36 @@
 
 mod claim;
 mod event_id;
+mod field_signature;
 mod github;
+mod hmac;
+mod jws_detached;
+mod key_text;
+mod public_key;
 mod receipt;
 mod refusal;
 mod scheme;
+mod shopify;
+mod slack;
 pub mod standard;
 mod stripe;
 
 pub use claim::{ID_BYTES_MAX, SIGNATURES_MAX};
 pub use event_id::EventIdRule;
+pub use field_signature::{Content, Encoding, FieldRules, Separator, TimePlace};
+pub use hmac::{HmacHash, HmacRules};
+pub use jws_detached::{JwsRules, JwsTime};
+pub use key_text::{KeyError, KeyText};
+pub use public_key::{EcdsaEncoding, PublicKeyRules};
 pub use receipt::Receipt;
 pub use refusal::WebhookRefusal;
-pub use scheme::{KeyError, KeyText, Scheme};
+pub use scheme::Scheme;
 
 use crate::head::HeadView;
 use crate::signature_key::{SignatureHolds, VerificationKey};
 use claim::{Claim, Covered};
 use countersign_base::{Duration, UnixTime};
+use countersign_crypto::base64url;
 use std::fmt;
 
 /// Keys of one source in rotation.
@@ -82,6 +95,7 @@ impl Source {
         if rules.tolerance.is_zero() || rules.tolerance > TOLERANCE_MAX {
             return Err(SourceError::Tolerance);
         }
+        rules.scheme.check().map_err(SourceError::Rules)?;
         let keys = rules
             .keys
             .iter()
@@ -175,13 +189,11 @@ impl Source {
         let mut refusal = WebhookRefusal::AlgorithmUnknown;
         for signature in &claim.signatures {
             for key in &self.keys {
-                match (
-                    key.algorithm() == signature.algorithm,
-                    key.answers_to(signature.key_id.as_deref()),
-                ) {
-                    (true, true) => return Ok(()),
-                    (true, false) => refusal = WebhookRefusal::KeyUnknown,
-                    (false, _) => {}
+                if signature.is_for(key) {
+                    return Ok(());
+                }
+                if signature.is_of_algorithm_of(key) {
+                    refusal = WebhookRefusal::KeyUnknown;
                 }
             }
         }
@@ -193,18 +205,20 @@ impl Source {
         claim: &Claim,
         body: &[u8],
     ) -> Result<SignatureHolds, WebhookRefusal> {
+        let encoded;
         let parts = match &claim.covered {
             Covered::Body { before } => [before.as_slice(), body],
+            Covered::EncodedBody { before } => {
+                encoded = base64url::encode(body);
+                [before.as_slice(), encoded.as_bytes()]
+            }
         };
         let mut held = None;
         for key in &self.keys {
             let signatures: Vec<&[u8]> = claim
                 .signatures
                 .iter()
-                .filter(|signature| {
-                    signature.algorithm == key.algorithm()
-                        && key.answers_to(signature.key_id.as_deref())
-                })
+                .filter(|signature| signature.is_for(key))
                 .map(|signature| signature.bytes.as_slice())
                 .collect();
             // Every key is tried, so that the time does not tell which was right.
@@ -253,6 +267,9 @@ pub enum SourceError {
         /// What is wrong with it.
         error: KeyError,
     },
+    /// The rules of the scheme contradict each other.
+    #[error("{0}")]
+    Rules(&'static str),
     /// None, or too many.
     #[error("a source of webhooks has 1 to {KEYS_MAX} keys")]
     Keys,

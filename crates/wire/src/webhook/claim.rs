@@ -4,7 +4,7 @@
 
 use super::WebhookRefusal;
 use crate::head::{HeadView, OneValue};
-use crate::signature_key::SignatureAlgorithm;
+use crate::signature_key::{SignatureAlgorithm, VerificationKey};
 use countersign_base::UnixTime;
 
 /// Signatures that one head may carry. A sender in rotation sends two.
@@ -35,17 +35,42 @@ pub(super) enum Covered {
         /// What stands before it.
         before: Vec<u8>,
     },
+    /// These bytes, and then the body in base64url (RFC 7515 §5.1).
+    EncodedBody {
+        /// What stands before it.
+        before: Vec<u8>,
+    },
+}
+
+impl Covered {
+    /// What is covered beside the body: with the body's digest it tells one attempt from another.
+    pub(super) fn beside_body(&self) -> &[u8] {
+        match self {
+            Self::Body { before } | Self::EncodedBody { before } => before,
+        }
+    }
 }
 
 /// One signature of the head.
 #[derive(Debug)]
 pub(super) struct ClaimedSignature {
-    pub(super) algorithm: SignatureAlgorithm,
+    /// By which algorithm it says to be made; nothing where that is the key's alone to say.
+    pub(super) algorithm: Option<SignatureAlgorithm>,
     pub(super) key_id: Option<String>,
     pub(super) bytes: Vec<u8>,
 }
 
 impl ClaimedSignature {
+    /// Whether the key can be the one that it was made with.
+    pub(super) fn is_for(&self, key: &VerificationKey) -> bool {
+        self.is_of_algorithm_of(key) && key.answers_to(self.key_id.as_deref())
+    }
+
+    pub(super) fn is_of_algorithm_of(&self, key: &VerificationKey) -> bool {
+        self.algorithm
+            .is_none_or(|algorithm| algorithm == key.algorithm())
+    }
+
     /// A tag of HMAC with SHA-256; anything but 32 bytes is none.
     pub(super) fn hmac_sha256(bytes: Vec<u8>) -> Result<Self, WebhookRefusal> {
         Self::of_length(SignatureAlgorithm::HmacSha256, bytes, 32)
@@ -61,7 +86,7 @@ impl ClaimedSignature {
             return Err(WebhookRefusal::SignatureMalformed);
         }
         Ok(Self {
-            algorithm,
+            algorithm: Some(algorithm),
             key_id: None,
             bytes,
         })

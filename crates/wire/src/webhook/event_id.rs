@@ -5,7 +5,7 @@
 
 use super::WebhookRefusal;
 use super::claim::{self, Claim};
-use crate::head::HeadView;
+use crate::head::{FieldName, HeadView};
 use countersign_base::JsonPointer;
 use serde_json::Value;
 
@@ -13,9 +13,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventIdRule {
     /// The value of a field that the signature does not cover. It names the event; what was signed decides whether it came before.
-    Field(String),
+    Field(FieldName),
     /// The value of a field that the signature does not cover, believed: who can repeat a message can give it another id, and then it is another event.
-    FieldTrusted(String),
+    FieldTrusted(FieldName),
     /// The string or the number at a place in the body.
     Pointer(JsonPointer),
     /// The id that the scheme covers, if it has one; otherwise the digest of what was signed, the timestamp included.
@@ -42,7 +42,7 @@ impl EventIdRule {
     pub(super) fn of_head(&self, head: &HeadView<'_>) -> Result<Option<String>, WebhookRefusal> {
         match self {
             Self::Field(name) | Self::FieldTrusted(name) => {
-                claim::id_field(head, name).map(|id| Some(id.to_owned()))
+                claim::id_field(head, name.as_str()).map(|id| Some(id.to_owned()))
             }
             Self::Pointer(_) | Self::Signed => Ok(None),
         }

@@ -1,6 +1,6 @@
 //! GitHub: `X-Hub-Signature-256: sha256=<hex>`, HMAC with SHA-256 over the body.
 //!
-//! There is no timestamp, and `X-GitHub-Delivery` is not covered: see [`super::EventIdRule::Scheme`]. The older `X-Hub-Signature` with SHA-1 is never looked
+//! There is no timestamp, and `X-GitHub-Delivery` is not covered: see [`super::EventIdRule::Field`]. The older `X-Hub-Signature` with SHA-1 is never looked
 //! at. <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
 
 use super::WebhookRefusal;

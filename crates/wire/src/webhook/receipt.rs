@@ -1,6 +1,6 @@
 //! The evidence that a webhook was signed by its source.
 
-use super::claim::{Claim, Covered};
+use super::claim::Claim;
 use super::event_id::{EventId, Identity};
 use crate::signature_key::SignatureHolds;
 use countersign_base::UnixTime;
@@ -91,7 +91,7 @@ impl Receipt {
 
 /// The signature itself is left out: some algorithms give another one each time, and others can be given another form by anybody.
 fn attempt(scheme: &str, claim: &Claim, body_digest: &[u8; 32]) -> [u8; 32] {
-    let Covered::Body { before } = &claim.covered;
+    let before = claim.covered.beside_body();
     let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes();
     sha256_parts(&[
         &length(scheme.as_bytes()),

@@ -1,18 +1,31 @@
 //! The schemes, each in its own file, in one list: how its head is looked at, how its keys are written, and which fields it signs in.
 
 use super::claim::Claim;
-use super::standard::{self, SecretError};
-use super::{WebhookRefusal, github, stripe};
-use crate::head::HeadView;
-use crate::signature_key::VerificationKey;
-use countersign_base::Secret;
-use std::fmt;
+use super::event_id::EventIdRule;
+use super::hmac::{self, HmacHash, HmacRules};
+use super::jws_detached::{self, JwsRules};
+use super::key_text::{self, KeyError, KeyText};
+use super::public_key::{self, EcdsaEncoding, PublicKeyRules};
+use super::{WebhookRefusal, github, shopify, slack, standard, stripe};
+use crate::head::{FieldName, HeadView};
+use crate::signature_key::{SignatureAlgorithm, VerificationKey};
+use countersign_crypto::keypair::KeyPairAlgorithm;
 
 /// How a source signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scheme {
     /// GitHub.
     GitHub,
+    /// HMAC by rules of the operator.
+    Hmac(HmacRules),
+    /// A detached JWS.
+    JwsDetached(JwsRules),
+    /// A signature of a public key by rules of the operator.
+    PublicKey(PublicKeyRules),
+    /// Shopify.
+    Shopify,
+    /// Slack.
+    Slack,
     /// Standard Webhooks.
     StandardWebhooks,
     /// Stripe.
@@ -25,17 +38,34 @@ pub enum Scheme {
 const SIGNATURE_FIELDS: &[&str] = &[
     github::SIGNATURE,
     github::SIGNATURE_SHA1,
+    shopify::SIGNATURE,
+    slack::SIGNATURE,
     standard::SIGNATURE,
     standard::SVIX.signature,
     stripe::SIGNATURE,
 ];
 
 impl Scheme {
+    /// The schemes that have no rules of their own.
+    pub const FIXED: [Self; 6] = [
+        Self::GitHub,
+        Self::Shopify,
+        Self::Slack,
+        Self::StandardWebhooks,
+        Self::Stripe,
+        Self::Svix,
+    ];
+
     /// The name in configuration and records.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::GitHub => "github",
+            Self::Hmac(_) => "hmac",
+            Self::JwsDetached(_) => "jws-detached",
+            Self::PublicKey(_) => "public-key",
+            Self::Shopify => "shopify",
+            Self::Slack => "slack",
             Self::StandardWebhooks => "standard-webhooks",
             Self::Stripe => "stripe",
             Self::Svix => "svix",
@@ -45,103 +75,125 @@ impl Scheme {
     /// The scheme of that name, of those that have no rules of their own.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::GitHub,
-            Self::StandardWebhooks,
-            Self::Stripe,
-            Self::Svix,
-        ]
-        .into_iter()
-        .find(|scheme| scheme.name() == name)
+        Self::FIXED.into_iter().find(|scheme| scheme.name() == name)
     }
 
     /// What the id of an event is where nothing else is said.
     ///
-    /// GitHub's delivery id is not covered by its signature: it names the event, and the body decides whether it came before.
+    /// The delivery ids of GitHub and Shopify are not covered by their signatures: they name the event, and the body decides whether it came before.
     #[must_use]
-    pub fn event_id_default(&self) -> super::EventIdRule {
-        match self {
-            Self::GitHub => super::EventIdRule::Field(github::DELIVERY.to_owned()),
-            Self::Stripe => "/id"
+    pub fn event_id_default(&self) -> EventIdRule {
+        let at = |pointer: &str| {
+            pointer
                 .parse()
-                .map_or(super::EventIdRule::Signed, super::EventIdRule::Pointer),
-            Self::StandardWebhooks | Self::Svix => super::EventIdRule::Signed,
+                .map_or(EventIdRule::Signed, EventIdRule::Pointer)
+        };
+        match self {
+            Self::GitHub => EventIdRule::Field(FieldName::own(github::DELIVERY)),
+            Self::Shopify => EventIdRule::Field(FieldName::own(shopify::WEBHOOK_ID)),
+            Self::Slack => at("/event_id"),
+            Self::Stripe => at("/id"),
+            Self::Hmac(_)
+            | Self::JwsDetached(_)
+            | Self::PublicKey(_)
+            | Self::StandardWebhooks
+            | Self::Svix => EventIdRule::Signed,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Hmac(rules) => rules.fields.check(),
+            Self::PublicKey(rules) => rules.fields.check(),
+            Self::GitHub
+            | Self::JwsDetached(_)
+            | Self::Shopify
+            | Self::Slack
+            | Self::StandardWebhooks
+            | Self::Stripe
+            | Self::Svix => Ok(()),
         }
     }
 
     pub(super) fn look(&self, head: &HeadView<'_>) -> Result<Claim, WebhookRefusal> {
         match self {
             Self::GitHub => github::look(head),
+            Self::Hmac(rules) => hmac::look(rules, head),
+            Self::JwsDetached(rules) => jws_detached::look(rules, head),
+            Self::PublicKey(rules) => public_key::look(rules, head),
+            Self::Shopify => shopify::look(head),
+            Self::Slack => slack::look(head),
             Self::StandardWebhooks => standard::look(&standard::STANDARD, head),
             Self::Stripe => stripe::look(head),
             Self::Svix => standard::look(&standard::SVIX, head),
         }
     }
 
-    /// The fields in which senders of this scheme sign, so that they are no other scheme's.
-    fn own_fields(&self) -> &[&str] {
+    /// Whether senders of this scheme sign in the field, so that it is no other scheme's.
+    fn is_own(&self, field: &str) -> bool {
         match self {
-            Self::GitHub => &[github::SIGNATURE, github::SIGNATURE_SHA1],
+            Self::GitHub => matches!(field, github::SIGNATURE | github::SIGNATURE_SHA1),
+            Self::Hmac(rules) => rules.fields.field.as_str() == field,
+            Self::JwsDetached(rules) => rules.field.as_str() == field,
+            Self::PublicKey(rules) => rules.fields.field.as_str() == field,
+            Self::Shopify => field == shopify::SIGNATURE,
+            Self::Slack => field == slack::SIGNATURE,
             // Senders on Svix's service may write both.
-            Self::StandardWebhooks | Self::Svix => &[standard::SIGNATURE, standard::SVIX.signature],
-            Self::Stripe => &[stripe::SIGNATURE],
+            Self::StandardWebhooks | Self::Svix => {
+                field == standard::SIGNATURE || field == standard::SVIX.signature
+            }
+            Self::Stripe => field == stripe::SIGNATURE,
         }
     }
 
     /// Whether another scheme's signature is there.
     pub(super) fn other_is_there(&self, head: &HeadView<'_>) -> bool {
-        let own = self.own_fields();
         SIGNATURE_FIELDS
             .iter()
-            .any(|field| !own.contains(field) && head.has(field))
+            .any(|field| !self.is_own(field) && head.has(field))
     }
 
     pub(super) fn key(&self, text: &KeyText) -> Result<VerificationKey, KeyError> {
         let key = match self {
-            Self::GitHub | Self::Stripe => VerificationKey::hmac_sha256(&bytes_of(&text.text)?),
+            Self::GitHub | Self::Shopify | Self::Slack | Self::Stripe => {
+                VerificationKey::hmac_sha256(&key_text::as_it_stands(text)?)
+            }
+            Self::Hmac(rules) => {
+                let secret = key_text::secret(text)?;
+                match rules.hash {
+                    HmacHash::Sha256 => VerificationKey::hmac_sha256(&secret),
+                    HmacHash::Sha512 => VerificationKey::hmac_sha512(&secret),
+                }
+            }
+            Self::JwsDetached(_) => key_text::public(text, |algorithm| match algorithm {
+                KeyPairAlgorithm::EcdsaP256 => Some(SignatureAlgorithm::EcdsaP256Sha256),
+                KeyPairAlgorithm::Ed25519 => Some(SignatureAlgorithm::Ed25519),
+                KeyPairAlgorithm::Rsa2048
+                | KeyPairAlgorithm::Rsa3072
+                | KeyPairAlgorithm::Rsa4096 => Some(SignatureAlgorithm::RsaPssSha256),
+                KeyPairAlgorithm::EcdsaP384 | KeyPairAlgorithm::EcdsaP521 => None,
+            })?,
+            Self::PublicKey(rules) => {
+                key_text::public(text, |algorithm| match (algorithm, rules.ecdsa) {
+                    (KeyPairAlgorithm::EcdsaP256, EcdsaEncoding::Asn1) => {
+                        Some(SignatureAlgorithm::EcdsaP256Sha256Asn1)
+                    }
+                    (KeyPairAlgorithm::EcdsaP256, EcdsaEncoding::Fixed) => {
+                        Some(SignatureAlgorithm::EcdsaP256Sha256)
+                    }
+                    (KeyPairAlgorithm::Ed25519, _) => Some(SignatureAlgorithm::Ed25519),
+                    (
+                        KeyPairAlgorithm::EcdsaP384
+                        | KeyPairAlgorithm::EcdsaP521
+                        | KeyPairAlgorithm::Rsa2048
+                        | KeyPairAlgorithm::Rsa3072
+                        | KeyPairAlgorithm::Rsa4096,
+                        _,
+                    ) => None,
+                })?
+            }
             Self::StandardWebhooks | Self::Svix => standard::verification_key(&text.text)?,
         };
         Ok(key.with_id(text.id.as_deref().map(Box::from)))
     }
-}
-
-/// A key as it is configured.
-pub struct KeyText {
-    /// The name by which the sender calls it, in the schemes where keys have names.
-    pub id: Option<String>,
-    /// The key in the scheme's form. Of Stripe, GitHub, Slack and Shopify the secret as they show it, used as it stands.
-    pub text: Secret<String>,
-}
-
-impl fmt::Debug for KeyText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyText")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-fn bytes_of(text: &Secret<String>) -> Result<Secret<Vec<u8>>, KeyError> {
-    let text = text.expose();
-    if text.is_empty() {
-        return Err(KeyError::Empty);
-    }
-    if text.trim().len() < text.len() {
-        return Err(KeyError::Space);
-    }
-    Ok(Secret::new(text.as_bytes().to_vec()))
-}
-
-/// Why a text is no key of a scheme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// There is nothing.
-    #[error("the secret is empty")]
-    Empty,
-    /// White space around it, which would be part of the key.
-    #[error("the secret begins or ends with white space: take the line end away")]
-    Space,
-    /// Not a secret of Standard Webhooks.
-    #[error(transparent)]
-    Standard(#[from] SecretError),
 }

@@ -15,7 +15,17 @@ pub(super) const SIGNATURE: &str = "stripe-signature";
 const ENTRIES_MAX: usize = 2 * SIGNATURES_MAX;
 
 pub(super) fn look(head: &HeadView<'_>) -> Result<Claim, WebhookRefusal> {
-    let field = signature_field(head, SIGNATURE)?;
+    timed(signature_field(head, SIGNATURE)?, b".", |digits| {
+        ClaimedSignature::hmac_sha256(hex(digits)?)
+    })
+}
+
+/// A field of the form `t=<seconds>,v1=<signature>,…`, where time, separator and body are signed. Entries of other names than `t` and `v1` are passed over.
+pub(super) fn timed(
+    field: &str,
+    separator: &[u8],
+    read: impl Fn(&str) -> Result<ClaimedSignature, WebhookRefusal>,
+) -> Result<Claim, WebhookRefusal> {
     let mut times = Vec::new();
     let mut signatures = Vec::new();
     for (count, entry) in field.split(',').enumerate() {
@@ -25,9 +35,15 @@ pub(super) fn look(head: &HeadView<'_>) -> Result<Claim, WebhookRefusal> {
             .ok_or(WebhookRefusal::SignatureMalformed)?;
         match name.trim_matches(' ') {
             "t" => times.push(value),
-            "v1" => signatures.push(ClaimedSignature::hmac_sha256(hex(value)?)?),
+            "v1" => signatures.push(read(value)?),
             _ => {}
         }
+    }
+    if signatures.len() > SIGNATURES_MAX {
+        return Err(WebhookRefusal::SignatureMalformed);
+    }
+    if signatures.is_empty() {
+        return Err(WebhookRefusal::AlgorithmUnknown);
     }
     let [time] = times.as_slice() else {
         return Err(if times.is_empty() {
@@ -36,18 +52,13 @@ pub(super) fn look(head: &HeadView<'_>) -> Result<Claim, WebhookRefusal> {
             WebhookRefusal::TimestampMalformed
         });
     };
-    if signatures.is_empty() {
-        return Err(WebhookRefusal::AlgorithmUnknown);
-    }
-    if signatures.len() > SIGNATURES_MAX {
-        return Err(WebhookRefusal::SignatureMalformed);
-    }
+    let timestamp = timestamp(time)?;
     Ok(Claim {
         covered: Covered::Body {
-            before: format!("{time}.").into_bytes(),
+            before: [time.as_bytes(), separator].concat(),
         },
         signatures,
-        timestamp: Some(timestamp(time)?),
+        timestamp: Some(timestamp),
         expires: None,
         id: None,
     })

@@ -196,7 +196,14 @@ fn an_error_in_a_key_says_which_one_and_what_to_do() {
 
 #[test]
 fn every_scheme_without_rules_is_found_by_its_name() {
-    for name in ["github", "standard-webhooks", "stripe", "svix"] {
+    for name in [
+        "github",
+        "shopify",
+        "slack",
+        "standard-webhooks",
+        "stripe",
+        "svix",
+    ] {
         assert_eq!(Scheme::from_name(name).unwrap().name(), name);
     }
     assert_eq!(Scheme::from_name("GitHub"), None);
