@@ -11,6 +11,7 @@ mod delivery;
 mod directory;
 mod keys;
 mod lifecycle;
+mod message;
 mod refusals;
 mod registration;
 mod seal;
@@ -28,6 +29,7 @@ pub use delivery::DeliveryEnded;
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
 pub use keys::{KeyCreated, KeyRotated, KeyRotationBegan, KeyRotationEnded};
 pub use lifecycle::{ConfigurationApplied, PoliciesOverdue, Started, Stopped};
+pub use message::{MessageReceipted, MessageReceived, MessageSent};
 pub use refusals::RefusalsCounted;
 pub use registration::{RegistrationRefused, RegistrationTokenMade};
 pub use seal::SealOperation;
@@ -146,6 +148,12 @@ events! {
     KeyRotationBegan = "key.rotation_began", Control;
     /// Nothing is left under older versions of a key of the hierarchy.
     KeyRotationEnded = "key.rotation_ended", Control;
+    /// A partner's receipt of a message was taken or refused.
+    MessageReceipted = "message.receipt", Control;
+    /// A partner's message was taken or refused.
+    MessageReceived = "message.received", Data;
+    /// A message was made for a partner.
+    MessageSent = "message.sent", Data;
     /// How a permitted request ended.
     Outcome = "outcome", Data;
     /// The time of the signed bundle whose policies decide is over.

@@ -4,12 +4,17 @@ mod agent;
 mod client;
 mod client_key;
 mod data;
+mod message;
 mod policy;
 
 pub use agent::AgentArgs;
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
 pub use client_key::{ClientKeyAdd, ClientKeyVerb};
 pub use data::{DataList, DataVerb};
+pub use message::{
+    MessageAlgorithm, MessageDraft, MessageKey, MessageOpen, MessageReceiptCheck, MessageSeal,
+    MessageSign, MessageVerb, MessageVerify, Reading, SealAlgorithm,
+};
 pub use policy::{BundleVerb, PolicyReplay, PolicyTest, PolicyVerb};
 
 use clap::{Args, Parser, Subcommand};
@@ -91,6 +96,9 @@ pub enum Verb {
     /// Print the manual page
     #[command(after_help = "Example:\n  countersign man | man -l -")]
     Man,
+    /// Sign, seal, verify and open messages between partners, and check receipts of them
+    #[command(subcommand)]
+    Message(MessageVerb),
     /// Test policies and look for mistakes in them
     #[command(subcommand)]
     Policy(PolicyVerb),

@@ -12,6 +12,7 @@ mod demo;
 mod grant;
 mod init;
 mod key;
+mod message;
 mod policy;
 mod serve;
 mod session;
@@ -72,6 +73,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Init { dir } => init::init(&dir, output),
         Verb::Key(verb) => key::key(&verb, output),
         Verb::Man => shell::man(),
+        Verb::Message(verb) => message::message(&verb, output),
         Verb::Policy(verb) => policy::policy(&verb, output),
         Verb::Restore(args) => backup::restore(&args, output),
         Verb::Serve(verb) => serve::serve(&verb, output),

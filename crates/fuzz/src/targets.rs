@@ -13,6 +13,7 @@ mod federation;
 mod gateway;
 pub(crate) mod keys;
 mod memory;
+pub(crate) mod message;
 pub(crate) mod oauth;
 mod registration;
 pub(crate) mod requests;
@@ -353,6 +354,30 @@ pub const TARGETS: &[Target] = &[
         about: "the claims parameter (OpenID Connect Core §5.5)",
         run: oauth::claims_parameter,
         words: oauth::PARTICULAR_WORDS,
+    },
+    Target {
+        name: "message-signed",
+        about: "a signed message between partners, verified",
+        run: message::signed,
+        words: message::WORDS,
+    },
+    Target {
+        name: "message-sealed",
+        about: "a sealed message between partners, opened and verified",
+        run: message::sealed,
+        words: message::WORDS,
+    },
+    Target {
+        name: "message-receipt",
+        about: "a receipt of a message, verified",
+        run: message::receipt,
+        words: message::WORDS,
+    },
+    Target {
+        name: "private-jwk",
+        about: "a private key or a set of them in JSON (RFC 7517)",
+        run: message::private_jwk,
+        words: crypto::JOSE_WORDS,
     },
     Target {
         name: "jwe",

@@ -19,6 +19,7 @@ mod fuzz;
 mod http2;
 mod hvac;
 mod jose;
+mod messages;
 mod node_vault;
 mod openidconnect;
 pub(crate) mod pages;
@@ -132,6 +133,7 @@ pub(crate) const SUITES: &[Suite] = &[
     browser::SUITE,
     flows::SUITE,
     jose::SUITE,
+    messages::SUITE,
     races::SUITE,
     pages::SUITE,
     passkeys::SUITE,

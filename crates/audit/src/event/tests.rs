@@ -160,7 +160,49 @@ pub(crate) fn examples() -> Vec<Event> {
     events.extend(token_events());
     events.extend(sign_in_events());
     events.extend(decoupled_events());
+    events.extend(message_events());
     events
+}
+
+fn message_events() -> Vec<Event> {
+    let code = || Code::of(CODE);
+    let digest = Digest::of(b"");
+    vec![
+        MessageReceived {
+            content_sha256: Some(digest),
+            decision: Verdict::Denied,
+            form: code(),
+            key: Some(text()),
+            message: Some(text()),
+            message_sha256: Some(digest),
+            partner: text(),
+            reason: Some(code()),
+            receipt_sha256: Some(digest),
+            route: text(),
+        }
+        .into(),
+        MessageSent {
+            content_sha256: digest,
+            form: code(),
+            key: text(),
+            message: text(),
+            message_sha256: digest,
+            partner: text(),
+            route: text(),
+        }
+        .into(),
+        MessageReceipted {
+            content_sha256: digest,
+            decision: Verdict::Denied,
+            key: Some(text()),
+            message: text(),
+            message_sha256: digest,
+            partner: text(),
+            reason: Some(code()),
+            receipt_sha256: digest,
+        }
+        .into(),
+    ]
 }
 
 fn decoupled_events() -> Vec<Event> {
@@ -446,6 +488,8 @@ fn what_changes_rights_has_reserved_space() {
         "decision",
         "decoupled.requested",
         "introspected",
+        "message.received",
+        "message.sent",
         "outcome",
         "refusals.counted",
         "registration.refused",

@@ -12,5 +12,6 @@
 mod agent_output;
 mod canary;
 mod command_line;
+mod message;
 mod policies;
 mod server;

@@ -1,0 +1,197 @@
+//! Messages between partners, their receipts and their private keys.
+
+use super::requests;
+use crate::Verdict;
+use crate::examples::{Example, Failed};
+use countersign_base::{Kid, Secret, UnixTime};
+use countersign_crypto::base64url;
+use countersign_crypto::jose::{
+    Algorithm, ContentForm, JwkSet, KeyManagement, PrivateJwk, sign_jwt,
+};
+use countersign_crypto::random::Random;
+use countersign_crypto::signing::{MessageReceipt, PartnerMessage, Purpose, SigningKey};
+use countersign_wire::message::{
+    Digests, Draft, LIFETIME, Message, Party, Receiving, Sent, danger, open, seal, sign, verify,
+    verify_detached, verify_receipt,
+};
+use serde_json::json;
+
+pub(crate) const WORDS: &[&str] = &[
+    "message+jws",
+    "message+jwe",
+    "receipt+jwt",
+    "content_sha256",
+    "message_sha256",
+    "ES256",
+    "crit",
+    "zip",
+    "..",
+];
+
+const CONTENT: &[u8] = b"{\"order\":1}";
+
+/// The key of the other seeds, for every role. It guards nothing.
+fn key<P: Purpose>() -> Option<SigningKey<P>> {
+    let pkcs8 = Secret::new(requests::pkcs8()?);
+    let kid: Kid = "fuzz-1".parse().ok()?;
+    SigningKey::from_pkcs8(Algorithm::Es256, kid, &pkcs8).ok()
+}
+
+struct World {
+    alice: Party,
+    bob: Party,
+    keys: JwkSet,
+}
+
+impl World {
+    fn new() -> Option<Self> {
+        Some(Self {
+            alice: "https://alice.example".parse().ok()?,
+            bob: "https://bob.example".parse().ok()?,
+            keys: JwkSet::single(key::<PartnerMessage>()?.verifying_key().ok()?),
+        })
+    }
+
+    fn receiving(&self) -> Receiving<'_> {
+        Receiving {
+            issuer: &self.alice,
+            keys: &self.keys,
+            audience: &self.bob,
+        }
+    }
+
+    fn sent(&self) -> Option<Sent> {
+        Some(Sent {
+            issuer: self.alice.clone(),
+            audience: self.bob.clone(),
+            id: "m".parse().ok()?,
+            digests: Digests {
+                message: [1; 32],
+                content: [2; 32],
+            },
+        })
+    }
+}
+
+fn judge(message: &Message) {
+    assert!(
+        message.issued < message.expires && !message.content().is_empty(),
+        "a message has a time and a content"
+    );
+}
+
+/// What holds its content; the same text is also read as one whose content is beside it.
+pub(crate) fn signed(input: &[u8]) -> Verdict {
+    let (Ok(text), Some(world)) = (std::str::from_utf8(input), World::new()) else {
+        return Verdict::Refused;
+    };
+    let now = requests::NOW;
+    let attached = verify(text, &world.receiving(), now).map(danger::spent);
+    let detached = verify_detached(text, CONTENT, &world.receiving(), now).map(danger::spent);
+    assert!(
+        attached.is_err() || detached.is_err(),
+        "a message has one form"
+    );
+    for message in attached.iter().chain(&detached) {
+        judge(message);
+    }
+    if attached.is_ok() || detached.is_ok() {
+        Verdict::Accepted
+    } else {
+        Verdict::Refused
+    }
+}
+
+pub(crate) fn sealed(input: &[u8]) -> Verdict {
+    let (Ok(text), Some(world), Some(key)) = (
+        std::str::from_utf8(input),
+        World::new(),
+        requests::decryption_key(),
+    ) else {
+        return Verdict::Refused;
+    };
+    let opened = open(text, [&key], &world.receiving(), requests::NOW).map(danger::spent);
+    if let Ok(message) = &opened {
+        judge(message);
+    }
+    Verdict::of(&opened)
+}
+
+pub(crate) fn receipt(input: &[u8]) -> Verdict {
+    let (Ok(text), Some(world)) = (std::str::from_utf8(input), World::new()) else {
+        return Verdict::Refused;
+    };
+    let Some(sent) = world.sent() else {
+        return Verdict::Refused;
+    };
+    Verdict::of(&verify_receipt(text, &world.keys, &sent, requests::NOW))
+}
+
+pub(crate) fn private_jwk(input: &[u8]) -> Verdict {
+    let keys = PrivateJwk::parse_set(input);
+    for key in keys.iter().flatten() {
+        let written = key.to_private_json().map(|text| {
+            PrivateJwk::parse(text.expose().as_bytes()).map(|again| again.public().clone())
+        });
+        assert!(
+            matches!(written, Ok(Ok(public)) if public == *key.public()),
+            "a key is read as it was written"
+        );
+    }
+    Verdict::of(&keys)
+}
+
+/// Valid inputs.
+pub(crate) fn examples() -> Result<Vec<Example>, Failed> {
+    let world = World::new().ok_or("the key of the seeds")?;
+    let signing = key::<PartnerMessage>().ok_or("the key of the seeds")?;
+    let receiver = requests::decryption_key().ok_or("the key of the seeds")?;
+    let (random, now): (_, UnixTime) = (Random::system(), requests::NOW);
+    let draft = Draft {
+        issuer: world.alice.clone(),
+        audience: world.bob.clone(),
+        content_type: "application/json".parse()?,
+        lifetime: LIFETIME,
+    };
+    let made = |form| sign(&signing, &draft, CONTENT, form, &random, now);
+    let to = (receiver.public(), KeyManagement::EcdhEsA256Kw);
+    let sealed = seal(&signing, &draft, CONTENT, to, &random, now)?;
+    let digests = world.sent().ok_or("the message of the seeds")?.digests;
+    let (message, content) = (
+        base64url::encode(&digests.message),
+        base64url::encode(&digests.content),
+    );
+    let claims = json!({
+        "iss": "https://bob.example", "aud": "https://alice.example", "jti": "r", "iat": now.0,
+        "message": { "jti": "m", "message_sha256": message, "content_sha256": content },
+    });
+    let receipt = sign_jwt(
+        &key::<MessageReceipt>().ok_or("the key of the seeds")?,
+        &claims,
+    )?;
+    // RFC 8037 appendix A.1.
+    let private = json!({
+        "kty": "OKP", "crv": "Ed25519", "use": "sig", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    Ok(vec![
+        (
+            "message-signed",
+            "attached",
+            made(ContentForm::Attached)?.text.into_bytes(),
+        ),
+        (
+            "message-signed",
+            "detached",
+            made(ContentForm::Detached)?.text.into_bytes(),
+        ),
+        ("message-sealed", "seed", sealed.text.into_bytes()),
+        ("message-receipt", "seed", receipt.into_bytes()),
+        ("private-jwk", "one", private.to_string().into_bytes()),
+        (
+            "private-jwk",
+            "set",
+            json!({ "keys": [private] }).to_string().into_bytes(),
+        ),
+    ])
+}
