@@ -6,6 +6,7 @@
 
 pub mod content_digest;
 mod head;
+pub mod http_signature;
 pub mod message;
 pub mod signature_key;
 pub mod structured_field;

@@ -3,8 +3,9 @@
 //! A receiver first has a [`Source`] look at the head alone, so that what cannot be right costs no body: which signatures there are, of which scheme, when the
 //! attempt was made. Then [`Source::verify`] compares every signature with every key in rotation and gives the [`Receipt`], which nothing else can make.
 //!
-//! In this order: signature missing, another scheme's, twice, malformed; timestamp missing, malformed, old, future; id missing or malformed; a version, an
-//! algorithm or a key that is not the source's; then, with the body, its digest, its signature, and an id inside it.
+//! In this order: signature missing, another scheme's, twice, malformed, or not over what it has to cover; timestamp missing or malformed; id missing or
+//! malformed; timestamp old or future; a version, an algorithm or a key that is not the source's; then, with the body, its digest, its signature, and an id
+//! inside it.
 //!
 //! Not here: what was received before (`store`), and who may send (`policy`).
 
@@ -13,6 +14,7 @@ mod event_id;
 mod field_signature;
 mod github;
 mod hmac;
+pub mod http_signature;
 mod jws_detached;
 mod key_text;
 mod public_key;
@@ -28,6 +30,7 @@ pub use claim::{ID_BYTES_MAX, SIGNATURES_MAX};
 pub use event_id::EventIdRule;
 pub use field_signature::{Content, Encoding, FieldRules, Separator, TimePlace};
 pub use hmac::{HmacHash, HmacRules};
+pub use http_signature::HttpSignatureRules;
 pub use jws_detached::{JwsRules, JwsTime};
 pub use key_text::{KeyError, KeyText};
 pub use public_key::{EcdsaEncoding, PublicKeyRules};
@@ -37,7 +40,7 @@ pub use scheme::Scheme;
 
 use crate::head::HeadView;
 use crate::signature_key::{SignatureHolds, VerificationKey};
-use claim::{Claim, Covered};
+use claim::{Claim, ClaimedSignature, Covered};
 use countersign_base::{Duration, UnixTime};
 use countersign_crypto::base64url;
 use std::fmt;
@@ -212,17 +215,29 @@ impl Source {
                 encoded = base64url::encode(body);
                 [before.as_slice(), encoded.as_bytes()]
             }
+            Covered::Head { digest, .. } => {
+                let _matches = digest
+                    .check(body)
+                    .map_err(|_| WebhookRefusal::DigestWrong)?;
+                [&[][..], &[]]
+            }
         };
         let mut held = None;
         for key in &self.keys {
-            let signatures: Vec<&[u8]> = claim
+            let (own, shared): (Vec<&ClaimedSignature>, _) = claim
                 .signatures
                 .iter()
                 .filter(|signature| signature.is_for(key))
-                .map(|signature| signature.bytes.as_slice())
+                .partition(|signature| signature.base.is_some());
+            let shared: Vec<&[u8]> = shared
+                .iter()
+                .map(|signature: &&ClaimedSignature| signature.bytes.as_slice())
                 .collect();
-            // Every key is tried, so that the time does not tell which was right.
-            if let Some(holds) = key.judge(&parts, &signatures) {
+            // Every key is tried with every signature, so that the time does not tell which was right.
+            let of_own = own.iter().filter_map(|signature| {
+                key.judge(&[signature.base.as_deref()?], &[&signature.bytes])
+            });
+            if let Some(holds) = of_own.chain(key.judge(&parts, &shared)).last() {
                 held = Some(holds);
             }
         }

@@ -3,6 +3,7 @@
 //! Nothing of it is believed before [`super::Source::verify`] compared.
 
 use super::WebhookRefusal;
+use crate::content_digest::ContentDigest;
 use crate::head::{HeadView, OneValue};
 use crate::signature_key::{SignatureAlgorithm, VerificationKey};
 use countersign_base::UnixTime;
@@ -40,6 +41,13 @@ pub(super) enum Covered {
         /// What stands before it.
         before: Vec<u8>,
     },
+    /// Parts of the head, a digest of the body among them (RFC 9421); each signature has its own base.
+    Head {
+        /// What all of the signatures say.
+        statement: Vec<u8>,
+        /// The digest.
+        digest: ContentDigest,
+    },
 }
 
 impl Covered {
@@ -47,6 +55,7 @@ impl Covered {
     pub(super) fn beside_body(&self) -> &[u8] {
         match self {
             Self::Body { before } | Self::EncodedBody { before } => before,
+            Self::Head { statement, .. } => statement,
         }
     }
 }
@@ -58,6 +67,8 @@ pub(super) struct ClaimedSignature {
     pub(super) algorithm: Option<SignatureAlgorithm>,
     pub(super) key_id: Option<String>,
     pub(super) bytes: Vec<u8>,
+    /// What it covers, where signatures of one head do not all cover the same bytes.
+    pub(super) base: Option<Vec<u8>>,
 }
 
 impl ClaimedSignature {
@@ -89,6 +100,7 @@ impl ClaimedSignature {
             algorithm: Some(algorithm),
             key_id: None,
             bytes,
+            base: None,
         })
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn look(rules: &JwsRules, head: &HeadView<'_>) -> Result<Claim, Webho
         algorithm: Some(algorithm(&header)?),
         key_id: text(&header, "kid")?.map(str::to_owned),
         bytes: base64url::decode(signature).map_err(|_| malformed)?,
+        base: None,
     };
     let before = format!("{encoded}.").into_bytes();
     Ok(Claim {

@@ -14,7 +14,7 @@ pub struct KeyText {
     /// The name by which the sender calls it, in the schemes where keys have names.
     pub id: Option<String>,
     /// The key in the scheme's form. Of Stripe, GitHub, Slack and Shopify the secret as they show it; of HMAC by rules the secret as it stands, or `base64:…`
-    /// or `hex:…`; of public keys PEM or a JWK; of Standard Webhooks `whsec_…` or `whpk_…`.
+    /// or `hex:…`; of public keys PEM or a JWK; of RFC 9421 `base64:…`, `hex:…`, PEM or a JWK; of Standard Webhooks `whsec_…` or `whpk_…`.
     pub text: Secret<String>,
 }
 
@@ -53,6 +53,24 @@ pub(super) fn secret(text: &KeyText) -> Result<Secret<Vec<u8>>, KeyError> {
         return Err(KeyError::Empty);
     }
     Ok(Secret::new(decoded))
+}
+
+/// A secret as `base64:…` or `hex:…`, or else a public key: never text that could be either, so that nobody's public key becomes a secret.
+pub(super) fn secret_or_public(text: &KeyText) -> Result<VerificationKey, KeyError> {
+    let is_secret = ["base64:", "hex:"]
+        .iter()
+        .any(|prefix| text.text.expose().strip_prefix(prefix).is_some());
+    if is_secret {
+        return Ok(VerificationKey::hmac_sha256(&secret(text)?));
+    }
+    public(text, |algorithm| match algorithm {
+        KeyPairAlgorithm::EcdsaP256 => Some(SignatureAlgorithm::EcdsaP256Sha256),
+        KeyPairAlgorithm::Ed25519 => Some(SignatureAlgorithm::Ed25519),
+        KeyPairAlgorithm::Rsa2048 | KeyPairAlgorithm::Rsa3072 | KeyPairAlgorithm::Rsa4096 => {
+            Some(SignatureAlgorithm::RsaPssSha512)
+        }
+        KeyPairAlgorithm::EcdsaP384 | KeyPairAlgorithm::EcdsaP521 => None,
+    })
 }
 
 /// A public key in PEM or as a JWK, for the algorithm that `choose` gives for its type.

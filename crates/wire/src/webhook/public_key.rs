@@ -37,6 +37,7 @@ pub(super) fn look(rules: &PublicKeyRules, head: &HeadView<'_>) -> Result<Claim,
             algorithm: None,
             key_id: None,
             bytes,
+            base: None,
         })
     })
 }

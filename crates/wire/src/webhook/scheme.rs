@@ -3,11 +3,13 @@
 use super::claim::Claim;
 use super::event_id::EventIdRule;
 use super::hmac::{self, HmacHash, HmacRules};
+use super::http_signature::{self, HttpSignatureRules};
 use super::jws_detached::{self, JwsRules};
 use super::key_text::{self, KeyError, KeyText};
 use super::public_key::{self, EcdsaEncoding, PublicKeyRules};
 use super::{WebhookRefusal, github, shopify, slack, standard, stripe};
 use crate::head::{FieldName, HeadView};
+use crate::http_signature::{SIGNATURE, SIGNATURE_INPUT};
 use crate::signature_key::{SignatureAlgorithm, VerificationKey};
 use countersign_crypto::keypair::KeyPairAlgorithm;
 
@@ -18,6 +20,8 @@ pub enum Scheme {
     GitHub,
     /// HMAC by rules of the operator.
     Hmac(HmacRules),
+    /// HTTP message signatures (RFC 9421).
+    HttpSignature(HttpSignatureRules),
     /// A detached JWS.
     JwsDetached(JwsRules),
     /// A signature of a public key by rules of the operator.
@@ -38,6 +42,7 @@ pub enum Scheme {
 const SIGNATURE_FIELDS: &[&str] = &[
     github::SIGNATURE,
     github::SIGNATURE_SHA1,
+    SIGNATURE_INPUT,
     shopify::SIGNATURE,
     slack::SIGNATURE,
     standard::SIGNATURE,
@@ -62,6 +67,7 @@ impl Scheme {
         match self {
             Self::GitHub => "github",
             Self::Hmac(_) => "hmac",
+            Self::HttpSignature(_) => "http-signature",
             Self::JwsDetached(_) => "jws-detached",
             Self::PublicKey(_) => "public-key",
             Self::Shopify => "shopify",
@@ -94,6 +100,7 @@ impl Scheme {
             Self::Slack => at("/event_id"),
             Self::Stripe => at("/id"),
             Self::Hmac(_)
+            | Self::HttpSignature(_)
             | Self::JwsDetached(_)
             | Self::PublicKey(_)
             | Self::StandardWebhooks
@@ -106,6 +113,7 @@ impl Scheme {
             Self::Hmac(rules) => rules.fields.check(),
             Self::PublicKey(rules) => rules.fields.check(),
             Self::GitHub
+            | Self::HttpSignature(_)
             | Self::JwsDetached(_)
             | Self::Shopify
             | Self::Slack
@@ -119,6 +127,7 @@ impl Scheme {
         match self {
             Self::GitHub => github::look(head),
             Self::Hmac(rules) => hmac::look(rules, head),
+            Self::HttpSignature(rules) => http_signature::look(rules, head),
             Self::JwsDetached(rules) => jws_detached::look(rules, head),
             Self::PublicKey(rules) => public_key::look(rules, head),
             Self::Shopify => shopify::look(head),
@@ -134,6 +143,9 @@ impl Scheme {
         match self {
             Self::GitHub => matches!(field, github::SIGNATURE | github::SIGNATURE_SHA1),
             Self::Hmac(rules) => rules.fields.field.as_str() == field,
+            Self::HttpSignature(_) => {
+                matches!(field, SIGNATURE | SIGNATURE_INPUT)
+            }
             Self::JwsDetached(rules) => rules.field.as_str() == field,
             Self::PublicKey(rules) => rules.fields.field.as_str() == field,
             Self::Shopify => field == shopify::SIGNATURE,
@@ -165,6 +177,7 @@ impl Scheme {
                     HmacHash::Sha512 => VerificationKey::hmac_sha512(&secret),
                 }
             }
+            Self::HttpSignature(_) => key_text::secret_or_public(text)?,
             Self::JwsDetached(_) => key_text::public(text, |algorithm| match algorithm {
                 KeyPairAlgorithm::EcdsaP256 => Some(SignatureAlgorithm::EcdsaP256Sha256),
                 KeyPairAlgorithm::Ed25519 => Some(SignatureAlgorithm::Ed25519),

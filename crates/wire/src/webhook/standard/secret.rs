@@ -160,7 +160,7 @@ impl SigningSecret {
         }
     }
 
-    pub(super) const fn key(&self) -> &SigningKey {
+    pub(in crate::webhook) const fn key(&self) -> &SigningKey {
         match self {
             Self::Ed25519(secret) => &secret.key,
             Self::Hmac(secret) => &secret.key,
