@@ -64,12 +64,24 @@ macro_rules! random_id {
 }
 
 random_id! {
+    /// Where webhooks of a tenant go: one receiver of one partner.
+    EndpointId
+}
+random_id! {
     /// One record of the audit log.
     EventId
 }
 random_id! {
+    /// One webhook, the same at every endpoint and in every attempt: its `webhook-id`.
+    MessageId
+}
+random_id! {
     /// One request, as callers and operators name it when they speak of an error.
     RequestId
+}
+random_id! {
+    /// One secret that an endpoint's webhooks are signed with.
+    WebhookSecretId
 }
 random_id! {
     /// A person known to a tenant; the `sub` of their tokens. It never holds a name or an address.

@@ -18,6 +18,7 @@ mod region;
 mod scope;
 mod secret;
 mod time;
+mod webhook;
 
 pub use address_block::AddressBlock;
 pub use audience::{Audience, Issuer};
@@ -25,13 +26,19 @@ pub use bounded::Bounded;
 pub use classification::Classification;
 pub use clock::Clock;
 pub use conditional::{Conditional, NoTls};
-pub use id::{EventId, GrantId, RequestId, SessionId, UserId};
-pub use name::{ClientId, GroupName, Kid, Role, RouteId, Tenant, Username};
+pub use id::{
+    EndpointId, EventId, GrantId, MessageId, RequestId, SessionId, UserId, WebhookSecretId,
+};
+pub use name::{
+    ClientId, EventTypeName, GroupName, Kid, PartnerName, Role, RouteId, SourceName, Tenant,
+    Username,
+};
 pub use pointer::{JsonPointer, escape_step};
 pub use region::Region;
 pub use scope::{Scope, Scopes};
 pub use secret::Secret;
 pub use time::{Duration, UnixMillis, UnixTime};
+pub use webhook::{EventPattern, ReceiverUrl};
 
 /// Why a text is not a value of a type of this crate.
 ///

@@ -63,6 +63,10 @@ name! {
     ClientId, is_client_id, "a client id: 1 to 128 visible ASCII characters without `:`, quotes, backslash and `&`"
 }
 name! {
+    /// What kind of thing a webhook reports.
+    EventTypeName, is_event_type, "an event type: 1 to 128 lower-case letters, digits, `_` or `-` in parts divided by `.`, as `invoice.paid`"
+}
+name! {
     /// A group of users.
     GroupName, is_label, "a group name: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
 }
@@ -71,12 +75,20 @@ name! {
     Kid, is_kid, "a key id: 1 to 128 letters, digits, `-`, `_`, `.`, `:` or `/`"
 }
 name! {
+    /// Another organization that webhooks go to.
+    PartnerName, is_label, "a partner's name: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
+}
+name! {
     /// A role that policies speak of.
     Role, is_label, "a role: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
 }
 name! {
     /// A route of the gateway, as configuration and records name it.
     RouteId, is_label, "a route name: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
+}
+name! {
+    /// A sender of webhooks to this installation, as the configuration names it.
+    SourceName, is_label, "a source's name: 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter or digit"
 }
 name! {
     /// A tenant: its own issuer, keys, users, clients and cookies. It stands in URLs (`/t/NAME`).
@@ -122,6 +134,16 @@ fn is_document_url(text: &str) -> bool {
         && text.bytes().all(allowed)
         && Url::parse(text)
             .is_ok_and(|url| url.has_host() && url.path().len() > 1 && url.as_str() == text)
+}
+
+/// Parts of lower-case letters, digits, `_` and `-`, divided by `.`.
+pub(crate) fn is_event_type(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=128).contains(&text.len())
+        && text
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(allowed))
 }
 
 fn is_kid(text: &str) -> bool {

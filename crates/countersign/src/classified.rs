@@ -399,6 +399,27 @@ pub(crate) const COLUMNS: &[OwnColumn] = &[
         "a tenant's data key of the vault",
         "not while anything is under it",
     ),
+    own(
+        ("webhook_endpoints", "record"),
+        Confidential,
+        Clear,
+        "where a partner's webhooks go, and how",
+        "when the endpoint is removed and nothing waits for it",
+    ),
+    own(
+        ("webhook_messages", "sealed"),
+        Restricted,
+        Sealed(Holder::Installation),
+        "what webhooks say",
+        "7 days after it was delivered, 30 days after that was given up",
+    ),
+    own(
+        ("webhook_secrets", "sealed"),
+        Restricted,
+        Sealed(Holder::Installation),
+        "what a partner's webhooks are signed with",
+        "when its overlap ends, or the endpoint is removed",
+    ),
 ];
 
 /// Tables without anything confidential, and why that is so.
@@ -416,6 +437,16 @@ pub(crate) const UNCLASSIFIED: &[(&str, &str)] = &[
     ("tenants", "settings"),
     ("used_proofs", "digests of what was used once"),
     ("user_groups", "names of groups and their roles"),
+    (
+        "webhook_deliveries",
+        "random names with times, states and answers' numbers; order keys as digests",
+    ),
+    ("webhook_event_types", "names and schemas of event types"),
+    ("webhook_receipts", "digests of what came in"),
+    (
+        "webhook_subscriptions",
+        "which endpoint wants which event types",
+    ),
 ];
 
 #[cfg(test)]

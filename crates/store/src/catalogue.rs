@@ -22,6 +22,12 @@ pub struct Statement {
     pub sqlite: &'static str,
 }
 
+/// All of them, for the test that prepares each on both engines.
+pub fn statements() -> impl Iterator<Item = &'static Statement> {
+    let lists = [STATEMENTS, webhooks::STATEMENTS];
+    lists.into_iter().flatten().copied()
+}
+
 /// Whose rows a statement touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -36,12 +42,12 @@ pub enum Reach {
 macro_rules! catalogue {
     ($($(#[$doc:meta])* $table:ident: $reach:ident { $($name:ident = $kind:ident $($sql:literal),+;)* })*) => {
         $($(#[$doc])* pub(crate) mod $table {
-            use super::{Reach, Statement};
+            use crate::catalogue::{Reach, Statement};
             $(pub(crate) static $name: Statement = statement!($kind, $reach, stringify!($table), stringify!($name), $($sql),+);)*
         })*
 
-        /// All of them, for the test that prepares each on both engines.
-        pub static STATEMENTS: &[&Statement] = &[$($(&$table::$name,)*)*];
+        /// All of this list.
+        pub(super) static STATEMENTS: &[&Statement] = &[$($(&$table::$name,)*)*];
     };
 }
 
@@ -541,6 +547,8 @@ catalogue! {
         SWEEP = sweep "DELETE FROM throttle WHERE (tenant, source) IN (SELECT tenant, source FROM throttle WHERE expires_at < $1 LIMIT $2)";
     }
 }
+
+pub(crate) mod webhooks;
 
 #[cfg(test)]
 mod tests;

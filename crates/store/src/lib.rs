@@ -26,6 +26,7 @@ mod store;
 mod subjects;
 mod sweep;
 pub mod tables;
+pub mod webhooks;
 mod write;
 
 pub use deliver::{Lease, Settlement};

@@ -8,6 +8,7 @@ use crate::engine::{
 };
 use crate::parsed::ParsedClients;
 use crate::tables::audit_outbox::{self, Waiting};
+use crate::webhooks::Rooms;
 use crate::write::{Write, apply, record_event};
 use countersign_audit::Record;
 use countersign_base::{EventId, Tenant, UnixTime};
@@ -30,6 +31,8 @@ pub struct Store {
 struct Shared {
     engine: Engine,
     outbox_changed: Notify,
+    webhooks_changed: Notify,
+    webhook_rooms: Rooms,
     parsed_clients: Arc<ParsedClients>,
 }
 
@@ -75,6 +78,8 @@ impl Store {
             shared: Arc::new(Shared {
                 engine,
                 outbox_changed: Notify::new(),
+                webhooks_changed: Notify::new(),
+                webhook_rooms: Rooms::default(),
                 parsed_clients,
             }),
         })
@@ -197,6 +202,20 @@ impl Store {
     /// Waits until a unit put an event into the outbox; the sequencer's wake-up call.
     pub async fn outbox_waits(&self) {
         self.shared.outbox_changed.notified().await;
+    }
+
+    /// Wakes whoever waits in [`Store::webhooks_wait`].
+    pub(crate) fn webhooks_changed(&self) {
+        self.shared.webhooks_changed.notify_one();
+    }
+
+    /// Waits until a unit of this process made a webhook due; the dispatcher's wake-up call. What other processes make due it finds by looking.
+    pub async fn webhooks_wait(&self) {
+        self.shared.webhooks_changed.notified().await;
+    }
+
+    pub(crate) fn webhook_rooms(&self) -> &Rooms {
+        &self.shared.webhook_rooms
     }
 
     /// Lets queued units finish, then closes the database. Later units are refused.

@@ -37,6 +37,12 @@ pub mod user_groups;
 pub mod users;
 pub mod vault_entries;
 pub mod vault_keys;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
+pub mod webhook_event_types;
+pub mod webhook_messages;
+pub mod webhook_receipts;
+pub mod webhook_secrets;
 
 use crate::StoreError;
 use serde::Serialize;

@@ -20,6 +20,7 @@ use crate::tables::{
     sessions, signing_keys, subject_keys, tenants, throttle, upstream_links, upstream_sessions,
     user_groups, users,
 };
+use crate::webhooks::{self, WebhookWrite};
 use crate::{StoreError, Transaction};
 use countersign_audit::Record;
 use countersign_base::{ClientId, GrantId, GroupName, Kid, SessionId, Tenant, UnixTime, UserId};
@@ -131,6 +132,8 @@ pub enum Write {
     ShortenApiKey(ClientId, GrantId, UnixTime),
     /// Every token of something, issued until now, is dead. Of a person: their sessions and grants end too.
     Revoke(Revoked),
+    /// A change of a webhook's endpoint, its secrets or an event type.
+    Webhook(Box<WebhookWrite>),
 }
 
 impl From<Change> for Write {
@@ -225,6 +228,7 @@ pub(crate) async fn apply(
             }
             Write::Revoke(Revoked::User(user)) => end_user(tx, tenant, *user, now).await?,
             Write::Revoke(revoked) => revocations::add(tx, tenant, revoked, now).await?,
+            Write::Webhook(write) => webhooks::apply(tx, tenant, write, now).await?,
         }
     }
     Ok(())

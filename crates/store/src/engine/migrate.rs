@@ -102,6 +102,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "vault_key_terms",
         sql: include_str!("../../migrations/sqlite/0022_vault_key_terms.sql"),
     },
+    Migration {
+        version: 23,
+        name: "webhooks",
+        sql: include_str!("../../migrations/sqlite/0023_webhooks.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -185,6 +190,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 22,
         name: "vault_key_terms",
         sql: include_str!("../../migrations/postgres/0022_vault_key_terms.sql"),
+    },
+    Migration {
+        version: 23,
+        name: "webhooks",
+        sql: include_str!("../../migrations/postgres/0023_webhooks.sql"),
     },
 ];
 

@@ -3,6 +3,7 @@
 //! A column that is missing here would keep an old version from ever being rewrapped, and be lost when it goes: a test compares the list with the classified columns, and
 //! another looks for the old version's name in every row of a database that was rotated.
 
+use crate::catalogue::webhooks::{webhook_messages, webhook_secrets};
 use crate::catalogue::{
     Statement, browser_sessions, decoupled_requests, deliveries, event_details, settings,
     signing_keys, subject_keys, totp_secrets, vault_keys,
@@ -80,6 +81,8 @@ pub static SEALED_COLUMNS: &[SealedColumn] = &[
     column!(subject_keys."wrapped", Bytes, Envelope, Some(&subject_keys::KEYED_NAMED)),
     column!(totp_secrets."sealed", Bytes, Envelope, Some(&totp_secrets::KEYED_NAMED)),
     column!(vault_keys."wrapped", Bytes, Envelope, Some(&vault_keys::KEYED_NAMED)),
+    column!(webhook_messages."sealed", Bytes, Envelope, Some(&webhook_messages::KEYED_NAMED)),
+    column!(webhook_secrets."sealed", Bytes, Envelope, Some(&webhook_secrets::KEYED_NAMED)),
 ];
 
 /// A page of a column: its rows for the machine, and what was read, to write replacements by.

@@ -33,6 +33,9 @@ mod tables;
 mod upstream;
 mod used_proofs;
 mod vault_entries;
+mod webhook_order;
+mod webhook_plans;
+mod webhooks;
 
 /// Declares the behaviours of a module as tests of both engines.
 macro_rules! behaviours {

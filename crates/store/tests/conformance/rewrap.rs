@@ -3,7 +3,10 @@
 use crate::behaviours;
 use crate::fixture::{Fixture, NOW};
 use crate::sample::{GRANT, USER, event, handle, populate, tag, tenant};
-use countersign_base::{Bounded, Duration, EventId, GrantId, Tenant, UnixTime, UserId};
+use crate::webhooks::{message, record};
+use countersign_base::{
+    Bounded, Duration, EndpointId, EventId, GrantId, Tenant, UnixTime, UserId, WebhookSecretId,
+};
 use countersign_crypto::base64url;
 use countersign_crypto::random::Random;
 use countersign_keys::envelope::{self, OpenError};
@@ -17,6 +20,9 @@ use countersign_store::tables::settings::{self, Setting};
 use countersign_store::tables::signing_keys::SigningKeyRecord;
 use countersign_store::tables::subject_keys::{self, SubjectKey};
 use countersign_store::tables::vault_keys::{self, NewVaultKey};
+use countersign_store::tables::webhook_endpoints::WebhookOrder;
+use countersign_store::tables::webhook_secrets::{NewWebhookSecret, SecretKind};
+use countersign_store::webhooks::{Accepted, Addressee, NewEndpoint, WebhookWrite};
 use countersign_store::{
     AuthReqId, AuthenticatorChange, DeliveryId, KekProgress, KeksDestroyed, NewDecoupled,
     NewDelivery, RewrapTurn, SEALED_COLUMNS, Store, StoreError, Write, kek_status,
@@ -251,7 +257,31 @@ async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
     for number in 1..=3 {
         add_person(store, hierarchy, number).await;
     }
-    5 + 450 + 2 + 1 + 3
+    add_webhooks(store, hierarchy).await;
+    5 + 450 + 2 + 1 + 3 + 2
+}
+
+/// A message, and an endpoint with its secret.
+async fn add_webhooks(store: &Store, hierarchy: &Hierarchy) {
+    let mut new = message(1, Addressee::Everyone, NOW);
+    let place = *new.message.id.as_bytes();
+    new.message.sealed = hierarchy.row("webhook_messages", "sealed", &place);
+    let accepted = store.accept_message(new, event(), NOW).await.unwrap();
+    assert_eq!(accepted, Accepted::New(0));
+    let endpoint = NewEndpoint {
+        id: EndpointId::from_bytes([1; 16]),
+        partner: None,
+        record: record(WebhookOrder::Any),
+        patterns: ["*".parse().unwrap()].into(),
+        secret: NewWebhookSecret {
+            id: WebhookSecretId::from_bytes([2; 16]),
+            kind: SecretKind::Hmac,
+            sealed: hierarchy.row("webhook_secrets", "sealed", &[2; 16]),
+        },
+    };
+    let write = WebhookWrite::AddEndpoint(Box::new(endpoint));
+    let writes = vec![Write::Webhook(Box::new(write))];
+    store.change(&tenant(), writes, event(), NOW).await.unwrap();
 }
 
 async fn add_person(store: &Store, hierarchy: &Hierarchy, number: u8) {
