@@ -2,7 +2,7 @@
 //!
 //! Keys are fresh each time and guard nothing, so a seed that is replaced differs in its signature only.
 
-use crate::targets::{keys, message, oauth, requests as signed};
+use crate::targets::{keys, message, oauth, requests as signed, webhook};
 use countersign_audit::event::Started;
 use countersign_audit::journal::{FrameBuffer, Position};
 use countersign_audit::proof::Receipt;
@@ -60,6 +60,7 @@ pub fn all() -> Result<Vec<Example>, Failed> {
     all.extend(jose()?);
     all.extend(request_objects()?);
     all.extend(message::examples()?);
+    all.extend(webhook::examples()?);
     all.extend(log()?);
     all.extend(binary()?);
     all.extend(seals()?);

@@ -24,6 +24,7 @@ mod tests;
 mod transit;
 mod vault;
 mod vault_calls;
+pub(crate) mod webhook;
 
 use crate::Target;
 
@@ -372,6 +373,36 @@ pub const TARGETS: &[Target] = &[
         about: "a receipt of a message, verified",
         run: message::receipt,
         words: message::WORDS,
+    },
+    Target {
+        name: "webhook",
+        about: "a webhook before a source of every scheme",
+        run: webhook::request,
+        words: webhook::WORDS,
+    },
+    Target {
+        name: "webhook-secret",
+        about: "a secret of Standard Webhooks as text",
+        run: webhook::secret,
+        words: &["whsec_", "whsk_", "whpk_", "v1,", "="],
+    },
+    Target {
+        name: "structured-field",
+        about: "a structured field value (RFC 8941)",
+        run: webhook::structured_field,
+        words: webhook::FIELD_WORDS,
+    },
+    Target {
+        name: "content-digest",
+        about: "Content-Digest (RFC 9530)",
+        run: webhook::content_digest,
+        words: webhook::FIELD_WORDS,
+    },
+    Target {
+        name: "http-signature",
+        about: "the signatures of an HTTP message (RFC 9421) and what they cover",
+        run: webhook::http_signature,
+        words: webhook::WORDS,
     },
     Target {
         name: "private-jwk",

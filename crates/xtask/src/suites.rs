@@ -36,6 +36,7 @@ mod soak;
 mod softhsm;
 mod tidy;
 mod vaultrs;
+mod webhook_signatures;
 mod websockets;
 
 use crate::verb::{Outcome, Problem, Verb};
@@ -133,6 +134,7 @@ pub(crate) const SUITES: &[Suite] = &[
     browser::SUITE,
     flows::SUITE,
     jose::SUITE,
+    webhook_signatures::SUITE,
     messages::SUITE,
     races::SUITE,
     pages::SUITE,

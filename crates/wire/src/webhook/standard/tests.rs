@@ -34,12 +34,22 @@ fn sent() -> Sent {
     sent_by(&[secret(SECRET)], &[SECRET])
 }
 
-/// The vector of the libraries' own tests (standard-webhooks, `libraries/*/test*`: "sign function works").
+/// The vectors of the libraries' own tests (standard-webhooks, `libraries/`: "sign function works" in most of them, `test_sign` in Rust).
 #[test]
 fn the_signature_is_the_one_of_the_libraries() {
     assert_eq!(
         sign(&[secret(SECRET)], MESSAGE, UnixTime(1_614_265_330), BODY).unwrap(),
         "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    );
+    assert_eq!(
+        sign(
+            &[secret(OTHER)],
+            "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
+            UnixTime(1_649_367_553),
+            br#"{"email":"test@example.com","username":"test_user"}"#,
+        )
+        .unwrap(),
+        "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="
     );
 }
 
