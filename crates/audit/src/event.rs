@@ -25,7 +25,7 @@ pub use api_key::{ApiKeyAdded, ApiKeyEnded};
 pub use browser_session::{BrowserSessionBegan, BrowserSessionEnded};
 pub use decision::{Actor, AdminAction, Decision, Outcome, Verdict};
 pub use decoupled::{DecoupledAnswer, DecoupledAnswered, DecoupledRequested, UserCodeRefused};
-pub use delivery::DeliveryEnded;
+pub use delivery::{DeliveryEnded, WebhookEndpointDisabled};
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
 pub use keys::{KeyCreated, KeyRotated, KeyRotationBegan, KeyRotationEnded};
 pub use lifecycle::{ConfigurationApplied, PoliciesOverdue, Started, Stopped};
@@ -198,6 +198,8 @@ events! {
     UserChanged = "user.changed", Control;
     /// Somebody typed a user code that leads nowhere.
     UserCodeRefused = "user_code.refused", Data;
+    /// An endpoint of webhooks was disabled because of what it answered.
+    WebhookEndpointDisabled = "webhook_endpoint.disabled", Control;
     /// A webhook was not taken in.
     WebhookRefused = "webhook.refused", Data;
 }

@@ -1,1 +1,3 @@
 //! Webhooks: the dispatcher empties the outbox towards endpoints, the receiver takes in what providers send.
+
+pub mod dispatcher;

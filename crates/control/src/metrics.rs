@@ -1,5 +1,9 @@
 //! Counters and latencies in the Prometheus text format. Labels come from closed sets: no tenant's user, client or path is ever a label.
 
+mod webhooks;
+
+pub use webhooks::{WebhookLabels, WebhookMetrics};
+
 use crate::TokenSet;
 use countersign_oauth::client::AccessTokenFormat;
 use countersign_oauth::issuance::AudienceKind;
@@ -80,6 +84,8 @@ pub struct Metrics {
     pub spans: Family<SpanLabels, Counter>,
     /// Seconds from the first byte of a request to the answer's head, at the gateway.
     pub gateway_seconds: Histogram,
+    /// Webhooks.
+    pub webhooks: WebhookMetrics,
     /// Signing keys in the ring.
     pub signing_keys: Gauge,
     /// Revocations in memory.
@@ -145,6 +151,7 @@ impl Metrics {
             "Revocations kept in memory",
             revocations.clone(),
         );
+        let webhooks = WebhookMetrics::registered(&mut registry);
         Self {
             registry: Arc::new(registry),
             responses,
@@ -155,6 +162,7 @@ impl Metrics {
             shared_limits_there,
             spans,
             gateway_seconds,
+            webhooks,
             signing_keys,
             revocations,
         }
@@ -243,6 +251,7 @@ impl Default for Metrics {
 #[cfg(test)]
 mod tests {
     use super::Metrics;
+    use countersign_base::Duration;
 
     #[test]
     fn what_was_counted_is_rendered() {
@@ -250,7 +259,16 @@ mod tests {
         metrics.answered("gateway", 403);
         metrics.minted("refresh_token");
         metrics.token_size("id_token", "client", 700);
+        metrics
+            .webhooks
+            .attempted("delivered", Duration::from_millis(5));
+        metrics.webhooks.under_way(3);
         let text = metrics.render();
+        assert!(
+            text.contains("countersign_webhook_attempts_total{outcome=\"delivered\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("countersign_webhooks_sending 3"), "{text}");
         assert!(
             text.contains("countersign_responses_total{surface=\"gateway\",status=\"4xx\"} 1"),
             "{text}"

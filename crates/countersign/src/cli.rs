@@ -6,6 +6,7 @@ mod client_key;
 mod data;
 mod message;
 mod policy;
+mod webhook;
 
 pub use agent::AgentArgs;
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
@@ -16,6 +17,7 @@ pub use message::{
     MessageSign, MessageVerb, MessageVerify, Reading, SealAlgorithm,
 };
 pub use policy::{BundleVerb, PolicyReplay, PolicyTest, PolicyVerb};
+pub use webhook::{WebhookListen, WebhookVerb};
 
 use clap::{Args, Parser, Subcommand};
 use countersign_base::{ClientId, EventId, GrantId, Role, SessionId, Tenant, Username};
@@ -124,6 +126,9 @@ pub enum Verb {
     /// Administer people
     #[command(subcommand)]
     User(UserVerb),
+    /// Work with webhooks
+    #[command(subcommand)]
+    Webhook(WebhookVerb),
 }
 
 /// `serve`

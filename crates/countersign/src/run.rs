@@ -6,6 +6,7 @@ mod browser_sessions;
 mod bundle;
 mod certificates;
 mod declared;
+mod dispatching;
 mod egress;
 mod egress_door;
 mod egress_node;
@@ -43,6 +44,7 @@ use countersign_api::identity::{self, Door, IdentityOptions};
 use countersign_api::{access, admin, vault as vault_api};
 use countersign_audit::Code;
 use countersign_base::{Clock, Duration, Secret, UnixMillis};
+use countersign_channels::webhook::dispatcher::Dispatcher;
 use countersign_control::administrator::{LIFETIME, LocalAdministrator};
 use countersign_control::fabric::{FabricOptions, Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
@@ -100,6 +102,7 @@ pub struct Running {
     gateway: Arc<Gateway<LocalPlanes>>,
     running_gateway: RunningGateway,
     egress: Option<EgressDoor>,
+    dispatcher: Dispatcher,
     drain: DrainTrigger,
     _administrator: Arc<LocalAdministrator>,
     vault: Arc<Vault>,
@@ -145,6 +148,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         .start(sockets.gateway, options)
         .map_err(RunError::Threads)?;
     let egress = EgressDoor::start(&config, &fabric, &base, sockets.egress, &bound)?;
+    let dispatcher = dispatching::start(&config, &fabric, &bound)?;
     let (trigger, drain) = Drain::new();
     let door = |door| {
         let mtls_origin = Some(local(bound.identity_mtls));
@@ -173,6 +177,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         gateway,
         running_gateway,
         egress,
+        dispatcher,
         drain: trigger,
         _administrator: administrator,
         vault,
@@ -526,6 +531,7 @@ impl Running {
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
         let origins = foreign::origins(config, &roots).map_err(RunError::Config)?;
         let ways_out = EgressDoor::rules(self.egress.as_ref(), config, &self.base)?;
+        let trust = dispatching::trust(config, &self.fabric)?;
         bundle::remember_version(config, term.as_ref(), self.fabric.data())?;
         let changes = self
             .fabric
@@ -539,6 +545,7 @@ impl Running {
         self.gateway.remember_tokens(config.gateway.verified_tokens);
         EgressDoor::replace_rules(self.egress.as_ref(), ways_out);
         self.config.store(Arc::new(config.clone()));
+        self.dispatcher.replace_trust(trust);
         self.tls.renew(&self.fabric)?;
         Ok(changes)
     }
@@ -554,6 +561,8 @@ impl Running {
         let routes = routes::build(&config, &self.fabric, &self.base, &roots)
             .map_err(RunError::Config)?
             .with_sessions(browser_sessions::doors(&config, &at));
+        self.dispatcher
+            .replace_trust(dispatching::trust(&config, &self.fabric)?);
         self.tls.renew(&self.fabric)?;
         EgressDoor::renew(self.egress.as_ref(), &self.fabric, &self.tls.names)?;
         self.gateway.replace_routes(routes);
@@ -567,13 +576,15 @@ impl Running {
             gateway,
             running_gateway,
             egress,
+            dispatcher,
             drain,
             ..
         } = self;
-        let (_data, _out, _control) = tokio::join!(
+        let (_data, _out, _control, ()) = tokio::join!(
             running_gateway.stop(DRAIN_DEADLINE),
             EgressDoor::stop(egress, DRAIN_DEADLINE),
-            drain.drain(DRAIN_DEADLINE)
+            drain.drain(DRAIN_DEADLINE),
+            dispatcher.stop(DRAIN_DEADLINE)
         );
         drop(gateway);
         fabric.stop(reason).await;

@@ -20,6 +20,7 @@ mod shell;
 mod subject;
 mod up;
 mod user;
+mod webhook;
 
 use crate::cli::{Cli, Verb};
 use crate::config::error::ConfigError;
@@ -81,6 +82,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Subject(verb) => subject::subject(&verb, output),
         Verb::Up(args) => up::up(&args, output),
         Verb::User(verb) => user::user(&verb, output),
+        Verb::Webhook(verb) => webhook::webhook(&verb, output),
     };
     ended.into()
 }

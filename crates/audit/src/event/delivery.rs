@@ -21,3 +21,13 @@ pub struct DeliveryEnded {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Code>,
 }
+
+/// An endpoint of webhooks was disabled because of what it answered, by nobody's hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookEndpointDisabled {
+    /// Which.
+    pub endpoint: Text<32>,
+    /// `gone` (it answered 410) or `failing` (for days nothing was taken).
+    pub reason: Code,
+}

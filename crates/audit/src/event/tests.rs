@@ -234,6 +234,11 @@ fn decoupled_events() -> Vec<Event> {
             user: user(),
         }
         .into(),
+        WebhookEndpointDisabled {
+            endpoint: Text::of(&"e".repeat(32)),
+            reason: code(),
+        }
+        .into(),
         WebhookRefused {
             detail: Some(text()),
             reason: code(),

@@ -17,8 +17,8 @@ use countersign_gateway::egress::{
 };
 use countersign_net::tls::Alpn;
 use countersign_net::{
-    ClientCertificates, EgressPolicy, GuardedClient, Limits, Pins, ServerTls, TlsClient,
-    TlsIdentity, Transport, TrustRoots,
+    ClientCertificates, DeliveryLimits, DeliveryPool, EgressPolicy, GuardedClient, Limits, Pins,
+    Schemes, ServerTls, TlsClient, TlsIdentity, Transport, TrustRoots,
 };
 use http::HeaderName;
 use std::net::SocketAddr;
@@ -47,6 +47,32 @@ pub(super) fn client(config: &Config) -> Result<GuardedClient, ConfigError> {
         .iter()
         .fold(policy(section), |policy, host| policy.allowing(host));
     Ok(GuardedClient::new(tls, policy))
+}
+
+/// The connections on which webhooks go out: to receivers that somebody else named, by the rules of [`client`], and to the services behind the gateway, which the operator named.
+/// Neither leads to `own`, the listeners of this process.
+///
+/// # Errors
+/// As [`client`].
+pub(super) fn deliveries(
+    config: &Config,
+    own: &[SocketAddr],
+) -> Result<(DeliveryPool, DeliveryPool), ConfigError> {
+    let section = &config.egress;
+    let roots = roots(config, section.ca.as_deref())?;
+    let tls = TlsClient::new(&roots, None, Alpn::Http1).map_err(|error| whole(config, &error))?;
+    let allow = |policy: EgressPolicy, host: &str| policy.allowing(host);
+    let named = section.allow.iter().map(String::as_str);
+    let outside = named.fold(policy(section), allow);
+    let upstreams = config.upstreams.iter();
+    let services = upstreams.filter_map(|upstream| upstream.url.host_str());
+    let inside = services.fold(EgressPolicy::public_only(), allow);
+    let limits = DeliveryLimits::default();
+    let sparing = |policy: EgressPolicy| policy.sparing(own.iter().copied());
+    Ok((
+        DeliveryPool::new(tls.clone(), sparing(outside), Schemes::Https, limits),
+        DeliveryPool::new(tls, sparing(inside), Schemes::HttpToo, limits),
+    ))
 }
 
 /// Public addresses, and the networks that are excepted with a reason.

@@ -1,0 +1,78 @@
+//! Settles what ended, as many together as ended meanwhile, and then gives the endpoints their turns back.
+//!
+//! Until an attempt is settled it counts as under way: so what waits to be settled is bounded, and of an ordered endpoint the next is taken when the one before it is durable.
+
+use super::Context;
+use super::attempt::Done;
+use super::turns::Ended;
+use super::verdict::Verdict;
+use countersign_audit::event::WebhookEndpointDisabled;
+use countersign_audit::{Code, Text};
+use countersign_store::StoreError;
+use countersign_store::Write;
+use countersign_store::tables::webhook_endpoints::EndpointState;
+use countersign_store::webhooks::{Lane, WebhookWrite};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Attempts that are settled in one unit.
+const TOGETHER_MAX: usize = 512;
+
+/// What the taker hears.
+pub(super) type Settled = Vec<(Lane, Ended)>;
+
+/// Settles until nobody sends any more.
+pub(super) async fn settle(
+    cx: Arc<Context>,
+    mut done: mpsc::Receiver<Done>,
+    settled: mpsc::UnboundedSender<Settled>,
+) {
+    let mut together = Vec::new();
+    while done.recv_many(&mut together, TOGETHER_MAX).await > 0 {
+        let mut settlements = Vec::with_capacity(together.len());
+        let mut ended = Vec::with_capacity(together.len());
+        let mut gone = BTreeSet::new();
+        for done in together.drain(..) {
+            if done.verdict == Verdict::Gone {
+                gone.insert(done.lane.clone());
+            }
+            settlements.push(done.settlement);
+            ended.push((done.lane, done.ended));
+        }
+        let now = cx.fabric.now();
+        let store = cx.fabric.store();
+        if let Err(error) = store.settle_webhooks(settlements, cx.kept, now).await {
+            // All of them are delivered again when their leases end; receivers tell by the id.
+            tracing::warn!(event = "webhooks_not_settled", %error);
+        }
+        for lane in gone {
+            if let Err(error) = disable(&cx, &lane, "gone").await {
+                tracing::warn!(event = "webhook_endpoint_not_disabled", %error);
+            }
+        }
+        // Nobody hears it when the dispatcher has stopped.
+        let _ = settled.send(ended);
+    }
+}
+
+/// Disables an endpoint, with the event; one that is disabled already stays so.
+pub(super) async fn disable(
+    cx: &Context,
+    lane: &Lane,
+    reason: &'static str,
+) -> Result<(), StoreError> {
+    let event = WebhookEndpointDisabled {
+        endpoint: Text::of(&lane.endpoint.to_string()),
+        reason: Code::of(reason),
+    };
+    let record = cx.fabric.recorder().about_event(&lane.tenant, None, event);
+    let state = WebhookWrite::SetEndpointState(lane.endpoint, EndpointState::Disabled);
+    let writes = vec![Write::Webhook(Box::new(state))];
+    let now = cx.fabric.now();
+    let changed = cx.fabric.store().change(&lane.tenant, writes, record, now);
+    match changed.await {
+        Ok(_) | Err(StoreError::Superseded(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,55 @@
+//! The dispatcher of webhooks in a running process: what it reaches, whom it believes, and as whom it appears.
+
+use super::{Bound, RunError, egress};
+use crate::config::Config;
+use countersign_base::Duration;
+use countersign_channels::webhook::dispatcher::{
+    Dispatcher, DispatcherOptions, Schedules, Services, Share, Trust,
+};
+use countersign_control::Fabric;
+use countersign_net::TlsIdentity;
+use countersign_store::webhooks::WebhookKept;
+use std::sync::Arc;
+
+/// Attempts that are under way at once. Each holds its body in memory, and a connection.
+const UNDER_WAY: usize = 1_024;
+/// How long our certificate for receivers lives; a reload or a new start renews it.
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
+/// Who we are to receivers that ask for a certificate.
+const URI: &str = "urn:countersign:webhooks";
+
+/// Starts it. It reaches no listener of this process.
+///
+/// # Errors
+/// When the configured authorities cannot be read, or no certificate can be made.
+pub(super) fn start(
+    config: &Config,
+    fabric: &Arc<Fabric>,
+    bound: &Bound,
+) -> Result<Dispatcher, RunError> {
+    let refused = |error| RunError::Config(vec![error]);
+    let (receivers, services) = egress::deliveries(config, &bound.all()).map_err(refused)?;
+    let options = DispatcherOptions {
+        receivers,
+        trust: trust(config, fabric)?,
+        inbound: Services::new(services, []),
+        schedules: Schedules::default(),
+        share: Share::of(UNDER_WAY),
+        kept: WebhookKept::default(),
+    };
+    Ok(Dispatcher::start(fabric, options))
+}
+
+/// Whom receivers' certificates have to come from, and a new certificate of ours.
+///
+/// # Errors
+/// As [`start`].
+pub(super) fn trust(config: &Config, fabric: &Fabric) -> Result<Trust, RunError> {
+    let refused = |error| RunError::Config(vec![error]);
+    let roots = egress::roots(config, config.egress.ca.as_deref()).map_err(refused)?;
+    let issued = fabric
+        .authority()
+        .client(URI, CERTIFICATE_LIFETIME, fabric.now())?;
+    let identity = TlsIdentity::from_issued(&issued)?;
+    Ok(Trust::new(roots, Some(identity))?)
+}
