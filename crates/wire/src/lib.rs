@@ -8,6 +8,8 @@ pub mod content_digest;
 mod head;
 pub mod http_signature;
 pub mod message;
+#[cfg(doctest)]
+mod misuse;
 pub mod signature_key;
 pub mod structured_field;
 pub mod webhook;
