@@ -29,6 +29,7 @@ use countersign_base::RequestId;
 use countersign_policy::DenialReason;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+pub(crate) use own::describe_key;
 use own::{challenge, described, write_own};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -151,6 +152,7 @@ impl Denial {
             Self::Key(KeyError::Missing) => "idempotency_key_missing",
             Self::Key(KeyError::NoRoom) => "idempotency_no_room",
             Self::Key(KeyError::NotKept) => "idempotency_not_kept",
+            Self::Key(KeyError::Short) => "idempotency_key_short",
             Self::Key(KeyError::Unknown) => "idempotency_outcome_unknown",
             Self::LimiterAway => "limiter_away",
             Self::LimiterFull => "limiter_full",
@@ -278,7 +280,7 @@ impl Denial {
                 ContentError::Broken | ContentError::Json(_) | ContentError::Unexpected,
             )
             | Self::Fields(_)
-            | Self::Key(KeyError::Broken | KeyError::Missing)
+            | Self::Key(KeyError::Broken | KeyError::Missing | KeyError::Short)
             | Self::Pass(PassError::Body)
             | Self::Target(_) => StatusCode::BAD_REQUEST,
             Self::Key(KeyError::InProgress | KeyError::NotKept | KeyError::Unknown) => {
@@ -377,6 +379,7 @@ impl Denial {
                 | KeyError::Mismatch
                 | KeyError::Missing
                 | KeyError::NotKept
+                | KeyError::Short
                 | KeyError::Unknown,
             )
             | Self::LimiterFull

@@ -2,21 +2,26 @@
 //! but answered as the first one was.
 //!
 //! A key belongs to a tenant, subject, client and route: nobody meets another's answer. What may have been passed on is never passed on a
-//! second time under its key, whatever became of it. Answers are in the memory of this process, bounded in number and bytes, of all,
-//! of each tenant and of each caller; when there is no room a new key is refused, and none is forgotten before its time. Where processes share
-//! keys, the first of all processes is the first, and its answer is kept for all of them, sealed ([`countersign_store::redis::SharedKeys`]).
+//! second time under its key, whatever became of it.
 //!
-//! Not here: keys over a restart, unless they are shared.
+//! Where keys are kept for longer than a process lives ([`countersign_store::idempotency::KeyRegistry`]: the database, or a Redis), the first of all processes is the first, and its
+//! answer is there for all of them, sealed. With the database a key is taken in one committed transaction before anything is passed on, the answer goes out when it is committed, and
+//! what is here is only which requests are under way. Otherwise answers are in the memory of this process, bounded in number and bytes, of all, of each tenant and of each caller; when
+//! there is no room a new key is refused, and none is forgotten before its time.
 
 mod kept;
+pub mod key;
+mod running;
 
 use crate::request::GatewayRequest;
 use bytes::Bytes;
 use countersign_base::Tenant;
 use countersign_crypto::digest::sha256_parts;
-use countersign_store::redis::{KeyEnd, KeyHeld, SharedKey};
+use countersign_store::redis::SharedKey;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
+pub use key::KEY_BYTES_MAX;
+pub(crate) use running::Running;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,8 +31,8 @@ use tokio::sync::watch;
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer was given before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Bytes of a key.
-pub const KEY_BYTES_MAX: usize = 255;
+/// Characters that a key has at least, unless configuration says otherwise: what is shorter is soon drawn twice.
+pub const KEY_BYTES_MIN: u8 = 16;
 /// Bytes of an answer that is kept, its fields counted too.
 pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Keys of a process.
@@ -42,14 +47,20 @@ const TENANT_PART: usize = 4;
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The longest that configuration may keep an answer.
 pub const KEEP_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// How long an answer that is written elsewhere is here as well, for those who waited for it.
+const RELAY_NANOS: u64 = 2_000_000_000;
 /// How often what has expired is looked for.
 const SWEEP_NANOS: u64 = 1_000_000_000;
 
 /// What a route does with keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencySpec {
     /// Whether an unsafe request must have one.
     pub need: KeyNeed,
+    /// How many characters a key must have.
+    pub key_bytes_min: u8,
+    /// The address of the page that says what becomes of keys here, for whoever is refused.
+    pub described_by: Option<Arc<str>>,
     /// How long an answer is kept.
     pub keep: Duration,
     /// Whether the upstream knows keys by itself.
@@ -80,7 +91,7 @@ pub enum KeyError {
     /// What processes share of keys cannot be asked: nothing is passed on, because another may have done so.
     #[error("the keys that processes share are away")]
     Away,
-    /// Not one field of 1 to 255 visible characters.
+    /// Not one field with one key of at most 255 characters.
     #[error("the key is malformed")]
     Broken,
     /// The first one is still under way.
@@ -98,6 +109,9 @@ pub enum KeyError {
     /// The answer was too large to keep.
     #[error("the answer was not kept")]
     NotKept,
+    /// It is shorter than the route allows.
+    #[error("the key is too short to be drawn once")]
+    Short,
     /// Whether the first one took effect can't be known.
     #[error("the outcome of the first request is unknown")]
     Unknown,
@@ -112,22 +126,15 @@ pub(crate) const fn is_unsafe(method: &Method) -> bool {
 }
 
 /// The key of a request. Absent is not broken.
-pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<&str>, KeyError> {
+pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, KeyError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        if headers.contains_key(IDEMPOTENCY_KEY) {
-            return Err(KeyError::Broken);
-        }
-        return Ok(None);
-    };
-    // Structured (`"8e03978e"`) and bare keys are both in use; they are compared as they are.
-    value
-        .to_str()
-        .ok()
-        .filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()))
-        .filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))
-        .map(Some)
-        .ok_or(KeyError::Broken)
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => key::read(value.as_bytes())
+            .map(Some)
+            .ok_or(KeyError::Broken),
+        (Some(_), Some(_)) => Err(KeyError::Broken),
+    }
 }
 
 /// Whose key it is, and what it was used for.
@@ -183,6 +190,7 @@ impl Named {
     pub(crate) const fn shared<'k>(&'k self, tenant: &'k Tenant) -> SharedKey<'k> {
         SharedKey {
             tenant,
+            caller: &self.caller,
             name: &self.name,
             fingerprint: &self.fingerprint,
         }
@@ -248,6 +256,10 @@ pub(crate) enum Begun {
 pub(crate) enum Ended {
     /// With an answer.
     Answered(Answer),
+    /// As it is written elsewhere, for all who ask.
+    Elsewhere,
+    /// With an answer that is written elsewhere; whoever waits here is answered without asking there, one after the other.
+    Relayed(Answer),
     /// It was surely not carried out: the key is free again.
     NotCarriedOut,
     /// With an answer that is too large to keep.
@@ -322,17 +334,6 @@ struct Map {
 #[derive(Debug, Default)]
 pub(crate) struct Keys(Mutex<Map>);
 
-/// The first request of a key, while it is under way. Dropped without an end, its outcome is unknown.
-pub(crate) struct Running {
-    keys: Arc<Keys>,
-    name: [u8; 32],
-    ended: bool,
-    /// Absent where this process has its own keys.
-    held: Option<KeyHeld>,
-    // Dropped last: whoever waits looks again.
-    _wakes: watch::Sender<()>,
-}
-
 impl Keys {
     /// Looks a key up, and takes it if it is new. `now` is in steady nanoseconds.
     pub(crate) fn begin(self: &Arc<Self>, named: Named, keep: Duration, now: u64) -> Begun {
@@ -363,22 +364,16 @@ impl Keys {
             expires: now.saturating_add(keep),
             bytes: 0,
         });
-        Begun::Run(Running {
-            keys: Arc::clone(self),
-            name: named.name,
-            ended: false,
-            held: None,
-            _wakes: wakes,
-        })
+        Begun::Run(Running::new(Arc::clone(self), named.name, now, wakes))
     }
 
-    fn end(&self, name: &[u8; 32], ended: Option<Ended>) -> Kept {
+    fn end(&self, name: &[u8; 32], ended: Option<Ended>, now: u64) -> Kept {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut entry) = map.remove(name) else {
             return Kept::No;
         };
         match ended {
-            Some(Ended::NotCarriedOut) => return Kept::No,
+            Some(Ended::Elsewhere | Ended::NotCarriedOut) => return Kept::No,
             Some(Ended::Answered(answer)) => {
                 entry.bytes = answer.bytes();
                 entry.state = if map.has_room_for(&entry.named, entry.bytes) {
@@ -387,6 +382,14 @@ impl Keys {
                     entry.bytes = 0;
                     State::NotKept
                 };
+            }
+            Some(Ended::Relayed(answer)) => {
+                entry.bytes = answer.bytes();
+                if !map.has_room_for(&entry.named, entry.bytes) {
+                    return Kept::No;
+                }
+                entry.state = State::Answered(Arc::new(answer));
+                entry.expires = now.saturating_add(RELAY_NANOS);
             }
             Some(Ended::TooLarge) => entry.state = State::NotKept,
             None => entry.state = State::Unknown,
@@ -455,42 +458,6 @@ impl Map {
         self.callers.subtract(&entry.named.caller, entry.bytes);
         self.tenants.subtract(&entry.named.tenant, entry.bytes);
         Some(entry)
-    }
-}
-
-impl Running {
-    /// It is the first of all processes.
-    pub(crate) fn hold(&mut self, held: KeyHeld) {
-        self.held = Some(held);
-    }
-
-    /// Keeps what became of it. Whoever waits finds it.
-    pub(crate) fn end(mut self, ended: Ended) {
-        self.ended = true;
-        let told = self.held.is_some().then(|| match &ended {
-            Ended::Answered(answer) => KeyEnd::Answered(answer.encode()),
-            Ended::NotCarriedOut => KeyEnd::Free,
-            Ended::TooLarge => KeyEnd::NotKept,
-        });
-        let kept = self.keys.end(&self.name, Some(ended));
-        if let (Some(held), Some(told)) = (self.held.take(), told) {
-            held.end(match (told, kept) {
-                // What one caller and one tenant may have kept here is also what they may have kept for all.
-                (KeyEnd::Answered(_), Kept::No) => KeyEnd::NotKept,
-                (told, Kept::No | Kept::Yes) => told,
-            });
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            if let Some(held) = self.held.take() {
-                held.end(KeyEnd::Unknown);
-            }
-            _ = self.keys.end(&self.name, None);
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::upstream::{AnswerError, Earlier, PassError, PooledBody};
 use bytes::{Bytes, BytesMut};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
+use countersign_store::idempotency::KeysAway;
 use countersign_store::redis::Found;
 use http::{Response, header};
 use http_body::Frame;
@@ -55,8 +56,11 @@ pub(crate) async fn known_yet<P: Planes>(
             KeyNeed::Required => Err(Denial::Key(KeyError::Missing)),
         };
     };
+    if key.len() < usize::from(spec.key_bytes_min) {
+        return Err(Denial::Key(KeyError::Short));
+    }
     let body = request.read_body().await.map_err(Denial::Pass)?;
-    let Some(named) = Named::of(request, key, &body) else {
+    let Some(named) = Named::of(request, &key, &body) else {
         return Ok(Key::Unkeyed);
     };
     let until = tokio::time::Instant::now() + idempotency::WAIT_MAX;
@@ -94,47 +98,31 @@ async fn of_all_processes<P: Planes>(
     let Some(keys) = core.planes().shared_keys() else {
         return Ok(first(running));
     };
-    // Nothing goes on before it is known, and a caller who leaves meanwhile leaves nothing behind.
-    let unsent = Unsent(Some(running));
+    // Nothing goes on before it is known, and a caller who leaves meanwhile leaves nothing behind: what is dropped before it is passed on is free.
+    let mut running = running;
     let tenant = &request.matched().route.tenant;
     let found = keys.begin(named.shared(tenant), spec.keep).await;
     let refused = |error| Err(Denial::Key(error));
     match found {
         Ok(Found::Run(held)) => {
-            let Some(mut running) = unsent.take() else {
-                return refused(KeyError::Unknown);
-            };
             running.hold(held);
             Ok(first(running))
         }
         Ok(Found::Answered(answer)) => match Answer::decode(answer.expose()) {
-            Some(answer) => Ok(Key::Again(Arc::new(answer))),
+            Some(answer) => {
+                running.relay(&answer);
+                Ok(Key::Again(Arc::new(answer)))
+            }
             None => refused(KeyError::Away),
         },
         Ok(Found::Mismatch) => refused(KeyError::Mismatch),
         Ok(Found::NotKept) => refused(KeyError::NotKept),
         Ok(Found::Running) => refused(KeyError::InProgress),
         Ok(Found::Unknown) => refused(KeyError::Unknown),
-        Err(away) => {
+        Err(KeysAway::NoRoom) => refused(KeyError::NoRoom),
+        Err(away @ (KeysAway::Redis(_) | KeysAway::Sealed | KeysAway::Store(_))) => {
             tracing::warn!(event = "shared_keys_away", %away);
             refused(KeyError::Away)
-        }
-    }
-}
-
-/// The first of this process, as long as nothing has gone on: dropped, its key is free.
-struct Unsent(Option<Running>);
-
-impl Unsent {
-    fn take(mut self) -> Option<Running> {
-        self.0.take()
-    }
-}
-
-impl Drop for Unsent {
-    fn drop(&mut self) {
-        if let Some(running) = self.0.take() {
-            running.end(Ended::NotCarriedOut);
         }
     }
 }
@@ -153,11 +141,12 @@ pub(crate) async fn run(
     recorded: Recorded<Permitted<GatewayRequest>>,
     generation: Arc<Generation>,
     token: UpstreamToken,
-    running: Running,
+    mut running: Running,
     places: Places,
 ) -> (Result<Response<FirstBody>, PassError>, Places) {
     // A task of its own: it goes on when the caller's connection does not.
     let carried = tokio::spawn(async move {
+        running.passes_on();
         let earlier = Earlier::default();
         let seen = match &token {
             UpstreamToken::AsRouted => TokenSeen::Callers,
@@ -168,7 +157,7 @@ pub(crate) async fn run(
             Ok(response) => keep(response, running, &earlier, seen).await,
             Err(error) => {
                 if error.is_unsent() && !earlier.was_sent() {
-                    running.end(Ended::NotCarriedOut);
+                    running.end(Ended::NotCarriedOut).await;
                 }
                 Err(error)
             }
@@ -200,7 +189,7 @@ async fn keep(
         bytes = bytes.saturating_add(data.unwrap_or(0));
         // Trailers belong to the answer, and what is kept has none.
         if data.is_none() || bytes.saturating_add(fields) > ANSWER_BYTES_MAX {
-            running.end(Ended::TooLarge);
+            running.end(Ended::TooLarge).await;
             let body = FirstBody::Passing(frames, Box::new(body));
             return Ok(Response::from_parts(head, body));
         }
@@ -215,18 +204,19 @@ async fn keep(
     let whole = whole.freeze();
     if is_not_carried_out(head.status, &head.headers, seen) {
         if !earlier.was_sent() {
-            running.end(Ended::NotCarriedOut);
+            running.end(Ended::NotCarriedOut).await;
         }
         // Else its outcome stays unknown: this attempt did nothing, an earlier one may have.
     } else {
         let mut headers = head.headers.clone();
         // A cookie is told once: later it would bring back a session that has ended since.
         headers.remove(header::SET_COOKIE);
-        running.end(Ended::Answered(Answer {
+        let answer = Answer {
             status: head.status,
             headers,
             body: whole.clone(),
-        }));
+        };
+        running.end(Ended::Answered(answer)).await;
     }
     Ok(Response::from_parts(head, FirstBody::Whole(whole)))
 }

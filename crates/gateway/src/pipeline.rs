@@ -3,7 +3,7 @@
 
 mod held;
 
-use crate::answer::{Denial, GatewayBody, LimitFields, no_content};
+use crate::answer::{Denial, GatewayBody, LimitFields, describe_key, no_content};
 use crate::canonical::CanonicalTarget;
 use crate::content::ContentNeed;
 use crate::cors::{self, CorsAnswer};
@@ -344,7 +344,7 @@ impl<P: Planes> Flow<'_, P> {
             Ok(token) => token,
             Err(error) => {
                 if let Some(running) = running {
-                    running.end(idempotency::Ended::NotCarriedOut);
+                    running.end(idempotency::Ended::NotCarriedOut).await;
                 }
                 return Err(self.failed(*tail, Denial::Exchange(error)));
             }
@@ -518,7 +518,12 @@ impl<P: Planes> Flow<'_, P> {
             .route
             .as_ref()
             .map_or(Binding::Required, |route| route.rules.binding());
-        ended.denial.answer(self.id, binding)
+        let mut answer = ended.denial.answer(self.id, binding);
+        let spec = self.route.as_ref().map(|route| route.idempotency.as_ref());
+        if let (Denial::Key(error), Some(Some(spec))) = (&ended.denial, spec) {
+            describe_key(&mut answer, (ended.denial.code(), *error), spec, self.id);
+        }
+        answer
     }
 }
 

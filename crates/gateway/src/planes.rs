@@ -11,7 +11,8 @@ use countersign_control::browser_sessions::BrowserSessions;
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
 use countersign_policy::PolicySet;
-use countersign_store::redis::{SharedCounters, SharedKeys};
+use countersign_store::idempotency::KeyRegistry;
+use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
 use http::StatusCode;
 use std::future::Future;
@@ -102,8 +103,8 @@ pub trait Planes: Send + Sync + 'static {
         None
     }
 
-    /// The idempotency keys that several processes share; absent where each has its own.
-    fn shared_keys(&self) -> Option<&SharedKeys> {
+    /// Where idempotency keys are kept for longer than this process lives; absent where it has its own in memory.
+    fn shared_keys(&self) -> Option<&KeyRegistry> {
         None
     }
 

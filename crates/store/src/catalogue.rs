@@ -178,6 +178,22 @@ catalogue! {
         USED = plain "UPDATE browser_sessions SET used_at = $3 WHERE tenant = $1 AND handle = $2 AND used_at < $3";
     }
 
+    /// Idempotency keys.
+    idempotency_keys: Tenant {
+        KEYED_COUNT = across "SELECT COUNT(*) FROM idempotency_keys WHERE sealed IS NOT NULL";
+        KEYED_NAMED = across "SELECT 1 FROM idempotency_keys WHERE substr(sealed, 3, 12) = $1 LIMIT 1";
+        KEYED_PAGE = across "SELECT tenant, name, sealed FROM idempotency_keys WHERE sealed IS NOT NULL AND (tenant, name) > ($1, $2) ORDER BY tenant, name LIMIT $3";
+        KEYED_RESEAL = plain "UPDATE idempotency_keys SET sealed = $3 WHERE tenant = $1 AND name = $2 AND sealed = $4";
+        BEGIN = plain "INSERT INTO idempotency_keys (tenant, name, caller, print, state, owner, bytes, begun_at, expires_at, kept_until) VALUES ($1, $2, $3, $4, 'running', $5, 0, $6, $7, $8) ON CONFLICT (tenant, name) DO NOTHING";
+        BEGIN_AGAIN = plain "UPDATE idempotency_keys SET caller = $3, print = $4, state = 'running', owner = $5, sealed = NULL, bytes = 0, begun_at = $6, expires_at = $7, kept_until = $8 WHERE tenant = $1 AND name = $2";
+        END = plain "UPDATE idempotency_keys SET state = $4, sealed = $5, bytes = $6, kept_until = expires_at WHERE tenant = $1 AND name = $2 AND owner = $3 AND state = 'running'";
+        FREE = plain "DELETE FROM idempotency_keys WHERE tenant = $1 AND name = $2 AND owner = $3 AND state = 'running'";
+        LOCK = lock "SELECT print, state, owner, sealed, begun_at, kept_until FROM idempotency_keys WHERE tenant = $1 AND name = $2";
+        OF_CALLER = plain "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM idempotency_keys WHERE tenant = $1 AND caller = $2";
+        OF_TENANT = plain "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM idempotency_keys WHERE tenant = $1";
+        SWEEP = sweep "DELETE FROM idempotency_keys WHERE (tenant, name) IN (SELECT tenant, name FROM idempotency_keys WHERE kept_until < $1 LIMIT $2)";
+    }
+
     /// Which clients registered themselves.
     registered_clients: Tenant {
         ADD = plain "INSERT INTO registered_clients (tenant, client) VALUES ($1, $2)";

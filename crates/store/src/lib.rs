@@ -12,6 +12,7 @@ mod deliver;
 mod details;
 mod engine;
 mod error;
+pub mod idempotency;
 mod judged;
 mod logout;
 mod outbox;

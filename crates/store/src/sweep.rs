@@ -5,8 +5,8 @@ use crate::catalogue::webhooks::{
 };
 use crate::catalogue::{
     Statement, access_tokens, api_keys, assertions, browser_sessions, decoupled_requests,
-    deliveries, event_details, exchanges, grant_assertions, grants, one_time, refresh_families,
-    revocations, sessions, throttle, upstream_sessions, used_proofs,
+    deliveries, event_details, exchanges, grant_assertions, grants, idempotency_keys, one_time,
+    refresh_families, revocations, sessions, throttle, upstream_sessions, used_proofs,
 };
 use crate::engine::args;
 use crate::tables::one_time::KEPT_AFTER_EXPIRY;
@@ -85,6 +85,11 @@ impl Sweep {
             put_off: None,
             statement: &grants::SWEEP,
             kept: Duration::from_secs(24 * 3600),
+        },
+        Self {
+            put_off: None,
+            statement: &idempotency_keys::SWEEP,
+            kept: Duration::ZERO,
         },
         Self {
             put_off: None,

@@ -18,6 +18,7 @@ pub mod event_details;
 pub mod exchanges;
 pub mod grant_assertions;
 pub mod grants;
+pub(crate) mod idempotency_keys;
 pub mod identity_providers;
 pub mod keks;
 pub(crate) mod logout_fanouts;

@@ -15,6 +15,21 @@ pub struct RawGateway {
     verified_tokens: Option<Spanned<usize>>,
     /// Issuers that are not ours and whose access tokens routes may take.
     issuers: Vec<Spanned<RawGatewayIssuer>>,
+    /// Where the keys of routes with `idempotency` are kept, with the answers: `store` (the database), `redis` (what `[shared_limits]` names) or `memory` (forgotten when the process ends).
+    /// Without the setting `store`; `redis` where `[shared_limits]` is there and the database is a SQLite file, which no other process can share.
+    idempotency_keys: Option<Spanned<KeysIn>>,
+}
+
+/// Where idempotency keys are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeysIn {
+    /// In this process, until it ends.
+    Memory,
+    /// In the Redis of `[shared_limits]`.
+    Redis,
+    /// In the database.
+    Store,
 }
 
 /// `[gateway]` as used.
@@ -24,9 +39,33 @@ pub struct GatewaySection {
     pub verified_tokens: usize,
     /// Issuers that are not ours and whose access tokens routes may take.
     pub issuers: Vec<GatewayIssuerSection>,
+    /// Where idempotency keys are kept, if that is said.
+    pub idempotency_keys: Option<KeysIn>,
 }
 
-pub(crate) fn check(raw: RawGateway, mistakes: &mut Mistakes<'_>) -> GatewaySection {
+/// Whether `[shared_limits]` is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HasSharedLimits {
+    /// It is not.
+    No,
+    /// It is.
+    Yes,
+}
+
+pub(crate) fn check(
+    raw: RawGateway,
+    has_shared_limits: HasSharedLimits,
+    mistakes: &mut Mistakes<'_>,
+) -> GatewaySection {
+    if let Some(keys) = &raw.idempotency_keys
+        && (*keys.get_ref(), has_shared_limits) == (KeysIn::Redis, HasSharedLimits::No)
+    {
+        mistakes.at(
+            &keys.span(),
+            "no Redis is named in which idempotency keys could be kept",
+            "add `[shared_limits]`, or write `store`",
+        );
+    }
     let verified_tokens = raw.verified_tokens.map_or(TOKENS_KEPT, |given| {
         if *given.get_ref() > TOKENS_KEPT_MAX {
             mistakes.at(
@@ -40,5 +79,6 @@ pub(crate) fn check(raw: RawGateway, mistakes: &mut Mistakes<'_>) -> GatewaySect
     GatewaySection {
         verified_tokens,
         issuers: gateway_issuers::check(raw.issuers, mistakes),
+        idempotency_keys: raw.idempotency_keys.map(Spanned::into_inner),
     }
 }

@@ -254,7 +254,11 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         networks: &networks,
         geography: &raw.geography,
     };
-    let gateway = gateway::check(raw.gateway, mistakes);
+    let has_shared_limits = match shared_limits {
+        Some(_) => gateway::HasSharedLimits::Yes,
+        None => gateway::HasSharedLimits::No,
+    };
+    let gateway = gateway::check(raw.gateway, has_shared_limits, mistakes);
     let others = routes::Others {
         issuers: &gateway.issuers,
         upstreams: &upstreams,

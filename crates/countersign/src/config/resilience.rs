@@ -5,12 +5,14 @@ use super::error::Mistakes;
 use super::routes::Anonymous;
 use super::span::Span;
 use countersign_base::Duration;
+use countersign_gateway::idempotency::KEY_BYTES_MIN;
 use http::uri::PathAndQuery;
 use serde::Deserialize;
 use toml::Spanned;
 
 const PLACES_MAX: u32 = 65_536;
 const ATTEMPTS_MAX: u32 = 5;
+const KEY_BYTES_MAX: u32 = 255;
 const KEEP_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// These keys of `[[upstreams]]` as written.
@@ -209,6 +211,10 @@ pub enum BalanceSection {
 pub(super) struct RawIdempotency {
     keys: Spanned<KeysSection>,
     keep: Option<Spanned<Span>>,
+    /// Characters that a key has at least.
+    key_min: Option<Spanned<u32>>,
+    /// The page that says what becomes of keys, for whoever is refused.
+    described_by: Option<Spanned<String>>,
     #[serde(default)]
     upstream: UpstreamKeysSection,
 }
@@ -235,10 +241,14 @@ pub enum UpstreamKeysSection {
 }
 
 /// What a route does with `Idempotency-Key`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencySection {
     /// Whether an unsafe request must have one.
     pub keys: KeysSection,
+    /// Characters that a key has at least.
+    pub key_min: u8,
+    /// The page that says what becomes of keys.
+    pub described_by: Option<String>,
     /// How long an answer is kept.
     pub keep: Duration,
     /// Whether the upstream knows keys by itself.
@@ -260,14 +270,33 @@ impl RawIdempotency {
         }
         let keep = self.keep.as_ref();
         if let Some(keep) = keep.filter(|keep| keep.get_ref().0 > KEEP_MAX) {
-            let help = "write `7d` at most: answers are held in memory";
+            let help = "write `7d` at most: a caller that tries again does so sooner";
             mistakes.at(
                 &keep.span(),
                 "an answer is kept for seven days at most",
                 help,
             );
         }
+        if let Some(characters) = &self.key_min {
+            between(characters, (1, KEY_BYTES_MAX), "characters", mistakes);
+        }
+        let described_by = self.described_by.map(|page| {
+            let is_address = page.get_ref().starts_with("https://")
+                && page.get_ref().parse::<http::Uri>().is_ok()
+                && !page.get_ref().contains(['<', '>', '#']);
+            if !is_address {
+                let help = "write an address such as `https://docs.example/idempotency`";
+                let message = format!("`{}` is not the address of a page", page.get_ref());
+                mistakes.at(&page.span(), message, help);
+            }
+            page.into_inner()
+        });
         IdempotencySection {
+            key_min: self
+                .key_min
+                .and_then(|characters| u8::try_from(characters.into_inner()).ok())
+                .unwrap_or(KEY_BYTES_MIN),
+            described_by,
             keys: self.keys.into_inner(),
             keep: keep.map_or(Duration::from_secs(86_400), |keep| keep.get_ref().0),
             upstream: self.upstream,

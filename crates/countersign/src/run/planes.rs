@@ -1,5 +1,6 @@
 //! The control plane as the gateway of the same process sees it: no network in between.
 
+use super::shared_limits::Shared;
 use countersign_authn::dpop::Nonces;
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
@@ -11,7 +12,8 @@ use countersign_crypto::random::Random;
 use countersign_gateway::limiter::LimitedBy;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
-use countersign_store::redis::{SharedCounters, SharedKeys};
+use countersign_store::idempotency::KeyRegistry;
+use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
 use http::StatusCode;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use std::time::Duration;
 pub struct LocalPlanes {
     fabric: Arc<Fabric>,
     counters: Option<SharedCounters>,
-    shared_keys: Option<SharedKeys>,
+    shared_keys: Option<KeyRegistry>,
 }
 
 impl LocalPlanes {
@@ -35,13 +37,12 @@ impl LocalPlanes {
         }
     }
 
-    /// The same with counts and idempotency keys that other processes share.
+    /// The same with counts that other processes share, and idempotency keys that outlive this one.
     #[must_use]
-    pub fn sharing(self, shared: Option<(SharedCounters, SharedKeys)>) -> Self {
-        let (counters, shared_keys) = shared.unzip();
+    pub fn sharing(self, shared: Shared) -> Self {
         Self {
-            counters,
-            shared_keys,
+            counters: shared.counters,
+            shared_keys: shared.keys,
             ..self
         }
     }
@@ -107,7 +108,7 @@ impl Planes for LocalPlanes {
         self.counters.as_ref()
     }
 
-    fn shared_keys(&self) -> Option<&SharedKeys> {
+    fn shared_keys(&self) -> Option<&KeyRegistry> {
         self.shared_keys.as_ref()
     }
 

@@ -334,8 +334,10 @@ fn resilient(mut spec: UpstreamSpec, section: &UpstreamSection) -> UpstreamSpec 
     spec
 }
 
-fn idempotency(section: IdempotencySection) -> IdempotencySpec {
+fn idempotency(section: &IdempotencySection) -> IdempotencySpec {
     IdempotencySpec {
+        key_bytes_min: section.key_min,
+        described_by: section.described_by.as_deref().map(Into::into),
         need: match section.keys {
             KeysSection::Optional => KeyNeed::Optional,
             KeysSection::Required => KeyNeed::Required,
@@ -430,7 +432,7 @@ fn route(
             max,
             adapt: Adapt::Fixed,
         }),
-        idempotency: section.idempotency.map(idempotency),
+        idempotency: section.idempotency.as_ref().map(idempotency),
         purposes: section.purposes.clone(),
         upgrade: match section.upgrade {
             UpgradeSection::Refused => Upgrade::Refused,

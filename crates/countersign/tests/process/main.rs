@@ -12,6 +12,7 @@
 mod agent_output;
 mod canary;
 mod command_line;
+mod idempotency;
 mod message;
 mod policies;
 mod server;

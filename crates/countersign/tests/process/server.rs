@@ -42,6 +42,19 @@ impl Server {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
+        Self::started(directory)
+    }
+
+    /// Ends it as a power cut does, and starts it again where it was.
+    pub(crate) fn killed_and_started(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let empty = tempfile::tempdir().unwrap();
+        Self::started(std::mem::replace(&mut self.directory, empty))
+    }
+
+    fn started(directory: tempfile::TempDir) -> Self {
+        let config = directory.path().join("config");
         let data = directory.path().join("data");
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(["up", "--ephemeral", "--json", "--config"])
@@ -100,10 +113,15 @@ impl Server {
         countersign(&all, input)
     }
 
+    /// Connections that trust it.
+    pub(crate) fn tls(&self) -> TlsClient {
+        let pem = std::fs::read(self.data().join("ca.pem")).unwrap();
+        TlsClient::new(&TrustRoots::from_pem(&pem).unwrap(), None, Alpn::Http1).unwrap()
+    }
+
     /// An HTTP client that trusts it.
     pub(crate) fn client(&self) -> HttpClient {
-        let pem = std::fs::read(self.data().join("ca.pem")).unwrap();
-        let tls = TlsClient::new(&TrustRoots::from_pem(&pem).unwrap(), None, Alpn::Http1).unwrap();
+        let tls = self.tls();
         let egress = EgressPolicy::public_only()
             .allowing("localhost")
             .allowing("127.0.0.1");

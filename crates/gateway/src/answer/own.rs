@@ -1,6 +1,7 @@
 //! What answers of the gateway's own say.
 
 use super::GatewayBody;
+use crate::idempotency::{IdempotencySpec, KeyError};
 use crate::schema::Fault;
 use crate::threats::work::{Posed, page};
 use bytes::Bytes;
@@ -28,6 +29,36 @@ pub(super) fn problem(status: StatusCode, request: RequestId) -> String {
         "request_id": request.to_string(),
     });
     format!("{told}\n")
+}
+
+/// Makes the answer to a key that is refused a problem (RFC 9457) that says how long answers are kept, and where the route's rules for keys are written
+/// (draft-ietf-httpapi-idempotency-key-header-07 §2.7).
+pub(crate) fn describe_key(
+    response: &mut Response<GatewayBody>,
+    (code, error): (&'static str, KeyError),
+    spec: &IdempotencySpec,
+    request: RequestId,
+) {
+    let mut told = serde_json::json!({
+        "code": code,
+        "kept_seconds": spec.keep.as_secs(),
+        "request_id": request.to_string(),
+        "status": response.status().as_u16(),
+        "title": error.to_string(),
+    });
+    let link = spec.described_by.as_deref().and_then(|page| {
+        told["type"] = format!("{page}#{code}").into();
+        HeaderValue::from_str(&format!("<{page}>; rel=\"describedby\"")).ok()
+    });
+    *response.body_mut() = GatewayBody::whole(Bytes::from(format!("{told}\n")));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    if let Some(link) = link {
+        headers.insert(header::LINK, link);
+    }
 }
 
 /// A challenge: a page for who opens one, a document for programs.

@@ -33,7 +33,7 @@ fn begin(keys: &Arc<Keys>, named: Named, now: u64) -> Begun {
 
 fn run(keys: &Arc<Keys>, named: Named, now: u64, ended: Ended) {
     match begin(keys, named, now) {
-        Begun::Run(running) => running.end(ended),
+        Begun::Run(mut running) => _ = running.over(ended),
         other => panic!("{}", word(&other)),
     }
 }
@@ -50,7 +50,9 @@ fn a_key_is_passed_on_once_and_then_answered() {
     };
     assert!(ends.has_changed().is_ok());
     assert_eq!(word(&begin(&keys, Named::test(1, 1, 2), 0)), "mismatch");
-    running.end(answer(3));
+    let mut running = running;
+    let _kept = running.over(answer(3));
+    drop(running);
     assert!(ends.has_changed().is_err(), "whoever waited looks again");
     assert_eq!(word(&begin(&keys, named, 0)), "replay");
     assert_eq!(word(&begin(&keys, Named::test(1, 1, 2), 0)), "mismatch");
@@ -64,10 +66,37 @@ fn a_key_is_passed_on_once_and_then_answered() {
 }
 
 #[test]
+fn who_waited_is_answered_here_and_who_comes_later_asks_elsewhere() {
+    let keys = Arc::new(Keys::default());
+    let named = Named::test(1, 1, 1);
+    let Begun::Run(mut running) = begin(&keys, named, 0) else {
+        panic!("not the first")
+    };
+    let Ended::Answered(kept) = answer(3) else {
+        unreachable!()
+    };
+    let _kept = running.over(Ended::Relayed(kept));
+    assert_eq!(word(&begin(&keys, named, SECOND)), "replay");
+    assert_eq!(
+        word(&begin(&keys, Named::test(1, 1, 2), SECOND)),
+        "mismatch"
+    );
+    // A little more than the two seconds passed while this test ran.
+    assert_eq!(word(&begin(&keys, named, 40 * SECOND)), "run");
+}
+
+#[test]
 fn what_may_have_taken_effect_is_not_done_again() {
     let keys = Arc::new(Keys::default());
-    drop(begin(&keys, Named::test(1, 1, 1), 0));
+    let Begun::Run(mut running) = begin(&keys, Named::test(1, 1, 1), 0) else {
+        panic!("not the first")
+    };
+    running.passes_on();
+    drop(running);
     assert_eq!(word(&begin(&keys, Named::test(1, 1, 1), 0)), "unknown");
+    // One that was never passed on leaves nothing behind.
+    drop(begin(&keys, Named::test(1, 4, 1), 0));
+    assert_eq!(word(&begin(&keys, Named::test(1, 4, 1), 0)), "run");
     run(&keys, Named::test(1, 2, 1), 0, Ended::TooLarge);
     assert_eq!(word(&begin(&keys, Named::test(1, 2, 1), 0)), "not kept");
     run(&keys, Named::test(1, 3, 1), 0, Ended::NotCarriedOut);
@@ -140,16 +169,20 @@ fn keys_are_one_field_of_visible_characters() {
         for value in values {
             headers.append(IDEMPOTENCY_KEY, HeaderValue::from_str(value).unwrap());
         }
-        key_of(&headers).map(|key| key.map(str::to_owned))
+        key_of(&headers)
     };
     assert_eq!(with(&[]), Ok(None));
-    assert_eq!(with(&["\"8e03978e\""]), Ok(Some("\"8e03978e\"".to_owned())));
+    // Quoted and bare it is the same key.
+    assert_eq!(with(&["\"8e03978e\""]), Ok(Some("8e03978e".to_owned())));
+    assert_eq!(with(&["8e03978e"]), Ok(Some("8e03978e".to_owned())));
     let longest = "k".repeat(KEY_BYTES_MAX);
     assert_eq!(with(&[&longest]), Ok(Some(longest.clone())));
     for broken in [
         &["a", "a"][..],
         &[""],
         &["a b"],
+        &["\"a\", \"b\""],
+        &["\"a\";p"],
         &["\u{e4}"],
         &[&format!("{longest}k")],
     ] {
@@ -202,6 +235,11 @@ proptest! {
             if let Begun::Run(begun) = begin(&keys, named, now) {
                 let earlier: Option<Running> = running.insert((caller, key), begun);
                 prop_assert!(earlier.is_none());
+                if what == 0
+                    && let Some(begun) = running.get_mut(&(caller, key))
+                {
+                    begun.passes_on();
+                }
             }
             let ended = match what {
                 0 => None,
@@ -211,7 +249,7 @@ proptest! {
                 _ => continue,
             };
             if let Some(begun) = running.remove(&(caller, key)) {
-                match ended { Some(ended) => begun.end(ended), None => drop(begun) }
+                match ended { Some(ended) => { let mut begun = begun; let _kept = begun.over(ended); } None => drop(begun) }
             }
             let map = keys.0.lock().unwrap();
             prop_assert_eq!(map.all.keys, map.entries.len());

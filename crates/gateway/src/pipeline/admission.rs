@@ -126,7 +126,7 @@ impl<P: Planes> Flow<'_, P> {
                 Ok(keyed::Key::First(running))
             }
             Err(ended) => {
-                running.end(idempotency::Ended::NotCarriedOut);
+                running.end(idempotency::Ended::NotCarriedOut).await;
                 Err(ended.denial)
             }
         }

@@ -14,6 +14,8 @@ use tokio::io::AsyncWriteExt;
 
 const REQUIRED: IdempotencySpec = IdempotencySpec {
     need: KeyNeed::Required,
+    key_bytes_min: 1,
+    described_by: None,
     keep: Duration::from_secs(600),
     upstream: UpstreamKeys::Ignored,
 };

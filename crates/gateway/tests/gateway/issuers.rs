@@ -154,6 +154,8 @@ async fn people_of_two_issuers_share_neither_limits_nor_idempotency_keys() {
             sharing: Sharing::Process,
         };
         let keys = IdempotencySpec {
+            key_bytes_min: 1,
+            described_by: None,
             need: KeyNeed::Required,
             keep: Duration::from_secs(60),
             upstream: UpstreamKeys::Ignored,

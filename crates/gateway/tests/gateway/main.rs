@@ -17,6 +17,7 @@ mod browsers;
 mod content;
 mod credentials;
 mod differential;
+mod durable_keys;
 mod egress;
 mod exchange;
 mod ext_authz;

@@ -179,6 +179,8 @@ pub fn specs() -> Vec<RouteSpec> {
 
 fn about_obligations() -> Vec<RouteSpec> {
     let keys = IdempotencySpec {
+        key_bytes_min: 1,
+        described_by: None,
         need: KeyNeed::Optional,
         keep: Duration::from_secs(600),
         upstream: UpstreamKeys::Ignored,

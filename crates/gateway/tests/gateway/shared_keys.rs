@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign_base::Secret;
 use countersign_crypto::Random;
 use countersign_gateway::idempotency::{IdempotencySpec, KeyNeed, UpstreamKeys};
+use countersign_store::idempotency::KeyRegistry;
 use countersign_store::redis::{Presence, RedisAddress, RedisOptions, SharedKeys};
 use countersign_testkit::{RedisServer, TestAuthority, system_clock};
 use std::net::TcpListener;
@@ -43,12 +44,14 @@ async fn until(keys: &SharedKeys, wanted: Presence) {
 async fn gateway(keys: SharedKeys, backend: &Backend) -> World {
     until(&keys, Presence::There).await;
     let world = World::with(Setup {
-        shared_keys: Some(keys),
+        shared_keys: Some(KeyRegistry::Redis(keys)),
         ..Setup::default()
     });
     world.reach(upstream(&[backend.address]), |route| {
         route.idempotency = Some(IdempotencySpec {
             need: KeyNeed::Optional,
+            key_bytes_min: 1,
+            described_by: None,
             keep: Duration::from_secs(600),
             upstream: UpstreamKeys::Ignored,
         });
@@ -57,7 +60,12 @@ async fn gateway(keys: SharedKeys, backend: &Backend) -> World {
 }
 
 /// What a gateway says. All of them are `localhost`, at whatever port they are.
-async fn post(world: &World, sub: Option<&str>, key: Option<&str>, body: &str) -> String {
+pub(crate) async fn post(
+    world: &World,
+    sub: Option<&str>,
+    key: Option<&str>,
+    body: &str,
+) -> String {
     let bearer = world.bearer(|claims| {
         if let Some(sub) = sub {
             claims["sub"] = sub.into();
@@ -72,7 +80,7 @@ async fn post(world: &World, sub: Option<&str>, key: Option<&str>, body: &str) -
     world.raw(head.as_bytes()).await
 }
 
-fn was_replayed(answer: &str) -> bool {
+pub(crate) fn was_replayed(answer: &str) -> bool {
     answer.contains("idempotency-replayed: true")
 }
 
@@ -295,12 +303,14 @@ async fn keys_are_shared_over_tls_with_a_server_that_is_believed() {
     // The twin is believed; a server of another authority is not there.
     let stranger = over_tls(&TestAuthority::new(system_clock().now()));
     let world = World::with(Setup {
-        shared_keys: Some(stranger.clone()),
+        shared_keys: Some(KeyRegistry::Redis(stranger.clone())),
         ..Setup::default()
     });
     world.reach(upstream(&[backend.address]), |route| {
         route.idempotency = Some(IdempotencySpec {
             need: KeyNeed::Required,
+            key_bytes_min: 1,
+            described_by: None,
             keep: Duration::from_secs(600),
             upstream: UpstreamKeys::Ignored,
         });

@@ -36,7 +36,8 @@ use countersign_oauth::api_key::ApiKeyRecord;
 use countersign_oauth::{ClientRecord, TenantRecord};
 use countersign_policy::PolicySet;
 use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
-use countersign_store::redis::{SharedCounters, SharedKeys};
+use countersign_store::idempotency::KeyRegistry;
+use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
 use countersign_testkit::{TestAuthority, system_clock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -121,7 +122,7 @@ pub struct TestPlanes {
     pub observed: Mutex<Vec<(&'static str, u16)>>,
     pub revoked: RevokedGrants,
     counters: Option<SharedCounters>,
-    shared_keys: Option<SharedKeys>,
+    shared_keys: Option<KeyRegistry>,
     pub limited: Mutex<Vec<&'static str>>,
 }
 
@@ -241,7 +242,7 @@ impl Planes for TestPlanes {
         self.counters.as_ref()
     }
 
-    fn shared_keys(&self) -> Option<&SharedKeys> {
+    fn shared_keys(&self) -> Option<&KeyRegistry> {
         self.shared_keys.as_ref()
     }
 
@@ -309,7 +310,7 @@ pub struct Setup {
     pub audit: AuditOptions,
     pub traces: TraceOptions,
     pub counters: Option<SharedCounters>,
-    pub shared_keys: Option<SharedKeys>,
+    pub shared_keys: Option<KeyRegistry>,
 }
 
 impl Default for Setup {
@@ -559,6 +560,8 @@ impl World {
             .await
             .unwrap();
         stream.write_all(bytes).await.unwrap();
+        // What is written of many connections at once by one task waits here otherwise.
+        stream.flush().await.unwrap();
         let mut answer = Vec::new();
         // A reset after an answer is as good as a close.
         let _ = stream.read_to_end(&mut answer).await;

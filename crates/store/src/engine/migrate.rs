@@ -107,6 +107,11 @@ pub(crate) const MIGRATIONS_SQLITE: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/sqlite/0023_webhooks.sql"),
     },
+    Migration {
+        version: 24,
+        name: "idempotency_keys",
+        sql: include_str!("../../migrations/sqlite/0024_idempotency_keys.sql"),
+    },
 ];
 
 /// What PostgreSQL runs.
@@ -195,6 +200,11 @@ pub(crate) const MIGRATIONS_POSTGRES: &[Migration] = &[
         version: 23,
         name: "webhooks",
         sql: include_str!("../../migrations/postgres/0023_webhooks.sql"),
+    },
+    Migration {
+        version: 24,
+        name: "idempotency_keys",
+        sql: include_str!("../../migrations/postgres/0024_idempotency_keys.sql"),
     },
 ];
 

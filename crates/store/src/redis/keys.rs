@@ -54,6 +54,8 @@ struct Secrets {
 pub struct SharedKey<'k> {
     /// Whose.
     pub tenant: &'k Tenant,
+    /// The digest of who that is: tenant, issuer, subject and client.
+    pub caller: &'k [u8; 32],
     /// The digest of everything that the key belongs to.
     pub name: &'k [u8; 32],
     /// The digest of what was asked.
@@ -61,7 +63,7 @@ pub struct SharedKey<'k> {
 }
 
 /// What all processes together know of a key.
-pub enum Found {
+pub enum Found<H = KeyHeld> {
     /// The first one was answered so.
     Answered(Secret<Vec<u8>>),
     /// Something else was asked under it.
@@ -69,11 +71,25 @@ pub enum Found {
     /// The first one's answer was not kept.
     NotKept,
     /// This is the first one.
-    Run(KeyHeld),
+    Run(H),
     /// The first one is under way.
     Running,
     /// What became of the first one nobody knows.
     Unknown,
+}
+
+impl<H> Found<H> {
+    /// The same, with what is held made into something else.
+    pub(crate) fn map_held<T>(self, map: impl FnOnce(H) -> T) -> Found<T> {
+        match self {
+            Self::Answered(answer) => Found::Answered(answer),
+            Self::Mismatch => Found::Mismatch,
+            Self::NotKept => Found::NotKept,
+            Self::Run(held) => Found::Run(map(held)),
+            Self::Running => Found::Running,
+            Self::Unknown => Found::Unknown,
+        }
+    }
 }
 
 /// What became of the first request under a key.

@@ -5,8 +5,8 @@
 
 use crate::catalogue::webhooks::{webhook_messages, webhook_secrets};
 use crate::catalogue::{
-    Statement, browser_sessions, decoupled_requests, deliveries, event_details, settings,
-    signing_keys, subject_keys, totp_secrets, vault_keys,
+    Statement, browser_sessions, decoupled_requests, deliveries, event_details, idempotency_keys,
+    settings, signing_keys, subject_keys, totp_secrets, vault_keys,
 };
 use crate::engine::{Row, Value, args};
 use crate::tables::{decode, encode, parsed};
@@ -76,6 +76,7 @@ pub static SEALED_COLUMNS: &[SealedColumn] = &[
     column!(decoupled_requests."record", Number, Notification, None),
     column!(deliveries."record", Bytes, Ping, None),
     column!(event_details."sealed", Bytes, Envelope, Some(&event_details::KEYED_NAMED)),
+    column!(idempotency_keys."sealed", Bytes, Envelope, Some(&idempotency_keys::KEYED_NAMED)),
     column!(settings."value", Text, Setting, Some(&settings::KEYED_NAMED)),
     column!(signing_keys."sealed", Text, Envelope, Some(&signing_keys::KEYED_NAMED)),
     column!(subject_keys."wrapped", Bytes, Envelope, Some(&subject_keys::KEYED_NAMED)),

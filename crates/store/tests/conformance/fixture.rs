@@ -96,4 +96,50 @@ impl Fixture {
             }
         }
     }
+
+    /// The number that a query of the test itself answers.
+    pub(crate) async fn count(&self, query: &'static str) -> i64 {
+        match &self.options.url {
+            StoreUrl::Sqlite(path) => {
+                let connection = rusqlite::Connection::open(path).unwrap();
+                connection.query_row(query, [], |row| row.get(0)).unwrap()
+            }
+            StoreUrl::Postgres(_) => {
+                let mut connection = self.postgres_connection().await;
+                sqlx::query_scalar(query)
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap()
+            }
+        }
+    }
+
+    /// The bytes that a query of the test itself answers, a row each.
+    pub(crate) async fn bytes(&self, query: &'static str) -> Vec<Vec<u8>> {
+        match &self.options.url {
+            StoreUrl::Sqlite(path) => {
+                let connection = rusqlite::Connection::open(path).unwrap();
+                let mut statement = connection.prepare(query).unwrap();
+                let rows = statement.query_map([], |row| row.get(0)).unwrap();
+                rows.map(Result::unwrap).collect()
+            }
+            StoreUrl::Postgres(_) => {
+                let mut connection = self.postgres_connection().await;
+                sqlx::query_scalar(query)
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
+            }
+        }
+    }
+
+    async fn postgres_connection(&self) -> sqlx::PgConnection {
+        let StoreUrl::Postgres(server) = &self.options.url else {
+            panic!("not a server");
+        };
+        let schema = self.options.schema.as_deref().unwrap();
+        let options: sqlx::postgres::PgConnectOptions = server.parse().unwrap();
+        let options = options.options([("search_path", schema)]);
+        sqlx::PgConnection::connect_with(&options).await.unwrap()
+    }
 }

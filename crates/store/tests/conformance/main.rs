@@ -20,6 +20,7 @@ mod decoupled;
 mod deliveries;
 mod fixture;
 mod grant_assertions;
+mod idempotency_keys;
 mod logouts;
 mod nodes;
 mod one_time;

@@ -5,14 +5,18 @@ use crate::fixture::{Fixture, NOW};
 use crate::sample::{GRANT, USER, event, handle, populate, tag, tenant};
 use crate::webhooks::{message, record};
 use countersign_base::{
-    Bounded, Duration, EndpointId, EventId, GrantId, Tenant, UnixTime, UserId, WebhookSecretId,
+    Bounded, Clock, Duration, EndpointId, EventId, GrantId, Secret, Tenant, UnixMillis, UnixTime,
+    UserId, WebhookSecretId,
 };
 use countersign_crypto::base64url;
+use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
 use countersign_keys::envelope::{self, OpenError};
 use countersign_keys::{Aad, Kek, KekSet, KeyVersion, RootKey, Sealed, SigningKeyState};
 use countersign_oauth::decoupled::{CIBA_PING, DecoupledRequest, Flow, PingDelivery};
 use countersign_oauth::totp::TimeStep;
+use countersign_store::idempotency::{DurableKeys, Told};
+use countersign_store::redis::{Found, KeyEnd, SharedKey};
 use countersign_store::tables::browser_sessions::NewBrowserSession;
 use countersign_store::tables::event_details::EventDetail;
 use countersign_store::tables::keks::{self, KekRow};
@@ -254,11 +258,12 @@ async fn fill(store: &Store, hierarchy: &Hierarchy) -> u64 {
         })
         .await
         .unwrap();
+    add_answer(store, hierarchy).await;
     for number in 1..=3 {
         add_person(store, hierarchy, number).await;
     }
     add_webhooks(store, hierarchy).await;
-    5 + 450 + 2 + 1 + 3 + 2
+    5 + 450 + 2 + 1 + 1 + 3 + 2
 }
 
 /// A message, and an endpoint with its secret.
@@ -282,6 +287,28 @@ async fn add_webhooks(store: &Store, hierarchy: &Hierarchy) {
     let write = WebhookWrite::AddEndpoint(Box::new(endpoint));
     let writes = vec![Write::Webhook(Box::new(write))];
     store.change(&tenant(), writes, event(), NOW).await.unwrap();
+}
+
+async fn add_answer(store: &Store, hierarchy: &Hierarchy) {
+    let keks = Arc::clone(&hierarchy.keks);
+    let keys = DurableKeys::new(
+        store.clone(),
+        Arc::new(move || Arc::clone(&keks)),
+        MacKey::new(Secret::new([6; 32])),
+        hierarchy.random.clone(),
+        Clock::from_fn(|| UnixMillis(NOW.0 * 1000)),
+    );
+    let key = SharedKey {
+        tenant: &tenant(),
+        caller: &[6; 32],
+        name: &[6; 32],
+        fingerprint: &[6; 32],
+    };
+    let Found::Run(held) = keys.begin(key, KEPT).await.unwrap() else {
+        panic!("not the first")
+    };
+    let told = held.end(KeyEnd::Answered(b"done".to_vec())).await;
+    assert_eq!(told, Told::Durable);
 }
 
 async fn add_person(store: &Store, hierarchy: &Hierarchy, number: u8) {

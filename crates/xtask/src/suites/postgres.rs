@@ -1,4 +1,4 @@
-//! The store's tests against PostgreSQL, the vault's statements on it, sealed columns in it, the practice exercise's cards in it, and two processes of the whole server that share a database: the system's PostgreSQL, in a temporary directory, as an
+//! The store's tests against PostgreSQL, the vault's statements on it, sealed columns and idempotency keys in it, the practice exercise's cards in it, and two processes of the whole server that share a database: the system's PostgreSQL, in a temporary directory, as an
 //! unprivileged user, on loopback.
 //!
 //! The server's files and its process end with the suite.
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The suite.
 pub(crate) const SUITE: Suite = Suite {
     name: "postgres",
-    about: "the store, two server processes, sealed columns, and the exercise's cards, on PostgreSQL",
+    about: "the store, two server processes, sealed columns, idempotency keys, and the exercise's cards, on PostgreSQL",
     run,
 };
 
@@ -32,9 +32,13 @@ fn run() -> Result<Report, Problem> {
     let nodes = Selection::Binary("countersign", "two_nodes");
     let vault = Selection::Binary("countersign-control", "vault_sql");
     let sealed = Selection::Binary("countersign-guard", "postgres");
+    let keys = Selection::Binary("countersign-guard", "idempotency_postgres");
+    let gateways = Selection::Filter("binary(gateway) & test(durable_keys)");
     let count = store
         .and(rust::tests(nodes, with_server)?)
         .and(rust::tests(sealed, with_server)?)
+        .and(rust::tests(keys, with_server)?)
+        .and(rust::tests(gateways, with_server)?)
         .and(rust::tests(vault, with_server)?);
     let count = count.and(exercise()?);
     server.database("races")?;

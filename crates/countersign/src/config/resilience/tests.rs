@@ -17,7 +17,7 @@ fn an_upstream_needs_nothing_but_its_url() {
     assert_eq!(upstream.timeouts, RawTimeouts::default().checked());
     assert!(upstream.also.is_empty() && upstream.retries.is_none() && upstream.health.is_none());
     let route = &config.routes[0];
-    assert_eq!((route.concurrency, route.idempotency), (None, None));
+    assert_eq!((route.concurrency, &route.idempotency), (None, &None));
 }
 
 #[test]
@@ -37,10 +37,24 @@ fn everything_can_be_written() {
     assert_eq!(upstream.concurrency.unwrap().min, Some(10));
     let route = &config.routes[0];
     assert_eq!(route.concurrency, Some(20));
-    let idempotency = route.idempotency.unwrap();
+    let idempotency = route.idempotency.clone().unwrap();
+    assert_eq!(
+        (idempotency.key_min, &idempotency.described_by),
+        (16, &None)
+    );
     assert_eq!(idempotency.keys, KeysSection::Required);
     assert_eq!(idempotency.upstream, UpstreamKeysSection::Ignores);
     assert_eq!(idempotency.keep, Duration::from_secs(3_600));
+}
+
+#[test]
+fn keys_have_a_length_and_a_page() {
+    let route = "idempotency = { keys = \"optional\", key_min = 32, described_by = \"https://docs.example/keys\" }";
+    let config = with("", route).unwrap();
+    let idempotency = config.routes[0].idempotency.clone().unwrap();
+    assert_eq!(idempotency.key_min, 32);
+    let page = idempotency.described_by.as_deref();
+    assert_eq!(page, Some("https://docs.example/keys"));
 }
 
 #[test]
@@ -79,6 +93,18 @@ fn mistakes_say_what_to_write() {
             "idempotency = { keys = \"required\", keep = \"8d\" }",
             "seven days",
             "7d",
+        ),
+        (
+            "",
+            "idempotency = { keys = \"required\", key_min = 256 }",
+            "characters",
+            "1 to 255",
+        ),
+        (
+            "",
+            "idempotency = { keys = \"required\", described_by = \"http://docs.example\" }",
+            "address of a page",
+            "https://",
         ),
         (
             "",

@@ -1,0 +1,17 @@
+-- Idempotency keys: who was first under each, what was asked, and what became of it. Names, callers and what was asked are keyed hashes; an answer is sealed.
+CREATE TABLE idempotency_keys (
+    tenant TEXT NOT NULL,
+    name BYTEA NOT NULL,
+    caller BYTEA NOT NULL,
+    print BYTEA NOT NULL,
+    state TEXT NOT NULL,
+    owner BYTEA NOT NULL,
+    sealed BYTEA,
+    bytes BIGINT NOT NULL,
+    begun_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    kept_until BIGINT NOT NULL,
+    PRIMARY KEY (tenant, name)
+);
+CREATE INDEX idempotency_keys_by_caller ON idempotency_keys (tenant, caller, bytes);
+CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (kept_until);
