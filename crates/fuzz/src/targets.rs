@@ -339,6 +339,12 @@ pub const TARGETS: &[Target] = &[
         words: &["csk_", "_", "0000000000c0ffee", "abab"],
     },
     Target {
+        name: "idempotency-key",
+        about: "an `Idempotency-Key`, by the gateway and by the guard",
+        run: gateway::idempotency_key,
+        words: &["\"", "\\", "\\\"", "8e03978e", ",", ";", " "],
+    },
+    Target {
         name: "mail-address",
         about: "an address that somebody typed to sign in",
         run: federation::mail_address,

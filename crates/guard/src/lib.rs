@@ -15,6 +15,8 @@
 //!
 //! With the feature `sealed`, a service keeps columns as ciphertext that only a permit for a purpose opens (module `sealed`).
 //!
+//! With the feature `idempotency`, an unsafe request that comes again under its `Idempotency-Key` is answered as the first one was (module `idempotency`).
+//!
 //! Not here yet: asking policies.
 
 // The derive macro writes the crate's name, also in this crate's own tests.
@@ -24,6 +26,8 @@ extern crate self as countersign_guard;
 mod check;
 #[cfg(test)]
 mod fixtures;
+#[cfg(feature = "idempotency")]
+pub mod idempotency;
 mod keys;
 mod layer;
 mod revocations;

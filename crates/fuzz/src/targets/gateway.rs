@@ -5,9 +5,11 @@ use crate::Verdict;
 use countersign_gateway::canonical::canonical_path;
 use countersign_gateway::cors::Origin;
 use countersign_gateway::ext_authz;
+use countersign_gateway::idempotency;
 use countersign_gateway::threats::network::{AddressList, Cidr};
 use countersign_gateway::threats::work::Answer;
 use countersign_gateway::websocket::frames::Frames;
+use countersign_guard::idempotency::IdempotencyKey;
 use countersign_net::{Destination, Ja4, fault_of};
 use std::num::NonZeroUsize;
 
@@ -223,4 +225,22 @@ pub(crate) fn question(input: &[u8]) -> Verdict {
         Ok(()) => Verdict::Accepted,
         Err(_) => Verdict::Refused,
     }
+}
+
+/// An `Idempotency-Key`: the gateway and the guard, which may not share a reader, read the same; a key comes back from its quoted form.
+pub(crate) fn idempotency_key(input: &[u8]) -> Verdict {
+    let read = idempotency::key::read(input);
+    let guards = IdempotencyKey::parse(input).ok();
+    assert_eq!(
+        read.as_deref(),
+        guards.as_ref().map(IdempotencyKey::as_str),
+        "both read the same"
+    );
+    let Some(key) = read else {
+        return Verdict::Refused;
+    };
+    let quoted = key.replace('\\', "\\\\").replace('"', "\\\"");
+    let again = idempotency::key::read(format!("\"{quoted}\"").as_bytes());
+    assert_eq!(again, Some(key), "quoted it is the same key");
+    Verdict::Accepted
 }
