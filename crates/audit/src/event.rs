@@ -29,7 +29,7 @@ pub use delivery::{DeliveryEnded, WebhookEndpointDisabled};
 pub use directory::{ClientAdded, ClientChanged, TenantAdded, UserAdded, UserChanged};
 pub use keys::{KeyCreated, KeyRotated, KeyRotationBegan, KeyRotationEnded};
 pub use lifecycle::{ConfigurationApplied, PoliciesOverdue, Started, Stopped};
-pub use message::{MessageReceipted, MessageReceived, MessageSent};
+pub use message::{MessageReceived, MessageSent};
 pub use refusals::RefusalsCounted;
 pub use registration::{RegistrationRefused, RegistrationTokenMade};
 pub use seal::SealOperation;
@@ -148,8 +148,6 @@ events! {
     KeyRotationBegan = "key.rotation_began", Control;
     /// Nothing is left under older versions of a key of the hierarchy.
     KeyRotationEnded = "key.rotation_ended", Control;
-    /// A partner's receipt of a message was taken or refused.
-    MessageReceipted = "message.receipt", Control;
     /// A partner's message was taken or refused.
     MessageReceived = "message.received", Data;
     /// A message was made for a partner.

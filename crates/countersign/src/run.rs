@@ -13,6 +13,7 @@ mod egress_node;
 mod error;
 mod foreign;
 mod identity_providers;
+mod messages;
 mod opening;
 mod planes;
 mod routes;

@@ -11,6 +11,7 @@ use crate::exchange::ExchangeError;
 use crate::forward_auth::ForwardError;
 use crate::headers::FieldError;
 use crate::idempotency::KeyError;
+use crate::messages::MessageDenial;
 use crate::pipeline::SessionDenial;
 use crate::planes::Seen;
 use crate::routes::NoRoute;
@@ -71,6 +72,9 @@ pub enum Denial {
     /// Too many requests at this moment from callers of this kind.
     #[error("limiter_full")]
     LimiterFull,
+    /// A partner's message, or the one that the answer should be.
+    #[error("{}", .0.code())]
+    Message(MessageDenial),
     /// No route.
     #[error("{0}")]
     NoRoute(NoRoute),
@@ -156,6 +160,7 @@ impl Denial {
             Self::Key(KeyError::Unknown) => "idempotency_outcome_unknown",
             Self::LimiterAway => "limiter_away",
             Self::LimiterFull => "limiter_full",
+            Self::Message(denial) => denial.code(),
             Self::NoRoute(NoRoute::Host) => "no_route_host",
             Self::NoRoute(NoRoute::Method) => "no_route_method",
             Self::NoRoute(NoRoute::Path) => "no_route_path",
@@ -218,6 +223,7 @@ impl Denial {
                 ..
             }) => Seen::Denied,
             Self::Exchange(_) | Self::Key(_) | Self::Pass(_) => Seen::Permitted,
+            Self::Message(denial) => denial.seen(),
             Self::Attributes(_)
             | Self::BodyTooLarge
             | Self::Content(_)
@@ -274,6 +280,7 @@ impl Denial {
             | Self::Overloaded
             | Self::Pass(PassError::Busy | PassError::Ejected { .. } | PassError::NoRoom)
             | Self::Record => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Message(denial) => denial.status(),
             Self::NoRoute(_) => StatusCode::NOT_FOUND,
             Self::Session(denial) => denial.status(),
             Self::Content(
@@ -383,6 +390,7 @@ impl Denial {
                 | KeyError::Unknown,
             )
             | Self::LimiterFull
+            | Self::Message(_)
             | Self::NoRoute(_)
             | Self::Pass(
                 PassError::Body

@@ -62,6 +62,11 @@ fn prepared(
     let decision = recorded.receipt();
     let obligations = recorded.decision().obligations().cloned();
     let mut request = Box::new(recorded.into_target());
+    let message = request.message.take();
+    if message.as_ref().is_some_and(|message| !message.is_spent()) {
+        // It may have come before: nobody gets it.
+        return Err(PassError::Body);
+    }
     let timeout = request.call.and_then(|call| call.timeout);
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let plan = Plan::of(&request);
@@ -73,6 +78,9 @@ fn prepared(
     let mut outbound = Box::new(outbound(&mut request, token));
     if obligations.is_some() || plan.is_some() {
         projection::ask_for_all(outbound.headers_mut());
+    }
+    if let Some(message) = message {
+        message.write(outbound.headers_mut());
     }
     let repeat = repeat_of(keys, &outbound);
     headers::set(

@@ -8,12 +8,14 @@
 //! once only   store::ReplayMemory             the one-time values of a proof
 //! how often   limiter::Limiter                every limit of the route, or none is charged
 //! how many    upstream::Gate                  a place, of the route and of its upstream
+//! message     messages::MessageRules          where a partner writes: its signature holds, and what it holds is what the rest sees
 //! content     content::Content                where somebody needs it: all of the body, within limits
 //!             schema::Contract                it is what the route's document says
 //!             threats::waf::Screen            nothing that its firewall's rules deny
 //! attributes  attributes::Sources             what the decision needs to know of the object, where its route says from where
 //! may they    policy::decide                  takes the request itself; obligations come out with the permit, or a challenge with the denial (threats::work)
 //! record      store::Recorder                 denials too
+//! once only   Planes::spend_message           a partner's message, before it goes on
 //! known yet   idempotency::Keys               what came before under its key is answered, not passed on
 //! pass on     forward::forward                takes the recorded permit; the only function that opens an upstream
 //! tunnel      websocket::tunnel               after a 101: bytes, asked again while they pass
@@ -45,6 +47,7 @@ pub mod idempotency;
 pub mod json;
 mod keyed;
 pub mod limiter;
+pub mod messages;
 mod pipeline;
 mod planes;
 pub mod projection;

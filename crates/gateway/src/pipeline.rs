@@ -41,6 +41,7 @@ mod content;
 mod envoy;
 mod inspection;
 mod lesson;
+mod messages;
 mod reading;
 mod replayed;
 mod sessions;
@@ -192,7 +193,10 @@ impl<P: Planes> Flow<'_, P> {
         };
         let at = (target, matched);
         let recorded = self.permitted_at(connection, head, at, body).await?;
-        self.pass_on(recorded).await
+        match routes.message_rules(&recorded.decision().target().matched().route) {
+            None => self.pass_on(recorded).await,
+            Some(rules) => Box::pin(self.pass_on_message(recorded, rules)).await,
+        }
     }
 
     /// Every step before the upstream. Without a body it is in somebody else's hands.
@@ -240,6 +244,10 @@ impl<P: Planes> Flow<'_, P> {
         };
         let onward = self.core.planes().traces().onward(self.span.as_deref());
         let mut request = GatewayRequest::new(arrived, target, matched, caller).traced(onward);
+        let routes = self.generation.routes();
+        if let Some(rules) = routes.message_rules(&request.matched().route) {
+            Box::pin(self.open_message(&mut request, rules)).await?;
+        }
         if request.matched().operation().content != ContentNeed::Unread {
             Box::pin(self.content(&mut request)).await?;
         }

@@ -2,6 +2,7 @@
 
 use crate::exchange::{ExchangeError, ExchangeRequest, Exchanged};
 use crate::limiter::LimitedBy;
+use crate::messages::NotSpent;
 use countersign_authn::dpop::Nonces;
 use countersign_authn::opaque::StoredAnswer;
 use countersign_authn::{KeyAnswer, KeyNeeded, Revocations, TrustedIssuer};
@@ -14,6 +15,7 @@ use countersign_policy::PolicySet;
 use countersign_store::idempotency::KeyRegistry;
 use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
+use countersign_wire::message::{Message, Unspent};
 use http::StatusCode;
 use std::future::Future;
 use std::sync::Arc;
@@ -42,8 +44,8 @@ impl Seen {
     }
 }
 
-/// The control plane as a request sees it. Everything but [`Planes::key`], [`Planes::stored`] and [`Planes::exchange`]
-/// answers from memory without waiting.
+/// The control plane as a request sees it. Everything but [`Planes::key`], [`Planes::stored`], [`Planes::spend_message`] and
+/// [`Planes::exchange`] answers from memory without waiting.
 pub trait Planes: Send + Sync + 'static {
     /// The time.
     fn clock(&self) -> &Clock;
@@ -106,6 +108,15 @@ pub trait Planes: Send + Sync + 'static {
     /// Where idempotency keys are kept for longer than this process lives; absent where it has its own in memory.
     fn shared_keys(&self) -> Option<&KeyRegistry> {
         None
+    }
+
+    /// Marks a partner's message as used, for this process and every other of the installation, and over restarts. Where nobody keeps such a memory, no message is taken.
+    fn spend_message(
+        &self,
+        _tenant: &Tenant,
+        _unspent: Unspent<Message>,
+    ) -> impl Future<Output = Result<Message, NotSpent>> + Send {
+        async { Err(NotSpent::Unavailable) }
     }
 
     /// Counts who counted a request of a route with shared limits.

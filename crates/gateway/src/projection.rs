@@ -298,7 +298,7 @@ fn readable(head: &response::Parts) -> Result<(), ProjectionError> {
     }
 }
 
-fn forget_bytes(headers: &mut HeaderMap) {
+pub(crate) fn forget_bytes(headers: &mut HeaderMap) {
     for name in FIELDS_OF_BYTES {
         headers.remove(name);
     }

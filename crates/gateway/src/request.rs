@@ -3,6 +3,7 @@
 use crate::canonical::CanonicalTarget;
 use crate::content::Content;
 use crate::grpc::Call;
+use crate::messages::Opened;
 use crate::pipeline::SURFACE;
 use crate::routes::{AttributeSource, Matched, ResourceId, ResourceSpec};
 use crate::schema::Conforming;
@@ -70,6 +71,8 @@ pub struct GatewayRequest {
     pub(crate) duties: &'static [Duty],
     /// The attributes of the resource that were looked up elsewhere, by name.
     pub(crate) looked_up: Vec<(String, Value)>,
+    /// The partner's message that it came as; absent where nobody asks for one.
+    pub(crate) message: Option<Box<Opened>>,
     /// Absent where nobody needs to see the body.
     pub(crate) read: Option<Box<Read>>,
     /// What was found out about it beside who sends it; absent where nobody asks.
@@ -116,6 +119,7 @@ impl GatewayRequest {
             onward: Onward::removed(),
             duties: &Duty::ALL,
             looked_up: Vec::new(),
+            message: None,
             read: None,
             signals: None,
         }
@@ -174,6 +178,12 @@ impl GatewayRequest {
         let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
         *body = RequestBody::Whole(bytes.clone());
         Ok(bytes)
+    }
+
+    /// Puts what a message held in the place of the message.
+    pub(crate) fn holds(&mut self, content: Bytes) {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        *body = RequestBody::Whole(content);
     }
 
     /// How far its caller got with its body.

@@ -18,6 +18,7 @@ use crate::cors::{Cors, CorsError};
 use crate::forward_auth::ForwardAuth;
 use crate::idempotency::IdempotencySpec;
 use crate::limiter::{LimitError, RouteLimits};
+use crate::messages::MessageRules;
 use crate::schema::{Contract, DocumentError};
 use crate::sessions::SessionDoors;
 use crate::threats::RouteThreats;
@@ -100,6 +101,11 @@ pub enum RouteError {
         /// What is wrong with it.
         error: LimitError,
     },
+    /// Messages of a partner at a route that is not there, has two partners, or keeps answers under keys.
+    #[error(
+        "route `{0}`: expected a route of the same tenant, without `idempotency`, to which one partner at most writes"
+    )]
+    Message(RouteId),
     /// A method is not an HTTP method, or is `CONNECT`, or there is none.
     #[error(
         "route `{route}`: expected at least one action, each under an HTTP method other than CONNECT"
@@ -280,6 +286,8 @@ pub struct Routes {
     forward_auth: ForwardAuth,
     sources: Vec<SourceSpec>,
     session_doors: Option<Box<SessionDoors>>,
+    /// By the number of their route.
+    messages: HashMap<u32, Arc<MessageRules>>,
     webhooks: Vec<Arc<WebhookRoute>>,
     /// Absent where nobody takes webhooks in: then their routes answer that they can't be had.
     receiver: Option<Arc<dyn WebhookReceiver>>,
@@ -322,6 +330,7 @@ impl Routes {
             forward_auth: ForwardAuth::default(),
             sources: Vec::new(),
             session_doors: None,
+            messages: HashMap::new(),
             webhooks: Vec::new(),
             receiver: None,
             pose_work: false,
@@ -404,6 +413,35 @@ impl Routes {
             self.grow(hosts, &template, &Leaf::Webhook(route), &path)?;
         }
         Ok(self)
+    }
+
+    /// The same routes, to which partners write messages.
+    ///
+    /// # Errors
+    /// [`RouteError::Message`].
+    pub fn with_messages(
+        mut self,
+        rules: Vec<(RouteId, MessageRules)>,
+    ) -> Result<Self, RouteError> {
+        for (id, rules) in rules {
+            let route = self.routes.iter().find(|route| route.id == id);
+            let fits =
+                |route: &&Arc<Route>| route.tenant == rules.tenant && route.idempotency.is_none();
+            let number = route.filter(fits).map(|route| route.number);
+            let number = number.ok_or_else(|| RouteError::Message(id.clone()))?;
+            if self.messages.insert(number, Arc::new(rules)).is_some() {
+                return Err(RouteError::Message(id));
+            }
+        }
+        Ok(self)
+    }
+
+    /// What is asked of the messages at a route; nothing where none are.
+    pub(crate) fn message_rules(&self, route: &Route) -> Option<&Arc<MessageRules>> {
+        if self.messages.is_empty() {
+            return None;
+        }
+        self.messages.get(&route.number)
     }
 
     /// The same routes, whose webhooks go to `receiver`.

@@ -39,7 +39,7 @@ pub use logout::Told;
 pub use record::{
     About, Durability, Ending, RecordError, Recordable, Recorded, Recorder, commitment,
 };
-pub use replay::ReplayMemory;
+pub use replay::{MessageReplayed, ReplayMemory};
 pub use rewrap::{
     Finished, KEK_VERSIONS_MAX, KekProgress, KeksDestroyed, RewrapTurn, SEALED_COLUMNS,
     SealedColumn, kek_status,

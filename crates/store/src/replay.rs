@@ -10,6 +10,12 @@ use crate::{Store, StoreError};
 use countersign_authn::Unspent;
 use countersign_authn::replay::{ReplayEntry, ReplayLimits, Replayed};
 use countersign_base::{Tenant, UnixTime};
+use countersign_wire::message::{self, Message};
+
+/// A partner's message that was taken before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message was taken before")]
+pub struct MessageReplayed;
 
 /// One per process, shared by every core: a proof that was sent to one core is known on all.
 #[derive(Debug)]
@@ -71,6 +77,29 @@ impl Store {
         let request = countersign_authn::danger::spent(unspent);
         let remembered = self.remember(tenant, entries).await?;
         Ok(remembered.map(|()| request))
+    }
+
+    /// Spends a partner's message, in the database, so that neither another process nor a restart takes it again.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database failed. The inner error is a replay.
+    pub async fn spend_message(
+        &self,
+        tenant: &Tenant,
+        unspent: message::Unspent<Message>,
+    ) -> Result<Result<Message, MessageReplayed>, StoreError> {
+        let one_time = *unspent.one_time();
+        let tenant = tenant.clone();
+        let spent = self.write(move |tx| {
+            Box::pin(async move {
+                used_proofs::spend(tx, &tenant, &one_time.key, one_time.expires).await
+            })
+        });
+        // Handed out below only after the transaction that remembers it was committed.
+        match spent.await? {
+            Assertion::Fresh => Ok(Ok(message::danger::spent(unspent))),
+            Assertion::Replayed => Ok(Err(MessageReplayed)),
+        }
     }
 
     async fn remember(

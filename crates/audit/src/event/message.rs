@@ -1,4 +1,4 @@
-//! Messages between partners: what was received, what was sent, and the receipts that were given and got.
+//! Messages between partners: what was received, with the receipt that was given, and what was sent.
 //!
 //! Digests stand for contents, and a message's name is its writer's: neither is personal data. Both sides keep the same two digests, so that an auditor can lay one
 //! log beside the other.
@@ -57,28 +57,4 @@ pub struct MessageSent {
     pub partner: Text<64>,
     /// Where it goes out.
     pub route: Text<64>,
-}
-
-/// A partner's receipt of a message of ours was taken, or refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MessageReceipted {
-    /// Digest of the content.
-    pub content_sha256: Digest,
-    /// Whether it holds.
-    pub decision: Verdict,
-    /// The partner's key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<Text<128>>,
-    /// The message's name (`jti`).
-    pub message: Text<128>,
-    /// Digest of the signed message without its content.
-    pub message_sha256: Digest,
-    /// By whom, as the configuration names them.
-    pub partner: Text<64>,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Code>,
-    /// Digest of the receipt.
-    pub receipt_sha256: Digest,
 }

@@ -191,17 +191,6 @@ fn message_events() -> Vec<Event> {
             route: text(),
         }
         .into(),
-        MessageReceipted {
-            content_sha256: digest,
-            decision: Verdict::Denied,
-            key: Some(text()),
-            message: text(),
-            message_sha256: digest,
-            partner: text(),
-            reason: Some(code()),
-            receipt_sha256: digest,
-        }
-        .into(),
     ]
 }
 

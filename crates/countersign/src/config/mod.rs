@@ -24,6 +24,7 @@ pub mod identity_providers;
 pub mod keys;
 pub mod limits;
 pub mod listeners;
+pub mod partners;
 pub mod passwords;
 pub mod policies;
 pub mod registration;
@@ -68,6 +69,7 @@ struct Raw {
     shared_limits: Option<shared_limits::RawSharedLimits>,
     forward_auth: Vec<forward_auth::RawProxy>,
     gateway: gateway::RawGateway,
+    messages: Option<partners::MessagesSection>,
     waf: Vec<threats::RawWaf>,
     networks: Vec<threats::RawNetwork>,
     geography: threats::GeographySection,
@@ -118,6 +120,10 @@ pub struct Config {
     pub forward_auth: Vec<forward_auth::ProxySection>,
     /// `[gateway]`
     pub gateway: gateway::GatewaySection,
+    /// `[messages]`
+    pub messages: Option<partners::MessagesSection>,
+    /// `partners/*.toml`
+    pub partners: Vec<partners::PartnerSection>,
     /// `[[waf]]`
     pub waf: Vec<countersign_gateway::threats::waf::WafSpec>,
     /// `[[networks]]`
@@ -269,10 +275,14 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let routes = routes::check(raw.routes, &known, &others, mistakes);
     routes::check_sessions(&routes, &browser_sessions, mistakes);
     let listeners = listeners::check(raw.listeners, &dangers, mistakes);
+    let messages = raw.messages.as_ref();
+    let partners = partners::read(dir, &known, &routes, messages, &mut mistakes.found);
     Config {
         dir: dir.to_owned(),
         agent: raw.agent.and_then(|raw| agent::check(raw, mistakes)),
         listeners,
+        messages: raw.messages,
+        partners,
         waf,
         networks,
         geography: raw.geography,

@@ -10,11 +10,13 @@ use countersign_control::{Fabric, ForeignKey, KeysOf, Traces, opaque};
 use countersign_crypto::mac::MacKey;
 use countersign_crypto::random::Random;
 use countersign_gateway::limiter::LimitedBy;
+use countersign_gateway::messages::NotSpent;
 use countersign_gateway::{ExchangeError, ExchangeRequest, Exchanged, Planes, Seen};
 use countersign_policy::PolicySet;
 use countersign_store::idempotency::KeyRegistry;
 use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
+use countersign_wire::message::{Message, Unspent};
 use http::StatusCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +112,21 @@ impl Planes for LocalPlanes {
 
     fn shared_keys(&self) -> Option<&KeyRegistry> {
         self.shared_keys.as_ref()
+    }
+
+    async fn spend_message(
+        &self,
+        tenant: &Tenant,
+        unspent: Unspent<Message>,
+    ) -> Result<Message, NotSpent> {
+        match self.fabric.store().spend_message(tenant, unspent).await {
+            Ok(Ok(message)) => Ok(message),
+            Ok(Err(_replayed)) => Err(NotSpent::Replayed),
+            Err(error) => {
+                tracing::error!(%error, "a message could not be remembered");
+                Err(NotSpent::Unavailable)
+            }
+        }
     }
 
     fn limited(&self, by: LimitedBy) {

@@ -130,6 +130,7 @@ fn assemble(
     let routes = routes
         .looking_up(sources)
         .map_err(|error| failed(error.to_string()))?;
+    let routes = super::messages::add(config, routes).map_err(failed)?;
     let proxies = config
         .forward_auth
         .iter()

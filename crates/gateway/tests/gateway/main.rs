@@ -31,6 +31,7 @@ mod headers;
 mod idempotency;
 mod issuers;
 mod limits;
+mod messages;
 mod obligations;
 mod paths;
 mod policy;

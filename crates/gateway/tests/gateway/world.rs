@@ -22,6 +22,7 @@ use countersign_crypto::signing::{
 use countersign_crypto::x509::{CertificateThumbprint, PeerCertificate};
 use countersign_gateway::forward_auth::{ForwardAuth, TrustedProxy};
 use countersign_gateway::limiter::LimitedBy;
+use countersign_gateway::messages::NotSpent;
 use countersign_gateway::routes::{RouteSpec, Routes};
 use countersign_gateway::{
     ExchangeError, ExchangeRequest, Exchanged, Gateway, GatewayOptions, Planes, RunningGateway,
@@ -40,6 +41,7 @@ use countersign_store::idempotency::KeyRegistry;
 use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
 use countersign_testkit::{TestAuthority, system_clock};
+use countersign_wire::message::{self, Message, Unspent};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +119,8 @@ pub struct TestPlanes {
     /// API keys, what they say, and where they may come from.
     pub api_keys: Mutex<BTreeMap<String, (ApiKeyRecord, ClientRecord)>>,
     pub lookups: AtomicUsize,
+    /// Partners' messages that were taken.
+    pub messages: Mutex<BTreeSet<[u8; 32]>>,
     pub exchanges: AtomicUsize,
     pub exchange_fails: Mutex<Option<ExchangeError>>,
     pub observed: Mutex<Vec<(&'static str, u16)>>,
@@ -246,6 +250,21 @@ impl Planes for TestPlanes {
         self.shared_keys.as_ref()
     }
 
+    async fn spend_message(
+        &self,
+        _tenant: &Tenant,
+        unspent: Unspent<Message>,
+    ) -> Result<Message, NotSpent> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(NotSpent::Unavailable);
+        }
+        if self.messages.lock().unwrap().insert(unspent.one_time().key) {
+            Ok(message::danger::spent(unspent))
+        } else {
+            Err(NotSpent::Replayed)
+        }
+    }
+
     fn limited(&self, by: LimitedBy) {
         self.limited.lock().unwrap().push(by.as_str());
     }
@@ -370,6 +389,7 @@ impl World {
             opaque: Mutex::default(),
             api_keys: Mutex::default(),
             lookups: AtomicUsize::new(0),
+            messages: Mutex::default(),
             exchanges: AtomicUsize::new(0),
             exchange_fails: Mutex::new(None),
             observed: Mutex::default(),

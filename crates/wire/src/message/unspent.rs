@@ -6,7 +6,7 @@ use countersign_crypto::digest::sha256_parts;
 
 /// A verified message that may be a replay: it is not to be acted on until its one-time value is spent.
 ///
-/// It has no `Clone`, no `Debug` and no way to its content but [`danger::spent`], which belongs to whoever keeps the memory.
+/// It has no `Clone`, no `Debug` and no way to act on its content but [`danger::spent`], which belongs to whoever keeps the memory.
 #[must_use = "an unspent message may be a replay"]
 pub struct Unspent<T> {
     value: T,
@@ -39,6 +39,12 @@ impl OneTime {
 impl<T> Unspent<T> {
     pub(super) const fn new(value: T, one_time: OneTime) -> Self {
         Self { value, one_time }
+    }
+
+    /// The message, to be judged before it is spent. Whoever looks acts on nothing of it.
+    #[must_use]
+    pub const fn danger_unspent(&self) -> &T {
+        &self.value
     }
 
     /// What must be spent first.

@@ -58,6 +58,14 @@ const GUARDED: &[Guarded] = &[
         ],
     },
     Guarded {
+        mark: Mark::Word("danger_unspent"),
+        why: "looks at a message that may be a replay; only to decide about it before it is spent",
+        allowed: &[
+            "crates/wire/src/message/unspent.rs",
+            "crates/gateway/src/pipeline/messages.rs",
+        ],
+    },
+    Guarded {
         mark: Mark::Word("danger_unverified_claims"),
         why: "reads claims before the signature is checked; only to learn whose key is due",
         allowed: &[
