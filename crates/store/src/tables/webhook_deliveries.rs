@@ -450,6 +450,31 @@ pub async fn find(
     row.as_ref().map(listed).transpose()
 }
 
+/// Whether an endpoint takes what is sent to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taking {
+    /// It took nothing since then, though something was tried that was accepted before.
+    Nothing,
+    /// It took something, or nothing that old was tried.
+    Something,
+}
+
+/// Whether an endpoint has taken anything since `since`. It walks the endpoint's rows until it finds one: for now and then, not for each attempt.
+pub async fn taking(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    endpoint: EndpointId,
+    since: UnixTime,
+) -> Result<Taking, StoreError> {
+    let values = || args![tenant.as_str(), endpoint.as_bytes(), since.0];
+    let failed = connection.fetch_optional(&sql::FAILED_BEFORE, values());
+    if failed.await?.is_none() {
+        return Ok(Taking::Something);
+    }
+    let taken = connection.fetch_optional(&sql::TAKEN_SINCE, values());
+    Ok(taken.await?.map_or(Taking::Nothing, |_| Taking::Something))
+}
+
 /// A page of what went or goes to an endpoint, the newest first, beginning after `after`.
 pub async fn of_endpoint(
     connection: &mut Connection,

@@ -7,6 +7,7 @@ use countersign_base::{
     Bounded, Duration, EndpointId, EventPattern, MessageId, PartnerName, SourceName, UnixTime,
     WebhookSecretId,
 };
+use countersign_store::tables::webhook_deliveries::Taking;
 use countersign_store::tables::webhook_endpoints::{
     self as endpoints, EndpointRecord, EndpointState, EndpointTarget, WebhookOrder, WebhookPayload,
     WebhookSigning,
@@ -32,6 +33,7 @@ behaviours! {
     a_lease_that_ended_settles_nothing,
     what_failed_is_due_later_and_what_ended_is_kept_for_a_while,
     an_endpoint_with_much_takes_no_turn_from_the_others,
+    an_endpoint_that_takes_nothing_is_told_from_one_that_takes_something,
     what_waits_for_a_disabled_endpoint_waits_and_what_waits_for_a_removed_one_goes,
     a_message_stays_as_long_as_a_delivery_of_it,
     what_came_in_is_taken_once_also_after_a_restart,
@@ -401,6 +403,35 @@ async fn what_failed_is_due_later_and_what_ended_is_kept_for_a_while(fixture: Fi
     let one_more = kept_until.plus(Duration::from_secs(1));
     sweep(store, "webhook_deliveries", one_more).await;
     assert_eq!(listed(store, 1).await, []);
+}
+
+async fn an_endpoint_that_takes_nothing_is_told_from_one_that_takes_something(fixture: Fixture) {
+    let store = &fixture.store;
+    add_endpoint(store, 1, None, &["*"], WebhookOrder::Any).await;
+    let taking = async |since: UnixTime| {
+        let mut connection = store.read().await.unwrap();
+        let asked =
+            webhook_deliveries::taking(&mut connection, &tenant(), endpoint(1), since).await;
+        asked.unwrap()
+    };
+    let _new = accept(store, 1).await;
+    assert_eq!(
+        taking(later(1)).await,
+        Taking::Something,
+        "nothing was tried"
+    );
+    let first = claim(store, 1, NOW).await.remove(0);
+    settle(store, first, retry(later(50)), NOW).await;
+    assert_eq!(taking(NOW).await, Taking::Something, "nothing that old was");
+    assert_eq!(taking(later(1)).await, Taking::Nothing);
+    let _new = accept(store, 2).await;
+    let second = claim(store, 1, later(10)).await.remove(0);
+    settle(store, second, DELIVERED, later(10)).await;
+    assert_eq!(taking(later(10)).await, Taking::Something);
+    assert_eq!(taking(later(11)).await, Taking::Nothing, "not since then");
+    let third = claim(store, 1, later(50)).await.remove(0);
+    settle(store, third, DEAD, later(50)).await;
+    assert_eq!(taking(later(11)).await, Taking::Nothing, "the dead count");
 }
 
 async fn an_endpoint_with_much_takes_no_turn_from_the_others(fixture: Fixture) {

@@ -124,8 +124,9 @@ fn outcome(
 fn ended(endpoint: &Endpoint, verdict: Verdict, now: UnixTime) -> Ended {
     let (said, rest) = match verdict {
         Verdict::Delivered { .. } => (Some(Said::Good), None),
-        Verdict::Gone | Verdict::Never { .. } => (Some(Said::Bad), None),
-        Verdict::Untried => (None, None),
+        Verdict::Gone => (Some(Said::Bad), None),
+        // Nothing was connected to: what can't be delivered dies as fast as it comes.
+        Verdict::Never { .. } | Verdict::Untried => (None, None),
         Verdict::Failed(failure) => {
             let until = failure.retry_after.map(|asked| asked.time(now));
             let until = until.map(|time| UnixMillis(time.0.saturating_mul(1_000)));

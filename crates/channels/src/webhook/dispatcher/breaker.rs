@@ -17,6 +17,7 @@ const FAILURES_PERCENT: u32 = 70;
 const IN_A_ROW: u32 = 5;
 const OPEN_MILLIS: i64 = 30_000;
 const OPEN_MILLIS_MAX: i64 = 300_000;
+const FORGOTTEN_MILLIS: i64 = 3_600_000;
 
 /// Whether something may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +96,14 @@ impl Breaker {
         }
     }
 
-    /// Whether nothing is forgotten with it.
+    /// Whether nothing that still matters is forgotten with it: what it counted is too old, or nothing tried it for an hour after it might have been.
     pub(super) fn is_fresh(&self, now: UnixMillis) -> bool {
         let (good, bad) = self.counted(now);
-        self.state == State::Closed && good == 0 && bad == 0 && self.bad_in_a_row == 0
+        let long_over = |until: UnixMillis| until.0.saturating_add(FORGOTTEN_MILLIS) <= now.0;
+        match self.state {
+            State::Closed => good == 0 && bad == 0,
+            State::Open { until } => long_over(until),
+        }
     }
 
     fn open(&mut self, now: UnixMillis) {

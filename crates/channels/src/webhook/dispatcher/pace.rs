@@ -55,6 +55,19 @@ impl Pace {
         }
     }
 
+    /// What is known without asking what its owner wants: that nothing may be sent now.
+    pub(super) fn barred(&self, now: UnixMillis) -> Option<Room> {
+        if let Some(until) = self.rests_until.filter(|until| now < *until) {
+            return Some(Room::NotBefore(until));
+        }
+        let at_once = match self.breaker.passage(now) {
+            Passage::Shut { until } => return Some(Room::NotBefore(until)),
+            Passage::One => 1,
+            Passage::Free => self.eased,
+        };
+        (self.under_way >= at_once).then_some(Room::Full)
+    }
+
     /// What may be sent now.
     pub(super) fn room(&mut self, wants: Wants, now: UnixMillis) -> Room {
         if let Some(until) = self.rests_until {

@@ -8,11 +8,13 @@ use super::turns::Ended;
 use super::verdict::Verdict;
 use countersign_audit::event::WebhookEndpointDisabled;
 use countersign_audit::{Code, Text};
+use countersign_base::{Duration, UnixTime};
 use countersign_store::StoreError;
 use countersign_store::Write;
+use countersign_store::tables::webhook_deliveries::{Taking, taking};
 use countersign_store::tables::webhook_endpoints::EndpointState;
-use countersign_store::webhooks::{Lane, WebhookWrite};
-use std::collections::BTreeSet;
+use countersign_store::webhooks::{Lane, WebhookOutcome, WebhookWrite};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -22,6 +24,35 @@ const TOGETHER_MAX: usize = 512;
 /// What the taker hears.
 pub(super) type Settled = Vec<(Lane, Ended)>;
 
+/// An endpoint that took nothing for so long is disabled.
+const FAILS_FOR: Duration = Duration::from_secs(5 * 86_400);
+/// How often it is looked whether one does.
+const LOOK_EVERY: Duration = Duration::from_secs(3_600);
+/// Endpoints of which it is remembered that it was looked.
+const LOOKED_MAX: usize = 4_096;
+
+/// Endpoints at which something died, and when it was looked last whether they take anything.
+#[derive(Default)]
+struct Failing(HashMap<Lane, UnixTime>);
+
+impl Failing {
+    /// Whether it is time to look.
+    fn is_due(&mut self, lane: &Lane, now: UnixTime) -> bool {
+        if self
+            .0
+            .get(lane)
+            .is_some_and(|looked| now.since(*looked) < LOOK_EVERY)
+        {
+            return false;
+        }
+        if self.0.len() >= LOOKED_MAX {
+            self.0.clear();
+        }
+        self.0.insert(lane.clone(), now);
+        true
+    }
+}
+
 /// Settles until nobody sends any more.
 pub(super) async fn settle(
     cx: Arc<Context>,
@@ -29,13 +60,17 @@ pub(super) async fn settle(
     settled: mpsc::UnboundedSender<Settled>,
 ) {
     let mut together = Vec::new();
+    let mut failing = Failing::default();
     while done.recv_many(&mut together, TOGETHER_MAX).await > 0 {
         let mut settlements = Vec::with_capacity(together.len());
         let mut ended = Vec::with_capacity(together.len());
-        let mut gone = BTreeSet::new();
+        let (mut gone, mut died) = (BTreeMap::new(), BTreeSet::new());
         for done in together.drain(..) {
             if done.verdict == Verdict::Gone {
-                gone.insert(done.lane.clone());
+                gone.insert(done.lane.clone(), "gone");
+            }
+            if let WebhookOutcome::Dead { .. } = done.settlement.outcome {
+                died.insert(done.lane.clone());
             }
             settlements.push(done.settlement);
             ended.push((done.lane, done.ended));
@@ -46,14 +81,29 @@ pub(super) async fn settle(
             // All of them are delivered again when their leases end; receivers tell by the id.
             tracing::warn!(event = "webhooks_not_settled", %error);
         }
-        for lane in gone {
-            if let Err(error) = disable(&cx, &lane, "gone").await {
+        for lane in died {
+            if failing.is_due(&lane, now) && fails_for_days(&cx, &lane, now).await {
+                gone.insert(lane, "failing");
+            }
+        }
+        for (lane, reason) in gone {
+            if let Err(error) = disable(&cx, &lane, reason).await {
                 tracing::warn!(event = "webhook_endpoint_not_disabled", %error);
             }
         }
         // Nobody hears it when the dispatcher has stopped.
         let _ = settled.send(ended);
     }
+}
+
+/// Whether an endpoint has taken nothing for days. Where the store does not say, it is asked again at the next death.
+async fn fails_for_days(cx: &Context, lane: &Lane, now: UnixTime) -> bool {
+    let since = now.minus(FAILS_FOR);
+    let asked = async {
+        let mut connection = cx.fabric.store().read().await?;
+        taking(&mut connection, &lane.tenant, lane.endpoint, since).await
+    };
+    asked.await.is_ok_and(|taking| taking == Taking::Nothing)
 }
 
 /// Disables an endpoint, with the event; one that is disabled already stays so.

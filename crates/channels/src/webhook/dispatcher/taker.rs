@@ -9,7 +9,7 @@ use super::pace::Room;
 use super::settling::Settled;
 use super::turns::{Share, Turns};
 use super::{Context, LEASE};
-use countersign_base::UnixTime;
+use countersign_base::{UnixMillis, UnixTime};
 use countersign_store::webhooks::{Lane, TakenWebhook};
 use countersign_store::{Lease, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -212,7 +212,7 @@ impl Taker {
         while left > 0 && self.turns.free() > 0 {
             let number = left.min(ENDPOINTS_TOGETHER);
             left -= number;
-            let lanes: Vec<Lane> = (0..number).filter_map(|_| self.hungry.pop()).collect();
+            let lanes = self.candidates(number);
             let chosen = match self.endpoints.refresh(&lanes).await {
                 Ok(()) => self.choose(lanes),
                 Err(error) => {
@@ -227,7 +227,34 @@ impl Taker {
         Ok(())
     }
 
-    /// Those of these that have room. Who has none for want of turns stays hungry; who is too early is found by a look.
+    /// The next of the hungry, but for those that have no room whatever they want: of them nothing is read.
+    fn candidates(&mut self, number: usize) -> Vec<Lane> {
+        let now = self.cx.fabric.clock().millis();
+        let mut lanes = Vec::with_capacity(number);
+        for _ in 0..number {
+            let Some(lane) = self.hungry.pop() else {
+                break;
+            };
+            match self.turns.barred(&lane, &lane.tenant, now) {
+                None => lanes.push(lane),
+                Some(room) => self.put_off(lane, room, now),
+            }
+        }
+        lanes
+    }
+
+    /// Who has no room for want of turns stays hungry; who is too early is found by a look.
+    fn put_off(&mut self, lane: Lane, room: Room, now: UnixMillis) {
+        match room {
+            Room::Full | Room::Now(_) => self.hungry.push(lane),
+            Room::NotBefore(time) => {
+                let wait = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or(0);
+                self.look_by(Instant::now() + Duration::from_millis(wait));
+            }
+        }
+    }
+
+    /// Those of these that have room.
     fn choose(&mut self, lanes: Vec<Lane>) -> Chosen {
         let now = self.cx.fabric.clock().millis();
         let mut chosen = Chosen::default();
@@ -242,11 +269,7 @@ impl Taker {
                     chosen.endpoints.insert(lane.clone(), endpoint);
                     chosen.lanes.push((lane, room));
                 }
-                Room::Full => self.hungry.push(lane),
-                Room::NotBefore(time) => {
-                    let wait = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or(0);
-                    self.look_by(Instant::now() + Duration::from_millis(wait));
-                }
+                room @ (Room::Full | Room::NotBefore(_)) => self.put_off(lane, room, now),
             }
         }
         chosen

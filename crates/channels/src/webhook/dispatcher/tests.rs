@@ -5,8 +5,8 @@ mod scene;
 use super::{Service, webhook_id};
 use countersign_base::{Duration, MessageId, UnixTime};
 use countersign_net::Receiver;
-use countersign_store::tables::webhook_deliveries::DeliveryState;
-use countersign_store::tables::webhook_endpoints::{EndpointState, WebhookOrder, find};
+use countersign_store::tables::webhook_deliveries::{DeliveryState, ListedWebhook};
+use countersign_store::tables::webhook_endpoints::{EndpointRecord, EndpointState, WebhookOrder};
 use countersign_store::webhooks::{NewReceipt, Receipt, Received, WebhookWrite};
 use countersign_testkit::{Heard, Said};
 use countersign_wire::webhook::standard::{self, SigningSecret};
@@ -156,21 +156,40 @@ async fn an_endpoint_that_is_gone_is_disabled_and_what_waits_for_it_waits_on() {
         .until(message, made.id, |one| one.state == DeliveryState::Dead)
         .await;
     assert_eq!((dead.reason.as_deref(), dead.attempts), (Some("gone"), 1));
-    let disabled = async {
-        loop {
-            let mut connection = scene.test.fabric.store().read().await.unwrap();
-            let row = find(&mut connection, &Scene::tenant(), made.id).await;
-            if row.unwrap().unwrap().state == EndpointState::Disabled {
-                return;
-            }
-            drop(connection);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), disabled)
-        .await
-        .unwrap();
+    scene.until_disabled(made.id).await;
     assert_eq!(scene.internet().heard().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_takes_nothing_for_five_days_is_disabled() {
+    let scene = Scene::begun().await;
+    scene.internet().host("bad.test", |_| Said::status(FAILS));
+    let works = AtomicUsize::new(0);
+    scene.internet().host("some.test", move |_| {
+        // It takes one in two.
+        let fails = works.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+        Said::status(if fails { FAILS } else { OK })
+    });
+    let once = |record: &mut EndpointRecord| {
+        record.retries = countersign_base::Bounded::parse("once").unwrap();
+    };
+    let bad = scene.endpoint_for("https://bad.test/", "a.*", once).await;
+    let some = scene.endpoint_for("https://some.test/", "b.*", once).await;
+    let ended = |one: &ListedWebhook| one.state != DeliveryState::Waiting;
+    for day in 0..6 {
+        let message = scene.publish_as("a.one", "{}", None).await;
+        scene.until(message, bad.id, ended).await;
+        for _ in 0..2 {
+            let message = scene.publish_as("b.one", "{}", None).await;
+            scene.until(message, some.id, ended).await;
+        }
+        if day < 5 {
+            assert_eq!(scene.state(bad.id).await, EndpointState::Enabled, "{day}");
+            scene.later(86_401);
+        }
+    }
+    scene.until_disabled(bad.id).await;
+    assert_eq!(scene.state(some.id).await, EndpointState::Enabled);
 }
 
 #[tokio::test]

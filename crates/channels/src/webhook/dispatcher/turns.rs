@@ -75,6 +75,19 @@ impl<L: Clone + Eq + Hash> Turns<L> {
         self.share.all.saturating_sub(self.under_way)
     }
 
+    /// What is known of an endpoint without asking what its owner wants: that nothing may be sent there now.
+    pub(super) fn barred(&self, lane: &L, tenant: &Tenant, now: UnixMillis) -> Option<Room> {
+        let of_tenant = self.tenants.get(tenant).copied().unwrap_or(0);
+        if self.free() == 0 || of_tenant >= self.share.tenant {
+            return Some(Room::Full);
+        }
+        let pace = &self.paces.get(lane)?.pace;
+        if pace.is_suspect() && self.suspects >= self.share.suspects {
+            return Some(Room::Full);
+        }
+        pace.barred(now)
+    }
+
     /// How many may be sent to an endpoint now. What is taken of it is said by [`Turns::took`] before anybody else is asked for.
     pub(super) fn room(
         &mut self,

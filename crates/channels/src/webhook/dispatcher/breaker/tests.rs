@@ -18,6 +18,8 @@ fn five_failures_in_a_row_open_it() {
         breaker.said(Said::Bad, at(failure));
     }
     assert_eq!(breaker.passage(at(5)), shut(30_005));
+    assert!(!breaker.is_fresh(at(30_005 + 3_599_999)));
+    assert!(breaker.is_fresh(at(30_005 + 3_600_000)));
 }
 
 #[test]

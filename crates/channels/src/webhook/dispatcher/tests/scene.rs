@@ -17,7 +17,7 @@ use countersign_net::{DeliveryLimits, DeliveryPool, EgressPolicy, Schemes, TlsCl
 use countersign_store::Write;
 use countersign_store::tables::webhook_deliveries::{self, DeliveryState, ListedWebhook};
 use countersign_store::tables::webhook_endpoints::{
-    EndpointRecord, EndpointState, WebhookOrder, WebhookPayload, WebhookSigning,
+    EndpointRecord, EndpointState, WebhookOrder, WebhookPayload, WebhookSigning, find,
 };
 use countersign_store::tables::webhook_secrets::{NewWebhookSecret, SecretKind};
 use countersign_store::webhooks::{
@@ -193,6 +193,23 @@ impl Scene {
 
     pub(super) async fn set_state(&self, id: EndpointId, state: EndpointState) {
         self.write(WebhookWrite::SetEndpointState(id, state)).await;
+    }
+
+    pub(super) async fn state(&self, id: EndpointId) -> EndpointState {
+        let mut connection = self.test.fabric.store().read().await.unwrap();
+        let row = find(&mut connection, &Self::tenant(), id).await;
+        row.unwrap().unwrap().state
+    }
+
+    /// Waits until the endpoint is disabled.
+    pub(super) async fn until_disabled(&self, id: EndpointId) {
+        let disabled = async {
+            while self.state(id).await != EndpointState::Disabled {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), disabled);
+        waited.await.unwrap();
     }
 
     /// Publishes this body.

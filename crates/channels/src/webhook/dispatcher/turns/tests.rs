@@ -25,7 +25,18 @@ fn said(said: Said) -> Ended {
 
 /// Takes as much as there is room for.
 fn take(turns: &mut Turns<u32>, lane: u32, of: &Tenant) -> u16 {
-    match turns.room(&lane, of, WANTS, NOW) {
+    let barred = turns.barred(&lane, of, NOW);
+    let room = turns.room(&lane, of, WANTS, NOW);
+    // What is known beforehand is what is found out: the concurrency is beyond all here.
+    assert_eq!(
+        barred.is_none(),
+        matches!(room, Room::Now(_)),
+        "{barred:?} {room:?}"
+    );
+    if let Some(barred) = barred {
+        assert_eq!(barred, room);
+    }
+    match room {
         Room::Now(room) => {
             turns.took(&lane, of, room, NOW);
             room
