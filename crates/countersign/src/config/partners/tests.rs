@@ -18,7 +18,7 @@ name = "orders"
 path = "/orders"
 upstream = "orders"
 audience = "https://orders.example"
-unowned = "nobody's"
+unowned = "the orders of this test are nobody's"
 actions.POST = { action = "request", scopes = [] }
 
 [[routes]]
@@ -26,8 +26,8 @@ name = "kept"
 path = "/kept"
 upstream = "orders"
 audience = "https://orders.example"
-unowned = "nobody's"
-idempotency = { keep = "5m" }
+unowned = "the orders of this test are nobody's"
+idempotency = { keys = "required", keep = "1h" }
 actions.POST = { action = "request", scopes = [] }
 "#;
 
