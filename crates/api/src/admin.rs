@@ -20,6 +20,7 @@ mod sessions;
 mod subjects;
 mod trace;
 mod users;
+mod webhooks;
 
 pub use answer::AdminError;
 
@@ -29,6 +30,7 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 use countersign_control::Fabric;
 use countersign_control::administrator::LocalAdministrator;
+use countersign_control::webhooks::EventTypes;
 use countersign_store::Connection;
 use http::{HeaderValue, header};
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 pub(crate) struct Admin {
     fabric: Arc<Fabric>,
     administrator: Arc<LocalAdministrator>,
+    event_types: EventTypes,
 }
 
 impl Admin {
@@ -108,6 +111,58 @@ const ENDPOINTS: &[Endpoint] = &[
     ("/admin/v1/tenants/{tenant}/keys/status", || {
         get(keys::status)
     }),
+    ("/admin/v1/tenants/{tenant}/webhooks/event-types", || {
+        post(webhooks::add_event_type)
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/event-types/list",
+        || post(webhooks::list_event_types),
+    ),
+    ("/admin/v1/tenants/{tenant}/webhooks/endpoints", || {
+        post(webhooks::add)
+    }),
+    ("/admin/v1/tenants/{tenant}/webhooks/endpoints/list", || {
+        post(webhooks::list)
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}",
+        || get(webhooks::show),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/change",
+        || post(webhooks::change),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/rotate-secret",
+        || post(webhooks::rotate_secret),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/disable",
+        || post(webhooks::disable),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/enable",
+        || post(webhooks::enable),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/replay",
+        || post(webhooks::replay),
+    ),
+    ("/admin/v1/tenants/{tenant}/webhooks/messages", || {
+        post(webhooks::publish)
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/deliveries/list",
+        || post(webhooks::deliveries),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/deliveries/{delivery}/resend",
+        || post(webhooks::resend),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/remove",
+        || post(webhooks::remove),
+    ),
 ];
 
 /// The description of the admin API (OpenAPI 3.1); a test holds it to the endpoints.
@@ -131,6 +186,7 @@ pub fn router(fabric: Arc<Fabric>, administrator: Arc<LocalAdministrator>) -> Ro
     let admin = Admin {
         fabric,
         administrator,
+        event_types: EventTypes::default(),
     };
     endpoints
         .route(OPENAPI_PATH, get(openapi))

@@ -19,6 +19,7 @@ mod sign_in;
 mod subject;
 mod token;
 mod upstream;
+mod webhook;
 mod webhook_refusal;
 
 pub use api_key::{ApiKeyAdded, ApiKeyEnded};
@@ -41,6 +42,10 @@ pub use subject::{Restored, SubjectErased};
 pub use token::{Activity, ClientAuthentication, GrantRevoked, Introspected, RefreshReused, Token};
 
 pub use upstream::{ProviderChanged, UpstreamLink, UpstreamReturned, UpstreamSignIn};
+pub use webhook::{
+    WebhookEndpointChanged, WebhookEventTypeChanged, WebhookPublished, WebhookReplayAsked,
+    WebhookSecretRotated,
+};
 pub use webhook_refusal::WebhookRefused;
 
 use crate::record::Class;
@@ -198,6 +203,16 @@ events! {
     UserCodeRefused = "user_code.refused", Data;
     /// An endpoint of webhooks was disabled because of what it answered.
     WebhookEndpointDisabled = "webhook_endpoint.disabled", Control;
+    /// An endpoint of webhooks was added, changed, enabled, disabled or removed by somebody's hand.
+    WebhookEndpointChanged = "webhook_endpoint.changed", Control;
+    /// An event type of webhooks was added or retired.
+    WebhookEventTypeChanged = "webhook_event_type.changed", Control;
+    /// An administrator published a webhook.
+    WebhookPublished = "webhook.published", Data;
+    /// Somebody asked for webhooks to be delivered again.
+    WebhookReplayAsked = "webhook.replay_asked", Control;
+    /// An endpoint of webhooks got a new secret.
+    WebhookSecretRotated = "webhook_secret.rotated", Control;
     /// A webhook was not taken in.
     WebhookRefused = "webhook.refused", Data;
 }

@@ -35,6 +35,7 @@ pub mod traces;
 pub mod upstream;
 pub mod vault;
 pub mod vault_sql;
+pub mod webhooks;
 pub mod wrong_codes;
 
 pub use authority::Authority;

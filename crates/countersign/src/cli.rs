@@ -7,6 +7,7 @@ mod data;
 mod message;
 mod policy;
 mod webhook;
+mod webhook_admin;
 
 pub use agent::AgentArgs;
 pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsSubjectText};
@@ -18,6 +19,11 @@ pub use message::{
 };
 pub use policy::{BundleVerb, PolicyReplay, PolicyTest, PolicyVerb};
 pub use webhook::{WebhookListen, WebhookVerb};
+pub use webhook_admin::{
+    WebhookAdminVerb, WebhookDeliveries, WebhookEndpointAdd, WebhookEndpointOf,
+    WebhookEndpointVerb, WebhookEventTypeVerb, WebhookOrderName, WebhookPayloadName, WebhookReplay,
+    WebhookSend, WebhookSigningName,
+};
 
 use clap::{Args, Parser, Subcommand};
 use countersign_base::{ClientId, EventId, GrantId, Role, SessionId, Tenant, Username};
@@ -126,7 +132,7 @@ pub enum Verb {
     /// Administer people
     #[command(subcommand)]
     User(UserVerb),
-    /// Work with webhooks
+    /// Administer webhooks, publish them, and see what became of them
     #[command(subcommand)]
     Webhook(WebhookVerb),
 }

@@ -21,6 +21,7 @@ mod subject;
 mod up;
 mod user;
 mod webhook;
+mod webhook_admin;
 
 use crate::cli::{Cli, Verb};
 use crate::config::error::ConfigError;

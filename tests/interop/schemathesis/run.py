@@ -225,6 +225,8 @@ def of_the_admin_api(fabric, signed_in):
     keys = [fabric.administer("client", "key", "add", "partner", *named)["key_id"] for _ in range(3)]
     sessions = [one["session_id"] for one in fabric.administer("session", "list", "alice", *demo)["sessions"]]
     leaving = [fabric.administer("user", "add", f"leaver-{number}", "--password-stdin", *demo, typed="correct horse battery\n")["user_id"] for number in range(2)]
+    receiver = ["--url", "https://hooks.example/in", "--event", "invoice.*", *demo]
+    endpoints = [fabric.administer("webhook", "endpoint", "add", *receiver)["endpoint"] for _ in range(2)]
     known = {
         "tenant": ["demo", "nobody"],
         "grant": [*(one["grant_id"] for one in signed_in), "0" * 16],
@@ -232,6 +234,8 @@ def of_the_admin_api(fabric, signed_in):
         "event": [*decisions(fabric), "0" * 32],
         "key": [*keys, "0" * 16],
         "user": [*leaving, "0" * 32],
+        "endpoint": [*endpoints, "0" * 32],
+        "delivery": ["0" * 64],
     }
     control = fabric.addresses["control"]
     document = fabric.session().get(f"{control}/admin/v1/openapi.json", timeout=30).json()

@@ -4,13 +4,17 @@ use super::{ENDPOINTS, router};
 use axum::Router;
 use axum::body::Body;
 use countersign_authn::trust::{ForeignIssuer, ForeignUse, IssuerState, Profile, SecretInBody};
-use countersign_base::{Bounded, Duration, EventId, GrantId, Secret, SessionId, Tenant, UserId};
+use countersign_base::{
+    Bounded, Duration, EndpointId, EventId, GrantId, MessageId, Secret, SessionId, Tenant, UserId,
+};
 use countersign_control::administrator::{AdministratorKey, LIFETIME, LocalAdministrator};
 use countersign_control::traces::{ExportOptions, Incoming, SampleRatio};
+use countersign_control::webhooks;
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::jose::Algorithm;
 use countersign_crypto::mac::Tag;
 use countersign_crypto::random::Random;
+use countersign_keys::{Aad, envelope};
 use countersign_oauth::api_key::ApiKeyRecord;
 use countersign_oauth::client::Origin;
 use countersign_oauth::registration::InitialAccess;
@@ -20,8 +24,15 @@ use countersign_oauth::{
     TenantRecord, UserRecord,
 };
 use countersign_policy::{Query, vocabulary};
-use countersign_store::InitialAccessToken;
+use countersign_store::tables::webhook_endpoints::{
+    EndpointRecord, WebhookOrder, WebhookPayload, WebhookSigning,
+};
 use countersign_store::tables::{clients, grants, one_time, users};
+use countersign_store::webhooks::{
+    Accepted, Addressee, Lane, NewEndpoint, NewMessage, WebhookKept, WebhookMessage,
+    WebhookOutcome, WebhookSettlement, WebhookWrite,
+};
+use countersign_store::{InitialAccessToken, Lease};
 use countersign_testkit::{FakeCollector, TestFabric, tenant};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -33,6 +44,8 @@ use tower::ServiceExt;
 const GRANT: GrantId = GrantId::from_u64(0x00c0_ffee);
 const EVENT: EventId = EventId::from_bytes([3; 16]);
 const API_KEY: GrantId = GrantId::from_u64(0x0a91_0ce7);
+const ENDPOINT: EndpointId = EndpointId::from_bytes([8; 16]);
+const MESSAGE: MessageId = MessageId::from_bytes([7; 16]);
 const ERIN: UserId = UserId::from_bytes([9; 16]);
 const SESSION: SessionId = SessionId::from_u64(0x0005_e551);
 
@@ -147,6 +160,113 @@ const CASES: &[Case] = &[
         let path = format!("/admin/v1/tenants/{tenant}/keys/status");
         (path, Value::Null)
     }),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/event-types",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/event-types");
+            (
+                path,
+                json!({ "name": "invoice.paid", "description": "An invoice was paid.", "schema": { "type": "object", "required": ["invoice_id"] } }),
+            )
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/event-types/list",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/event-types/list");
+            (path, json!({ "after": { "name": "a", "version": 0 } }))
+        },
+    ),
+    ("/admin/v1/tenants/{tenant}/webhooks/endpoints", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints");
+        (
+            path,
+            json!({ "partner": "acme", "url": "https://hooks.acme.example/in", "events": ["invoice.*"], "signing": "v1a" }),
+        )
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/list",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/list");
+            (path, json!({ "partner": "acme" }))
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}");
+            (path, Value::Null)
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/change",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}/change");
+            (
+                path,
+                json!({ "url": "https://hooks.acme.example/other", "events": ["*"], "concurrency": 2 }),
+            )
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/rotate-secret",
+        |tenant| {
+            let path =
+                format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}/rotate-secret");
+            (path, json!({ "overlap": 3600 }))
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/disable",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}/disable");
+            (path, Value::Null)
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/enable",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}/enable");
+            (path, Value::Null)
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/replay",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}/replay");
+            (path, json!({ "since": 0 }))
+        },
+    ),
+    ("/admin/v1/tenants/{tenant}/webhooks/messages", |tenant| {
+        let path = format!("/admin/v1/tenants/{tenant}/webhooks/messages");
+        (
+            path,
+            json!({ "type": "invoice.paid", "partner": "acme", "data": { "invoice_id": "in_1" } }),
+        )
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/deliveries/list",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/deliveries/list");
+            (path, json!({ "endpoint": ENDPOINT }))
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/deliveries/{delivery}/resend",
+        |tenant| {
+            let path = format!(
+                "/admin/v1/tenants/{tenant}/webhooks/deliveries/{MESSAGE}{ENDPOINT}/resend"
+            );
+            (path, Value::Null)
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/remove",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}/remove");
+            (path, Value::Null)
+        },
+    ),
 ];
 
 /// What a grant is asked is shown; everything else changes something.
@@ -155,7 +275,8 @@ fn method_of(path: &str) -> Method {
     match (last.next(), last.next()) {
         (Some("replay"), Some("decisions")) => Method::POST,
         (Some("status"), Some("keys")) => Method::GET,
-        (_, Some("decisions" | "grants")) => Method::GET,
+        (Some("list"), Some("endpoints")) => Method::POST,
+        (_, Some("decisions" | "endpoints" | "grants")) => Method::GET,
         _ => Method::POST,
     }
 }
@@ -359,12 +480,92 @@ impl Setting {
             .change(&tenant("default"), writes, record, now)
             .await
             .unwrap();
+        self.prepare_webhooks().await;
         let query = erin_looks();
         let kept = fabric
             .recorder()
             .keep_query(&tenant("default"), None, EVENT, &query);
         assert!(kept.is_some());
         fabric.details().settled().await;
+    }
+
+    /// An endpoint, and a delivery to it that was given up.
+    async fn prepare_webhooks(&self) {
+        let (fabric, tenant) = (&self.test.fabric, tenant("default"));
+        let now = fabric.now();
+        let made = webhooks::make_secret(fabric, &tenant, WebhookSigning::V1).unwrap();
+        let endpoint = NewEndpoint {
+            id: ENDPOINT,
+            partner: None,
+            record: EndpointRecord {
+                url: "https://hooks.example/in".parse().unwrap(),
+                description: None,
+                signing: WebhookSigning::V1,
+                payload: WebhookPayload::Full,
+                encryption: None,
+                order: WebhookOrder::Any,
+                rate: None,
+                concurrency: 1,
+                retries: Bounded::parse("standard").unwrap(),
+                client_certificate: false,
+                ca: None,
+            },
+            patterns: ["order.*".parse().unwrap()].into(),
+            secret: made.stored,
+        };
+        let event = || {
+            let event = countersign_audit::event::WebhookEndpointChanged {
+                by: countersign_audit::event::Actor::System,
+                change: countersign_audit::Code::of("added"),
+                endpoint: ENDPOINT,
+                partner: None,
+            };
+            fabric.recorder().about_event(&tenant, None, event)
+        };
+        let write = WebhookWrite::AddEndpoint(Box::new(endpoint));
+        let writes = vec![countersign_store::Write::Webhook(Box::new(write))];
+        let store = fabric.store();
+        store.change(&tenant, writes, event(), now).await.unwrap();
+        let place = Aad::row(&tenant, "webhook_messages", "sealed", MESSAGE.as_bytes());
+        let body = br#"{"type":"order.made","data":{"id":"o-1","name":"Erin"}}"#;
+        let keks = fabric.secrets().keks();
+        let sealed = envelope::seal(&*keks, &place, body, fabric.random()).unwrap();
+        let message = NewMessage {
+            message: WebhookMessage {
+                tenant: tenant.clone(),
+                id: MESSAGE,
+                event_type: "order.made".parse().unwrap(),
+                version: 1,
+                to: Addressee::Everyone,
+                digest: [0; 32],
+                sealed: sealed.into_bytes(),
+                created: now,
+            },
+            order_key: None,
+        };
+        let accepted = store.accept_message(message, event(), now).await.unwrap();
+        assert_eq!(accepted, Accepted::New(1));
+        let lane = Lane {
+            tenant: tenant.clone(),
+            endpoint: ENDPOINT,
+        };
+        let lease = Lease {
+            token: [1; 16],
+            until: now.plus(Duration::from_secs(60)),
+        };
+        let taken = store.claim_webhooks(vec![(lane, 1)], lease, now).await;
+        let settlement = WebhookSettlement {
+            ticket: taken.unwrap().remove(0).ticket,
+            outcome: WebhookOutcome::Dead {
+                reason: "status",
+                status: Some(500),
+                took_ms: 3,
+            },
+            event: None,
+        };
+        let kept = WebhookKept::default();
+        let settled = store.settle_webhooks(vec![settlement], kept, now).await;
+        assert_eq!(settled.unwrap(), 1);
     }
 
     fn proven(&self, path: &str) -> HeaderMap {
@@ -1474,4 +1675,125 @@ async fn who_is_declared_or_unknown_is_not_erased() {
             .await
             .refused(status, code);
     }
+}
+
+#[tokio::test]
+async fn webhooks_are_set_up_published_and_brought_back() {
+    let setting = setting().await;
+    let root = "/admin/v1/tenants/default/webhooks";
+    let ask =
+        async |path: &str, body: Value| setting.administer(&format!("{root}/{path}"), &body).await;
+    let shown = async || ask(&format!("endpoints/{ENDPOINT}"), Value::Null).await;
+    let kind = json!({ "name": "order.made", "description": "An order.", "schema": { "type": "object", "required": ["id"] } });
+    let added = ask("event-types", kind.clone()).await;
+    assert_eq!(added.body["version"], 1);
+    assert_eq!(ask("event-types", kind).await.body["version"], 2);
+    let again = json!({ "name": "order.made", "version": 2, "description": "An order." });
+    ask("event-types", again)
+        .await
+        .refused(StatusCode::CONFLICT, "exists");
+    for schema in [
+        json!({ "type": "nothing" }),
+        json!({ "$ref": "https://x.example/s" }),
+    ] {
+        let bad = json!({ "name": "a", "description": "", "schema": schema });
+        ask("event-types", bad)
+            .await
+            .refused(StatusCode::BAD_REQUEST, "invalid_request");
+    }
+
+    let message = json!({ "type": "order.made", "everyone": true, "idempotency_key": "k", "data": { "id": "o-2" } });
+    let published = ask("messages", message.clone()).await;
+    assert_eq!(
+        (&published.body["endpoints"], &published.body["version"]),
+        (&json!(1), &json!(2)),
+        "{published:?}"
+    );
+    let again = ask("messages", message.clone()).await;
+    assert_eq!(again.body["message"], published.body["message"]);
+    assert_eq!(again.body["endpoints"], Value::Null);
+    let mut other = message.clone();
+    other["data"]["id"] = json!("o-3");
+    ask("messages", other)
+        .await
+        .refused(StatusCode::CONFLICT, "exists");
+    for (name, value) in [
+        ("data", json!({})),
+        ("everyone", json!(false)),
+        ("type", json!("order.unknown")),
+        ("version", json!(9)),
+    ] {
+        let mut bad = message.clone();
+        bad[name] = value;
+        ask("messages", bad)
+            .await
+            .refused(StatusCode::BAD_REQUEST, "invalid_request");
+    }
+
+    let of_message = ask("deliveries/list", json!({ "message": MESSAGE })).await;
+    let delivery = &of_message.body["deliveries"][0];
+    assert_eq!(
+        (&delivery["state"], &delivery["log"][0]["status"]),
+        (&json!("dead"), &json!(500))
+    );
+    let masked = json!({ "type": "order.made", "data": { "id": "o-1", "name": "***" } });
+    assert_eq!(of_message.body["payload"], masked);
+    let dead = ask(
+        "deliveries/list",
+        json!({ "endpoint": ENDPOINT, "dead": true }),
+    )
+    .await;
+    assert_eq!(dead.body["deliveries"].as_array().unwrap().len(), 1);
+    let resend = format!(
+        "deliveries/{}/resend",
+        delivery["delivery"].as_str().unwrap()
+    );
+    assert_eq!(ask(&resend, Value::Null).await.body["deliveries"], 1);
+    assert_eq!(
+        ask(&resend, Value::Null).await.body["deliveries"],
+        0,
+        "it waits"
+    );
+    let replay = format!("endpoints/{ENDPOINT}/replay");
+    let again = ask(&replay, json!({ "since": 0, "all": true })).await;
+    assert_eq!(
+        (&again.body["deliveries"], &again.body["more"]),
+        (&json!(0), &json!(false))
+    );
+
+    let rotated = ask(&format!("endpoints/{ENDPOINT}/rotate-secret"), json!({})).await;
+    assert!(
+        rotated.body["secret"]
+            .as_str()
+            .unwrap()
+            .starts_with("whsec_")
+    );
+    let secrets = shown().await.body["secrets"].clone();
+    assert_eq!(secrets.as_array().unwrap().len(), 2);
+    assert_eq!(secrets[0]["secret_id"], rotated.body["secret_id"]);
+    assert!(!secrets.to_string().contains("whsec_"), "shown once");
+    let change = format!("endpoints/{ENDPOINT}/change");
+    let wanted =
+        |url: &str, signing: &str| json!({ "url": url, "events": ["*"], "signing": signing });
+    let good = ask(&change, wanted("https://elsewhere.example/", "v1")).await;
+    assert_eq!(good.status, StatusCode::OK, "{good:?}");
+    assert_eq!(shown().await.body["url"], "https://elsewhere.example/");
+    for bad in [
+        wanted("http://elsewhere.example/", "v1"),
+        wanted("https://elsewhere.example/", "v1a"),
+    ] {
+        ask(&change, bad)
+            .await
+            .refused(StatusCode::BAD_REQUEST, "invalid_request");
+    }
+    for (operation, state) in [("disable", "disabled"), ("enable", "enabled")] {
+        for _ in 0..2 {
+            let set = ask(&format!("endpoints/{ENDPOINT}/{operation}"), Value::Null).await;
+            assert_eq!(set.body["change"], state);
+        }
+        assert_eq!(shown().await.body["state"], state);
+    }
+    let removed = ask(&format!("endpoints/{ENDPOINT}/remove"), Value::Null).await;
+    assert_eq!(removed.status, StatusCode::OK);
+    shown().await.refused(StatusCode::NOT_FOUND, "unknown");
 }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::text::{Code, Count, Digest, Names, Text};
 use countersign_base::{
-    ClientId, EventId, GrantId, Kid, RouteId, SessionId, Tenant, UnixMillis, UserId,
+    ClientId, EndpointId, EventId, GrantId, Kid, MessageId, RouteId, SessionId, Tenant, UnixMillis,
+    UserId, WebhookSecretId,
 };
 
 const CODE: &str = "a-code-of-sixty-four-characters-which-is-as-long-as-one-may-be!!";
@@ -161,6 +162,7 @@ pub(crate) fn examples() -> Vec<Event> {
     events.extend(sign_in_events());
     events.extend(decoupled_events());
     events.extend(message_events());
+    events.extend(webhook_events());
     events
 }
 
@@ -189,6 +191,49 @@ fn message_events() -> Vec<Event> {
             message_sha256: digest,
             partner: text(),
             route: text(),
+        }
+        .into(),
+    ]
+}
+
+fn webhook_events() -> Vec<Event> {
+    let code = || Code::of(CODE);
+    vec![
+        WebhookEndpointChanged {
+            by: Actor::Client(client()),
+            change: code(),
+            endpoint: EndpointId::from_bytes([0xff; 16]),
+            partner: Some("p".repeat(64).parse().unwrap()),
+        }
+        .into(),
+        WebhookEventTypeChanged {
+            by: Actor::Client(client()),
+            change: code(),
+            name: "e".repeat(128).parse().unwrap(),
+            version: Count::of(u64::MAX),
+        }
+        .into(),
+        WebhookPublished {
+            by: Actor::Client(client()),
+            event_type: "e".repeat(128).parse().unwrap(),
+            message: MessageId::from_bytes([0xff; 16]),
+            partner: Some("p".repeat(64).parse().unwrap()),
+        }
+        .into(),
+        WebhookReplayAsked {
+            by: Actor::Client(client()),
+            endpoint: EndpointId::from_bytes([0xff; 16]),
+            message: Some(MessageId::from_bytes([0xff; 16])),
+            since: Count::of(u64::MAX),
+            until: Count::of(u64::MAX),
+            which: code(),
+        }
+        .into(),
+        WebhookSecretRotated {
+            by: Actor::Client(client()),
+            endpoint: EndpointId::from_bytes([0xff; 16]),
+            others_end: Count::of(u64::MAX),
+            secret: WebhookSecretId::from_bytes([0xff; 16]),
         }
         .into(),
     ]

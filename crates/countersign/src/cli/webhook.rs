@@ -1,5 +1,6 @@
 //! `webhook`: webhooks that go out, and a receiver for the developer's own machine.
 
+use super::WebhookAdminVerb;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ A secret on the command line can be seen by others on this machine: prefer `--se
 /// `webhook`
 #[derive(Debug, Subcommand)]
 pub enum WebhookVerb {
+    /// What a running process does.
+    #[command(flatten)]
+    Admin(WebhookAdminVerb),
     /// Receive webhooks on this machine, verify them and print them
     #[command(after_help = LISTEN)]
     Listen(WebhookListen),

@@ -1,0 +1,199 @@
+//! What somebody publishes, and the message that becomes of it.
+//!
+//! Receivers get `{"type", "version", "timestamp", "data"}`, as Standard Webhooks advises, with the published payload as `data`: written anew from what the schema judged, so that
+//! nothing arrives that was not looked at.
+
+use crate::Fabric;
+use countersign_base::{Bounded, ClientId, EventTypeName, MessageId, Tenant, UnixTime};
+use countersign_crypto::digest::sha256_parts;
+use countersign_keys::envelope::{self, SealError};
+use countersign_store::webhooks::{Addressee, NewMessage, WebhookMessage};
+use serde_json::{Map, Value, json};
+
+/// The publisher's word for one publication: the same means the same message.
+pub type IdempotencyKey = Bounded<255>;
+
+/// What is to be published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication {
+    /// What it reports.
+    pub event_type: EventTypeName,
+    /// Which version of the type; without one, the newest.
+    pub version: Option<u32>,
+    /// To whom it goes.
+    pub to: Addressee,
+    /// What endpoints with an order keep in order, if anything.
+    pub order_key: Option<Bounded<128>>,
+    /// What it says: a JSON object.
+    pub payload: Value,
+}
+
+impl Publication {
+    /// A publication of a JSON object.
+    #[must_use]
+    pub const fn new(
+        event_type: EventTypeName,
+        version: Option<u32>,
+        to: Addressee,
+        order_key: Option<Bounded<128>>,
+        payload: Map<String, Value>,
+    ) -> Self {
+        Self {
+            event_type,
+            version,
+            to,
+            order_key,
+            payload: Value::Object(payload),
+        }
+    }
+}
+
+/// Who publishes: the same key of two publishers is two keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publisher<'a> {
+    /// The administrator of the installation.
+    Administrator,
+    /// A client.
+    Client(&'a ClientId),
+}
+
+impl Publisher<'_> {
+    fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Self::Administrator => [b"administrator", b""],
+            Self::Client(client) => [b"client", client.as_str().as_bytes()],
+        }
+    }
+}
+
+/// A publication that fits the schema of its event type; made by [`super::EventTypes::check`].
+#[derive(Debug, Clone)]
+pub struct Fitting {
+    publication: Publication,
+    version: u32,
+}
+
+impl Fitting {
+    pub(super) const fn new(publication: Publication, version: u32) -> Self {
+        Self {
+            publication,
+            version,
+        }
+    }
+
+    /// What is to be published.
+    #[must_use]
+    pub const fn publication(&self) -> &Publication {
+        &self.publication
+    }
+
+    /// The version of the event type that it fits.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The message: its body sealed, its id random, or that of the publisher's key.
+    ///
+    /// # Errors
+    /// When the body cannot be sealed.
+    pub fn into_message(
+        self,
+        fabric: &Fabric,
+        tenant: &Tenant,
+        publisher: Publisher<'_>,
+        key: Option<&IdempotencyKey>,
+        now: UnixTime,
+    ) -> Result<NewMessage, SealError> {
+        let id = match key {
+            None => MessageId::from_bytes(fabric.random().bytes()),
+            Some(key) => keyed(tenant, publisher, key),
+        };
+        let digest = self.digest();
+        let Self {
+            publication,
+            version,
+        } = self;
+        let body = json!({
+            "type": publication.event_type.as_str(),
+            "version": version,
+            "timestamp": now.0,
+            "data": publication.payload,
+        });
+        let sealed = envelope::seal(
+            &*fabric.secrets().keks(),
+            &super::body_place(tenant, id.as_bytes()),
+            body.to_string().as_bytes(),
+            fabric.random(),
+        )?;
+        let order_key = publication.order_key.map(|key| {
+            let digest = framed(&[b"webhook order", key.as_str().as_bytes()]);
+            first_half(&digest)
+        });
+        Ok(NewMessage {
+            message: WebhookMessage {
+                tenant: tenant.clone(),
+                id,
+                event_type: publication.event_type,
+                version,
+                to: publication.to,
+                digest,
+                sealed: sealed.into_bytes(),
+                created: now,
+            },
+            order_key,
+        })
+    }
+
+    /// Of all that was published: what the same key with something else differs in. The version is the one that was asked for, so that a new version of the type does not make
+    /// another message of what is published again.
+    fn digest(&self) -> [u8; 32] {
+        let publication = &self.publication;
+        let asked = json!({
+            "order_key": publication.order_key,
+            "partner": match &publication.to {
+                Addressee::Everyone => None,
+                Addressee::Partner(partner) => Some(partner.as_str()),
+            },
+            "payload": publication.payload,
+            "type": publication.event_type.as_str(),
+            "version": publication.version,
+        });
+        framed(&[b"webhook publication", asked.to_string().as_bytes()])
+    }
+}
+
+/// The id that a publisher's key stands for.
+fn keyed(tenant: &Tenant, publisher: Publisher<'_>, key: &IdempotencyKey) -> MessageId {
+    let [kind, who] = publisher.parts();
+    let digest = framed(&[
+        b"webhook message",
+        tenant.as_str().as_bytes(),
+        kind,
+        who,
+        key.as_str().as_bytes(),
+    ]);
+    MessageId::from_bytes(first_half(&digest))
+}
+
+/// A digest of the parts, each with its length, so that two lists never have the same.
+fn framed(parts: &[&[u8]]) -> [u8; 32] {
+    let lengths: Vec<[u8; 8]> = parts
+        .iter()
+        .map(|part| (part.len() as u64).to_be_bytes())
+        .collect();
+    let all: Vec<&[u8]> = parts
+        .iter()
+        .zip(&lengths)
+        .flat_map(|(part, length)| [length.as_slice(), part])
+        .collect();
+    sha256_parts(&all)
+}
+
+fn first_half(digest: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.iter_mut()
+        .zip(digest)
+        .for_each(|(to, from)| *to = *from);
+    half
+}

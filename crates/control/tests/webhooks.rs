@@ -1,0 +1,288 @@
+//! What may be stored of endpoints and event types, what a publication becomes, and what a log shows of it.
+
+use super::*;
+use countersign_base::Bounded;
+use countersign_store::Write;
+use countersign_store::tables::webhook_endpoints::{WebhookOrder, WebhookPayload};
+use countersign_store::tables::webhook_event_types::{EventTypeRecord, EventTypeRow};
+use countersign_store::webhooks::{Accepted, Addressee, WebhookWrite};
+use countersign_testkit::{TestFabric, tenant};
+use countersign_wire::webhook::standard::SigningSecret;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn record(url: &str) -> EndpointRecord {
+    EndpointRecord {
+        url: url.parse().unwrap(),
+        description: None,
+        signing: WebhookSigning::V1,
+        payload: WebhookPayload::Full,
+        encryption: None,
+        order: WebhookOrder::Any,
+        rate: None,
+        concurrency: CONCURRENCY,
+        retries: Bounded::parse("standard").unwrap(),
+        client_certificate: false,
+        ca: None,
+    }
+}
+
+fn all() -> BTreeSet<EventPattern> {
+    ["*".parse().unwrap()].into()
+}
+
+#[test]
+fn a_receiver_is_what_it_may_be() {
+    let good = record("https://hooks.example/in");
+    assert!(Receiver::check(good.clone(), all()).is_ok());
+    let check = |change: fn(&mut EndpointRecord)| {
+        let mut record = good.clone();
+        change(&mut record);
+        Receiver::check(record, all()).err()
+    };
+    for plain in ["http://127.0.0.1:9/", "http://[::1]/", "http://localhost/"] {
+        assert!(Receiver::check(record(plain), all()).is_ok(), "{plain}");
+    }
+    for plain in [
+        "http://hooks.example/",
+        "http://10.0.0.1/",
+        "http://localhost.evil.example/",
+    ] {
+        let refused = Receiver::check(record(plain), all()).err();
+        assert_eq!(refused, Some(ReceiverRefused::Plain), "{plain}");
+    }
+    assert_eq!(
+        Receiver::check(good.clone(), BTreeSet::new()).err(),
+        Some(ReceiverRefused::Patterns)
+    );
+    let refused = check(|record| record.concurrency = 0);
+    assert_eq!(refused, Some(ReceiverRefused::Concurrency));
+    let refused = check(|record| record.rate = Some(0));
+    assert_eq!(refused, Some(ReceiverRefused::Rate));
+    let refused = check(|record| record.encryption = Some(json!({"kty": "oct", "k": "AAAA"})));
+    assert_eq!(refused, Some(ReceiverRefused::Encryption));
+    let refused = check(|record| record.ca = Some("no certificate".to_owned()));
+    assert_eq!(refused, Some(ReceiverRefused::Ca));
+}
+
+fn event_type(schema: Value, example: Option<Value>) -> EventTypeRecord {
+    EventTypeRecord {
+        description: Bounded::parse("An invoice was paid.").unwrap(),
+        schema: Some(schema),
+        example,
+        retired: false,
+    }
+}
+
+#[test]
+fn a_schema_is_one_that_can_be_used() {
+    let types = EventTypes::default();
+    let object = json!({"type": "object", "required": ["invoice_id"]});
+    let good = event_type(object.clone(), Some(json!({"invoice_id": "in_1"})));
+    assert!(types.check_record(good).is_ok());
+    let unfit = event_type(object, Some(json!({})));
+    let refused = types.check_record(unfit).unwrap_err().to_string();
+    assert!(refused.contains("required"), "{refused}");
+    for bad in [
+        json!({"type": "nothing"}),
+        json!({"$ref": "https://elsewhere.example/schema.json"}),
+        json!({"pattern": "(a"}),
+        json!(true),
+        json!({"description": "x".repeat(70_000)}),
+    ] {
+        assert!(types.check_record(event_type(bad, None)).is_err());
+    }
+}
+
+fn publication(payload: Value, version: Option<u32>) -> Publication {
+    let Value::Object(payload) = payload else {
+        panic!("an object");
+    };
+    Publication::new(
+        "invoice.paid".parse().unwrap(),
+        version,
+        Addressee::Everyone,
+        Some(Bounded::parse("customer 1").unwrap()),
+        payload,
+    )
+}
+
+async fn with_types(test: &TestFabric) -> Tenant {
+    let tenant = tenant("default");
+    let fabric = &test.fabric;
+    let add = |version, schema, retired| {
+        let row = EventTypeRow {
+            name: "invoice.paid".parse().unwrap(),
+            version,
+            record: EventTypeRecord {
+                retired,
+                ..event_type(schema, None)
+            },
+            created: fabric.now(),
+        };
+        Write::Webhook(Box::new(WebhookWrite::AddEventType(Box::new(row))))
+    };
+    let required = |name: &str| json!({"type": "object", "required": [name]});
+    let writes = vec![
+        add(1, required("id"), false),
+        add(2, required("invoice_id"), false),
+        add(3, required("anything"), true),
+    ];
+    let event = fabric.recorder().about_event(
+        &tenant,
+        None,
+        countersign_audit::event::SignOut {
+            reason: countersign_audit::Code::of("test"),
+            session: countersign_base::SessionId::from_u64(1),
+            user: countersign_base::UserId::from_bytes([1; 16]),
+        },
+    );
+    fabric
+        .store()
+        .change(&tenant, writes, event, fabric.now())
+        .await
+        .unwrap();
+    tenant
+}
+
+#[tokio::test]
+async fn what_is_published_fits_its_type_and_is_sealed() {
+    let test = TestFabric::start(Declared::default()).await.unwrap();
+    let tenant = with_types(&test).await;
+    let (fabric, types) = (&test.fabric, EventTypes::default());
+    let check = async |publication| {
+        let mut connection = fabric.store().read().await.unwrap();
+        let checked = types.check(&mut connection, &tenant, publication).await;
+        checked.unwrap()
+    };
+    let unfit = check(publication(json!({"secret": "value"}), Some(2))).await;
+    let NotFitting::Payload(why) = unfit.unwrap_err() else {
+        panic!("the payload does not fit");
+    };
+    assert!(why.contains("required") && !why.contains("value"), "{why}");
+    let retired = check(publication(json!({"anything": 1}), None)).await;
+    assert_eq!(retired.unwrap_err(), NotFitting::Retired, "the newest is");
+    let unknown = check(publication(json!({}), Some(9))).await;
+    assert_eq!(unknown.unwrap_err(), NotFitting::Unknown);
+
+    let fitting = check(publication(json!({"id": "in_1", "amount": 7}), Some(1))).await;
+    let fitting = fitting.unwrap();
+    let (key, now) = (IdempotencyKey::parse("k-1").unwrap(), fabric.now());
+    let client: countersign_base::ClientId = "billing".parse().unwrap();
+    let message = |publisher: Publisher<'_>, key: Option<&IdempotencyKey>, at| {
+        let fitting = fitting.clone();
+        fitting
+            .into_message(fabric, &tenant, publisher, key, at)
+            .unwrap()
+    };
+    let first = message(Publisher::Administrator, Some(&key), now);
+    let later = message(
+        Publisher::Administrator,
+        Some(&key),
+        now.plus(Duration::from_secs(60)),
+    );
+    assert_eq!(first.message.id, later.message.id);
+    assert_eq!(first.message.digest, later.message.digest);
+    assert_eq!(first.order_key, later.order_key);
+    let of_client = message(Publisher::Client(&client), Some(&key), now);
+    assert_ne!(
+        first.message.id, of_client.message.id,
+        "of another publisher"
+    );
+    let random = message(Publisher::Administrator, None, now);
+    assert_ne!(first.message.id, random.message.id);
+    let sealed = &first.message.sealed;
+    assert!(!sealed.windows(4).any(|window| window == b"in_1"));
+    let body = open_body(fabric, &first.message).unwrap();
+    let body: Value = serde_json::from_slice(body.expose()).unwrap();
+    let expected = json!({
+        "type": "invoice.paid", "version": 1, "timestamp": now.0,
+        "data": {"id": "in_1", "amount": 7},
+    });
+    assert_eq!(body, expected);
+    let mut moved = first.message.clone();
+    moved.id = random.message.id;
+    assert!(open_body(fabric, &moved).is_err(), "bound to its row");
+    let event = || {
+        fabric.recorder().about_event(
+            &tenant,
+            None,
+            countersign_audit::event::WebhookPublished {
+                by: countersign_audit::event::Actor::System,
+                event_type: "invoice.paid".parse().unwrap(),
+                message: first.message.id,
+                partner: None,
+            },
+        )
+    };
+    let accept = async |new| {
+        let accepted = fabric.store().accept_message(new, event(), now).await;
+        accepted.unwrap()
+    };
+    assert_eq!(accept(first.clone()).await, Accepted::New(0));
+    assert_eq!(accept(later).await, Accepted::Again);
+    let other = check(publication(json!({"id": "in_2"}), Some(1))).await;
+    let other =
+        other
+            .unwrap()
+            .into_message(fabric, &tenant, Publisher::Administrator, Some(&key), now);
+    assert_eq!(accept(other.unwrap()).await, Accepted::KeyReused);
+}
+
+#[tokio::test]
+async fn a_secret_is_sealed_and_shown_once() {
+    let test = TestFabric::start(Declared::default()).await.unwrap();
+    let (fabric, tenant) = (&test.fabric, tenant("default"));
+    for (signing, kind, shown, kept) in [
+        (WebhookSigning::V1, SecretKind::Hmac, "whsec_", "whsec_"),
+        (WebhookSigning::V1a, SecretKind::Ed25519, "whpk_", "whsk_"),
+        (
+            WebhookSigning::HttpSignature,
+            SecretKind::Ed25519,
+            "whpk_",
+            "whsk_",
+        ),
+    ] {
+        let made = make_secret(fabric, &tenant, signing).unwrap();
+        assert_eq!(made.stored.kind, kind);
+        assert!(made.shown.expose().starts_with(shown));
+        let id = made.stored.id;
+        let place = Aad::row(&tenant, "webhook_secrets", "sealed", id.as_bytes());
+        let sealed = Sealed::from_bytes(made.stored.sealed);
+        let opened = envelope::open(&*fabric.secrets().keks(), &place, &sealed).unwrap();
+        let text = String::from_utf8(opened.expose().clone()).unwrap();
+        assert!(text.starts_with(kept));
+        assert!(SigningSecret::parse(&Secret::new(text)).is_ok());
+    }
+}
+
+#[test]
+fn a_log_shows_ids_and_no_values() {
+    let payload = json!({
+        "type": "invoice.paid", "version": 1, "timestamp": 1_800_000_000,
+        "data": {
+            "id": "in_1", "customer_id": 7, "orderId": "o-1", "name": "Alice", "amount": 12.5,
+            "paid": true, "note": null, "lines": [{"id": "l1", "text": "secret"}, "secret"],
+            "card": {"number": "4111"}, "id_card": "x",
+        },
+    });
+    let expected = json!({
+        "type": "invoice.paid", "version": 1, "timestamp": 1_800_000_000,
+        "data": {
+            "id": "in_1", "customer_id": 7, "orderId": "o-1", "name": "***", "amount": "***",
+            "paid": "***", "note": null, "lines": [{"id": "l1", "text": "***"}, "***"],
+            "card": {"number": "***"}, "id_card": "***",
+        },
+    });
+    assert_eq!(masked(&payload), expected);
+    assert_eq!(masked_body(&Secret::new(b"no json".to_vec())), json!({}));
+}
+
+#[test]
+fn secrets_overlap_for_as_long_as_they_may() {
+    let (now, day) = (UnixTime(1_000), 24 * 3600);
+    let end = |seconds: Option<u64>| others_end(seconds.map(Duration::from_secs), now).0;
+    assert_eq!(end(None), 1_000 + day);
+    assert_eq!(end(Some(0)), 1_000);
+    assert_eq!(end(Some(u64::try_from(30 * day).unwrap())), 1_000 + 7 * day);
+}
