@@ -1,4 +1,4 @@
-//! The control surfaces: OpenID Connect endpoints and pages, admin API, the decision point over HTTP, the vault.
+//! The control surfaces: OpenID Connect endpoints and pages, admin API, the decision point over HTTP, publishing of webhooks, the vault.
 
 pub mod access;
 pub mod admin;
@@ -6,3 +6,4 @@ mod bearer;
 pub mod identity;
 mod pages;
 pub mod vault;
+pub mod webhooks;

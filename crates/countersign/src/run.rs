@@ -200,6 +200,7 @@ fn control_surfaces(
     let vault = vault_api::router(Arc::clone(fabric), Arc::clone(vault), at);
     admin::router(Arc::clone(fabric), Arc::clone(administrator))
         .merge(access::router(Arc::clone(fabric), at))
+        .merge(countersign_api::webhooks::router(Arc::clone(fabric), at))
         .merge(vault)
 }
 

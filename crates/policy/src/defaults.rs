@@ -4,7 +4,7 @@
 pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
 
 /// The policies, by file name.
-pub const POLICIES: [(&str, &str); 11] = [
+pub const POLICIES: [(&str, &str); 12] = [
     ("access.cedar", include_str!("../policies/access.cedar")),
     ("account.cedar", include_str!("../policies/account.cedar")),
     (
@@ -19,4 +19,5 @@ pub const POLICIES: [(&str, &str); 11] = [
     ("sign_in.cedar", include_str!("../policies/sign_in.cedar")),
     ("tenants.cedar", include_str!("../policies/tenants.cedar")),
     ("vault.cedar", include_str!("../policies/vault.cedar")),
+    ("webhooks.cedar", include_str!("../policies/webhooks.cedar")),
 ];

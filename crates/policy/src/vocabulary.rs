@@ -4,7 +4,7 @@ use crate::query::{Entity, EntityId, Value};
 use countersign_authn::access_token::Confirmation;
 use countersign_authn::{Acr, AttributeValue, Subject, SubjectId};
 use countersign_base::{
-    Audience, ClientId, GroupName, Role, RouteId, Scopes, Tenant, UnixTime, UserId,
+    Audience, ClientId, EventTypeName, GroupName, Role, RouteId, Scopes, Tenant, UnixTime, UserId,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -131,6 +131,12 @@ pub fn administration(tenant: &Tenant) -> Entity {
 #[must_use]
 pub fn decision_point(tenant: &Tenant) -> Entity {
     of_tenant(EntityId::new("DecisionPoint", tenant.as_str()), tenant)
+}
+
+/// An event type of webhooks.
+#[must_use]
+pub fn event_type(name: &EventTypeName, tenant: &Tenant) -> Entity {
+    of_tenant(EntityId::new("EventType", name.as_str()), tenant)
 }
 
 /// A place outside that workloads reach through the egress proxy, with the clients that the allow-list names for it.

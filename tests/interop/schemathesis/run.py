@@ -227,6 +227,10 @@ def of_the_admin_api(fabric, signed_in):
     leaving = [fabric.administer("user", "add", f"leaver-{number}", "--password-stdin", *demo, typed="correct horse battery\n")["user_id"] for number in range(2)]
     receiver = ["--url", "https://hooks.example/in", "--event", "invoice.*", *demo]
     endpoints = [fabric.administer("webhook", "endpoint", "add", *receiver)["endpoint"] for _ in range(2)]
+    fabric.administer("webhook", "event-type", "add", "invoice.paid", "--description", "An invoice was paid", *demo)
+    sent = ["--everyone", "--payload", "-", *demo]
+    messages = [fabric.administer("webhook", "send", "invoice.paid", *sent, typed="{}")["message"] for _ in range(2)]
+    delivered = [message + endpoint for message in messages for endpoint in endpoints]
     known = {
         "tenant": ["demo", "nobody"],
         "grant": [*(one["grant_id"] for one in signed_in), "0" * 16],
@@ -235,7 +239,7 @@ def of_the_admin_api(fabric, signed_in):
         "key": [*keys, "0" * 16],
         "user": [*leaving, "0" * 32],
         "endpoint": [*endpoints, "0" * 32],
-        "delivery": ["0" * 64],
+        "delivery": [*delivered, "0" * 64],
     }
     control = fabric.addresses["control"]
     document = fabric.session().get(f"{control}/admin/v1/openapi.json", timeout=30).json()

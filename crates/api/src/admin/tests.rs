@@ -316,6 +316,7 @@ async fn setting_traced(policies: &[(&str, &str)], traces: TraceOptions) -> Sett
         test,
     };
     setting.prepare().await;
+    setting.prepare_webhooks().await;
     setting
 }
 
@@ -480,7 +481,6 @@ impl Setting {
             .change(&tenant("default"), writes, record, now)
             .await
             .unwrap();
-        self.prepare_webhooks().await;
         let query = erin_looks();
         let kept = fabric
             .recorder()
@@ -497,19 +497,7 @@ impl Setting {
         let endpoint = NewEndpoint {
             id: ENDPOINT,
             partner: None,
-            record: EndpointRecord {
-                url: "https://hooks.example/in".parse().unwrap(),
-                description: None,
-                signing: WebhookSigning::V1,
-                payload: WebhookPayload::Full,
-                encryption: None,
-                order: WebhookOrder::Any,
-                rate: None,
-                concurrency: 1,
-                retries: Bounded::parse("standard").unwrap(),
-                client_certificate: false,
-                ca: None,
-            },
+            record: receiver_record(),
             patterns: ["order.*".parse().unwrap()].into(),
             secret: made.stored,
         };
@@ -600,6 +588,22 @@ impl Setting {
 
     async fn administer(&self, path: &str, body: &Value) -> Answered {
         self.post(path, self.proven(path), body).await
+    }
+}
+
+fn receiver_record() -> EndpointRecord {
+    EndpointRecord {
+        url: "https://hooks.example/in".parse().unwrap(),
+        description: None,
+        signing: WebhookSigning::V1,
+        payload: WebhookPayload::Full,
+        encryption: None,
+        order: WebhookOrder::Any,
+        rate: None,
+        concurrency: 1,
+        retries: Bounded::parse("standard").unwrap(),
+        client_certificate: false,
+        ca: None,
     }
 }
 
@@ -1677,13 +1681,17 @@ async fn who_is_declared_or_unknown_is_not_erased() {
     }
 }
 
+impl Setting {
+    async fn of_webhooks(&self, path: &str, body: Value) -> Answered {
+        let path = format!("/admin/v1/tenants/default/webhooks/{path}");
+        self.administer(&path, &body).await
+    }
+}
+
 #[tokio::test]
-async fn webhooks_are_set_up_published_and_brought_back() {
+async fn event_types_have_versions_with_schemas() {
     let setting = setting().await;
-    let root = "/admin/v1/tenants/default/webhooks";
-    let ask =
-        async |path: &str, body: Value| setting.administer(&format!("{root}/{path}"), &body).await;
-    let shown = async || ask(&format!("endpoints/{ENDPOINT}"), Value::Null).await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
     let kind = json!({ "name": "order.made", "description": "An order.", "schema": { "type": "object", "required": ["id"] } });
     let added = ask("event-types", kind.clone()).await;
     assert_eq!(added.body["version"], 1);
@@ -1701,7 +1709,14 @@ async fn webhooks_are_set_up_published_and_brought_back() {
             .await
             .refused(StatusCode::BAD_REQUEST, "invalid_request");
     }
+}
 
+#[tokio::test]
+async fn a_webhook_is_published_once_and_fits_its_type() {
+    let setting = setting().await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
+    let kind = json!({ "name": "order.made", "version": 2, "description": "An order.", "schema": { "type": "object", "required": ["id"] } });
+    assert_eq!(ask("event-types", kind).await.status, StatusCode::OK);
     let message = json!({ "type": "order.made", "everyone": true, "idempotency_key": "k", "data": { "id": "o-2" } });
     let published = ask("messages", message.clone()).await;
     assert_eq!(
@@ -1729,7 +1744,12 @@ async fn webhooks_are_set_up_published_and_brought_back() {
             .await
             .refused(StatusCode::BAD_REQUEST, "invalid_request");
     }
+}
 
+#[tokio::test]
+async fn deliveries_are_shown_masked_and_brought_back() {
+    let setting = setting().await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
     let of_message = ask("deliveries/list", json!({ "message": MESSAGE })).await;
     let delivery = &of_message.body["deliveries"][0];
     assert_eq!(
@@ -1760,7 +1780,13 @@ async fn webhooks_are_set_up_published_and_brought_back() {
         (&again.body["deliveries"], &again.body["more"]),
         (&json!(0), &json!(false))
     );
+}
 
+#[tokio::test]
+async fn an_endpoint_is_changed_and_its_secret_rotated() {
+    let setting = setting().await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
+    let shown = async || ask(&format!("endpoints/{ENDPOINT}"), Value::Null).await;
     let rotated = ask(&format!("endpoints/{ENDPOINT}/rotate-secret"), json!({})).await;
     assert!(
         rotated.body["secret"]

@@ -534,6 +534,7 @@ fn what_changes_rights_has_reserved_space() {
         "registration.refused",
         "upstream.returned",
         "user_code.refused",
+        "webhook.published",
         "webhook.refused",
     ];
     assert_eq!(data, expected);

@@ -38,7 +38,7 @@ pub enum WebhookAdminVerb {
     },
     /// Publish a message
     #[command(
-        after_help = "Examples:\n  countersign webhook send invoice.paid --partner acme --data invoice.json\n  echo '{\"invoice_id\":\"in_1\"}' | countersign webhook send invoice.paid --everyone --data - --idempotency-key in_1-paid"
+        after_help = "Examples:\n  countersign webhook send invoice.paid --partner acme --payload invoice.json\n  echo '{\"invoice_id\":\"in_1\"}' | countersign webhook send invoice.paid --everyone --payload - --idempotency-key in_1-paid"
     )]
     Send(WebhookSend),
 }
@@ -191,7 +191,11 @@ pub enum WebhookEventTypeVerb {
         /// Its name, as `invoice.paid`.
         name: EventTypeName,
         /// Which version; without it, the one after the newest.
-        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(
+            id = "type_version",
+            long = "type-version",
+            value_parser = clap::value_parser!(u32).range(1..)
+        )]
         version: Option<u32>,
         /// For people.
         #[arg(long, value_parser = text::<1024>)]
@@ -221,7 +225,7 @@ pub struct WebhookSend {
     /// The event type.
     pub event_type: EventTypeName,
     /// Which version of it; without it, the newest.
-    #[arg(long)]
+    #[arg(id = "type_version", long = "type-version")]
     pub version: Option<u32>,
     /// To this partner's endpoints, and your own.
     #[arg(
@@ -235,36 +239,16 @@ pub struct WebhookSend {
     pub everyone: bool,
     /// A file with the payload, a JSON object; `-` for standard input.
     #[arg(long)]
-    pub data: PathBuf,
+    pub payload: PathBuf,
     /// What endpoints with an order keep in order.
     #[arg(long, value_parser = text::<128>)]
     pub order_key: Option<Bounded<128>>,
     /// The same key with the same message is the same message: nothing is sent twice.
     #[arg(long, value_parser = text::<255>)]
     pub idempotency_key: Option<Bounded<255>>,
-    /// The process to talk to. Its data directory is `--data-dir`.
+    /// The process to talk to.
     #[command(flatten)]
-    pub target: SendTarget,
-}
-
-/// The process that publishes: `--data` is the payload there.
-#[derive(Debug, Args)]
-pub struct SendTarget {
-    /// The data directory of the running process, which holds the administrator's credential.
-    #[arg(long = "data-dir", default_value = "countersign-data")]
-    pub data_dir: PathBuf,
-    /// The tenant to administer.
-    #[arg(long, default_value = "default")]
-    pub tenant: countersign_base::Tenant,
-}
-
-impl From<&SendTarget> for Target {
-    fn from(target: &SendTarget) -> Self {
-        Self {
-            data: target.data_dir.clone(),
-            tenant: target.tenant.clone(),
-        }
-    }
+    pub target: Target,
 }
 
 /// `webhook deliveries`

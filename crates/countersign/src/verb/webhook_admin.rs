@@ -3,7 +3,7 @@
 use super::control::{ControlError, post, show};
 use super::{Ended, Output, print_line};
 use crate::cli::{
-    Target, WebhookAdminVerb, WebhookDeliveries, WebhookEndpointAdd, WebhookEndpointOf,
+    WebhookAdminVerb, WebhookDeliveries, WebhookEndpointAdd, WebhookEndpointOf,
     WebhookEndpointVerb, WebhookEventTypeVerb, WebhookOrderName, WebhookPayloadName, WebhookReplay,
     WebhookSend, WebhookSigningName,
 };
@@ -188,7 +188,7 @@ fn event_type_body(
 }
 
 fn send(send: &WebhookSend, output: Output) -> Ended {
-    let data = match json_file(&send.data) {
+    let data = match json_file(&send.payload) {
         Ok(data) => data,
         Err(message) => return usage(&message),
     };
@@ -202,11 +202,7 @@ fn send(send: &WebhookSend, output: Output) -> Ended {
     insert(&mut body, "order_key", send.order_key.as_ref());
     insert(&mut body, "idempotency_key", send.idempotency_key.as_ref());
     body.insert("data".to_owned(), data);
-    let answer = post(
-        &Target::from(&send.target),
-        "webhooks/messages",
-        &Value::Object(body),
-    );
+    let answer = post(&send.target, "webhooks/messages", &Value::Object(body));
     said(answer, output, |answer| {
         let to = match answer.get("endpoints") {
             Some(endpoints) => format!("to {endpoints} endpoints"),

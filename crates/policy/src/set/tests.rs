@@ -39,6 +39,7 @@ fn the_defaults_load() {
             "tenants.cedar#tenant-wall",
             "vault.cedar#public",
             "vault.cedar#root",
+            "webhooks.cedar#publish",
         ]
     );
     assert!(set.has_action("issue") && !set.has_action("Issue"));

@@ -1,0 +1,259 @@
+//! Who publishes what: the table of authorization cases, and what becomes of a publication.
+
+use super::{AUDIENCE, ENDPOINTS, MESSAGES, SCOPE, router};
+use crate::identity::{self, Door, IdentityOptions};
+use axum::Router;
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign_audit::event::{Actor, WebhookEventTypeChanged};
+use countersign_audit::{Code, Count};
+use countersign_base::{Bounded, Duration, Secret};
+use countersign_control::{Declared, DeclaredClient};
+use countersign_oauth::client::Origin;
+use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord};
+use countersign_store::Write;
+use countersign_store::tables::webhook_event_types::{EventTypeRecord, EventTypeRow};
+use countersign_store::webhooks::WebhookWrite;
+use countersign_testkit::{TestFabric, tenant};
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+const ORIGIN: &str = "https://control.test:8445";
+
+struct World {
+    test: TestFabric,
+    webhooks: Router,
+    identity: Router,
+}
+
+#[derive(Debug)]
+struct Answered {
+    status: StatusCode,
+    body: Value,
+}
+
+fn client(of: &str) -> DeclaredClient {
+    let mut record = ClientRecord::new(
+        "billing".parse().unwrap(),
+        tenant(of),
+        ClientAuthentication::Secret { tag: Vec::new() },
+        countersign_base::UnixTime(0),
+    );
+    record.origin = Origin::Configuration;
+    record.grants = [GrantType::ClientCredentials].into();
+    record.scopes = format!("{SCOPE} other").parse().unwrap();
+    record.audiences = [
+        AUDIENCE.parse().unwrap(),
+        "https://orders.test".parse().unwrap(),
+    ]
+    .into();
+    DeclaredClient {
+        record,
+        secret: Some(Secret::new("the-secret-of-the-client".to_owned())),
+    }
+}
+
+async fn send(router: &Router, request: Request<Body>) -> Answered {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    Answered {
+        status: head.status,
+        body: serde_json::from_slice(&bytes).unwrap(),
+    }
+}
+
+impl World {
+    async fn with(policies: &[(&str, &str)]) -> Self {
+        let of =
+            |name: &str, issuer: &str| TenantRecord::new(tenant(name), issuer.parse().unwrap());
+        let declared = Declared {
+            tenants: vec![
+                of("default", "https://id.test"),
+                of("acme", "https://id.test/t/acme"),
+            ],
+            clients: vec![client("default"), client("acme")],
+            ..Declared::default()
+        };
+        let test = TestFabric::with_policies(declared, policies).await.unwrap();
+        let options = IdentityOptions {
+            door: Door::Browser,
+            mtls_origin: None,
+        };
+        let world = Self {
+            webhooks: router(Arc::clone(&test.fabric), &ORIGIN.parse().unwrap()),
+            identity: identity::router(Arc::clone(&test.fabric), options),
+            test,
+        };
+        world.test.clock.advance(Duration::from_secs(120));
+        let fabric = &world.test.fabric;
+        let refreshed = fabric.revocations().refresh(fabric.store(), fabric.now());
+        refreshed.await.unwrap();
+        world.add_event_type().await;
+        world
+    }
+
+    async fn start() -> Self {
+        Self::with(&countersign_policy::defaults::POLICIES).await
+    }
+
+    /// In the default tenant alone.
+    async fn add_event_type(&self) {
+        let fabric = &self.test.fabric;
+        let row = EventTypeRow {
+            name: "invoice.paid".parse().unwrap(),
+            version: 1,
+            record: EventTypeRecord {
+                description: Bounded::parse("An invoice was paid.").unwrap(),
+                schema: Some(json!({ "type": "object", "required": ["invoice_id"] })),
+                example: None,
+                retired: false,
+            },
+            created: fabric.now(),
+        };
+        let event = WebhookEventTypeChanged {
+            by: Actor::System,
+            change: Code::of("added"),
+            name: row.name.clone(),
+            version: Count::of(1),
+        };
+        let event = fabric
+            .recorder()
+            .about_event(&tenant("default"), None, event);
+        let write = Write::Webhook(Box::new(WebhookWrite::AddEventType(Box::new(row))));
+        let store = fabric.store();
+        store
+            .change(&tenant("default"), vec![write], event, fabric.now())
+            .await
+            .unwrap();
+    }
+
+    async fn token_of(&self, of: &str, audience: &str, scopes: &str) -> String {
+        let path = match of {
+            "default" => "/token".to_owned(),
+            of => format!("/t/{of}/token"),
+        };
+        let basic = STANDARD.encode("billing:the-secret-of-the-client");
+        let form = format!("grant_type=client_credentials&scope={scopes}&resource={audience}");
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, format!("Basic {basic}"))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form))
+            .unwrap();
+        let answered = send(&self.identity, request).await;
+        assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
+        answered.body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn post(&self, token: Option<&str>, key: Option<&str>, body: &Value) -> Answered {
+        let mut request = Request::post(MESSAGES).header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        send(&self.webhooks, request).await
+    }
+}
+
+fn paid(invoice: &str) -> Value {
+    json!({ "type": "invoice.paid", "everyone": true, "data": { "invoice_id": invoice } })
+}
+
+#[tokio::test]
+async fn authz_matrix_of_publishing() {
+    let paths: Vec<&str> = ENDPOINTS.iter().map(|(path, _)| *path).collect();
+    assert_eq!(paths, [MESSAGES]);
+    let world = World::start().await;
+    let body = paid("in_1");
+    let refused = async |token: Option<&str>| {
+        let answered = world.post(token, None, &body).await;
+        (
+            answered.status.as_u16(),
+            answered.body["error"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(refused(None).await.0, 401);
+    let bad = refused(Some("AAAA")).await;
+    assert_eq!((bad.0, bad.1.as_str()), (401, "invalid_token"));
+    let token = world
+        .token_of("default", "https://orders.test", SCOPE)
+        .await;
+    let audience = refused(Some(&token)).await;
+    assert_eq!((audience.0, audience.1.as_str()), (401, "invalid_token"));
+    let token = world.token_of("default", AUDIENCE, "other").await;
+    let scope = refused(Some(&token)).await;
+    assert_eq!((scope.0, scope.1.as_str()), (403, "insufficient_scope"));
+    // A client of another tenant publishes there, where there is no such type.
+    let token = world.token_of("acme", AUDIENCE, SCOPE).await;
+    let elsewhere = refused(Some(&token)).await;
+    assert_eq!((elsewhere.0, elsewhere.1.as_str()), (422, "payload"));
+    let token = world.token_of("default", AUDIENCE, SCOPE).await;
+    let good = world.post(Some(&token), None, &body).await;
+    assert_eq!(good.status, StatusCode::ACCEPTED, "{good:?}");
+}
+
+#[tokio::test]
+async fn policy_decides_who_publishes() {
+    let without: Vec<(&str, &str)> = countersign_policy::defaults::POLICIES
+        .into_iter()
+        .filter(|(name, _)| *name != "webhooks.cedar")
+        .collect();
+    let world = World::with(&without).await;
+    let token = world.token_of("default", AUDIENCE, SCOPE).await;
+    let denied = world.post(Some(&token), None, &paid("in_1")).await;
+    assert_eq!(
+        (denied.status, denied.body["error"].as_str()),
+        (StatusCode::FORBIDDEN, Some("denied"))
+    );
+}
+
+#[tokio::test]
+async fn the_same_key_publishes_once() {
+    let world = World::start().await;
+    let token = world.token_of("default", AUDIENCE, SCOPE).await;
+    let post = async |key: &str, body: &Value| world.post(Some(&token), Some(key), body).await;
+    let first = post("\"k-1\"", &paid("in_1")).await;
+    assert_eq!(
+        (
+            first.status,
+            &first.body["version"],
+            &first.body["endpoints"]
+        ),
+        (StatusCode::ACCEPTED, &json!(1), &json!(0))
+    );
+    for key in ["\"k-1\"", "k-1"] {
+        let again = post(key, &paid("in_1")).await;
+        assert_eq!(again.status, StatusCode::ACCEPTED);
+        assert_eq!(again.body["message"], first.body["message"], "{key}");
+    }
+    let reused = post("k-1", &paid("in_2")).await;
+    assert_eq!(
+        (reused.status, reused.body["error"].as_str()),
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some("idempotency_key_reused")
+        )
+    );
+    let other = post("k-2", &paid("in_1")).await;
+    assert_ne!(other.body["message"], first.body["message"]);
+    for bad in ["", "\"\"", "\"a", "a b", "a\"b", &"k".repeat(256)] {
+        let refused = post(bad, &paid("in_1")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let mut unfit = paid("in_1");
+    unfit["data"] = json!({ "secret": "value" });
+    let unfit = post("k-3", &unfit).await;
+    assert_eq!(unfit.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!unfit.body.to_string().contains("value"), "{unfit:?}");
+    let mut nobody = paid("in_1");
+    nobody["everyone"] = json!(false);
+    let nobody = post("k-4", &nobody).await;
+    assert_eq!(nobody.status, StatusCode::BAD_REQUEST);
+}
