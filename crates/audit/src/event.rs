@@ -46,7 +46,7 @@ pub use webhook::{
     WebhookEndpointChanged, WebhookEventTypeChanged, WebhookPublished, WebhookReplayAsked,
     WebhookSecretRotated,
 };
-pub use webhook_refusal::WebhookRefused;
+pub use webhook_refusal::{WebhookRefused, WebhookRepeated};
 
 use crate::record::Class;
 use serde::Serialize;
@@ -215,6 +215,8 @@ events! {
     WebhookSecretRotated = "webhook_secret.rotated", Control;
     /// A webhook was not taken in.
     WebhookRefused = "webhook.refused", Data;
+    /// A webhook came again.
+    WebhookRepeated = "webhook.repeated", Data;
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod sockets;
 mod telemetry;
 mod threats;
 mod traces;
+mod webhooks;
 
 pub use declared::{PolicyTexts, policy_texts};
 pub(crate) use egress::roots as believed_authorities;
@@ -54,7 +55,7 @@ use countersign_control::{Fabric, HierarchyOptions, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256;
 use countersign_crypto::password::Cost;
-use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
+use countersign_gateway::{Gateway, GatewayOptions, Routes, RunningGateway};
 use countersign_keys::RotationPolicy;
 use countersign_net::{
     Drain, DrainTrigger, Limits, Listener, ServerTls, Transport, TrustRoots, from_tower, serve,
@@ -139,6 +140,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
     let vault_token = vault.local_token(LIFETIME).await?;
     let administrator = administrator(&fabric, &vault, control.clone(), vault_token.as_ref())?;
 
+    webhooks::put_services(&config, &fabric).await?;
     let gateway = gateway(&config, &fabric, &base, &local(bound.gateway), &roots)?;
     let limits = config.listeners.limits();
     let options = GatewayOptions {
@@ -214,14 +216,27 @@ fn gateway(
 ) -> Result<Arc<Gateway<LocalPlanes>>, RunError> {
     let sessions = browser_sessions::options(config, base, at, roots).map_err(RunError::Config)?;
     fabric.browser_sessions().replace(sessions);
-    let built = routes::build(config, fabric, base, roots)
-        .map_err(RunError::Config)?
-        .with_sessions(browser_sessions::doors(config, at));
+    let built = served(config, fabric, base, at, roots)?;
     let planes = LocalPlanes::new(Arc::clone(fabric));
     let planes = planes.sharing(shared_limits::shared(config, fabric)?);
     let gateway = Gateway::new(Arc::new(planes), built);
     gateway.remember_tokens(config.gateway.verified_tokens);
     Ok(gateway)
+}
+
+/// The gateway's routes, with who answers at its own addresses and who takes webhooks in.
+fn served(
+    config: &Config,
+    fabric: &Arc<Fabric>,
+    base: &str,
+    at: &str,
+    roots: &TrustRoots,
+) -> Result<Routes, RunError> {
+    let built = routes::build(config, fabric, base, roots).map_err(RunError::Config)?;
+    let sources = webhooks::sources(config).map_err(RunError::Config)?;
+    Ok(built
+        .with_sessions(browser_sessions::doors(config, at))
+        .received_by(webhooks::Door::new(fabric, sources)))
 }
 
 /// What issuers begin with: as configured, else as the store remembers it, else the identity listener's own address.
@@ -419,6 +434,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     errors.extend(egress::client(config).err());
     errors.extend(shared_limits::check(config).err());
     errors.extend(mistakes(egress::rules(config, &base, &[])));
+    errors.extend(mistakes(webhooks::sources(config)));
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
     let pin = config.keys.pkcs11.as_ref().map(|named| &named.pin);
@@ -524,10 +540,8 @@ impl Running {
         let declared =
             declared::declared(config, &self.base, self.fabric.now()).map_err(RunError::Config)?;
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
-        let routes =
-            routes::build(config, &self.fabric, &self.base, &roots).map_err(RunError::Config)?;
         let at = local(self.bound.gateway);
-        let routes = routes.with_sessions(browser_sessions::doors(config, &at));
+        let routes = served(config, &self.fabric, &self.base, &at, &roots)?;
         let sessions =
             browser_sessions::options(config, &self.base, &at, &roots).map_err(RunError::Config)?;
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
@@ -539,6 +553,7 @@ impl Running {
             .fabric
             .apply(declared, configuration_digest(config))
             .await?;
+        webhooks::put_services(config, &self.fabric).await?;
         self.fabric.foreign_keys().replace(origins);
         self.policy_time.replace(&self.fabric, policies, term);
         self.fabric.replace_upstreams(upstreams);
@@ -560,9 +575,7 @@ impl Running {
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
         let config = self.config.load();
         let at = local(self.bound.gateway);
-        let routes = routes::build(&config, &self.fabric, &self.base, &roots)
-            .map_err(RunError::Config)?
-            .with_sessions(browser_sessions::doors(&config, &at));
+        let routes = served(&config, &self.fabric, &self.base, &at, &roots)?;
         self.dispatcher
             .replace_trust(dispatching::trust(&config, &self.fabric)?);
         self.tls.renew(&self.fabric)?;

@@ -11,7 +11,7 @@ use crate::limiter::{Algorithm, Dimension, LimitSpec, RouteLimits, Sharing, Stra
 use crate::routes::RouteError;
 use crate::threats::RouteThreats;
 use bytes::Bytes;
-use countersign_base::{EventId, RequestId, RouteId, Tenant, UnixTime};
+use countersign_base::{EventId, RequestId, RouteId, SourceName, Tenant, UnixTime};
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ pub struct WebhookRouteSpec {
     /// The template of its path.
     pub path: String,
     /// Who sends, by the name that the receiver knows.
-    pub source: RouteId,
+    pub source: SourceName,
     /// The media types of bodies, in lower case and without parameters: `application/json`.
     pub media_types: BTreeSet<String>,
     /// How often it may be called; without any, [`RECEIVED_PER_MINUTE`] of each network.
@@ -69,7 +69,7 @@ pub struct WebhookRoute {
     /// Whose route it is.
     pub tenant: Tenant,
     /// Who sends.
-    pub source: RouteId,
+    pub source: SourceName,
     media_types: BTreeSet<String>,
     pub(crate) limits: Option<RouteLimits>,
     pub(crate) threats: Option<Arc<RouteThreats>>,
@@ -146,7 +146,7 @@ pub struct WebhookHead<'a> {
     /// Whose route it is.
     pub tenant: &'a Tenant,
     /// Who sends, as the route says.
-    pub source: &'a RouteId,
+    pub source: &'a SourceName,
     /// The method.
     pub method: &'a Method,
     /// The host that the sender meant, with its port if it is not 443.

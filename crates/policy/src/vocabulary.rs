@@ -4,7 +4,7 @@ use crate::query::{Entity, EntityId, Value};
 use countersign_authn::access_token::Confirmation;
 use countersign_authn::{Acr, AttributeValue, Subject, SubjectId};
 use countersign_base::{
-    Audience, ClientId, EventTypeName, GroupName, Role, RouteId, Scopes, Tenant, UnixTime, UserId,
+    Audience, ClientId, EventTypeName, GroupName, Role, RouteId, Scopes, SourceName, Tenant, UnixTime, UserId,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -105,6 +105,30 @@ pub fn route(route: &RouteId, tenant: &Tenant, scopes: &Scopes, access: RouteAcc
     of_tenant(EntityId::new("Route", route.as_str()), tenant)
         .attribute("scopes", scope_set(scopes))
         .attribute("anonymous", access == RouteAccess::Anonymous)
+}
+
+/// `WebhookSource::"..."`.
+#[must_use]
+pub fn webhook_source_id(source: &SourceName) -> EntityId {
+    EntityId::new("WebhookSource", source.as_str())
+}
+
+/// A sender of webhooks whose signature held.
+#[must_use]
+pub fn webhook_source(source: &SourceName, tenant: &Tenant, scheme: &str) -> Entity {
+    of_tenant(webhook_source_id(source), tenant).attribute("scheme", scheme)
+}
+
+/// A route at which the webhooks of `source` come in.
+#[must_use]
+pub fn webhook_route(route: &RouteId, tenant: &Tenant, source: &SourceName) -> Entity {
+    self::route(
+        route,
+        tenant,
+        &Scopes::default(),
+        RouteAccess::Authenticated,
+    )
+    .attribute("webhook", webhook_source_id(source))
 }
 
 /// An audience.

@@ -280,6 +280,12 @@ fn decoupled_events() -> Vec<Event> {
             source: text(),
         }
         .into(),
+        WebhookRepeated {
+            reason: code(),
+            route: "r".repeat(64).parse::<RouteId>().unwrap(),
+            source: text(),
+        }
+        .into(),
     ]
 }
 
@@ -536,6 +542,7 @@ fn what_changes_rights_has_reserved_space() {
         "user_code.refused",
         "webhook.published",
         "webhook.refused",
+        "webhook.repeated",
     ];
     assert_eq!(data, expected);
 }

@@ -398,6 +398,21 @@ pub(super) fn of_route(
     chosen
 }
 
+/// The limits of a route for webhooks: its `rate` counts networks, because its callers have nothing else to be counted by; then those that it names.
+pub(super) fn of_webhook_route(
+    route: &RouteId,
+    rate: Option<RawRate>,
+    names: Vec<Spanned<String>>,
+    limits: &[LimitSection],
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<LimitSection> {
+    let rate = rate.map(|rate| RawRate {
+        anonymous: rate.anonymous.or(Some(AnonymousCount::Network)),
+        ..rate
+    });
+    of_route(route, Anonymous::Allowed, rate, names, limits, mistakes)
+}
+
 fn add(
     chosen: &mut Vec<LimitSection>,
     limit: LimitSection,

@@ -41,6 +41,7 @@ pub mod threats;
 pub mod trusted_issuers;
 pub mod upstreams;
 pub mod users;
+pub mod webhook_sources;
 
 use countersign_authn::trust::SecretInBody;
 use countersign_base::Tenant;
@@ -75,6 +76,7 @@ struct Raw {
     geography: threats::GeographySection,
     browser_sessions: Vec<browser_sessions::RawSessions>,
     routes: Vec<routes::RawRoute>,
+    webhook_sources: Vec<webhook_sources::RawSource>,
     upstreams: Vec<upstreams::RawUpstream>,
     #[serde(default)]
     attribute_sources: Vec<attribute_sources::RawAttributeSource>,
@@ -134,6 +136,10 @@ pub struct Config {
     pub browser_sessions: Vec<browser_sessions::SessionsSection>,
     /// `[[routes]]`
     pub routes: Vec<routes::RouteSection>,
+    /// `[[routes]]` at which webhooks come in.
+    pub webhook_routes: Vec<routes::WebhookRouteSection>,
+    /// `[[webhook_sources]]`
+    pub webhook_sources: Vec<webhook_sources::WebhookSourceSection>,
     /// `[[attribute_sources]]`
     pub attribute_sources: Vec<attribute_sources::AttributeSourceSection>,
     /// `[[upstreams]]`
@@ -265,14 +271,16 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         None => gateway::HasSharedLimits::No,
     };
     let gateway = gateway::check(raw.gateway, has_shared_limits, mistakes);
+    let webhook_sources = webhook_sources::check(raw.webhook_sources, &known, &upstreams, mistakes);
     let others = routes::Others {
+        sources: &webhook_sources,
         issuers: &gateway.issuers,
         upstreams: &upstreams,
         clients: &clients,
         limits: &limits,
         threats: &dangers,
     };
-    let routes = routes::check(raw.routes, &known, &others, mistakes);
+    let (routes, webhook_routes) = routes::check(raw.routes, &known, &others, mistakes);
     routes::check_sessions(&routes, &browser_sessions, mistakes);
     let listeners = listeners::check(raw.listeners, &dangers, mistakes);
     let messages = raw.messages.as_ref();
@@ -300,6 +308,8 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         gateway,
         browser_sessions,
         routes,
+        webhook_routes,
+        webhook_sources,
         attribute_sources,
         upstreams,
         policies: raw.policies,

@@ -1,16 +1,21 @@
-//! `[[routes]]`: what the gateway lets through, to where, and what it asks of the caller. A path or method that no route names is denied.
+//! `[[routes]]`: what the gateway lets through, to where, and what it asks of the caller. A path or method that no route names is denied. Routes for webhooks, which have
+//! a source in place of an upstream, are in `webhooks`.
 
 mod choices;
 mod issuers;
+mod references;
+mod webhooks;
 
 pub use issuers::{IssuersOfRoute, OwnTokens};
+pub(crate) use references::check_sessions;
+pub use webhooks::WebhookRouteSection;
 
 pub use choices::{
     Anonymous, ApiKeysSection, KeyField, LimitsAway, Proof, Recording, UpgradeSection,
 };
 
+use super::Tenants;
 use super::attributes::{self, AttributeSection, RawAttributes};
-use super::browser_sessions::SessionsSection;
 use super::clients::ClientSection;
 use super::cors::{self, RawCors};
 use super::error::Mistakes;
@@ -21,11 +26,12 @@ use super::schema::{self, Ownership, SchemaSection};
 use super::span::Span;
 use super::threats::{self, Known, RawFrom, RawRouteWaf, RouteThreatsSection, Signal};
 use super::upstreams::UpstreamSection;
-use super::{Tenants, nearest};
-use countersign_base::{Audience, ClientId, Duration, RouteId, Scope, Tenant};
+use super::webhook_sources::WebhookSourceSection;
+use countersign_base::{Audience, ClientId, Duration, RouteId, Scope, SourceName, Tenant};
 use countersign_control::browser_sessions::SessionName;
-use countersign_gateway::cors::{CorsSpec, Credentials};
+use countersign_gateway::cors::CorsSpec;
 use countersign_policy::obligation::is_purpose;
+use references::{Goes, check_path, check_references};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -45,12 +51,15 @@ pub struct RawRoute {
     hosts: Vec<String>,
     /// `/orders/{owner}/{order}`: a name in braces takes one segment, which policies see as an attribute of the resource.
     path: Spanned<String>,
-    upstream: Spanned<RouteId>,
+    upstream: Option<Spanned<RouteId>>,
+    /// In place of an upstream: the source of the webhooks that come in here.
+    webhook: Option<Spanned<SourceName>>,
     /// The one audience that tokens must have.
-    audience: Audience,
+    audience: Option<Audience>,
     /// What policies call the thing behind the route; without it, the route itself (`Route::"NAME"`).
     resource: Option<RawResource>,
     /// What each method means.
+    #[serde(default)]
     actions: BTreeMap<String, RawAction>,
     #[serde(default)]
     anonymous: Anonymous,
@@ -113,6 +122,7 @@ pub(super) struct Others<'a> {
     pub(super) issuers: &'a [GatewayIssuerSection],
     pub(super) upstreams: &'a [UpstreamSection],
     pub(super) clients: &'a [ClientSection],
+    pub(super) sources: &'a [WebhookSourceSection],
     pub(super) limits: &'a [LimitSection],
     pub(super) threats: &'a Known<'a>,
 }
@@ -265,16 +275,17 @@ pub(super) fn check(
     tenants: &Tenants<'_>,
     others: &Others<'_>,
     mistakes: &mut Mistakes<'_>,
-) -> Vec<RouteSection> {
+) -> (Vec<RouteSection>, Vec<WebhookRouteSection>) {
     let mut routes: Vec<RouteSection> = Vec::new();
-    for route in raw {
+    let mut webhooks: Vec<WebhookRouteSection> = Vec::new();
+    for mut route in raw {
         let Some(tenant) = tenants.find(route.tenant.as_ref(), mistakes) else {
             continue;
         };
-        if routes
-            .iter()
-            .any(|earlier| earlier.name == *route.name.get_ref())
-        {
+        let mut names = routes.iter().map(|earlier| &earlier.name);
+        let mut others_names = webhooks.iter().map(|earlier| &earlier.name);
+        let name = route.name.get_ref();
+        if names.any(|earlier| earlier == name) || others_names.any(|earlier| earlier == name) {
             mistakes.at(
                 &route.name.span(),
                 format!("the route `{}` stands here twice", route.name.get_ref()),
@@ -282,93 +293,18 @@ pub(super) fn check(
             );
             continue;
         }
-        check_references(&route, &tenant, others.upstreams, others.clients, mistakes);
-        routes.push(section(route, tenant, others, mistakes));
-    }
-    routes
-}
-
-fn check_references(
-    route: &RawRoute,
-    tenant: &Tenant,
-    upstreams: &[UpstreamSection],
-    clients: &[ClientSection],
-    mistakes: &mut Mistakes<'_>,
-) {
-    if !route.path.get_ref().starts_with('/') {
-        mistakes.at(
-            &route.path.span(),
-            "a path begins with `/`",
-            format!("write `/{}`", route.path.get_ref()),
-        );
-    }
-    let wanted = route.upstream.get_ref();
-    if !upstreams.iter().any(|upstream| upstream.name == *wanted) {
-        let help = nearest(
-            wanted.as_str(),
-            upstreams.iter().map(|upstream| upstream.name.as_str()),
-        );
-        mistakes.at(
-            &route.upstream.span(),
-            format!("no upstream `{wanted}`"),
-            help,
-        );
-    }
-    if let Some(exchange) = &route.exchange {
-        let wanted = exchange.client.get_ref();
-        let mut known = clients.iter().filter(|client| client.tenant == *tenant);
-        if !known.any(|client| client.id == *wanted) {
-            let names = clients
-                .iter()
-                .filter(|client| client.tenant == *tenant)
-                .map(|client| client.id.as_str());
-            mistakes.at(
-                &exchange.client.span(),
-                format!("no client `{wanted}` in tenant `{tenant}`"),
-                nearest(wanted.as_str(), names),
-            );
+        check_path(&route, mistakes);
+        if let Some(source) = route.webhook.clone() {
+            webhooks.push(webhooks::section(route, source, tenant, others, mistakes));
+            continue;
         }
-    }
-}
-
-/// Sessions that routes name are there, of the route's tenant and audience; and no page of another origin may send their cookies.
-pub(crate) fn check_sessions(
-    routes: &[RouteSection],
-    sessions: &[SessionsSection],
-    mistakes: &mut Mistakes<'_>,
-) {
-    for route in routes {
-        let Some(named) = &route.session else {
+        let Some(goes) = Goes::of(&mut route, mistakes) else {
             continue;
         };
-        let name = named.get_ref();
-        let Some(section) = sessions.iter().find(|section| section.name == *name) else {
-            let help = nearest(
-                name.as_str(),
-                sessions.iter().map(|section| section.name.as_str()),
-            );
-            mistakes.at(&named.span(), format!("no sessions `{name}`"), help);
-            continue;
-        };
-        if section.tenant != route.tenant || section.audience != route.audience {
-            mistakes.at(
-                &named.span(),
-                format!("the tokens of the sessions `{name}` are of another tenant or audience than the route's"),
-                "give both the same `tenant` and `audience`",
-            );
-        }
-        if route
-            .cors
-            .as_ref()
-            .is_some_and(|cors| cors.credentials == Credentials::Allowed)
-        {
-            mistakes.at(
-                &named.span(),
-                "pages of other origins may not send the cookies of a session",
-                "write `credentials = \"refused\"` in its `cors`, or take the `session` away",
-            );
-        }
+        check_references(&route, &goes, &tenant, others, mistakes);
+        routes.push(section(route, goes, tenant, others, mistakes));
     }
+    (routes, webhooks)
 }
 
 /// A reason is a sentence that somebody will read in a year.
@@ -513,6 +449,7 @@ fn methods(route: &RawRoute, mistakes: &mut Mistakes<'_>) -> Vec<String> {
 
 fn section(
     mut route: RawRoute,
+    goes: Goes,
     tenant: Tenant,
     others: &Others<'_>,
     mistakes: &mut Mistakes<'_>,
@@ -561,8 +498,8 @@ fn section(
         tenant,
         hosts: route.hosts,
         path: route.path.into_inner(),
-        upstream: route.upstream.into_inner(),
-        audience: route.audience,
+        upstream: goes.upstream.into_inner(),
+        audience: goes.audience,
         resource,
         actions: route.actions.into_iter().map(action).collect(),
         upgrade,

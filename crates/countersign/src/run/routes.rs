@@ -1,6 +1,7 @@
 //! From the configuration's routes and upstreams to the gateway's.
 
 mod rules;
+mod webhooks;
 
 use crate::config::attribute_sources::AttributeSourceSection;
 use crate::config::attributes::AttributeSection;
@@ -118,8 +119,11 @@ fn assemble(
             .iter()
             .map(|name| name.to_ascii_lowercase()),
     );
-    let routes =
-        Routes::build(specs, upstreams, hosts).map_err(|error| failed(error.to_string()))?;
+    let webhooks = config.webhook_routes.iter();
+    let webhooks = webhooks.map(|section| webhooks::spec(section, config, &threats));
+    let routes = Routes::build(specs, upstreams, hosts)
+        .and_then(|routes| routes.with_webhooks(webhooks.collect()))
+        .map_err(|error| failed(error.to_string()))?;
     let sources = config
         .attribute_sources
         .iter()
@@ -422,7 +426,7 @@ fn route(
         limits: section
             .limits
             .iter()
-            .map(|limit| self::limit(limit, section, config))
+            .map(|limit| self::limit(limit, section.limits_away, config))
             .collect(),
         cors: section.cors.clone(),
         session: section
@@ -464,7 +468,7 @@ fn actions(section: &RouteSection) -> BTreeMap<String, ActionSpec> {
     actions.collect()
 }
 
-fn limit(section: &LimitSection, route: &RouteSection, config: &Config) -> LimitSpec {
+fn limit(section: &LimitSection, limits_away: LimitsAway, config: &Config) -> LimitSpec {
     let algorithm = match section.counting {
         Counting::CalendarDay => Counts::Calendar(CalendarWindow::Day),
         Counting::CalendarMonth => Counts::Calendar(CalendarWindow::Month),
@@ -494,7 +498,7 @@ fn limit(section: &LimitSection, route: &RouteSection, config: &Config) -> Limit
         sharing: match section.counts {
             CountsSection::Process => Sharing::Process,
             CountsSection::Shared => Sharing::Processes(SharedSpec {
-                away: match route.limits_away {
+                away: match limits_away {
                     LimitsAway::Closed => WhenAway::Closed,
                     LimitsAway::Open => WhenAway::Open,
                     LimitsAway::Share => WhenAway::Share,

@@ -109,6 +109,21 @@ impl Threats {
         Ok(spec)
     }
 
+    /// What a route for webhooks asks for: where its callers come from.
+    pub(super) fn around(&self, from: Option<&FromSection>) -> Option<Arc<RouteThreats>> {
+        let froms: Vec<&FromSection> = self.listener.iter().chain(from).collect();
+        if froms.is_empty() {
+            return None;
+        }
+        let network = self.rules(&froms);
+        let geography = network.needs_place().then(|| self.geography.clone());
+        Some(Arc::new(RouteThreats {
+            geography: geography.flatten(),
+            network: Some(network),
+            ..RouteThreats::default()
+        }))
+    }
+
     /// The rules of the listener and of the route: both must hold.
     fn rules(&self, froms: &[&FromSection]) -> NetworkRules {
         let lists = |names: &[String]| -> Vec<Arc<AddressList>> {

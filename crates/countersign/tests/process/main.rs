@@ -16,3 +16,4 @@ mod idempotency;
 mod message;
 mod policies;
 mod server;
+mod webhooks;

@@ -15,9 +15,9 @@ use countersign_audit::event::{self, Verdict};
 use countersign_audit::{Code, Text};
 use countersign_control::traces::SpanRoute;
 use countersign_net::{Connection, InboundBody};
-use http::Response;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use http::{HeaderValue, Response, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -113,7 +113,11 @@ impl<P: Planes> Flow<'_, P> {
             span.event = Some(received.recorded);
             span.status = Some(status.as_u16());
         }
-        short(status, Bytes::new())
+        let body = format!("{{\"request_id\":\"{}\"}}\n", self.id);
+        let mut response = short(status, Bytes::from(body));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
     }
 
     /// Records a refused webhook unless it is in the log, and answers it.

@@ -501,3 +501,44 @@ fn a_decision_names_the_set_it_was_made_by() {
     assert_eq!(permitted.decision().bundle(), one.digest());
     assert_eq!(permitted.target().0, *permitted.query());
 }
+
+#[test]
+fn a_source_comes_in_at_its_own_route_of_its_own_tenant() {
+    let (demo, other) = (tenant("demo"), tenant("other"));
+    let receive = |source: &str, of: &Tenant| {
+        let [hour, weekday] = vocabulary::calendar(countersign_base::UnixTime(1_700_000_000));
+        let source = source.parse().unwrap();
+        Query {
+            principal: vocabulary::webhook_source(&source, of, "standard-webhooks"),
+            action: "receive_webhook".to_owned(),
+            resource: vocabulary::webhook_route(
+                &"hooks".parse().unwrap(),
+                &demo,
+                &"billing-provider".parse().unwrap(),
+            ),
+            context: BTreeMap::from([
+                ("bytes".to_owned(), 20_i64.into()),
+                ("time".to_owned(), 1_700_000_000_i64.into()),
+                hour,
+                weekday,
+            ]),
+            others: Vec::new(),
+        }
+    };
+    let policies = defaults();
+    assert_eq!(
+        ask(&policies, receive("billing-provider", &demo)),
+        (vec!["webhooks.cedar#own-route".to_owned()], None)
+    );
+    assert_eq!(
+        ask(&policies, receive("shop", &demo)),
+        (Vec::new(), Some(DenialReason::NothingPermits))
+    );
+    assert_eq!(
+        ask(&policies, receive("billing-provider", &other)),
+        (
+            vec!["tenants.cedar#tenant-wall".to_owned()],
+            Some(DenialReason::Forbidden)
+        )
+    );
+}

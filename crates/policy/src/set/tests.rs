@@ -39,6 +39,7 @@ fn the_defaults_load() {
             "tenants.cedar#tenant-wall",
             "vault.cedar#public",
             "vault.cedar#root",
+            "webhooks.cedar#own-route",
             "webhooks.cedar#publish",
         ]
     );

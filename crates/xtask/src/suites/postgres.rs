@@ -30,12 +30,14 @@ fn run() -> Result<Report, Problem> {
     };
     let store = rust::tests(Selection::Package("countersign-store"), with_server)?;
     let nodes = Selection::Binary("countersign", "two_nodes");
+    let webhooks = Selection::Binary("countersign", "webhooks");
     let vault = Selection::Binary("countersign-control", "vault_sql");
     let sealed = Selection::Binary("countersign-guard", "postgres");
     let keys = Selection::Binary("countersign-guard", "idempotency_postgres");
     let gateways = Selection::Filter("binary(gateway) & test(durable_keys)");
     let count = store
         .and(rust::tests(nodes, with_server)?)
+        .and(rust::tests(webhooks, with_server)?)
         .and(rust::tests(sealed, with_server)?)
         .and(rust::tests(keys, with_server)?)
         .and(rust::tests(gateways, with_server)?)

@@ -1,0 +1,178 @@
+//! From `[[webhook_sources]]` to what takes in their webhooks, and the gateway's way to it: `gateway` and `channels` do not know each other.
+
+use crate::config::error::ConfigError;
+use crate::config::webhook_sources::WebhookSourceSection;
+use crate::config::{Config, FILE};
+use bytes::Bytes;
+use countersign_base::Secret;
+use countersign_channels::webhook::receiver::{
+    Arriving, Looked, NotTaken, ReceivedSource, Receiver, TakenWhen,
+};
+use countersign_control::Fabric;
+use countersign_control::fabric::StartError;
+use countersign_gateway::webhooks::{
+    DeniedKind, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
+    WebhookReceived, WebhookReceiver,
+};
+use countersign_wire::HeadView;
+use countersign_wire::webhook::{KeyText, OtherSchemes, Source, SourceRules};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Keys of one set.
+const JWKS_BYTES_MAX: u64 = 256 * 1024;
+
+/// The sources of a configuration, with their secrets read.
+///
+/// # Errors
+/// Every source whose keys cannot be read, or are none of its scheme.
+pub(super) fn sources(config: &Config) -> Result<Vec<ReceivedSource>, Vec<ConfigError>> {
+    let (mut sources, mut errors) = (Vec::new(), Vec::new());
+    for section in &config.webhook_sources {
+        match source(config, section) {
+            Ok(source) => sources.push(source),
+            Err(message) => errors.push(ConfigError::in_file(
+                &config.dir.join(FILE),
+                format!("source `{}`: {message}", section.name),
+            )),
+        }
+    }
+    if errors.is_empty() {
+        Ok(sources)
+    } else {
+        Err(errors)
+    }
+}
+
+fn source(config: &Config, section: &WebhookSourceSection) -> Result<ReceivedSource, String> {
+    let mut keys = Vec::new();
+    for reference in &section.secrets {
+        keys.push(KeyText {
+            id: None,
+            text: reference.read(&config.dir)?,
+        });
+    }
+    if let Some(path) = &section.jwks {
+        keys.extend(key_set(&config.dir.join(path))?);
+    }
+    let rules = SourceRules {
+        scheme: section.scheme.clone(),
+        keys,
+        tolerance: section.tolerance,
+        event_id: section.event_id.clone(),
+        others: OtherSchemes::Refused,
+    };
+    let source = Source::new(rules).map_err(|error| error.to_string())?;
+    let (name, tenant) = (section.name.clone(), section.tenant.clone());
+    ReceivedSource::new(name, tenant, source, section.remember).map_err(|error| error.to_string())
+}
+
+/// The keys of a JWK set, each under its `kid`.
+fn key_set(path: &std::path::Path) -> Result<Vec<KeyText>, String> {
+    let failed = |what: &str| format!("`{}`: {what}", path.display());
+    let length = std::fs::metadata(path).map_err(|error| failed(&error.kind().to_string()))?;
+    if length.len() > JWKS_BYTES_MAX {
+        return Err(failed("the set is too large"));
+    }
+    let text = std::fs::read(path).map_err(|error| failed(&error.kind().to_string()))?;
+    let set: Value = serde_json::from_slice(&text).map_err(|_| failed("no JSON"))?;
+    let keys = set.get("keys").and_then(Value::as_array);
+    let keys = keys.ok_or_else(|| failed("no JWK set: it has no `keys`"))?;
+    let named = |key: &Value| KeyText {
+        id: key.get("kid").and_then(Value::as_str).map(str::to_owned),
+        text: Secret::new(key.to_string()),
+    };
+    Ok(keys.iter().map(named).collect())
+}
+
+/// Puts an endpoint for the service of each source, so that what comes in is delivered.
+///
+/// # Errors
+/// When the database failed.
+pub(super) async fn put_services(config: &Config, fabric: &Fabric) -> Result<(), StartError> {
+    for section in &config.webhook_sources {
+        let store = fabric.store();
+        store
+            .put_webhook_service(&section.tenant, &section.name, fabric.now())
+            .await?;
+    }
+    Ok(())
+}
+
+/// The receiver, as the gateway sees it.
+pub(super) struct Door(Receiver);
+
+impl Door {
+    /// The receiver of these sources.
+    pub(super) fn new(fabric: &Arc<Fabric>, sources: Vec<ReceivedSource>) -> Arc<Self> {
+        Arc::new(Self(Receiver::new(Arc::clone(fabric), sources)))
+    }
+}
+
+impl WebhookReceiver for Door {
+    fn look(&self, head: WebhookHead<'_>) -> Result<Box<dyn WebhookLooked>, WebhookDenied> {
+        let fields = head.headers.iter();
+        let fields: Vec<(&str, &[u8])> = fields
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let view = HeadView {
+            method: head.method.as_str(),
+            scheme: "https",
+            authority: head.authority,
+            path_and_query: head.path_and_query,
+            fields: &fields,
+        };
+        let arriving = Arriving {
+            request: head.request,
+            route: head.route.clone(),
+            from: head.from,
+            at: head.at,
+        };
+        match self.0.look(head.source, &view, arriving) {
+            Ok(looked) => Ok(Box::new(Seen(looked))),
+            Err(error) => Err(denied(error)),
+        }
+    }
+}
+
+/// A webhook whose head is in order.
+struct Seen(Looked);
+
+impl WebhookLooked for Seen {
+    fn receive(self: Box<Self>, body: Bytes) -> Receiving {
+        Box::pin(async move {
+            let taken = self.0.receive(body).await.map_err(denied)?;
+            Ok(WebhookReceived {
+                kind: match taken.when {
+                    TakenWhen::Before => ReceivedKind::Duplicate,
+                    TakenWhen::Now => ReceivedKind::First,
+                },
+                recorded: taken.recorded,
+            })
+        })
+    }
+}
+
+/// What the sender learns: what it did not prove and what came before, but never which part of a proof was wrong.
+fn denied(error: NotTaken) -> WebhookDenied {
+    use countersign_wire::webhook::WebhookRefusal as Refusal;
+    match error {
+        NotTaken::Denied(event) => {
+            WebhookDenied::new("denied", DeniedKind::Forbidden).recorded(event)
+        }
+        NotTaken::Refused(refusal @ (Refusal::Replayed | Refusal::IdReused)) => {
+            WebhookDenied::new(refusal.as_str(), DeniedKind::Conflict)
+        }
+        NotTaken::Refused(refusal @ Refusal::MediaType) => {
+            WebhookDenied::new(refusal.as_str(), DeniedKind::MediaType)
+        }
+        NotTaken::Refused(refusal @ Refusal::TooLarge) => {
+            WebhookDenied::new(refusal.as_str(), DeniedKind::TooLarge)
+        }
+        NotTaken::Refused(refusal) => WebhookDenied::new(refusal.as_str(), DeniedKind::Unproven),
+        NotTaken::Unavailable(unavailable) => {
+            WebhookDenied::new(unavailable.as_str(), DeniedKind::Unavailable)
+        }
+        NotTaken::UnknownSource => WebhookDenied::new("source_unknown", DeniedKind::Unavailable),
+    }
+}
