@@ -37,7 +37,7 @@ pub(crate) async fn play(stage: &Stage, heard: impl Fn(&Check)) -> Checklist {
     add(checks::exchange::check(stage, &mut play).await);
     add(checks::billing::check(stage, &mut play).await);
     add(checks::orders::check(stage, &mut play).await);
-    add(Check::not_yet("8", "Webhooks from the billing provider"));
+    add(checks::webhooks::check(stage, &mut play).await);
     add(Check::not_yet("9", "The event bus"));
     add(checks::vault::check(stage, &mut play).await);
     add(checks::log::check(stage, &mut play).await);

@@ -55,7 +55,7 @@ use countersign_control::{Fabric, HierarchyOptions, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
 use countersign_crypto::digest::sha256;
 use countersign_crypto::password::Cost;
-use countersign_gateway::{Gateway, GatewayOptions, Routes, RunningGateway};
+use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
 use countersign_keys::RotationPolicy;
 use countersign_net::{
     Drain, DrainTrigger, Limits, Listener, ServerTls, Transport, TrustRoots, from_tower, serve,
@@ -216,27 +216,12 @@ fn gateway(
 ) -> Result<Arc<Gateway<LocalPlanes>>, RunError> {
     let sessions = browser_sessions::options(config, base, at, roots).map_err(RunError::Config)?;
     fabric.browser_sessions().replace(sessions);
-    let built = served(config, fabric, base, at, roots)?;
+    let built = webhooks::served(config, fabric, base, at, roots)?;
     let planes = LocalPlanes::new(Arc::clone(fabric));
     let planes = planes.sharing(shared_limits::shared(config, fabric)?);
     let gateway = Gateway::new(Arc::new(planes), built);
     gateway.remember_tokens(config.gateway.verified_tokens);
     Ok(gateway)
-}
-
-/// The gateway's routes, with who answers at its own addresses and who takes webhooks in.
-fn served(
-    config: &Config,
-    fabric: &Arc<Fabric>,
-    base: &str,
-    at: &str,
-    roots: &TrustRoots,
-) -> Result<Routes, RunError> {
-    let built = routes::build(config, fabric, base, roots).map_err(RunError::Config)?;
-    let sources = webhooks::sources(config).map_err(RunError::Config)?;
-    Ok(built
-        .with_sessions(browser_sessions::doors(config, at))
-        .received_by(webhooks::Door::new(fabric, sources)))
 }
 
 /// What issuers begin with: as configured, else as the store remembers it, else the identity listener's own address.
@@ -541,13 +526,14 @@ impl Running {
             declared::declared(config, &self.base, self.fabric.now()).map_err(RunError::Config)?;
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
         let at = local(self.bound.gateway);
-        let routes = served(config, &self.fabric, &self.base, &at, &roots)?;
+        let routes = webhooks::served(config, &self.fabric, &self.base, &at, &roots)?;
         let sessions =
             browser_sessions::options(config, &self.base, &at, &roots).map_err(RunError::Config)?;
         let upstreams = identity_providers::upstreams(config).map_err(RunError::Config)?;
         let origins = foreign::origins(config, &roots).map_err(RunError::Config)?;
         let ways_out = EgressDoor::rules(self.egress.as_ref(), config, &self.base)?;
         let trust = dispatching::trust(config, &self.fabric)?;
+        let services = dispatching::services(config, &self.fabric, &self.bound)?;
         bundle::remember_version(config, term.as_ref(), self.fabric.data())?;
         let changes = self
             .fabric
@@ -563,6 +549,7 @@ impl Running {
         EgressDoor::replace_rules(self.egress.as_ref(), ways_out);
         self.config.store(Arc::new(config.clone()));
         self.dispatcher.replace_trust(trust);
+        self.dispatcher.replace_services(services);
         self.tls.renew(&self.fabric)?;
         Ok(changes)
     }
@@ -575,9 +562,11 @@ impl Running {
         let roots = TrustRoots::from_pem(self.fabric.authority().certificate_pem().as_bytes())?;
         let config = self.config.load();
         let at = local(self.bound.gateway);
-        let routes = served(&config, &self.fabric, &self.base, &at, &roots)?;
+        let routes = webhooks::served(&config, &self.fabric, &self.base, &at, &roots)?;
         self.dispatcher
             .replace_trust(dispatching::trust(&config, &self.fabric)?);
+        let services = dispatching::services(&config, &self.fabric, &self.bound)?;
+        self.dispatcher.replace_services(services);
         self.tls.renew(&self.fabric)?;
         EgressDoor::renew(self.egress.as_ref(), &self.fabric, &self.tls.names)?;
         self.gateway.replace_routes(routes);

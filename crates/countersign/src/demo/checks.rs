@@ -11,6 +11,7 @@ pub(super) mod refresh;
 pub(super) mod sign_in;
 pub(super) mod stolen;
 pub(super) mod vault;
+pub(super) mod webhooks;
 
 use super::dpop::ProofKey;
 use super::http::{Failure, Response};

@@ -5,7 +5,7 @@
 use super::billing::Billing;
 use super::http::Failure;
 use axum::body::Bytes;
-use axum::extract::Path as Named;
+use axum::extract::{Path as Named, State};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use countersign_authn::dpop::NonceUse;
@@ -26,8 +26,9 @@ use countersign_net::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// The sockets of the services, bound before the gateway is configured to reach them.
@@ -81,13 +82,14 @@ impl Sockets {
             get(order).put(change),
         );
         let guarded = [("", orders)];
-        place.start(self.orders, "https://orders.demo.example", guarded)?;
+        let audience = "https://orders.demo.example";
+        place.start(self.orders, audience, guarded, Router::new())?;
         let audience = "https://billing.demo.example";
         for (listener, node) in [self.billing, self.billing_other].into_iter().zip(nodes) {
             let charges = Router::new().route("/charges/{charge}", post(charge));
             // What a card takes, its own handlers say.
             let guarded = [("billing.charge", charges), ("", node.routes())];
-            place.start(listener, audience, guarded)?;
+            place.start(listener, audience, guarded, told())?;
         }
         Ok(())
     }
@@ -105,12 +107,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Starts a service: routes, each behind a guard that asks for these scopes.
+    /// Starts a service: routes, each behind a guard that asks for these scopes, and those that are for whoever has a certificate of this installation.
     fn start<const N: usize>(
         &self,
         listener: Listener,
         audience: &str,
         guarded: [(&str, Router); N],
+        certified: Router,
     ) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| {
             Failure::new(format!("a service does not start: {error}"))
@@ -119,7 +122,7 @@ impl Place<'_> {
         let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes())
             .map_err(|error| failed(&error))?;
         let tls = server_tls(self.fabric, ClientCertificates::Required(roots.clone()))?;
-        let mut routes = Router::new();
+        let mut routes = certified;
         for (scopes, part) in guarded {
             let (address, clock) = (listener.address(), self.fabric.clock());
             let guard = guard(address, audience, scopes, clock, self.issuer, &roots)?;
@@ -138,6 +141,32 @@ impl Place<'_> {
         });
         Ok(())
     }
+}
+
+/// What providers told a service, by the ids of their webhooks: each counts once, however often it is brought.
+type Told = Arc<Mutex<BTreeMap<String, Value>>>;
+
+/// Where a service is told what providers send. It shows what it got.
+fn told() -> Router {
+    Router::new()
+        .route("/webhooks/{provider}", post(tell).get(tell_what_was_told))
+        .with_state(Told::default())
+}
+
+async fn tell(State(told): State<Told>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let field = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let (Some(id), Some(key)) = (field("webhook-id"), field("idempotency-key")) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    let got = json!({ "id": id, "key": key, "body": String::from_utf8_lossy(&body) });
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    told.entry(id.to_owned()).or_insert(got);
+    StatusCode::NO_CONTENT
+}
+
+async fn tell_what_was_told(State(told): State<Told>) -> Json<Vec<Value>> {
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    Json(told.values().cloned().collect())
 }
 
 /// TLS of a server on loopback, with a certificate of the local authority.

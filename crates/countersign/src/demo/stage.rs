@@ -11,6 +11,8 @@ use super::vault::VaultCaller;
 use crate::config::listeners::Listeners;
 use crate::config::{self, Config};
 use crate::run::{self, Options, RunError, Running, system_clock};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use countersign_audit::Code;
 use countersign_base::{Clock, Duration, Issuer, UnixMillis};
 use countersign_control::Fabric;
@@ -355,7 +357,11 @@ fn write_configuration(
         }
         Ok::<_, StageError>(made)
     };
-    Ok((made(&PEOPLE, "password")?, made(&SECRETS, "secret")?))
+    let (people, mut secrets) = (made(&PEOPLE, "password")?, made(&SECRETS, "secret")?);
+    let provider = format!("whsec_{}", STANDARD.encode(random.bytes::<32>()));
+    write(&dir.join("secrets/billing-provider.secret"), &provider)?;
+    secrets.insert("billing-provider", provider);
+    Ok((people, secrets))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), StageError> {

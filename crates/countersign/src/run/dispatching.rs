@@ -1,6 +1,6 @@
 //! The dispatcher of webhooks in a running process: what it reaches, whom it believes, and as whom it appears.
 
-use super::{Bound, RunError, egress};
+use super::{Bound, RunError, egress, routes};
 use crate::config::Config;
 use countersign_base::Duration;
 use countersign_channels::webhook::dispatcher::{
@@ -28,16 +28,31 @@ pub(super) fn start(
     bound: &Bound,
 ) -> Result<Dispatcher, RunError> {
     let refused = |error| RunError::Config(vec![error]);
-    let (receivers, services) = egress::deliveries(config, &bound.all()).map_err(refused)?;
+    let (receivers, _services) = egress::deliveries(config, &bound.all()).map_err(refused)?;
     let options = DispatcherOptions {
         receivers,
         trust: trust(config, fabric)?,
-        inbound: Services::new(services, []),
+        inbound: services(config, fabric, bound)?,
         schedules: Schedules::default(),
         share: Share::of(UNDER_WAY),
         kept: WebhookKept::default(),
     };
     Ok(Dispatcher::start(fabric, options))
+}
+
+/// Where what comes in goes: the services of its sources, over connections that reach no listener of this process.
+///
+/// # Errors
+/// As [`start`].
+pub(super) fn services(
+    config: &Config,
+    fabric: &Fabric,
+    bound: &Bound,
+) -> Result<Services, RunError> {
+    let refused = |error| RunError::Config(vec![error]);
+    let (_receivers, pool) = egress::deliveries(config, &bound.all()).map_err(refused)?;
+    let services = routes::services(config, fabric).map_err(RunError::Config)?;
+    Ok(Services::new(pool, services))
 }
 
 /// Whom receivers' certificates have to come from, and a new certificate of ours.

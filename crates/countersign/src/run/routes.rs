@@ -3,6 +3,8 @@
 mod rules;
 mod webhooks;
 
+pub(super) use webhooks::services;
+
 use crate::config::attribute_sources::AttributeSourceSection;
 use crate::config::attributes::AttributeSection;
 use crate::config::error::ConfigError;

@@ -1,5 +1,6 @@
 //! From `[[webhook_sources]]` to what takes in their webhooks, and the gateway's way to it: `gateway` and `channels` do not know each other.
 
+use super::{RunError, browser_sessions, routes};
 use crate::config::error::ConfigError;
 use crate::config::webhook_sources::WebhookSourceSection;
 use crate::config::{Config, FILE};
@@ -10,10 +11,12 @@ use countersign_channels::webhook::receiver::{
 };
 use countersign_control::Fabric;
 use countersign_control::fabric::StartError;
+use countersign_gateway::Routes;
 use countersign_gateway::webhooks::{
     DeniedKind, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
     WebhookReceived, WebhookReceiver,
 };
+use countersign_net::TrustRoots;
 use countersign_wire::HeadView;
 use countersign_wire::webhook::{KeyText, OtherSchemes, Source, SourceRules};
 use serde_json::Value;
@@ -21,6 +24,24 @@ use std::sync::Arc;
 
 /// Keys of one set.
 const JWKS_BYTES_MAX: u64 = 256 * 1024;
+
+/// The gateway's routes, with who answers at its own addresses and who takes webhooks in.
+///
+/// # Errors
+/// What of the configuration cannot be used.
+pub(super) fn served(
+    config: &Config,
+    fabric: &Arc<Fabric>,
+    base: &str,
+    at: &str,
+    roots: &TrustRoots,
+) -> Result<Routes, RunError> {
+    let built = routes::build(config, fabric, base, roots).map_err(RunError::Config)?;
+    let sources = sources(config).map_err(RunError::Config)?;
+    Ok(built
+        .with_sessions(browser_sessions::doors(config, at))
+        .received_by(Door::new(fabric, sources)))
+}
 
 /// The sources of a configuration, with their secrets read.
 ///

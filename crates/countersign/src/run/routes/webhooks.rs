@@ -1,9 +1,17 @@
-//! From the configuration's routes for webhooks to the gateway's.
+//! From the configuration's routes for webhooks to the gateway's, and from its sources to the services that get what they send.
 
-use crate::config::Config;
+use super::{OwnIdentity, believed};
+use crate::config::error::ConfigError;
 use crate::config::routes::{LimitsAway, WebhookRouteSection};
+use crate::config::upstreams::GatewayIdentity;
+use crate::config::webhook_sources::WebhookSourceSection;
+use crate::config::{Config, FILE};
 use crate::run::threats::Threats;
+use countersign_base::{SourceName, Tenant};
+use countersign_channels::webhook::dispatcher::Service;
+use countersign_control::Fabric;
 use countersign_gateway::webhooks::WebhookRouteSpec;
+use countersign_net::{DeliveryTls, Receiver, TrustRoots};
 
 /// While the counts of shared limits are away nothing comes in: these callers have nothing to be told apart by but their network, and they try again.
 const LIMITS_AWAY: LimitsAway = LimitsAway::Closed;
@@ -30,4 +38,63 @@ pub(super) fn spec(
         idle: section.idle,
         body_bytes_max: section.body_bytes_max,
     }
+}
+
+/// Deliveries to one service at a time.
+const AT_A_TIME: u16 = 16;
+/// How what a service does not take is tried again.
+const RETRIES: &str = "standard";
+
+/// A service, and of whose source.
+type Named = ((Tenant, SourceName), Service);
+
+/// The services of the sources, reached as their upstreams are: with the same trust, and with the gateway's certificate where an upstream wants to see one.
+///
+/// # Errors
+/// What cannot be read, or no certificate can be made.
+pub(in crate::run) fn services(
+    config: &Config,
+    fabric: &Fabric,
+) -> Result<Vec<Named>, Vec<ConfigError>> {
+    if config.webhook_sources.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failed = |message: String| vec![ConfigError::in_file(&config.dir.join(FILE), message)];
+    let local = TrustRoots::from_pem(fabric.authority().certificate_pem().as_bytes())
+        .map_err(|error| failed(error.to_string()))?;
+    let own = OwnIdentity::issue(fabric).map_err(failed)?;
+    let sources = config.webhook_sources.iter();
+    let named = |section: &WebhookSourceSection| {
+        let service = service(config, section, &local, &own)?;
+        Ok(((section.tenant.clone(), section.name.clone()), service))
+    };
+    let services: Result<_, String> = sources.map(named).collect();
+    services.map_err(failed)
+}
+
+fn service(
+    config: &Config,
+    section: &WebhookSourceSection,
+    local: &TrustRoots,
+    own: &OwnIdentity,
+) -> Result<Service, String> {
+    let wanted = &section.deliver.upstream;
+    let mut upstreams = config.upstreams.iter();
+    let upstream = upstreams.find(|upstream| upstream.name == *wanted);
+    let upstream = upstream.ok_or_else(|| format!("no upstream `{wanted}`"))?;
+    let mut url = upstream.url.clone();
+    url.set_path(&section.deliver.path);
+    let roots = believed(config, upstream.ca.as_deref(), local)?;
+    let identity = match upstream.identity {
+        GatewayIdentity::Certificate => Some(&own.tls),
+        GatewayIdentity::None => None,
+    };
+    let tls = DeliveryTls::new(&roots, identity).map_err(|error| error.to_string())?;
+    Ok(Service {
+        receiver: Receiver::new(url).with_tls(tls),
+        media_type: section.media_types.first().cloned().unwrap_or_default(),
+        rate: None,
+        concurrency: AT_A_TIME,
+        retries: RETRIES.to_owned(),
+    })
 }
