@@ -4,7 +4,8 @@ use crate::query::{Entity, EntityId, Value};
 use countersign_authn::access_token::Confirmation;
 use countersign_authn::{Acr, AttributeValue, Subject, SubjectId};
 use countersign_base::{
-    Audience, ClientId, EventTypeName, GroupName, Role, RouteId, Scopes, SourceName, Tenant, UnixTime, UserId,
+    Audience, ClientId, EventTypeName, GroupName, Role, RouteId, Scopes, SourceName, Tenant,
+    UnixTime, UserId,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;

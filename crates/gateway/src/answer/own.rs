@@ -47,7 +47,9 @@ pub(crate) fn describe_key(
         "title": error.to_string(),
     });
     let link = spec.described_by.as_deref().and_then(|page| {
-        told["type"] = format!("{page}#{code}").into();
+        if let Some(members) = told.as_object_mut() {
+            members.insert("type".to_owned(), format!("{page}#{code}").into());
+        }
         HeaderValue::from_str(&format!("<{page}>; rel=\"describedby\"")).ok()
     });
     *response.body_mut() = GatewayBody::whole(Bytes::from(format!("{told}\n")));
