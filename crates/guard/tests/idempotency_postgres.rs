@@ -1,7 +1,6 @@
 //! Keys in a real PostgreSQL: one first of many, and an answer that is committed with the effects of its handler or not at all.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "the helpers of a test fail it by panicking"
 )]
 

@@ -2,6 +2,7 @@
 
 use super::error::Mistakes;
 use super::gateway_issuers::{self, GatewayIssuerSection, RawGatewayIssuer};
+use super::shared_limits::SharedLimitsSection;
 use countersign_gateway::{TOKENS_KEPT, TOKENS_KEPT_MAX};
 use serde::Deserialize;
 use toml::Spanned;
@@ -50,6 +51,15 @@ pub(crate) enum HasSharedLimits {
     No,
     /// It is.
     Yes,
+}
+
+impl From<Option<&SharedLimitsSection>> for HasSharedLimits {
+    fn from(section: Option<&SharedLimitsSection>) -> Self {
+        match section {
+            Some(_) => Self::Yes,
+            None => Self::No,
+        }
+    }
 }
 
 pub(crate) fn check(

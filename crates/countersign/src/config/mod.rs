@@ -266,11 +266,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         networks: &networks,
         geography: &raw.geography,
     };
-    let has_shared_limits = match shared_limits {
-        Some(_) => gateway::HasSharedLimits::Yes,
-        None => gateway::HasSharedLimits::No,
-    };
-    let gateway = gateway::check(raw.gateway, has_shared_limits, mistakes);
+    let gateway = gateway::check(raw.gateway, shared_limits.as_ref().into(), mistakes);
     let webhook_sources = webhook_sources::check(raw.webhook_sources, &known, &upstreams, mistakes);
     let others = routes::Others {
         sources: &webhook_sources,
