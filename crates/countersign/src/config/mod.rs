@@ -261,11 +261,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         browser_sessions::check(raw.browser_sessions, &known, &clients, mistakes);
     let waf = threats::wafs(raw.waf, mistakes);
     let networks = threats::networks(raw.networks, mistakes);
-    let dangers = threats::Known {
-        wafs: &waf,
-        networks: &networks,
-        geography: &raw.geography,
-    };
+    let dangers = threats::Known::new(&waf, &networks, &raw.geography);
     let gateway = gateway::check(raw.gateway, shared_limits.as_ref().into(), mistakes);
     let webhook_sources = webhook_sources::check(raw.webhook_sources, &known, &upstreams, mistakes);
     let others = routes::Others {

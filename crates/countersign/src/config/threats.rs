@@ -214,6 +214,20 @@ pub(super) struct Known<'a> {
     pub(super) geography: &'a GeographySection,
 }
 
+impl<'a> Known<'a> {
+    pub(super) const fn new(
+        wafs: &'a [WafSpec],
+        networks: &'a [NetworkSection],
+        geography: &'a GeographySection,
+    ) -> Self {
+        Self {
+            wafs,
+            networks,
+            geography,
+        }
+    }
+}
+
 pub(super) fn wafs(raw: Vec<RawWaf>, mistakes: &mut Mistakes<'_>) -> Vec<WafSpec> {
     let mut found: Vec<WafSpec> = Vec::new();
     for waf in raw {
