@@ -7,7 +7,7 @@
 mod checks;
 pub(crate) mod ledger;
 pub(crate) mod session;
-mod sync_order;
+pub(crate) mod sync_order;
 pub(crate) mod tally;
 pub(crate) mod workers;
 
@@ -51,6 +51,26 @@ impl Ground {
             program: program.to_path_buf(),
             home,
         })
+    }
+
+    /// The directory of all of it.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Writes a file beside the configuration.
+    pub(crate) fn configure(&self, name: &str, content: &str) -> Result<(), Failed> {
+        Ok(std::fs::write(
+            self.home.path().join("config").join(name),
+            content,
+        )?)
+    }
+
+    /// Adds to the configuration.
+    pub(crate) fn also(&self, more: &str) -> Result<(), Failed> {
+        let path = self.home.path().join("config/countersign.toml");
+        let text = std::fs::read_to_string(&path)? + more;
+        Ok(std::fs::write(path, text)?)
     }
 
     /// The data directory.

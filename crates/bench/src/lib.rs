@@ -3,10 +3,12 @@
 //! The headline of a measurement is requests per second of the server's CPU time (user and system, as the operating system counts it), which stays
 //! comparable on a busy machine. `limit` rows say what the same machine does for the unavoidable part of the work alone.
 
+pub(crate) mod admin;
 pub mod answers;
 pub mod browser;
 pub mod chaos;
 pub mod chaos_keys;
+pub mod chaos_webhooks;
 pub mod clients;
 pub mod cpu;
 pub(crate) mod form;
@@ -19,6 +21,7 @@ pub mod running;
 pub mod server;
 pub mod soak;
 pub mod suites;
+pub mod tls_receiver;
 pub mod upstream;
 pub mod zipf;
 

@@ -1,11 +1,11 @@
 //! `bench --server PATH [--peer NAME=DIRECTORY] [--absent NAME=REASON] [--postgres URL] SUITE [--quick]`, `chaos --server PATH [--minutes N]`,
-//! `chaos-keys --server PATH [--minutes N] [--seed N]`,
+//! `chaos-keys --server PATH [--minutes N] [--seed N]`, `chaos-webhooks` with the same arguments, `webhook-receivers ADDRESS DIR`, which it starts and kills,
 //! `soak --server PATH [--minutes N] [--out DIR]`, `upstream ADDRESS`, and `soak-upstream ADDRESS`, which the soak starts and kills.
 //!
 //! `--case=NAME` measures one case of a suite (of `gateway`; may stand several times), `--trial=SECONDS` only sees whether everything works: with either of them nothing is written.
 
 use countersign_bench::peers::Installed;
-use countersign_bench::{Failed, chaos, chaos_keys, soak, suites, upstream};
+use countersign_bench::{Failed, chaos, chaos_keys, chaos_webhooks, soak, suites, upstream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -81,6 +81,18 @@ fn run() -> Result<bool, Failed> {
             let minutes = options.minutes.unwrap_or(1.5);
             runtime.block_on(chaos_keys::run(&options.server, minutes, options.seed))
         }
+        "chaos-webhooks" => {
+            let minutes = options.minutes.unwrap_or(1.0);
+            runtime.block_on(chaos_webhooks::run(&options.server, minutes, options.seed))
+        }
+        "webhook-receivers" => {
+            let [address, directory] = &options.names[..] else {
+                return Err("`webhook-receivers` needs an address and a directory".into());
+            };
+            let directory = PathBuf::from(directory);
+            runtime.block_on(chaos_webhooks::receiver::serve(address.parse()?, &directory))?;
+            Ok(true)
+        }
         "upstream" => {
             let address = options.names.first().ok_or("where is it to listen?")?;
             runtime.block_on(upstream::serve(address.parse()?))?;
@@ -99,7 +111,7 @@ fn run() -> Result<bool, Failed> {
             Ok(true)
         }
         other => Err(format!(
-            "`{other}` is none of `bench`, `chaos`, `chaos-keys`, `soak`, `soak-upstream` and `upstream`"
+            "`{other}` is none of `bench`, `chaos`, `chaos-keys`, `chaos-webhooks`, `soak`, `soak-upstream`, `upstream` and `webhook-receivers`"
         )
         .into()),
     }

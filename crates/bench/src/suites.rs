@@ -5,6 +5,7 @@ mod gateway;
 mod identity;
 mod keys;
 mod setting;
+mod webhooks;
 
 use crate::peers::Installed;
 use crate::report::{Report, Row, Run};
@@ -28,6 +29,12 @@ pub struct Effort {
     pub leases: u32,
     /// People whose keys a store holds.
     pub subject_keys: u32,
+    /// Webhooks that a queue holds which is emptied.
+    pub deliveries: u32,
+    /// Endpoints of webhooks, of which some hang.
+    pub endpoints: usize,
+    /// Webhooks that a queue holds whose memory is measured.
+    pub queued: u32,
 }
 
 impl Effort {
@@ -41,6 +48,9 @@ impl Effort {
             idle_connections: 2_000,
             leases: 100_000,
             subject_keys: 1_000_000,
+            deliveries: 60_000,
+            endpoints: 10_000,
+            queued: 1_000_000,
         }
     }
 
@@ -64,6 +74,9 @@ impl Effort {
             idle_connections: 200,
             leases: 2_000,
             subject_keys: 20_000,
+            deliveries: 2_000,
+            endpoints: 300,
+            queued: 5_000,
         }
     }
 }
@@ -105,7 +118,13 @@ struct Suite {
     measure: for<'a> fn(&'a Subjects, Effort) -> Measured<'a>,
 }
 
-const SUITES: &[Suite] = &[audit::SUITE, gateway::SUITE, identity::SUITE, keys::SUITE];
+const SUITES: &[Suite] = &[
+    audit::SUITE,
+    gateway::SUITE,
+    identity::SUITE,
+    keys::SUITE,
+    webhooks::SUITE,
+];
 
 /// Measures the named suites, or all. `false` if a row of ours could not be measured; a peer that
 /// is not there or lacks a case says so in its row.

@@ -158,7 +158,10 @@ fn run(arguments: &[String]) -> Result<Outcome, Problem> {
         };
     }
     // Runs as long as the suite does.
-    let database = wanted("keys").then(postgres::with_passwords);
+    let database = ["keys", "webhooks"]
+        .into_iter()
+        .any(wanted)
+        .then(postgres::with_passwords);
     match &database {
         Some(Ok(server)) => command.arg("--postgres").arg(server.url_of("postgres")),
         Some(Err(problem)) => command.arg("--absent").arg(format!("postgresql={problem}")),

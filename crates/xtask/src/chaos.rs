@@ -1,4 +1,4 @@
-//! `cargo xtask chaos [--minutes N]` and `cargo xtask chaos-keys [--minutes N] [--seed N]`: hand over to the crash tests in `crates/bench`.
+//! `cargo xtask chaos [--minutes N]`, and `cargo xtask chaos-keys` and `chaos-webhooks` with `[--minutes N] [--seed N]`: hand over to the crash tests in `crates/bench`.
 
 use crate::verb::{Outcome, Problem, Verb};
 use crate::{install, tree};
@@ -34,19 +34,32 @@ pub(crate) fn keys_driver() -> Result<Command, Problem> {
     Ok(command)
 }
 
+/// The verb of the crash test of webhooks.
+pub(crate) const WEBHOOKS_VERB: Verb = Verb {
+    name: "chaos-webhooks",
+    about: "kill -9 of the server and of receivers while messages go out and come in ([--minutes N] [--seed N])",
+    run: |arguments| run_with(webhooks_driver()?, arguments),
+};
+
+/// The crash test of webhooks.
+pub(crate) fn webhooks_driver() -> Result<Command, Problem> {
+    install::system(Path::new("/usr/bin/strace"), &["strace"])?;
+    let mut command = Command::new(install::built("countersign-bench")?);
+    command.current_dir(tree::root()).arg("chaos-webhooks");
+    Ok(command)
+}
+
 fn run_keys(arguments: &[String]) -> Result<Outcome, Problem> {
-    let program = install::countersign()?;
-    let status = keys_driver()?
-        .arg("--server")
-        .arg(program)
-        .args(arguments)
-        .status()?;
-    Ok(Outcome::of(usize::from(!status.success())))
+    run_with(keys_driver()?, arguments)
 }
 
 fn run(arguments: &[String]) -> Result<Outcome, Problem> {
+    run_with(driver()?, arguments)
+}
+
+fn run_with(mut driver: Command, arguments: &[String]) -> Result<Outcome, Problem> {
     let program = install::countersign()?;
-    let status = driver()?
+    let status = driver
         .arg("--server")
         .arg(program)
         .args(arguments)

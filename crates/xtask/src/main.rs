@@ -26,6 +26,7 @@ const VERBS: &[Verb] = &[
     fuzz::VERB,
     chaos::VERB,
     chaos::KEYS_VERB,
+    chaos::WEBHOOKS_VERB,
     soak::VERB,
     bench::VERB,
     screenshots::VERB,

@@ -6,6 +6,7 @@ mod acme;
 mod browser;
 mod chaos;
 mod chaos_keys;
+mod chaos_webhooks;
 mod clippy;
 mod crs;
 mod decisions;
@@ -157,6 +158,7 @@ pub(crate) const SUITES: &[Suite] = &[
     fuzz::SUITE,
     chaos::SUITE,
     chaos_keys::SUITE,
+    chaos_webhooks::SUITE,
     soak::SUITE,
     requirements::SUITE,
 ];

@@ -91,7 +91,7 @@ async fn watched_reads(server: &Server, destination: &Destination) -> Result<Vec
 
 /// How an answer left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     /// Between the request and it, the database or the journal was written and then synced.
     Synced,
     /// It was not.
@@ -99,13 +99,14 @@ enum Answer {
 }
 
 /// A process that is watched.
-struct Watch {
+pub(crate) struct Watch {
     tracer: Child,
     output: PathBuf,
 }
 
 impl Watch {
-    async fn attach(pid: u32, name: &str) -> Result<Self, Failed> {
+    /// Watches from now on.
+    pub(crate) async fn attach(pid: u32, name: &str) -> Result<Self, Failed> {
         let output = std::env::current_dir()?.join(format!(
             "target/sync-order-{}-{name}.txt",
             std::process::id()
@@ -145,7 +146,8 @@ impl Watch {
         Ok(Self { tracer, output })
     }
 
-    async fn detach(mut self) -> Result<Vec<Answer>, Failed> {
+    /// Ends it, and gives how the answers left.
+    pub(crate) async fn detach(mut self) -> Result<Vec<Answer>, Failed> {
         let tracer = self.tracer.id().ok_or("strace has ended")?.to_string();
         Command::new("kill")
             .args(["-INT", &tracer])

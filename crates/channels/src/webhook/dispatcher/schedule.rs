@@ -32,11 +32,35 @@ const STANDARD: &[u64] = &[
 ];
 /// For receivers to which what is an hour old is worth nothing.
 const QUICK: &[u64] = &[2, 10, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE];
+/// For our own services, which a restart takes away for seconds: soon at first, and then on as [`STANDARD`].
+const SERVICE: &[u64] = &[
+    1,
+    2,
+    5,
+    15,
+    30,
+    MINUTE,
+    5 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    5 * HOUR,
+    10 * HOUR,
+    14 * HOUR,
+    20 * HOUR,
+    24 * HOUR,
+];
 /// Once and no more.
 const ONCE: &[u64] = &[];
 
 /// The schedules that are always there, by their names.
-const BUILT_IN: &[(&str, &[u64])] = &[("once", ONCE), ("quick", QUICK), ("standard", STANDARD)];
+const BUILT_IN: &[(&str, &[u64])] = &[
+    ("once", ONCE),
+    ("quick", QUICK),
+    ("service", SERVICE),
+    ("standard", STANDARD),
+];
 
 /// The pauses between the attempts of one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +70,7 @@ pub struct Schedule(Vec<Duration>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// A name that has a meaning.
-    #[error("`once`, `quick` and `standard` are schedules already")]
+    #[error("`once`, `quick`, `service` and `standard` are schedules already")]
     Name,
     /// A pause that is none, or too long.
     #[error("a pause is at least a second and at most 7 days")]

@@ -43,7 +43,7 @@ pub(super) fn spec(
 /// Deliveries to one service at a time.
 const AT_A_TIME: u16 = 16;
 /// How what a service does not take is tried again.
-const RETRIES: &str = "standard";
+const RETRIES: &str = "service";
 
 /// A service, and of whose source.
 type Named = ((Tenant, SourceName), Service);

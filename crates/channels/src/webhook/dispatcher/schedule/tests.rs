@@ -45,6 +45,17 @@ fn the_standard_schedule_is_that_of_standard_webhooks() {
 }
 
 #[test]
+fn a_service_that_restarts_is_asked_again_within_a_minute_several_times() {
+    let schedules = Schedules::default();
+    let service = schedules.named("service");
+    let first: i64 = (1..=5)
+        .filter_map(|attempt| pause(service, attempt, 0))
+        .sum();
+    assert!(first < 60, "{first}");
+    assert!(service.attempts() > schedules.named("standard").attempts());
+}
+
+#[test]
 fn a_name_that_is_none_any_more_means_the_standard_schedule() {
     let own = Schedule::new(vec![Duration::from_secs(1)]).unwrap();
     let named = BTreeMap::from([("hourly".to_owned(), own.clone())]);
