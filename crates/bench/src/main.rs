@@ -74,40 +74,44 @@ fn run() -> Result<bool, Failed> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    match verb.as_str() {
-        "bench" => runtime.block_on(bench(options)),
-        "chaos" => runtime.block_on(chaos::run(&options.server, options.minutes.unwrap_or(1.0))),
+    runtime.block_on(carried_out(&verb, options))
+}
+
+async fn carried_out(verb: &str, options: Options) -> Result<bool, Failed> {
+    match verb {
+        "bench" => bench(options).await,
+        "chaos" => chaos::run(&options.server, options.minutes.unwrap_or(1.0)).await,
         "chaos-keys" => {
             let minutes = options.minutes.unwrap_or(1.5);
-            runtime.block_on(chaos_keys::run(&options.server, minutes, options.seed))
+            chaos_keys::run(&options.server, minutes, options.seed).await
         }
         "chaos-webhooks" => {
             let minutes = options.minutes.unwrap_or(1.0);
-            runtime.block_on(chaos_webhooks::run(&options.server, minutes, options.seed))
+            chaos_webhooks::run(&options.server, minutes, options.seed).await
         }
         "webhook-receivers" => {
             let [address, directory] = &options.names[..] else {
                 return Err("`webhook-receivers` needs an address and a directory".into());
             };
             let directory = PathBuf::from(directory);
-            runtime.block_on(chaos_webhooks::receiver::serve(address.parse()?, &directory))?;
+            chaos_webhooks::receiver::serve(address.parse()?, &directory).await?;
             Ok(true)
         }
         "upstream" => {
             let address = options.names.first().ok_or("where is it to listen?")?;
-            runtime.block_on(upstream::serve(address.parse()?))?;
+            upstream::serve(address.parse()?).await?;
             Ok(true)
         }
         "soak" => {
             let minutes = options.minutes.unwrap_or(1.0);
-            runtime.block_on(soak::run(&options.server, minutes, &options.out))
+            soak::run(&options.server, minutes, &options.out).await
         }
         "soak-upstream" => {
             let address = options
                 .names
                 .first()
                 .ok_or("`soak-upstream` needs an address")?;
-            runtime.block_on(soak::upstream::serve(address.parse()?))?;
+            soak::upstream::serve(address.parse()?).await?;
             Ok(true)
         }
         other => Err(format!(
