@@ -552,6 +552,7 @@ catalogue! {
         ALL = plain "SELECT key_id, wrapped, created_at, term, messages, bytes FROM vault_keys WHERE tenant = $1 ORDER BY term, created_at, key_id";
         COUNT = plain "UPDATE vault_keys SET messages = messages + $3, bytes = bytes + $4 WHERE tenant = $1 AND key_id = $2";
         COUNTED = plain "SELECT messages, bytes FROM vault_keys WHERE tenant = $1 AND key_id = $2";
+        LOCK = lock "SELECT term FROM vault_keys WHERE tenant = $1 AND key_id = $2";
         REMOVE = plain "DELETE FROM vault_keys WHERE tenant = $1 AND key_id = $2";
     }
 

@@ -135,6 +135,9 @@ impl Store {
         let tenant = tenant.clone();
         self.write(move |tx| {
             Box::pin(async move {
+                // Who comes second waits here for the first, and then sees what it added.
+                let place = args![tenant.as_str(), after.clone()];
+                let _held = tx.fetch_optional(&sql::LOCK, place).await?;
                 let newest = all(tx, &tenant).await?.pop();
                 if newest.is_none_or(|newest| newest.key != after || newest.term >= new.term) {
                     return Err(StoreError::Superseded("vault_keys"));
