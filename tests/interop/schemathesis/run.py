@@ -111,6 +111,8 @@ def configuration(portal, port):
     files["countersign.toml"] = text
     files |= {f"secrets/{person}.password": f"{person}: correct horse battery staple" for person in ["alice", "bob", "carol"]}
     files |= {f"secrets/{client}.secret": os.urandom(32).hex() for client in ["gateway", "billing", "analytics", "platform"]}
+    # As Standard Webhooks writes secrets: of 24 bytes at least.
+    files |= {"secrets/billing-provider.secret": "whsec_" + base64.b64encode(os.urandom(32)).decode()}
     return files | {"clients/portal.jwks.json": json.dumps(portal.jwks())}
 
 
@@ -119,13 +121,17 @@ OF_THE_INSTALLATION = ["rotateKeyEncryptionKey", "rotateRootKey"]
 
 
 def narrowed(document, known):
-    """The document with what there is: of ids that a path takes, those that exist, and one that does not."""
+    """The document with what there is: of ids that a path takes, those that exist, and one that does not. What is removed is nothing that others are tried on."""
+    removed = known.pop("removed endpoint", None)
     for item in document["paths"].values():
         operations = [value for value in item.values() if isinstance(value, dict)]
         for operation in operations:
             if operation.get("operationId") in OF_THE_INSTALLATION:
                 # Its own list of tenants, which what is known does not replace.
                 operation["parameters"] = [{"name": "tenant", "in": "path", "required": True, "schema": {"enum": ["default", "demo"]}}]
+            if operation.get("operationId") == "removeWebhookEndpoint":
+                own = {"name": "endpoint", "in": "path", "required": True, "schema": {"enum": removed}}
+                operation["parameters"] = [one for one in operation["parameters"] if "endpoint" not in json.dumps(one)] + [own]
         for parameter in [one for holder in [item, *operations] for one in holder.get("parameters", [])]:
             narrow(parameter, known)
     for parameter in document["components"]["parameters"].values():
@@ -227,6 +233,7 @@ def of_the_admin_api(fabric, signed_in):
     leaving = [fabric.administer("user", "add", f"leaver-{number}", "--password-stdin", *demo, typed="correct horse battery\n")["user_id"] for number in range(2)]
     receiver = ["--url", "https://hooks.example/in", "--event", "invoice.*", *demo]
     endpoints = [fabric.administer("webhook", "endpoint", "add", *receiver)["endpoint"] for _ in range(2)]
+    removed = [fabric.administer("webhook", "endpoint", "add", *receiver)["endpoint"] for _ in range(2)]
     fabric.administer("webhook", "event-type", "add", "invoice.paid", "--description", "An invoice was paid", *demo)
     sent = ["--everyone", "--payload", "-", *demo]
     messages = [fabric.administer("webhook", "send", "invoice.paid", *sent, typed="{}")["message"] for _ in range(2)]
@@ -239,6 +246,7 @@ def of_the_admin_api(fabric, signed_in):
         "key": [*keys, "0" * 16],
         "user": [*leaving, "0" * 32],
         "endpoint": [*endpoints, "0" * 32],
+        "removed endpoint": [*removed, "0" * 32],
         "delivery": [*delivered, "0" * 64],
     }
     control = fabric.addresses["control"]
