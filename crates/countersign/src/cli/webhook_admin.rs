@@ -163,7 +163,7 @@ pub struct WebhookEndpointAdd {
     /// Attempts at a time, 10 unless you say otherwise.
     #[arg(long)]
     pub concurrency: Option<u16>,
-    /// The schedule of retries, by its name.
+    /// The schedule of retries, by its name: `standard` unless you say otherwise, `quick`, `service` or `once`.
     #[arg(long, value_parser = text::<32>)]
     pub retries: Option<Bounded<32>>,
     /// A file with the public key (JWK, `use` `enc`) that payloads are encrypted to.
