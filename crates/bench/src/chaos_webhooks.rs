@@ -9,6 +9,7 @@ mod journal;
 mod ledger;
 pub mod receiver;
 mod receivers;
+mod whereabouts;
 mod workers;
 
 use crate::Failed;
@@ -54,8 +55,10 @@ const ORDERED: &str = "/ordered";
 const SERVICE: &str = "/service";
 /// Workers of each way.
 const WORKERS: usize = 3;
-/// How long what was acknowledged may take to come once everything is up.
-const COMES_WITHIN: Duration = Duration::from_secs(120);
+/// How long it may take until the next of what was acknowledged comes, once everything is up: longer than any pause of the schedule, a lease, and a circuit breaker that is open.
+const NEXT_WITHIN: Duration = Duration::from_secs(120);
+/// How often it is looked what has come.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Webhooks that are sent in while the kernel is watched.
 const WATCHED: usize = 12;
 
@@ -256,12 +259,7 @@ impl Run {
         let watched = inside.entry("watched".to_owned()).or_default();
         let numbers = (0..=u64::try_from(WATCHED)?).map(|number| (number, None));
         watched.acknowledged.extend(numbers);
-        let patience = Instant::now() + COMES_WITHIN;
-        let mut taken = self.receivers.taken()?;
-        while Instant::now() < patience && !all_come(&taken, &out, &inside) {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            taken = self.receivers.taken()?;
-        }
+        self.all_come(&out, &inside).await?;
         server.stop().await?;
         self.tallies.check(LOG, self.ground.verify_log().await);
         drop(child);
@@ -274,6 +272,7 @@ impl Run {
             (&service, &inside, INSIDE),
         ] {
             self.tallies.count(comes, place.whole(ledger));
+            self.tell_of_missing(place, ledger).await?;
             self.tallies.count(IDS, place.same_ids(ledger));
             self.tallies.count(SIGNED, place.signed());
             self.told(comes, place.whole(&falsified(ledger)));
@@ -289,6 +288,40 @@ impl Run {
                 place.taken.len(),
                 place.duplicates()
             );
+        }
+        Ok(())
+    }
+
+    /// Waits until everything has come, or nothing more does.
+    async fn all_come(&self, out: &Ledger, inside: &Ledger) -> Result<(), Failed> {
+        let begun = Instant::now();
+        let (mut least, mut patience) = (usize::MAX, begun + NEXT_WITHIN);
+        loop {
+            let missing = missing(&self.receivers.taken()?, out, inside);
+            if missing == 0 || Instant::now() >= patience {
+                println!(
+                    "chaos-webhooks: {:.0} s after the last crash, {missing} have not come",
+                    begun.elapsed().as_secs_f64()
+                );
+                return Ok(());
+            }
+            if missing < least {
+                (least, patience) = (missing, Instant::now() + NEXT_WITHIN);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Says where the program has the messages that did not come.
+    async fn tell_of_missing(&self, place: &Place<'_>, ledger: &Ledger) -> Result<(), Failed> {
+        let ids: Vec<String> = place
+            .missing(ledger)
+            .into_iter()
+            .filter_map(|(key, number)| ledger.get(&key)?.acknowledged.get(&number)?.clone())
+            .collect();
+        if !ids.is_empty() {
+            let told = whereabouts::told(&self.ground.data(), &ids).await?;
+            println!("chaos-webhooks: {}: {told}", place.name);
         }
         Ok(())
     }
@@ -319,10 +352,12 @@ impl Run {
     }
 }
 
-fn all_come(taken: &[journal::Taken], out: &Ledger, inside: &Ledger) -> bool {
+/// How many of what was acknowledged have not come where they belong.
+fn missing(taken: &[journal::Taken], out: &Ledger, inside: &Ledger) -> usize {
     [(ANYHOW, out), (ORDERED, out), (SERVICE, inside)]
         .into_iter()
-        .all(|(name, ledger)| Place::of(name, taken).missing(ledger).is_empty())
+        .map(|(name, ledger)| Place::of(name, taken).missing(ledger).len())
+        .sum()
 }
 
 /// A new secret as Standard Webhooks writes it.

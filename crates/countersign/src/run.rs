@@ -151,7 +151,7 @@ pub async fn run(options: Options) -> Result<Running, RunError> {
         .start(sockets.gateway, options)
         .map_err(RunError::Threads)?;
     let egress = EgressDoor::start(&config, &fabric, &base, sockets.egress, &bound)?;
-    let dispatcher = dispatching::start(&config, &fabric, &bound)?;
+    let dispatcher = dispatching::start(&config, &fabric, &bound).await?;
     let (trigger, drain) = Drain::new();
     let door = |door| {
         let mtls_origin = Some(local(bound.identity_mtls));

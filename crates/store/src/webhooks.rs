@@ -4,6 +4,7 @@
 //! Not here: who may publish (`policy`), how bodies and secrets are sealed (`control`), and sending (`channels`).
 
 mod changes;
+mod leases;
 mod room;
 mod settling;
 

@@ -2,7 +2,8 @@
 //!
 //! Three tasks. One takes: it looks for endpoints that something waits for, asks whose turn it is ([`turns`]), and takes as much as each has room for, with a lease. Each attempt
 //! is a task of its own: it opens the body, signs and sends it ([`attempt`]). One settles what ended, as many together as ended meanwhile, and gives the endpoints their turns back.
-//! Nothing of it is only in memory: what is not settled, because this process ended, is taken again when its lease ends, and goes out with the same id.
+//! Nothing of it is only in memory: what is not settled, because this process ended, is taken again when its lease ends, or when the
+//! process of an embedded database starts again, and goes out with the same id.
 //!
 //! Several processes may do this on one database: they share what waits by leases. The rate of an endpoint and its breaker each counts for itself.
 //!
@@ -40,7 +41,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// How long a lease holds: longer than the slowest attempt and its settling take.
-const LEASE: Duration = Duration::from_secs(90);
+pub const LEASE: Duration = Duration::from_secs(90);
 
 /// What a dispatcher is started with.
 pub struct DispatcherOptions {

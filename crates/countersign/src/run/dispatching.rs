@@ -4,9 +4,10 @@ use super::{Bound, RunError, egress, routes};
 use crate::config::Config;
 use countersign_base::Duration;
 use countersign_channels::webhook::dispatcher::{
-    Dispatcher, DispatcherOptions, Schedules, Services, Share, Trust,
+    Dispatcher, DispatcherOptions, LEASE, Schedules, Services, Share, Trust,
 };
 use countersign_control::Fabric;
+use countersign_control::fabric::StartError;
 use countersign_net::TlsIdentity;
 use countersign_store::webhooks::WebhookKept;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ const URI: &str = "urn:countersign:webhooks";
 /// Starts it. It reaches no listener of this process.
 ///
 /// # Errors
-/// When the configured authorities cannot be read, or no certificate can be made.
-pub(super) fn start(
+/// When the configured authorities cannot be read, no certificate can be made, or the database fails.
+pub(super) async fn start(
     config: &Config,
     fabric: &Arc<Fabric>,
     bound: &Bound,
@@ -37,6 +38,13 @@ pub(super) fn start(
         share: Share::of(UNDER_WAY),
         kept: WebhookKept::default(),
     };
+    // The audit log lets one process have these data, so that what a killed one was sending nobody sends now.
+    let store = fabric.store();
+    let given_back = store.give_back_webhooks(LEASE, fabric.now());
+    let given_back = given_back.await.map_err(StartError::from)?;
+    if given_back > 0 {
+        tracing::info!(event = "webhooks_given_back", number = given_back);
+    }
     Ok(Dispatcher::start(fabric, options))
 }
 

@@ -274,6 +274,25 @@ pub(crate) async fn claim(
     Ok(claimed)
 }
 
+/// Lets what is taken at these endpoints, for a time that ends after the first of these and not after the second, be due at the first, as if it had not been tried. How many.
+pub(crate) async fn give_back(
+    tx: &mut Transaction,
+    lanes: &[Lane],
+    (now, last): (UnixTime, UnixTime),
+) -> Result<u64, StoreError> {
+    let mut given_back = 0;
+    for lane in lanes {
+        let values = args![
+            lane.tenant.as_str(),
+            lane.endpoint.as_bytes(),
+            now.0,
+            last.0
+        ];
+        given_back += tx.execute(&sql::GIVE_BACK, values).await?;
+    }
+    Ok(given_back)
+}
+
 /// What somebody still holds of what they took.
 pub(crate) struct HeldRow {
     pub(crate) sequence: i64,

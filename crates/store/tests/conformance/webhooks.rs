@@ -31,6 +31,7 @@ behaviours! {
     a_message_that_too_many_want_is_not_accepted_at_all,
     one_of_many_workers_takes_a_delivery,
     a_lease_that_ended_settles_nothing,
+    what_a_process_of_before_had_taken_is_due_again_and_counts_for_nothing,
     what_failed_is_due_later_and_what_ended_is_kept_for_a_while,
     an_endpoint_with_much_takes_no_turn_from_the_others,
     an_endpoint_that_takes_nothing_is_told_from_one_that_takes_something,
@@ -367,6 +368,52 @@ async fn a_lease_that_ended_settles_nothing(fixture: Fixture) {
     assert_eq!(settle(store, quick, DELIVERED, later(63)).await, 1);
     assert_eq!(events(store).await, before + 1);
     assert_eq!(listed(store, 1).await[0].state, DeliveryState::Delivered);
+}
+
+async fn what_a_process_of_before_had_taken_is_due_again_and_counts_for_nothing(fixture: Fixture) {
+    let store = &fixture.store;
+    for number in 1..=2 {
+        add_endpoint(store, number, None, &["*"], WebhookOrder::Any).await;
+    }
+    for number in 1..=3 {
+        let _new = accept(store, number).await;
+    }
+    let mut taken = claim(store, 1, NOW).await;
+    assert_eq!(taken.len(), 6);
+    // Of one of them the failure was noted before the process ended: it waits as its schedule says, and what ended has ended.
+    settle(store, taken.remove(0), retry(later(30)), NOW).await;
+    settle(store, taken.remove(0), DELIVERED, NOW).await;
+    let again = fixture.opened_again().await;
+    let given_back = again
+        .give_back_webhooks(Duration::from_secs(60), later(1))
+        .await
+        .unwrap();
+    let due = claim(&again, 2, later(1)).await;
+    if again.is_shared() {
+        // Another node may be sending it: it is taken when the lease ends.
+        assert_eq!((given_back, due.len()), (0, 0));
+        assert_eq!(claim(&again, 2, later(61)).await.len(), 5);
+        again.close().await;
+        return;
+    }
+    assert_eq!((given_back, due.len()), (4, 4));
+    assert!(
+        due.iter().all(|taken| taken.attempt == 1),
+        "it was not tried, as far as anybody knows"
+    );
+    let waited = claim(&again, 2, later(30)).await;
+    assert_eq!(waited.len(), 1);
+    assert_eq!(waited[0].attempt, 2, "that one was");
+    // Whoever comes back from the dead settles nothing.
+    assert_eq!(settle(store, taken.remove(0), DELIVERED, later(2)).await, 0);
+    let nothing = Duration::from_secs(1);
+    let given_back = again.give_back_webhooks(nothing, later(31)).await;
+    assert_eq!(
+        given_back.unwrap(),
+        0,
+        "leases that hold for longer are others'"
+    );
+    again.close().await;
 }
 
 async fn what_failed_is_due_later_and_what_ended_is_kept_for_a_while(fixture: Fixture) {
