@@ -160,7 +160,7 @@ impl Run {
                 "events": ["chaos.*"],
                 "order": order,
                 // Seconds, where the usual pauses are minutes and hours.
-                "retries": "quick",
+                "retries": "service",
             });
             let added = admin
                 .must(&Method::POST, "webhooks/endpoints", &endpoint)
