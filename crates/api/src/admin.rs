@@ -163,6 +163,17 @@ const ENDPOINTS: &[Endpoint] = &[
         "/admin/v1/tenants/{tenant}/webhooks/endpoints/{endpoint}/remove",
         || post(webhooks::remove),
     ),
+    ("/admin/v1/tenants/{tenant}/webhooks/messages/list", || {
+        post(webhooks::list_messages)
+    }),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/messages/{message}",
+        || get(webhooks::show_message),
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/event-types/retire",
+        || post(webhooks::retire_event_type),
+    ),
 ];
 
 /// The description of the admin API (OpenAPI 3.1); a test holds it to the endpoints.

@@ -20,9 +20,10 @@ pub use message::{
 pub use policy::{BundleVerb, PolicyReplay, PolicyTest, PolicyVerb};
 pub use webhook::{WebhookListen, WebhookVerb};
 pub use webhook_admin::{
-    WebhookAdminVerb, WebhookDeliveries, WebhookEndpointAdd, WebhookEndpointOf,
-    WebhookEndpointVerb, WebhookEventTypeVerb, WebhookOrderName, WebhookPayloadName, WebhookReplay,
-    WebhookSend, WebhookSigningName,
+    WebhookAdminVerb, WebhookDeliveries, WebhookEndpointAdd, WebhookEndpointChange,
+    WebhookEndpointOf, WebhookEndpointPart, WebhookEndpointVerb, WebhookEventTypeVerb,
+    WebhookMessages, WebhookOrderName, WebhookPayloadName, WebhookReplay, WebhookSend,
+    WebhookSigningName,
 };
 
 use clap::{Args, Parser, Subcommand};

@@ -234,7 +234,8 @@ def of_the_admin_api(fabric, signed_in):
     receiver = ["--url", "https://hooks.example/in", "--event", "invoice.*", *demo]
     endpoints = [fabric.administer("webhook", "endpoint", "add", *receiver)["endpoint"] for _ in range(2)]
     removed = [fabric.administer("webhook", "endpoint", "add", *receiver)["endpoint"] for _ in range(2)]
-    fabric.administer("webhook", "event-type", "add", "invoice.paid", "--description", "An invoice was paid", *demo)
+    for event_type in ("invoice.paid", "invoice.drafted"):
+        fabric.administer("webhook", "event-type", "add", event_type, "--description", "What happened to an invoice", *demo)
     sent = ["--everyone", "--payload", "-", *demo]
     messages = [fabric.administer("webhook", "send", "invoice.paid", *sent, typed="{}")["message"] for _ in range(2)]
     delivered = [message + endpoint for message in messages for endpoint in endpoints]
@@ -248,6 +249,7 @@ def of_the_admin_api(fabric, signed_in):
         "endpoint": [*endpoints, "0" * 32],
         "removed endpoint": [*removed, "0" * 32],
         "delivery": [*delivered, "0" * 64],
+        "message": [*messages, "0" * 32],
     }
     control = fabric.addresses["control"]
     document = fabric.session().get(f"{control}/admin/v1/openapi.json", timeout=30).json()

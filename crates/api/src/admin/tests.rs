@@ -204,7 +204,7 @@ const CASES: &[Case] = &[
             let path = format!("/admin/v1/tenants/{tenant}/webhooks/endpoints/{ENDPOINT}/change");
             (
                 path,
-                json!({ "url": "https://hooks.acme.example/other", "events": ["*"], "concurrency": 2 }),
+                json!({ "url": "https://hooks.acme.example/other", "rate": null, "concurrency": 2 }),
             )
         },
     ),
@@ -267,6 +267,27 @@ const CASES: &[Case] = &[
             (path, Value::Null)
         },
     ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/messages/list",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/messages/list");
+            (path, json!({ "type": "order.made", "since": 0 }))
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/messages/{message}",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/messages/{MESSAGE}");
+            (path, Value::Null)
+        },
+    ),
+    (
+        "/admin/v1/tenants/{tenant}/webhooks/event-types/retire",
+        |tenant| {
+            let path = format!("/admin/v1/tenants/{tenant}/webhooks/event-types/retire");
+            (path, json!({ "name": "invoice.paid" }))
+        },
+    ),
 ];
 
 /// What a grant is asked is shown; everything else changes something.
@@ -275,8 +296,8 @@ fn method_of(path: &str) -> Method {
     match (last.next(), last.next()) {
         (Some("replay"), Some("decisions")) => Method::POST,
         (Some("status"), Some("keys")) => Method::GET,
-        (Some("list"), Some("endpoints")) => Method::POST,
-        (_, Some("decisions" | "endpoints" | "grants")) => Method::GET,
+        (Some("list"), Some("endpoints" | "messages")) => Method::POST,
+        (_, Some("decisions" | "endpoints" | "grants" | "messages")) => Method::GET,
         _ => Method::POST,
     }
 }
@@ -1782,11 +1803,180 @@ async fn deliveries_are_shown_masked_and_brought_back() {
     );
 }
 
+/// Every member that can be changed, each alone: the others are as they were.
+#[tokio::test]
+async fn a_change_of_an_endpoint_changes_what_it_names_and_nothing_else() {
+    let setting = setting().await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
+    let shown = async || {
+        ask(&format!("endpoints/{ENDPOINT}"), Value::Null)
+            .await
+            .body
+    };
+    let change = format!("endpoints/{ENDPOINT}/change");
+    let key = json!({ "kty": "EC", "crv": "P-256", "use": "enc", "alg": "ECDH-ES", "kid": "1",
+        "x": "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ", "y": "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck" });
+    let ca = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    let mut expected = shown().await;
+    for (name, value) in [
+        ("url", json!("https://elsewhere.example/in")),
+        ("description", json!("The bookkeeping")),
+        ("events", json!(["invoice.*", "order.made"])),
+        ("payload", json!("thin")),
+        ("encryption", key),
+        ("order", json!("strict")),
+        ("rate", json!(7)),
+        ("concurrency", json!(3)),
+        ("retries", json!("quick")),
+        ("client_certificate", json!(true)),
+        ("ca", json!(ca)),
+        ("description", Value::Null),
+        ("encryption", Value::Null),
+        ("rate", Value::Null),
+        ("ca", Value::Null),
+    ] {
+        let mut body = json!({});
+        body[name] = value.clone();
+        let changed = ask(&change, body).await;
+        assert_eq!(changed.status, StatusCode::OK, "{name}: {changed:?}");
+        match value {
+            Value::Null => drop(expected.as_object_mut().unwrap().remove(name)),
+            value => expected[name] = value,
+        }
+        let now = shown().await;
+        expected["changed"] = now["changed"].clone();
+        assert_eq!(now, expected, "{name}");
+    }
+    for bad in [
+        json!({}),
+        json!({ "url": null }),
+        json!({ "events": [] }),
+        json!({ "concurrency": 65 }),
+        json!({ "state": "disabled" }),
+    ] {
+        ask(&change, bad)
+            .await
+            .refused(StatusCode::BAD_REQUEST, "invalid_request");
+    }
+    assert_eq!(shown().await, expected);
+}
+
+#[tokio::test]
+async fn nothing_is_published_of_what_is_retired_and_what_was_published_goes_on() {
+    let setting = setting().await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
+    let kind = json!({ "name": "order.made", "description": "An order." });
+    for version in [1, 2] {
+        let added = ask("event-types", kind.clone()).await;
+        assert_eq!(added.body["version"], version);
+    }
+    let publish = async |version: Option<u32>| {
+        let mut body = json!({ "type": "order.made", "everyone": true, "data": {} });
+        if let Some(version) = version {
+            body["version"] = json!(version);
+        }
+        ask("messages", body).await
+    };
+    let published = publish(None).await;
+    assert_eq!(published.status, StatusCode::OK);
+    let retire = async |body: Value| ask("event-types/retire", body).await;
+    let second = retire(json!({ "name": "order.made", "version": 2 })).await;
+    assert_eq!(second.body["versions"], json!([2]));
+    let again = retire(json!({ "name": "order.made", "version": 2 })).await;
+    assert_eq!(again.body["versions"], json!([]), "it is retired already");
+    // The older one does not take its place unasked.
+    let unnamed = publish(None).await;
+    unnamed.refused(StatusCode::BAD_REQUEST, "invalid_request");
+    assert_eq!(publish(Some(1)).await.status, StatusCode::OK);
+    let rest = retire(json!({ "name": "order.made" })).await;
+    assert_eq!(rest.body["versions"], json!([1]));
+    for version in [None, Some(1), Some(2)] {
+        let refused = publish(version).await;
+        refused.refused(StatusCode::BAD_REQUEST, "invalid_request");
+    }
+    for unknown in [
+        json!({ "name": "order.unmade" }),
+        json!({ "name": "order.made", "version": 3 }),
+    ] {
+        retire(unknown)
+            .await
+            .refused(StatusCode::NOT_FOUND, "unknown");
+    }
+    let message = published.body["message"].as_str().unwrap();
+    let kept = ask(&format!("messages/{message}"), Value::Null).await;
+    assert_eq!(kept.body["deliveries"][0]["state"], "waiting", "{kept:?}");
+    // A new version is published again.
+    assert_eq!(ask("event-types", kind).await.body["version"], 3);
+    assert_eq!(publish(None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn messages_are_listed_without_what_they_say() {
+    let setting = setting().await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
+    let kind = json!({ "name": "invoice.paid", "description": "An invoice." });
+    assert_eq!(ask("event-types", kind).await.status, StatusCode::OK);
+    setting.test.clock.advance(Duration::from_secs(10));
+    let now = setting.test.fabric.now().0;
+    let body = json!({ "type": "invoice.paid", "partner": "acme", "data": { "secret": "hush" } });
+    let published = ask("messages", body).await;
+    let listed = async |of: Value| ask("messages/list", of).await.body;
+    let all = listed(json!({})).await;
+    let found = |listed: &Value| -> Vec<String> {
+        let listed = listed["messages"].as_array().unwrap().iter();
+        let id = |one: &Value| one["message"].as_str().unwrap().to_owned();
+        listed.map(id).collect()
+    };
+    let (new, old) = (
+        published.body["message"].as_str().unwrap().to_owned(),
+        MESSAGE.to_string(),
+    );
+    assert_eq!(found(&all), [new.clone(), old.clone()]);
+    let text = all.to_string();
+    assert!(!text.contains("hush") && !text.contains("Erin"), "{text}");
+    let first = &all["messages"][1];
+    assert_eq!(
+        (&first["bytes"], &first["origin"], &first["version"]),
+        (&json!(55), &json!("published"), &json!(1))
+    );
+    assert_eq!(first["digest"], "0".repeat(64));
+    assert_eq!(all["messages"][0]["partner"], "acme");
+    for (of, expected) in [
+        (json!({ "type": "invoice.paid" }), vec![&new]),
+        (json!({ "since": now }), vec![&new]),
+        (json!({ "until": now }), vec![&old]),
+        (json!({ "until": now, "type": "invoice.paid" }), vec![]),
+        (
+            json!({ "after": { "created": now, "message": new.as_str() } }),
+            vec![&old],
+        ),
+    ] {
+        let page = listed(of.clone()).await;
+        let found = found(&page);
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{of}");
+        assert_eq!(page["next"], Value::Null);
+    }
+    let one = ask(&format!("messages/{MESSAGE}"), Value::Null).await.body;
+    let delivery = &one["deliveries"][0];
+    assert_eq!(
+        (&one["type"], &delivery["state"], &one["more"]),
+        (&json!("order.made"), &json!("dead"), &json!(false))
+    );
+    assert!(!one.to_string().contains("Erin"));
+    let absent = "00".repeat(16);
+    for path in [format!("messages/{absent}"), "messages/0".to_owned()] {
+        let refused = ask(&path, Value::Null).await;
+        refused.refused(StatusCode::NOT_FOUND, "unknown");
+    }
+}
+
 #[tokio::test]
 async fn an_endpoint_is_changed_and_its_secret_rotated() {
     let setting = setting().await;
     let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
     let shown = async || ask(&format!("endpoints/{ENDPOINT}"), Value::Null).await;
+    // The newest comes first, and times are of seconds.
+    setting.test.clock.advance(Duration::from_secs(1));
     let rotated = ask(&format!("endpoints/{ENDPOINT}/rotate-secret"), json!({})).await;
     assert!(
         rotated.body["secret"]
@@ -1804,6 +1994,7 @@ async fn an_endpoint_is_changed_and_its_secret_rotated() {
     let good = ask(&change, wanted("https://elsewhere.example/", "v1")).await;
     assert_eq!(good.status, StatusCode::OK, "{good:?}");
     assert_eq!(shown().await.body["url"], "https://elsewhere.example/");
+    assert_eq!(shown().await.body["events"], json!(["*"]));
     for bad in [
         wanted("http://elsewhere.example/", "v1"),
         wanted("https://elsewhere.example/", "v1a"),

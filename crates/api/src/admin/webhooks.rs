@@ -1,13 +1,17 @@
-//! Webhooks: endpoints with their secrets, event types, publishing, deliveries and bringing them back.
+//! Webhooks: endpoints with their secrets, event types, publishing, what was published, deliveries and bringing them back.
 
+mod change;
 mod deliveries;
 mod endpoints;
 mod event_types;
+mod messages;
 mod publish;
 
+pub(super) use change::change;
 pub(super) use deliveries::{deliveries, replay, resend};
-pub(super) use endpoints::{add, change, disable, enable, list, remove, rotate_secret, show};
-pub(super) use event_types::{add_event_type, list_event_types};
+pub(super) use endpoints::{add, disable, enable, list, remove, rotate_secret, show};
+pub(super) use event_types::{add_event_type, list_event_types, retire_event_type};
+pub(super) use messages::{list_messages, show_message};
 pub(super) use publish::publish;
 
 use super::Admin;

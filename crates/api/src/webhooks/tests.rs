@@ -119,7 +119,7 @@ impl World {
             by: Actor::System,
             change: Code::of("added"),
             name: row.name.clone(),
-            version: Count::of(1),
+            version: Some(Count::of(1)),
         };
         let event = fabric
             .recorder()

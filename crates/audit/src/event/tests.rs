@@ -210,7 +210,7 @@ fn webhook_events() -> Vec<Event> {
             by: Actor::Client(client()),
             change: code(),
             name: "e".repeat(128).parse().unwrap(),
-            version: Count::of(u64::MAX),
+            version: Some(Count::of(u64::MAX)),
         }
         .into(),
         WebhookPublished {

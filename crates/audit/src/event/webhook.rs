@@ -30,8 +30,9 @@ pub struct WebhookEventTypeChanged {
     pub change: Code,
     /// Its name.
     pub name: EventTypeName,
-    /// Which version of it.
-    pub version: Count,
+    /// Which version of it; all that there were, if none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Count>,
 }
 
 /// An administrator published a message. What a client publishes is recorded as the decision that permits it.

@@ -121,7 +121,8 @@ impl EventTypes {
         Ok(CheckedEventType(record))
     }
 
-    /// Checks that what is to be published is of a known type, and fits its schema: the version that it names, or the newest that is not retired.
+    /// Checks that what is to be published is of a known type, and fits its schema: the version that it names, or the newest. Of a retired
+    /// one nothing is published, and no older one takes its place: what fits that may not be what its receivers expect by now.
     ///
     /// # Errors
     /// [`StoreError`] when the database failed; the inner error is why it does not fit.

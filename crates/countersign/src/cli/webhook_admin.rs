@@ -22,6 +22,20 @@ pub enum WebhookAdminVerb {
     /// Administer event types
     #[command(subcommand)]
     EventType(WebhookEventTypeVerb),
+    /// Show a message and its deliveries, but not what it says
+    #[command(after_help = "Example:\n  countersign webhook message 91ab… --json")]
+    Message {
+        /// The message: the 32 digits that `webhook messages` and `webhook send` show.
+        message: MessageId,
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show what was published and what came in, the newest first, but not what it says
+    #[command(
+        after_help = "Examples:\n  countersign webhook messages --event-type invoice.paid\n  countersign webhook messages --since 1800000000 --until 1800003600 --json\n  countersign webhook messages --after 1800003599:91ab…"
+    )]
+    Messages(WebhookMessages),
     /// Let deliveries to an endpoint that were given up be tried again
     #[command(
         after_help = "Examples:\n  countersign webhook replay 5d0c… --since 1800000000\n  countersign webhook replay 5d0c… --since 1800000000 --until 1800003600 --all"
@@ -51,6 +65,11 @@ pub enum WebhookEndpointVerb {
         after_help = "Examples:\n  countersign webhook endpoint add --partner acme --url https://hooks.acme.example/in --event 'invoice.*'\n  countersign webhook endpoint add --url https://audit.example/in --event '*' --signing v1a --payload thin --order strict"
     )]
     Add(Box<WebhookEndpointAdd>),
+    /// Change what you name of a receiver, and nothing else
+    #[command(
+        after_help = "Examples:\n  countersign webhook endpoint change 5d0c… --url https://hooks.acme.example/new\n  countersign webhook endpoint change 5d0c… --event 'invoice.*' --event order.made --concurrency 4\n  countersign webhook endpoint change 5d0c… --without rate --without client-certificate\n\nHow webhooks are signed does not change: add another receiver, and remove this one."
+    )]
+    Change(Box<WebhookEndpointChange>),
     /// Send nothing to a receiver any more; what waits for it waits on
     #[command(after_help = "Example:\n  countersign webhook endpoint disable 5d0c…")]
     Disable(WebhookEndpointOf),
@@ -180,6 +199,88 @@ pub struct WebhookEndpointAdd {
     pub target: Target,
 }
 
+/// `--without`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WebhookEndpointPart {
+    /// The certificates of its own: the public ones are trusted again.
+    Ca,
+    /// Our certificate is shown no more.
+    ClientCertificate,
+    /// The description.
+    Description,
+    /// The key: payloads are encrypted no more.
+    EncryptionKey,
+    /// The limit of attempts a second.
+    Rate,
+}
+
+/// `webhook endpoint change`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub struct WebhookEndpointChange {
+    /// The receiver: the 32 digits that `webhook endpoint list` shows.
+    pub endpoint: EndpointId,
+    /// Its address.
+    #[arg(long, group = "change")]
+    pub url: Option<ReceiverUrl>,
+    /// What it wants instead: an event type, a prefix as `invoice.*`, or `*`; repeat for more.
+    #[arg(long = "event", group = "change")]
+    pub events: Vec<EventPattern>,
+    /// For people.
+    #[arg(long, value_parser = text::<256>, group = "change")]
+    pub description: Option<Bounded<256>>,
+    /// What its webhooks say.
+    #[arg(long, value_enum, group = "change")]
+    pub payload: Option<WebhookPayloadName>,
+    /// In which order they arrive.
+    #[arg(long, value_enum, group = "change")]
+    pub order: Option<WebhookOrderName>,
+    /// Attempts a second.
+    #[arg(long, group = "change")]
+    pub rate: Option<u32>,
+    /// Attempts at a time.
+    #[arg(long, group = "change")]
+    pub concurrency: Option<u16>,
+    /// The schedule of retries, by its name: `standard`, `quick`, `service` or `once`.
+    #[arg(long, value_parser = text::<32>, group = "change")]
+    pub retries: Option<Bounded<32>>,
+    /// A file with the public key (JWK, `use` `enc`) that payloads are encrypted to.
+    #[arg(long, group = "change")]
+    pub encryption_key: Option<PathBuf>,
+    /// A file with the certificates (PEM) that the receiver's descends from, instead of the public ones.
+    #[arg(long, group = "change")]
+    pub ca: Option<PathBuf>,
+    /// Show this installation's certificate to the receiver.
+    #[arg(long, group = "change")]
+    pub client_certificate: bool,
+    /// What it has no more; repeat for more.
+    #[arg(long, value_enum, group = "change")]
+    pub without: Vec<WebhookEndpointPart>,
+    /// The process to talk to.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `webhook messages`
+#[derive(Debug, Args)]
+pub struct WebhookMessages {
+    /// Those of this event type; of what came in, that is the name of its source.
+    #[arg(long, value_name = "NAME")]
+    pub event_type: Option<EventTypeName>,
+    /// What was accepted from then on (Unix time).
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub since: Option<i64>,
+    /// And before then (Unix time).
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub until: Option<i64>,
+    /// Where the page before ended, as it said: a time, a colon, and a message.
+    #[arg(long, value_name = "PLACE", value_parser = place)]
+    pub after: Option<(i64, MessageId)>,
+    /// The process to talk to.
+    #[command(flatten)]
+    pub target: Target,
+}
+
 /// `webhook event-type`
 #[derive(Debug, Subcommand)]
 pub enum WebhookEventTypeVerb {
@@ -213,6 +314,24 @@ pub enum WebhookEventTypeVerb {
     /// Show the versions of event types
     #[command(after_help = "Example:\n  countersign webhook event-type list --json")]
     List {
+        /// The process to talk to.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Publish nothing of an event type any more; what was published goes on
+    #[command(
+        after_help = "Examples:\n  countersign webhook event-type retire invoice.paid --type-version 1\n  countersign webhook event-type retire invoice.drafted"
+    )]
+    Retire {
+        /// Its name.
+        name: EventTypeName,
+        /// Which version; without it, all that there are.
+        #[arg(
+            id = "type_version",
+            long = "type-version",
+            value_parser = clap::value_parser!(u32).range(1..)
+        )]
+        version: Option<u32>,
         /// The process to talk to.
         #[command(flatten)]
         target: Target,
@@ -289,4 +408,12 @@ pub struct WebhookReplay {
 
 fn text<const N: usize>(text: &str) -> Result<Bounded<N>, String> {
     Bounded::parse(text).map_err(|error| error.to_string())
+}
+
+/// Where a page of messages ended.
+fn place(text: &str) -> Result<(i64, MessageId), String> {
+    let expected = || "expected a time, a colon, and a message".to_owned();
+    let (time, message) = text.split_once(':').ok_or_else(expected)?;
+    let time = time.parse().map_err(|_| expected())?;
+    Ok((time, message.parse().map_err(|_| expected())?))
 }

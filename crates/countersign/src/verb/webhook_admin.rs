@@ -1,11 +1,12 @@
-//! `webhook`: receivers of webhooks, event types, publishing, deliveries, resending and replay, by the admin API of a running process.
+//! `webhook`: receivers of webhooks, event types, publishing, messages, deliveries, resending and replay, by the admin API of a running process.
 
-use super::control::{ControlError, post, show};
+mod endpoint;
+mod messages;
+
+use super::control::{ControlError, post};
 use super::{Ended, Output, print_line};
 use crate::cli::{
-    WebhookAdminVerb, WebhookDeliveries, WebhookEndpointAdd, WebhookEndpointOf,
-    WebhookEndpointVerb, WebhookEventTypeVerb, WebhookOrderName, WebhookPayloadName, WebhookReplay,
-    WebhookSend, WebhookSigningName,
+    WebhookAdminVerb, WebhookDeliveries, WebhookEventTypeVerb, WebhookReplay, WebhookSend,
 };
 use countersign_base::{Bounded, EventTypeName};
 use serde_json::{Map, Value, json};
@@ -18,8 +19,10 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) fn administer(verb: &WebhookAdminVerb, output: Output) -> Ended {
     match verb {
         WebhookAdminVerb::Deliveries(of) => deliveries(of, output),
-        WebhookAdminVerb::Endpoint(verb) => endpoint(verb, output),
+        WebhookAdminVerb::Endpoint(verb) => endpoint::endpoint(verb, output),
         WebhookAdminVerb::EventType(verb) => event_type(verb, output),
+        WebhookAdminVerb::Message { message, target } => messages::show(message, target, output),
+        WebhookAdminVerb::Messages(of) => messages::list(of, output),
         WebhookAdminVerb::Replay(replay) => self::replay(replay, output),
         WebhookAdminVerb::Resend { delivery, target } => {
             let path = format!("webhooks/deliveries/{delivery}/resend");
@@ -27,104 +30,6 @@ pub(super) fn administer(verb: &WebhookAdminVerb, output: Output) -> Ended {
         }
         WebhookAdminVerb::Send(send) => self::send(send, output),
     }
-}
-
-fn endpoint(verb: &WebhookEndpointVerb, output: Output) -> Ended {
-    match verb {
-        WebhookEndpointVerb::Add(add) => self::add(add, output),
-        WebhookEndpointVerb::Disable(of) => changed(of, "disable", output),
-        WebhookEndpointVerb::Enable(of) => changed(of, "enable", output),
-        WebhookEndpointVerb::List {
-            partner,
-            after,
-            target,
-        } => {
-            let mut body = Map::new();
-            insert(&mut body, "partner", partner.as_ref());
-            insert(&mut body, "after", after.as_ref());
-            let answer = post(target, "webhooks/endpoints/list", &Value::Object(body));
-            said(answer, output, endpoints)
-        }
-        WebhookEndpointVerb::Remove(of) => changed(of, "remove", output),
-        WebhookEndpointVerb::RotateSecret {
-            endpoint,
-            overlap_hours,
-            target,
-        } => {
-            let mut body = Map::new();
-            let overlap = overlap_hours.map(|hours| hours.saturating_mul(3600));
-            insert(&mut body, "overlap", overlap.as_ref());
-            let path = format!("webhooks/endpoints/{endpoint}/rotate-secret");
-            said(post(target, &path, &Value::Object(body)), output, secret)
-        }
-        WebhookEndpointVerb::Show(of) => {
-            let path = format!("webhooks/endpoints/{}", of.endpoint);
-            said(show(&of.target, &path), output, |answer| {
-                members(answer, "")
-            })
-        }
-    }
-}
-
-fn changed(of: &WebhookEndpointOf, operation: &str, output: Output) -> Ended {
-    let path = format!("webhooks/endpoints/{}/{operation}", of.endpoint);
-    said(post(&of.target, &path, &Value::Null), output, |answer| {
-        vec![format!(
-            "{}  {}",
-            text(answer, "endpoint"),
-            text(answer, "change")
-        )]
-    })
-}
-
-fn add(add: &WebhookEndpointAdd, output: Output) -> Ended {
-    match endpoint_body(add) {
-        Ok(body) => said(
-            post(&add.target, "webhooks/endpoints", &body),
-            output,
-            secret,
-        ),
-        Err(message) => usage(&message),
-    }
-}
-
-/// What was not typed is left out, so that the API's defaults hold.
-fn endpoint_body(add: &WebhookEndpointAdd) -> Result<Value, String> {
-    let mut body = Map::new();
-    insert(&mut body, "partner", add.partner.as_ref());
-    insert(&mut body, "url", Some(&add.url));
-    insert(&mut body, "events", Some(&add.events));
-    insert(&mut body, "description", add.description.as_ref());
-    let signing = match add.signing {
-        WebhookSigningName::HttpSignature => "http-signature",
-        WebhookSigningName::V1 => "v1",
-        WebhookSigningName::V1a => "v1a",
-    };
-    insert(&mut body, "signing", Some(&signing));
-    let payload = match add.payload {
-        WebhookPayloadName::Full => "full",
-        WebhookPayloadName::Thin => "thin",
-    };
-    insert(&mut body, "payload", Some(&payload));
-    let order = match add.order {
-        WebhookOrderName::Any => "any",
-        WebhookOrderName::PerKey => "per_key",
-        WebhookOrderName::Strict => "strict",
-    };
-    insert(&mut body, "order", Some(&order));
-    insert(&mut body, "rate", add.rate.as_ref());
-    insert(&mut body, "concurrency", add.concurrency.as_ref());
-    insert(&mut body, "retries", add.retries.as_ref());
-    if let Some(path) = &add.encryption_key {
-        body.insert("encryption".to_owned(), json_file(path)?);
-    }
-    if let Some(path) = &add.ca {
-        body.insert("ca".to_owned(), Value::String(file(path)?));
-    }
-    if add.client_certificate {
-        body.insert("client_certificate".to_owned(), Value::Bool(true));
-    }
-    Ok(Value::Object(body))
 }
 
 fn event_type(verb: &WebhookEventTypeVerb, output: Output) -> Ended {
@@ -153,20 +58,49 @@ fn event_type(verb: &WebhookEventTypeVerb, output: Output) -> Ended {
                 Err(message) => usage(&message),
             }
         }
+        WebhookEventTypeVerb::Retire {
+            name,
+            version,
+            target,
+        } => {
+            let mut body = Map::new();
+            insert(&mut body, "name", Some(name));
+            insert(&mut body, "version", version.as_ref());
+            let answer = post(target, "webhooks/event-types/retire", &Value::Object(body));
+            said(answer, output, retired)
+        }
         WebhookEventTypeVerb::List { target } => {
             let answer = post(target, "webhooks/event-types/list", &json!({}));
             said(answer, output, |answer| {
-                rows(answer, "event_types", |one| {
-                    format!(
-                        "{}  version {}  {}",
-                        text(one, "name"),
-                        text(one, "version"),
-                        text(one, "description")
-                    )
-                })
+                rows(answer, "event_types", event_type_line)
             })
         }
     }
+}
+
+fn event_type_line(one: &Value) -> String {
+    let retired = match one.get("retired").and_then(Value::as_bool) {
+        Some(true) => "  (retired)",
+        Some(false) | None => "",
+    };
+    format!(
+        "{}  version {}{retired}  {}",
+        text(one, "name"),
+        text(one, "version"),
+        text(one, "description")
+    )
+}
+
+/// One line a version that is retired from now on.
+fn retired(answer: &Value) -> Vec<String> {
+    let name = text(answer, "name");
+    let lines = rows(answer, "versions", |version| {
+        format!("{name}  version {version}  retired")
+    });
+    if lines.is_empty() {
+        return vec![format!("{name}  was retired before")];
+    }
+    lines
 }
 
 fn event_type_body(
@@ -225,23 +159,25 @@ fn deliveries(of: &WebhookDeliveries, output: Output) -> Ended {
 
 /// One line a delivery, and the masked payload where it was asked for a message.
 fn delivered(answer: &Value) -> Vec<String> {
-    let mut lines = rows(answer, "deliveries", |one| {
-        format!(
-            "{}  {}  attempts {}  due {}  status {}  {}",
-            text(one, "delivery"),
-            text(one, "state"),
-            text(one, "attempts"),
-            text(one, "due"),
-            text(one, "status"),
-            text(one, "reason"),
-        )
-    });
+    let mut lines = rows(answer, "deliveries", delivery_line);
     lines.extend(
         answer
             .get("payload")
             .map(|payload| format!("payload  {payload}")),
     );
     lines
+}
+
+fn delivery_line(one: &Value) -> String {
+    format!(
+        "{}  {}  attempts {}  due {}  status {}  {}",
+        text(one, "delivery"),
+        text(one, "state"),
+        text(one, "attempts"),
+        text(one, "due"),
+        text(one, "status"),
+        text(one, "reason"),
+    )
 }
 
 fn replay(replay: &WebhookReplay, output: Output) -> Ended {
@@ -262,29 +198,6 @@ fn again(answer: &Value) -> Vec<String> {
         Some(false) | None => "",
     };
     vec![format!("{} due again{more}", text(answer, "deliveries"))]
-}
-
-fn secret(answer: &Value) -> Vec<String> {
-    eprintln!("The secret is shown this once.");
-    ["endpoint", "secret_id", "secret", "others_end"]
-        .into_iter()
-        .filter(|name| answer.get(name).is_some())
-        .map(|name| format!("{name:10} {}", text(answer, name)))
-        .collect()
-}
-
-/// One line an endpoint.
-fn endpoints(answer: &Value) -> Vec<String> {
-    rows(answer, "endpoints", |one| {
-        format!(
-            "{}  {}  {}  {}  {}",
-            text(one, "endpoint"),
-            text(one, "state"),
-            text(one, "partner"),
-            text(one, "signing"),
-            text(one, "url"),
-        )
-    })
 }
 
 /// Prints an answer, or says why there is none.
@@ -362,18 +275,11 @@ fn file(path: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{again, delivered, endpoints};
+    use super::{again, delivered, event_type_line, retired};
     use serde_json::json;
 
     #[test]
     fn each_thing_is_a_line() {
-        let endpoint = json!({
-            "endpoint": "05", "state": "enabled", "partner": "acme", "signing": "v1", "url": "https://a.example/",
-        });
-        assert_eq!(
-            endpoints(&json!({ "endpoints": [endpoint] })),
-            ["05  enabled  acme  v1  https://a.example/"]
-        );
         let delivery = json!({ "delivery": "0a", "state": "dead", "attempts": 2, "status": 500, "reason": "status" });
         assert_eq!(
             delivered(&json!({ "deliveries": [delivery], "payload": { "id": 1 } })),
@@ -388,5 +294,12 @@ mod tests {
         );
         let more = json!({ "deliveries": 3, "more": true });
         assert_eq!(again(&more), ["3 due again; there are more: ask again"]);
+        let kind = json!({ "name": "a.b", "version": 2, "description": "A b", "retired": true });
+        assert_eq!(event_type_line(&kind), "a.b  version 2  (retired)  A b");
+        let both = json!({ "name": "a.b", "versions": [1, 2] });
+        let lines = ["a.b  version 1  retired", "a.b  version 2  retired"];
+        assert_eq!(retired(&both), lines);
+        let none = json!({ "name": "a.b", "versions": [] });
+        assert_eq!(retired(&none), ["a.b  was retired before"]);
     }
 }

@@ -13,6 +13,7 @@ catalogue! {
         FIND = plain "SELECT version, record, created_at FROM webhook_event_types WHERE tenant = $1 AND name = $2 AND version = $3";
         LIST = plain "SELECT name, version, record, created_at FROM webhook_event_types WHERE tenant = $1 AND (name, version) > ($2, $3) ORDER BY name, version LIMIT $4";
         NEWEST = plain "SELECT version, record, created_at FROM webhook_event_types WHERE tenant = $1 AND name = $2 ORDER BY version DESC LIMIT 1";
+        OF_NAME = plain "SELECT version, record, created_at FROM webhook_event_types WHERE tenant = $1 AND name = $2 ORDER BY version";
         REPLACE = plain "UPDATE webhook_event_types SET record = $4 WHERE tenant = $1 AND name = $2 AND version = $3";
     }
 
@@ -65,8 +66,9 @@ catalogue! {
         FIND_ALL = batch
             "SELECT m.tenant, m.message_id, m.event_type, m.version, m.partner, m.digest, m.sealed, m.created_at FROM json_each($1) AS listed CROSS JOIN webhook_messages AS m WHERE m.tenant = json_extract(listed.value, '$[0]') AND m.message_id = unhex(json_extract(listed.value, '$[1]'))",
             "SELECT m.tenant, m.message_id, m.event_type, m.version, m.partner, m.digest, m.sealed, m.created_at FROM json_array_elements($1::JSON) AS listed (value) JOIN webhook_messages AS m ON m.tenant = listed.value ->> 0 AND m.message_id = decode(listed.value ->> 1, 'hex')";
+        HEAD = plain "SELECT message_id, event_type, version, partner, digest, CAST(LENGTH(sealed) AS BIGINT), created_at FROM webhook_messages WHERE tenant = $1 AND message_id = $2";
+        HEADS = plain "SELECT message_id, event_type, version, partner, digest, CAST(LENGTH(sealed) AS BIGINT), created_at FROM webhook_messages WHERE tenant = $1 AND (created_at, message_id) < ($2, $3) AND created_at >= $4 ORDER BY created_at DESC, message_id DESC LIMIT $5";
         KEEP = sweep "UPDATE webhook_messages SET kept_until = $1 + 86400 WHERE (tenant, message_id) IN (SELECT oldest.tenant, oldest.message_id FROM (SELECT tenant, message_id FROM webhook_messages WHERE kept_until < $1 ORDER BY kept_until LIMIT $2) AS oldest WHERE EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.tenant = oldest.tenant AND d.message_id = oldest.message_id))";
-        LIST = plain "SELECT tenant, message_id, event_type, version, partner, digest, sealed, created_at FROM webhook_messages WHERE tenant = $1 AND (created_at, message_id) < ($2, $3) ORDER BY created_at DESC, message_id DESC LIMIT $4";
         SWEEP = sweep "DELETE FROM webhook_messages WHERE (tenant, message_id) IN (SELECT oldest.tenant, oldest.message_id FROM (SELECT tenant, message_id FROM webhook_messages WHERE kept_until < $1 ORDER BY kept_until LIMIT $2) AS oldest WHERE NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.tenant = oldest.tenant AND d.message_id = oldest.message_id))";
     }
 

@@ -1,6 +1,6 @@
 //! What kinds of things webhooks report: each version of an event type with what it says of itself.
 //!
-//! A version stays as it was published; what may change is its description, and that it is retired. What a record says is its writer's (`control`).
+//! A version stays as it was published; what may change is that it is retired. What a record says is its writer's (`control`).
 
 use super::{decode, encode, page};
 use crate::catalogue::webhooks::webhook_event_types as sql;
@@ -71,25 +71,48 @@ pub(crate) async fn add(
     tx.execute(&sql::ADD, values).await.map(drop)
 }
 
-/// Replaces what a version says of itself.
+/// Retires one version of a type, or all that there are.
 ///
 /// # Errors
-/// [`StoreError::Superseded`] when there is no such version.
-pub(crate) async fn replace(
+/// [`StoreError::Superseded`] when there is none, or none that is not retired.
+pub(crate) async fn retire(
     tx: &mut Transaction,
     tenant: &Tenant,
-    row: &EventTypeRow,
+    name: &EventTypeName,
+    version: Option<u32>,
 ) -> Result<(), StoreError> {
-    let values = args![
-        tenant.as_str(),
-        row.name.as_str(),
-        i64::from(row.version),
-        encode(TABLE, &row.record)?
-    ];
-    match tx.execute(&sql::REPLACE, values).await? {
+    let values = args![tenant.as_str(), name.as_str()];
+    let mut retired = 0;
+    for row in tx.fetch_all(&sql::OF_NAME, values).await? {
+        let mut row = read(name.clone(), &row, 0)?;
+        let is_meant = version.is_none_or(|version| version == row.version);
+        if !is_meant || row.record.retired {
+            continue;
+        }
+        row.record.retired = true;
+        let values = args![
+            tenant.as_str(),
+            name.as_str(),
+            i64::from(row.version),
+            encode(TABLE, &row.record)?
+        ];
+        retired += tx.execute(&sql::REPLACE, values).await?;
+    }
+    match retired {
         0 => Err(StoreError::Superseded(TABLE)),
         _ => Ok(()),
     }
+}
+
+/// All versions of a type, the oldest first.
+pub async fn of_name(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    name: &EventTypeName,
+) -> Result<Vec<EventTypeRow>, StoreError> {
+    let values = args![tenant.as_str(), name.as_str()];
+    let rows = connection.fetch_all(&sql::OF_NAME, values).await?;
+    rows.iter().map(|row| read(name.clone(), row, 0)).collect()
 }
 
 /// The version of that number.

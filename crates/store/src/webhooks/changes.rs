@@ -4,7 +4,7 @@ use crate::tables::webhook_endpoints::{self as endpoints, EndpointRecord, Endpoi
 use crate::tables::webhook_event_types::{self as event_types, EventTypeRow};
 use crate::tables::webhook_secrets::{self as secrets, NewWebhookSecret};
 use crate::{StoreError, Transaction};
-use countersign_base::{EndpointId, EventPattern, PartnerName, Tenant, UnixTime};
+use countersign_base::{EndpointId, EventPattern, EventTypeName, PartnerName, Tenant, UnixTime};
 use std::collections::BTreeSet;
 
 /// A receiver that is to be added, with its first secret.
@@ -40,8 +40,13 @@ pub enum WebhookWrite {
     },
     /// The end of a receiver, with its secrets. What waits for it is never sent.
     RemoveEndpoint(EndpointId),
-    /// What a version of an event type says of itself from now on.
-    ReplaceEventType(Box<EventTypeRow>),
+    /// The end of publishing an event type; what was published goes on. One version must be there that is not retired.
+    RetireEventType {
+        /// Which.
+        name: EventTypeName,
+        /// Which version of it; all that there are, if none is named.
+        version: Option<u32>,
+    },
     /// A new secret; those before it end then, if they would live longer.
     RotateSecret {
         /// Of which endpoint.
@@ -77,7 +82,9 @@ pub(crate) async fn apply(
             endpoints::remove(tx, tenant, *id, now).await?;
             secrets::clear(tx, tenant, *id).await
         }
-        WebhookWrite::ReplaceEventType(row) => event_types::replace(tx, tenant, row).await,
+        WebhookWrite::RetireEventType { name, version } => {
+            event_types::retire(tx, tenant, name, *version).await
+        }
         WebhookWrite::RotateSecret {
             endpoint,
             secret,

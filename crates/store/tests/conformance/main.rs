@@ -34,6 +34,7 @@ mod tables;
 mod upstream;
 mod used_proofs;
 mod vault_entries;
+mod webhook_messages;
 mod webhook_order;
 mod webhook_plans;
 mod webhooks;

@@ -13,6 +13,7 @@ use countersign_store::tables::webhook_endpoints::{
     WebhookSigning,
 };
 use countersign_store::tables::webhook_event_types::{self as event_types, EventTypeRecord};
+use countersign_store::tables::webhook_messages::MessagesOf;
 use countersign_store::tables::webhook_secrets::{self as secrets, NewWebhookSecret, SecretKind};
 use countersign_store::tables::{audit_outbox, webhook_deliveries, webhook_messages};
 use countersign_store::webhooks::{
@@ -134,8 +135,12 @@ pub(crate) fn message(number: u16, to: Addressee, created: UnixTime) -> NewMessa
 }
 
 pub(crate) async fn accept(store: &Store, number: u16) -> Accepted {
-    let new = message(number, Addressee::Everyone, NOW);
-    store.accept_message(new, event(), NOW).await.unwrap()
+    accept_at(store, number, NOW).await
+}
+
+pub(crate) async fn accept_at(store: &Store, number: u16, now: UnixTime) -> Accepted {
+    let new = message(number, Addressee::Everyone, now);
+    store.accept_message(new, event(), now).await.unwrap()
 }
 
 pub(crate) const fn lease(number: u8, until: UnixTime) -> Lease {
@@ -584,21 +589,19 @@ async fn a_message_stays_as_long_as_a_delivery_of_it(fixture: Fixture) {
     let much_later = later(30 * 24 * 3600);
     sweep(store, "webhook_messages", much_later).await;
     let mut connection = store.read().await.unwrap();
-    let left = webhook_messages::list(&mut connection, &tenant(), None, 100)
-        .await
-        .unwrap();
-    assert_eq!(left.len(), 1, "the one that still goes somewhere");
-    assert_eq!(left[0].id, MessageId::from_bytes(id(1)));
-    let next = (left[0].created, left[0].id);
-    let rest = webhook_messages::list(&mut connection, &tenant(), Some(next), 100).await;
-    assert_eq!(rest.unwrap(), []);
+    let all = MessagesOf::default();
+    let left = webhook_messages::heads(&mut connection, &tenant(), &all, 100).await;
+    let left = left.unwrap();
+    assert_eq!(left.next, None);
+    assert_eq!(left.rows.len(), 1, "the one that still goes somewhere");
+    assert_eq!(left.rows[0].id, MessageId::from_bytes(id(1)));
     drop(connection);
     fixture.sql("DELETE FROM webhook_deliveries").await;
     let day = Duration::from_secs(24 * 3600 + 1);
     sweep(store, "webhook_messages", much_later.plus(day)).await;
     let mut connection = store.read().await.unwrap();
-    let left = webhook_messages::list(&mut connection, &tenant(), None, 100).await;
-    assert_eq!(left.unwrap(), []);
+    let left = webhook_messages::heads(&mut connection, &tenant(), &all, 100).await;
+    assert_eq!(left.unwrap().rows, []);
 }
 
 fn receipt(number: u8, attempt: Option<u8>, body: u8, message_number: u16) -> NewReceipt {
@@ -795,12 +798,21 @@ async fn event_types_have_versions(fixture: Fixture) {
     }
     let twice = write(store, add(row("invoice.paid", 2, false)), NOW).await;
     assert!(matches!(twice, Err(StoreError::Conflict(..))), "{twice:?}");
-    let retire = |row| WebhookWrite::ReplaceEventType(Box::new(row));
-    write(store, retire(row("invoice.paid", 2, true)), NOW)
+    let retire = |name: &str, version| WebhookWrite::RetireEventType {
+        name: name.parse().unwrap(),
+        version,
+    };
+    write(store, retire("invoice.paid", Some(2)), NOW)
         .await
         .unwrap();
-    let absent = write(store, retire(row("invoice.paid", 3, true)), NOW).await;
-    assert!(matches!(absent, Err(StoreError::Superseded(_))));
+    for (name, version) in [
+        ("invoice.paid", Some(2)),
+        ("invoice.paid", Some(3)),
+        ("invoice", None),
+    ] {
+        let ended = write(store, retire(name, version), NOW).await;
+        assert!(matches!(ended, Err(StoreError::Superseded(_))), "{name}");
+    }
     let mut connection = store.read().await.unwrap();
     let name = "invoice.paid".parse().unwrap();
     let newest = event_types::newest(&mut connection, &tenant(), &name).await;
@@ -814,6 +826,14 @@ async fn event_types_have_versions(fixture: Fixture) {
         .map(|row| (row.name.as_str(), row.version))
         .collect();
     assert_eq!(page, [("invoice.paid", 2), ("order.made", 1)]);
+    drop(connection);
+    write(store, retire("invoice.paid", None), NOW)
+        .await
+        .unwrap();
+    let mut connection = store.read().await.unwrap();
+    let versions = event_types::of_name(&mut connection, &tenant(), &name).await;
+    let both = [row("invoice.paid", 1, true), row("invoice.paid", 2, true)];
+    assert_eq!(versions.unwrap(), both);
 }
 
 async fn who_waits_for_webhooks_is_woken(fixture: Fixture) {

@@ -1,4 +1,4 @@
-//! Endpoints: added, shown, changed, enabled, disabled, removed; their secrets rotated.
+//! Endpoints: added, shown, enabled, disabled, removed; their secrets rotated. What one is is changed in [`super::change`].
 
 use super::receiver;
 use crate::admin::Admin;
@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 /// The schedule of retries that an endpoint has unless its partner says otherwise.
 const SCHEDULE: &str = "standard";
 
-/// What a receiver is, in the body that adds or changes one.
+/// What a receiver is, in the body that adds one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
@@ -52,10 +52,6 @@ pub(crate) struct Wanted {
 
 const fn standard() -> WebhookSigning {
     WebhookSigning::V1
-}
-
-impl Described for Wanted {
-    const SCHEMA: &'static str = "WebhookEndpointPut";
 }
 
 impl Wanted {
@@ -281,7 +277,7 @@ pub(crate) struct Changed {
 }
 
 /// Carries out a change of a receiver.
-async fn carried_out(
+pub(super) async fn carried_out(
     permit: Permit<'_>,
     row: EndpointRow,
     change: &'static str,
@@ -300,33 +296,6 @@ async fn carried_out(
         endpoint: row.id,
         change,
     })
-}
-
-pub(crate) async fn change(State(admin): State<Admin>, called: Called) -> Answer<Changed> {
-    called.answered(|called| changed(&admin, called)).await
-}
-
-async fn changed(admin: &Admin, called: Called) -> Result<Changed, AdminError> {
-    let named = called.named::<EndpointId>("endpoint");
-    let (permit, body) = called.permit(admin, "webhook_endpoint", "change").await?;
-    let row = receiver(&permit, admin, named).await?;
-    let body: Wanted = body.json().await?;
-    let (record, patterns) = body.checked()?.into_parts();
-    let is_signed_alike = match &row.target {
-        EndpointTarget::Receiver(present) => present.signing == record.signing,
-        EndpointTarget::Service(_) => false,
-    };
-    if !is_signed_alike {
-        return Err(AdminError::Invalid(
-            "an endpoint keeps its `signing`: add another endpoint".to_owned(),
-        ));
-    }
-    let write = WebhookWrite::PutEndpoint {
-        id: row.id,
-        record: Box::new(record),
-        patterns,
-    };
-    carried_out(permit, row, "changed", write).await
 }
 
 pub(crate) async fn remove(State(admin): State<Admin>, called: Called) -> Answer<Changed> {

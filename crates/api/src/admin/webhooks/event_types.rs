@@ -1,4 +1,4 @@
-//! Event types: a new version added, all listed.
+//! Event types: a new version added, all listed, one or all of a type retired.
 
 use crate::admin::Admin;
 use crate::admin::answer::{AdminError, Answer, is_cut};
@@ -72,13 +72,73 @@ async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
         by: Actor::LocalAdministrator,
         change: Code::of("added"),
         name: name.clone(),
-        version: Count::of(u64::from(version)),
+        version: Some(Count::of(u64::from(version))),
     };
     let write = WebhookWrite::AddEventType(Box::new(row));
     permit
         .change(vec![Write::Webhook(Box::new(write))], event)
         .await?;
     Ok(Added { name, version })
+}
+
+/// The body of `POST .../webhooks/event-types/retire`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retire {
+    name: EventTypeName,
+    /// Which version; without it, all that there are.
+    version: Option<u32>,
+}
+
+impl Described for Retire {
+    const SCHEMA: &'static str = "WebhookEventTypeRetire";
+}
+
+/// What is retired with this request, and was not before.
+#[derive(Serialize)]
+pub(crate) struct Retired {
+    name: EventTypeName,
+    versions: Vec<u32>,
+}
+
+pub(crate) async fn retire_event_type(
+    State(admin): State<Admin>,
+    called: Called,
+) -> Answer<Retired> {
+    called.answered(|called| retired(&admin, called)).await
+}
+
+async fn retired(admin: &Admin, called: Called) -> Result<Retired, AdminError> {
+    let (permit, body) = called.permit(admin, "webhook_event_type", "retire").await?;
+    let Retire { name, version } = body.json().await?;
+    let known = {
+        let mut connection = admin.read().await?;
+        webhook_event_types::of_name(&mut connection, permit.tenant(), &name).await?
+    };
+    let is_meant = |row: &&EventTypeRow| version.is_none_or(|version| version == row.version);
+    let meant: Vec<&EventTypeRow> = known.iter().filter(is_meant).collect();
+    if meant.is_empty() {
+        return Err(AdminError::Unknown("event type"));
+    }
+    let meant = meant.into_iter().filter(|row| !row.record.retired);
+    let versions: Vec<u32> = meant.map(|row| row.version).collect();
+    if versions.is_empty() {
+        return Ok(Retired { name, versions });
+    }
+    let event = WebhookEventTypeChanged {
+        by: Actor::LocalAdministrator,
+        change: Code::of("retired"),
+        name: name.clone(),
+        version: version.map(|version| Count::of(u64::from(version))),
+    };
+    let write = WebhookWrite::RetireEventType {
+        name: name.clone(),
+        version,
+    };
+    permit
+        .change(vec![Write::Webhook(Box::new(write))], event)
+        .await?;
+    Ok(Retired { name, versions })
 }
 
 /// The body of `POST .../webhooks/event-types/list`.
