@@ -6,12 +6,14 @@
 //! - A set is refreshed ahead of its expiry, off the path of requests; while the issuer is away the old set serves until it is truly stale,
 //!   and then nothing does.
 //! - A failed fetch is retried after a pause that doubles, for this issuer alone.
+//! - Who judges by more of a set than one key of it asks for the whole ([`IssuerKeys::whole`]), and for a newer one at most once in the same cooldown.
 //!
 //! Not here: HTTP, addresses, waiting. The shell drops the machine of an issuer that is no longer trusted, and the ticket of a fetch that was
 //! under way is then worth nothing.
 
 use countersign_base::{Duration, Kid, UnixTime};
 use countersign_crypto::jose::{Algorithm, JwkSet, VerifyingKey};
+use std::borrow::Borrow;
 use std::collections::VecDeque;
 
 /// How an issuer's keys are kept.
@@ -75,10 +77,39 @@ pub enum Lookup {
     Wait,
 }
 
-struct Held {
-    set: JwkSet,
+/// Which set a caller can do with who wants the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// One that is not too old.
+    Current,
+    /// One that was fetched because the kept one had not the key.
+    Newer,
+}
+
+/// What a caller who needs the whole set does next.
+#[derive(Debug)]
+pub enum Whole<'a, S> {
+    /// Fetch, report with [`IssuerKeys::fetched`], look again for the current one.
+    Fetch(FetchTicket),
+    /// The set.
+    Set(&'a S),
+    /// There is no set that may be used, and it is too early to fetch again.
+    Unavailable,
+    /// Somebody fetches; wait for them and look again for the current one.
+    Wait,
+}
+
+struct Held<S> {
+    set: S,
     refresh_at: UnixTime,
     expires: UnixTime,
+}
+
+/// What a caller does while there is no set.
+enum Absent {
+    Fetch(FetchTicket),
+    Unavailable,
+    Wait,
 }
 
 /// A fetch that is under way.
@@ -89,10 +120,10 @@ struct Flight {
     missing: Option<(Option<Kid>, Algorithm)>,
 }
 
-/// The keys of one issuer.
-pub struct IssuerKeys {
+/// The keys of one issuer: a [`JwkSet`], or what holds one and more of what was fetched.
+pub struct IssuerKeys<S = JwkSet> {
     limits: JwksLimits,
-    held: Option<Held>,
+    held: Option<Held<S>>,
     flight: Option<Flight>,
     tickets: u64,
     generation: u64,
@@ -102,7 +133,7 @@ pub struct IssuerKeys {
     unknown: VecDeque<(Option<Kid>, Algorithm, UnixTime)>,
 }
 
-impl IssuerKeys {
+impl<S: Borrow<JwkSet>> IssuerKeys<S> {
     /// No keys yet.
     #[must_use]
     pub const fn new(limits: JwksLimits) -> Self {
@@ -123,9 +154,13 @@ impl IssuerKeys {
     pub fn lookup(&mut self, kid: Option<&Kid>, algorithm: Algorithm, now: UnixTime) -> Lookup {
         let held = self.held.as_ref().filter(|held| now < held.expires);
         let Some(held) = held else {
-            return self.begin_when_due(now);
+            return match self.absent(now) {
+                Absent::Fetch(ticket) => Lookup::Fetch(ticket),
+                Absent::Unavailable => Lookup::Unavailable,
+                Absent::Wait => Lookup::Wait,
+            };
         };
-        if let Some(key) = find(&held.set, kid, algorithm) {
+        if let Some(key) = find(held.set.borrow(), kid, algorithm) {
             return Lookup::Found(key.clone());
         }
         // Before the list of unknown ones: the fetch under way may be for this very key.
@@ -140,14 +175,42 @@ impl IssuerKeys {
         {
             return Lookup::Unknown;
         }
-        let cooling = self
-            .unknown_fetch_at
-            .is_some_and(|at| now < at.plus(self.limits.unknown_cooldown));
-        if cooling || self.retry_at.is_some_and(|at| now < at) {
+        if self.cooling(now) {
             return Lookup::Unknown;
         }
         self.unknown_fetch_at = Some(now);
         Lookup::Fetch(self.begin(Some((kid.cloned(), algorithm)), now))
+    }
+
+    /// The whole set, or what to do to have it. A newer one is fetched at most once in `unknown_cooldown`, whoever asks and for whatever key.
+    pub fn whole(&mut self, wanted: Wanted, now: UnixTime) -> Whole<'_, S> {
+        if self.kept(now).is_none() {
+            return match self.absent(now) {
+                Absent::Fetch(ticket) => Whole::Fetch(ticket),
+                Absent::Unavailable => Whole::Unavailable,
+                Absent::Wait => Whole::Wait,
+            };
+        }
+        if wanted == Wanted::Newer {
+            if self.flying(now) {
+                return Whole::Wait;
+            }
+            if !self.cooling(now) {
+                self.unknown_fetch_at = Some(now);
+                return Whole::Fetch(self.begin(None, now));
+            }
+        }
+        match &self.held {
+            Some(held) => Whole::Set(&held.set),
+            None => Whole::Unavailable,
+        }
+    }
+
+    /// The whole set, where there is one that serves, whatever else is to do.
+    #[must_use]
+    pub fn kept(&self, now: UnixTime) -> Option<&S> {
+        let held = self.held.as_ref().filter(|held| now < held.expires);
+        held.map(|held| &held.set)
     }
 
     /// A ticket when the set should be refreshed although nobody misses a key: for a background job.
@@ -166,7 +229,7 @@ impl IssuerKeys {
     pub fn fetched(
         &mut self,
         ticket: FetchTicket,
-        outcome: Result<(JwkSet, Duration), FetchFailed>,
+        outcome: Result<(S, Duration), FetchFailed>,
         now: UnixTime,
     ) {
         let FetchTicket(number) = ticket;
@@ -177,10 +240,11 @@ impl IssuerKeys {
             Ok((set, lifetime)) => {
                 let lifetime = lifetime.clamp(self.limits.lifetime_min, self.limits.lifetime_max);
                 let refresh_at = now.plus(lifetime.mul_f64(0.8));
+                let keys = set.borrow();
                 self.unknown
-                    .retain(|(kid, algorithm, _)| find(&set, kid.as_ref(), *algorithm).is_none());
+                    .retain(|(kid, algorithm, _)| find(keys, kid.as_ref(), *algorithm).is_none());
                 if let Some((kid, algorithm)) = flight.missing
-                    && find(&set, kid.as_ref(), algorithm).is_none()
+                    && find(keys, kid.as_ref(), algorithm).is_none()
                 {
                     self.remember_unknown(kid, algorithm, now);
                 }
@@ -216,14 +280,22 @@ impl IssuerKeys {
         self.generation
     }
 
-    fn begin_when_due(&mut self, now: UnixTime) -> Lookup {
+    /// What to do while there is no set.
+    fn absent(&mut self, now: UnixTime) -> Absent {
         if self.flying(now) {
-            return Lookup::Wait;
+            return Absent::Wait;
         }
         if self.retry_at.is_some_and(|at| now < at) {
-            return Lookup::Unavailable;
+            return Absent::Unavailable;
         }
-        Lookup::Fetch(self.begin(None, now))
+        Absent::Fetch(self.begin(None, now))
+    }
+
+    /// Whether it is too early to fetch because somebody misses a key.
+    fn cooling(&self, now: UnixTime) -> bool {
+        self.unknown_fetch_at
+            .is_some_and(|at| now < at.plus(self.limits.unknown_cooldown))
+            || self.retry_at.is_some_and(|at| now < at)
     }
 
     fn begin(&mut self, missing: Option<(Option<Kid>, Algorithm)>, now: UnixTime) -> FetchTicket {
@@ -252,7 +324,7 @@ impl IssuerKeys {
     }
 }
 
-impl std::fmt::Debug for IssuerKeys {
+impl<S> std::fmt::Debug for IssuerKeys<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IssuerKeys")
             .field("generation", &self.generation)

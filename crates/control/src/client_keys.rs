@@ -3,6 +3,8 @@
 //! An address is fetched again when its set is old, or when somebody signs with a key that it lacks and the last look was not just now. Of many who want the same set
 //! at once, one fetches and the others wait for it. While it cannot be had, the last set serves for a day; then nothing does.
 
+pub use countersign_authn::jwks::Wanted;
+
 use countersign_base::{Clock, Duration, UnixTime};
 use countersign_crypto::jose::{JWKS_BYTES_MAX, JwkSet};
 use countersign_net::{FetchRules, GuardedClient};
@@ -21,15 +23,6 @@ const LIFETIME_MAX: Duration = Duration::from_secs(3600);
 const STALE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The pause between two looks for keys that are missing, and after a look that failed.
 const COOLDOWN: Duration = Duration::from_secs(30);
-
-/// What a caller can do with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// A set that is not too old.
-    Current,
-    /// One that was fetched because the kept one had not the key.
-    Newer,
-}
 
 struct Kept {
     set: Option<(JwkSet, UnixTime)>,

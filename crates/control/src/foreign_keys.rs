@@ -4,15 +4,26 @@
 //! Our own tenants' keys never come here; the [`crate::KeyRing`] answers for them.
 //!
 //! Nobody's request carries a fetch: it runs in a task of its own, and whoever misses its keys waits for it for a while.
+//!
+//! Whoever needs more of a set than one key of it (keys of other algorithms, keys for encryption) follows the whole of it: [`FollowedKeys`].
+
+mod followed;
+
+pub use followed::FollowedKeys;
 
 use arc_swap::ArcSwap;
-use countersign_authn::jwks::{FetchFailed, FetchTicket, IssuerKeys, JwksLimits, Lookup};
+use bytes::Bytes;
+use countersign_authn::jwks::{
+    FetchFailed, FetchTicket, IssuerKeys, JwksLimits, Lookup, Wanted, Whole,
+};
 use countersign_authn::trust::{ForeignKeyNeeded, IssuerName, bundle_keys};
-use countersign_base::{Clock, Duration, Issuer, Kid, Tenant, UnixTime};
+use countersign_base::{Clock, Duration, Issuer, Kid, RouteId, SourceName, Tenant, UnixTime};
 use countersign_crypto::digest::sha256;
-use countersign_crypto::jose::{Algorithm, JoseError, JwkSet, VerifyingKey};
-use countersign_net::HttpClient;
+use countersign_crypto::jose::{Algorithm, JWKS_BYTES_MAX, JoseError, JwkSet, VerifyingKey};
+use countersign_net::{FetchRules, GuardedClient, HttpClient};
+use futures_util::StreamExt as _;
 use http::StatusCode;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +34,8 @@ use url::Url;
 
 /// How long somebody waits for keys that are being fetched.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Sets that are refreshed at once ahead of their time: fewer than the guarded client lets through, so that there is always room for one that somebody misses.
+const REFRESHED_AT_ONCE: usize = 32;
 
 /// What a look for a key came to.
 #[derive(Debug)]
@@ -77,6 +90,15 @@ pub enum ForeignSource {
         /// How what was fetched is kept.
         limits: JwksLimits,
     },
+    /// The address of a JWK set, fetched by the rules of `[egress]`: `https` alone, judged addresses, no redirect, bounded.
+    Guarded {
+        /// The address.
+        address: Url,
+        /// Who fetches it.
+        outside: GuardedClient,
+        /// How what was fetched is kept.
+        limits: JwksLimits,
+    },
 }
 
 /// Whose keys a set is: nobody else's tokens are ever looked up in it.
@@ -89,6 +111,15 @@ pub enum KeysOf {
         /// Itself, so that a name that is given to another issuer never leads to the keys of the one before.
         issuer: Issuer,
     },
+    /// A partner with whom messages are exchanged.
+    Partner {
+        /// Whose partner it is.
+        tenant: Tenant,
+        /// What the configuration calls it.
+        name: RouteId,
+        /// Where the set is, so that a name that is given to another partner never leads to the keys of the one before.
+        address: Url,
+    },
     /// An issuer of workload identities or assertions that a tenant trusts.
     Tenant {
         /// The tenant.
@@ -96,12 +127,21 @@ pub enum KeysOf {
         /// What the configuration calls it.
         name: IssuerName,
     },
+    /// Somebody who sends webhooks to us.
+    WebhookSource {
+        /// What the configuration calls it.
+        name: SourceName,
+        /// Where the set is.
+        address: Url,
+    },
 }
 
 impl KeysOf {
     fn name(&self) -> &str {
         match self {
             Self::Gateway { name, .. } | Self::Tenant { name, .. } => name.as_str(),
+            Self::Partner { name, .. } => name.as_str(),
+            Self::WebhookSource { name, .. } => name.as_str(),
         }
     }
 
@@ -120,11 +160,39 @@ pub struct ForeignOrigin {
     pub identity: [u8; 32],
 }
 
+/// A whole set as it was fetched.
+#[derive(Debug, Clone)]
+pub struct ForeignSet {
+    /// Its text.
+    pub bytes: Bytes,
+    /// The SHA-256 of that: another set has another.
+    pub digest: [u8; 32],
+}
+
+/// A set with its keys for signatures, each parsed once.
+struct Document {
+    keys: JwkSet,
+    set: ForeignSet,
+}
+
+impl Borrow<JwkSet> for Document {
+    fn borrow(&self) -> &JwkSet {
+        &self.keys
+    }
+}
+
+/// Who fetches.
+enum Fetcher {
+    /// By the rules of the entry that names the address.
+    Own(Box<HttpClient>, KeyFormat),
+    /// By those of `[egress]`.
+    Guarded(GuardedClient),
+}
+
 struct Fetched {
     address: Url,
-    format: KeyFormat,
-    http: HttpClient,
-    keys: Mutex<IssuerKeys>,
+    fetcher: Fetcher,
+    keys: Mutex<IssuerKeys<Document>>,
     /// A digest of the last set: one that comes again changes nothing.
     last: Mutex<Option<[u8; 32]>>,
     arrived: Notify,
@@ -147,7 +215,8 @@ struct Foreign {
 
 type Issuers = BTreeMap<KeysOf, Arc<Foreign>>;
 
-/// The foreign issuers that are trusted, and their keys.
+/// The foreign issuers that are trusted, and their keys. Cloning it is cheap; clones are one.
+#[derive(Clone)]
 pub struct ForeignKeys(Arc<Inner>);
 
 struct Inner {
@@ -266,20 +335,65 @@ impl ForeignKeys {
         looked.unwrap_or(ForeignKey::Unavailable)
     }
 
-    /// Refreshes what is due before anybody misses it, each issuer on its own, so that a slow one keeps none waiting; a background job calls this.
+    /// The whole set of whoever it is, as it was fetched; a newer one, if that is wanted and nobody wanted it just now. Nothing where there is none, and of an issuer whose
+    /// keys the configuration holds: who wrote that has them.
+    pub async fn whole(&self, of: &KeysOf, wanted: Wanted) -> Option<ForeignSet> {
+        let foreign = self.0.issuers.load().get(of).cloned()?;
+        let Source::Fetched(fetched) = &foreign.source else {
+            return None;
+        };
+        let mut wanted = wanted;
+        let look = async {
+            loop {
+                let arrived = fetched.arrived.notified();
+                let mut arrived = std::pin::pin!(arrived);
+                arrived.as_mut().enable();
+                let ticket = match fetched.keys().whole(wanted, self.0.clock.now()) {
+                    Whole::Set(document) => return Some(document.set.clone()),
+                    Whole::Unavailable => return None,
+                    Whole::Fetch(ticket) => Some(ticket),
+                    Whole::Wait => None,
+                };
+                if let Some(ticket) = ticket {
+                    let _fetching = self.launch(&foreign, ticket);
+                }
+                arrived.await;
+                wanted = Wanted::Current;
+            }
+        };
+        let looked = tokio::time::timeout(WAIT_MAX, look).await;
+        looked.unwrap_or_default()
+    }
+
+    /// The whole set as it is kept, without waiting for anything.
+    #[must_use]
+    pub fn kept(&self, of: &KeysOf) -> Option<ForeignSet> {
+        let issuers = self.0.issuers.load();
+        let Source::Fetched(fetched) = &issuers.get(of)?.source else {
+            return None;
+        };
+        let keys = fetched.keys();
+        let document = keys.kept(self.0.clock.now())?;
+        Some(document.set.clone())
+    }
+
+    /// Refreshes what is due before anybody misses it, so many at once that a slow one keeps none waiting; a background job calls this.
     pub async fn refresh(&self) {
-        let now = self.0.clock.now();
-        let issuers = self.0.issuers.load_full();
-        let due = issuers.values().filter_map(|foreign| {
-            let Source::Fetched(fetched) = &foreign.source else {
-                return None;
-            };
-            let ticket = fetched.keys().refresh_due(now)?;
-            Some(self.launch(foreign, ticket))
-        });
-        // A fetch that did not end well was told where it happened.
-        for fetch in due.collect::<Vec<_>>() {
-            let _ended = fetch.await;
+        let issuers: Vec<Arc<Foreign>> = self.0.issuers.load().values().cloned().collect();
+        let mut fetches = futures_util::stream::iter(issuers)
+            .map(|foreign| self.clone().refresh_one(foreign))
+            .buffer_unordered(REFRESHED_AT_ONCE);
+        while fetches.next().await.is_some() {}
+    }
+
+    async fn refresh_one(self, foreign: Arc<Foreign>) {
+        let due = match &foreign.source {
+            Source::Fetched(fetched) => fetched.keys().refresh_due(self.0.clock.now()),
+            Source::Fixed(_) => None,
+        };
+        if let Some(ticket) = due {
+            // A fetch that did not end well was told where it happened.
+            let _ended = self.launch(&foreign, ticket).await;
         }
     }
 
@@ -299,7 +413,10 @@ impl Inner {
             return;
         };
         let (outcome, digest) = match fetched.download().await {
-            Ok((set, lifetime, digest)) => (Ok((set, lifetime)), Some(digest)),
+            Ok((document, lifetime)) => {
+                let digest = document.set.digest;
+                (Ok((document, lifetime)), Some(digest))
+            }
             Err(failed) => {
                 tracing::warn!(event = "jwks_fetch_failed", issuer = foreign.of.name());
                 (Err(failed), None)
@@ -351,14 +468,12 @@ impl Foreign {
                 format,
                 http,
                 limits,
-            } => Source::Fetched(Fetched {
+            } => Source::Fetched(Fetched::new(address, Fetcher::Own(http, format), limits)),
+            ForeignSource::Guarded {
                 address,
-                format,
-                http: *http,
-                keys: Mutex::new(IssuerKeys::new(limits)),
-                last: Mutex::default(),
-                arrived: Notify::new(),
-            }),
+                outside,
+                limits,
+            } => Source::Fetched(Fetched::new(address, Fetcher::Guarded(outside), limits)),
         };
         Arc::new(Self {
             of: origin.of,
@@ -369,27 +484,46 @@ impl Foreign {
 }
 
 impl Fetched {
-    fn keys(&self) -> MutexGuard<'_, IssuerKeys> {
+    fn new(address: Url, fetcher: Fetcher, limits: JwksLimits) -> Self {
+        Self {
+            address,
+            fetcher,
+            keys: Mutex::new(IssuerKeys::new(limits)),
+            last: Mutex::default(),
+            arrived: Notify::new(),
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, IssuerKeys<Document>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The set, how long its issuer says that it is good, and a digest of it.
-    async fn download(&self) -> Result<(JwkSet, Duration, [u8; 32]), FetchFailed> {
-        let answer = self
-            .http
-            .get(&self.address)
-            .await
-            .map_err(|_| FetchFailed)?;
-        if answer.status != StatusCode::OK {
-            return Err(FetchFailed);
-        }
-        let set = self.format.read(&answer.body).map_err(|_| FetchFailed)?;
-        let cache_control = answer
-            .headers
-            .get(http::header::CACHE_CONTROL)
-            .and_then(|value| value.to_str().ok());
-        let lifetime = cache_control.and_then(max_age).unwrap_or_default();
-        Ok((set, lifetime, sha256(&answer.body)))
+    /// The set, and how long its issuer says that it is good.
+    async fn download(&self) -> Result<(Document, Duration), FetchFailed> {
+        let (bytes, format, lifetime) = match &self.fetcher {
+            Fetcher::Own(http, format) => {
+                let answer = http.get(&self.address).await.map_err(|_| FetchFailed)?;
+                if answer.status != StatusCode::OK {
+                    return Err(FetchFailed);
+                }
+                let cache_control = answer.headers.get(http::header::CACHE_CONTROL);
+                let cache_control = cache_control.and_then(|value| value.to_str().ok());
+                (answer.body, *format, cache_control.and_then(max_age))
+            }
+            Fetcher::Guarded(outside) => {
+                let rules = FetchRules::jwk_set(JWKS_BYTES_MAX);
+                let fetched = outside.fetch(&self.address, &rules).await;
+                let fetched = fetched.map_err(|error| {
+                    tracing::warn!(event = "jwks_not_fetched", reason = error.reason());
+                    FetchFailed
+                })?;
+                (fetched.body, KeyFormat::JwkSet, fetched.max_age)
+            }
+        };
+        let keys = format.read(&bytes).map_err(|_| FetchFailed)?;
+        let digest = sha256(&bytes);
+        let set = ForeignSet { bytes, digest };
+        Ok((Document { keys, set }, lifetime.unwrap_or_default()))
     }
 }
 

@@ -43,7 +43,10 @@ pub use ciba_notice::CibaNotice;
 pub use client_keys::{ClientKeys, Wanted};
 pub use directory::Directory;
 pub use fabric::{Fabric, FabricOptions, Progress, StartError};
-pub use foreign_keys::{ForeignKey, ForeignKeys, ForeignOrigin, ForeignSource, KeyFormat, KeysOf};
+pub use foreign_keys::{
+    FollowedKeys, ForeignKey, ForeignKeys, ForeignOrigin, ForeignSet, ForeignSource, KeyFormat,
+    KeysOf,
+};
 pub use keyring::{KeyRing, KeyRingError, KeyRingOptions, PublishedKeys, Signer};
 pub use metrics::Metrics;
 pub use mint::revocation_list::{ListError, revocation_list};

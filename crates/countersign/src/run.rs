@@ -419,7 +419,7 @@ pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
     errors.extend(egress::client(config).err());
     errors.extend(shared_limits::check(config).err());
     errors.extend(mistakes(egress::rules(config, &base, &[])));
-    errors.extend(mistakes(webhooks::sources(config)));
+    errors.extend(mistakes(webhooks::check(config)));
     errors.extend(log_origin(config).err());
     errors.extend(rotation(config).err());
     let pin = config.keys.pkcs11.as_ref().map(|named| &named.pin);

@@ -6,13 +6,15 @@
 //!
 //! Not here: who may call the route, which is asked as of every route.
 
+mod keys;
+
+pub use keys::{PartnerKeySet, PartnerKeys};
+
 use crate::planes::Seen;
 use bytes::Bytes;
 use countersign_base::{RouteId, Tenant, UnixTime};
 use countersign_crypto::base64url;
-use countersign_crypto::jose::{
-    ContentForm, DecryptionKey, EncryptionKey, JoseError, JwkSet, KeyManagement,
-};
+use countersign_crypto::jose::{ContentForm, DecryptionKey, JoseError};
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{MessageReceipt, PartnerMessage, SigningKey};
 use countersign_wire::message::{
@@ -51,8 +53,8 @@ pub struct MessageRules {
     pub party: Party,
     /// What we call ourselves to them.
     pub own: Party,
-    /// The partner's keys for signatures.
-    pub keys: JwkSet,
+    /// The partner's keys.
+    pub keys: PartnerKeys,
     /// What requests are.
     pub taken: Taken,
     /// What answers are.
@@ -79,8 +81,8 @@ pub enum Answered {
     Detached(SigningKey<PartnerMessage>),
     /// The upstream's.
     Plain,
-    /// Sealed messages.
-    Sealed(SigningKey<PartnerMessage>, EncryptionKey, KeyManagement),
+    /// Sealed messages, to the key that the partner has for that.
+    Sealed(SigningKey<PartnerMessage>),
     /// Signed messages.
     Signed(SigningKey<PartnerMessage>),
 }
@@ -99,6 +101,8 @@ pub enum NotSpent {
 pub enum MessageDenial {
     /// The answer cannot be made a message: too long, in a content coding, or without a media type.
     Answer,
+    /// The partner's keys cannot be had at the moment.
+    KeysAway,
     /// The body is of another type than messages are, or in a content coding.
     MediaType,
     /// No signature, or more than one, beside a content.
@@ -114,6 +118,7 @@ impl MessageDenial {
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Answer => "message_answer",
+            Self::KeysAway => "message_keys_away",
             Self::MediaType => "message_media_type",
             Self::NoSignature => "message_no_signature",
             Self::NotSpent(NotSpent::Replayed) => "message_replayed",
@@ -147,14 +152,18 @@ impl MessageDenial {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NoSignature | Self::Refused(_) => StatusCode::BAD_REQUEST,
             Self::NotSpent(NotSpent::Replayed) => StatusCode::CONFLICT,
-            Self::NotSpent(NotSpent::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysAway | Self::NotSpent(NotSpent::Unavailable) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
     pub(crate) const fn seen(self) -> Seen {
         match self {
             Self::Answer | Self::NotSpent(_) => Seen::Permitted,
-            Self::MediaType | Self::NoSignature | Self::Refused(_) => Seen::Refused,
+            Self::KeysAway | Self::MediaType | Self::NoSignature | Self::Refused(_) => {
+                Seen::Refused
+            }
         }
     }
 }
@@ -175,21 +184,22 @@ impl MessageRules {
         match &self.answered {
             Answered::Detached(_) => "detached",
             Answered::Plain => "plain",
-            Answered::Sealed(..) => "sealed",
+            Answered::Sealed(_) => "sealed",
             Answered::Signed(_) => "signed",
         }
     }
 
-    /// The message that a request is; nothing where none is asked for.
+    /// The message that a request is by one of these keys; nothing where none is asked for.
     pub(crate) fn open(
         &self,
+        keys: &PartnerKeySet,
         headers: &HeaderMap,
         body: &[u8],
         now: UnixTime,
     ) -> Result<Option<Unspent<Message>>, MessageDenial> {
         let receiving = Receiving {
             issuer: &self.party,
-            keys: &self.keys,
+            keys: keys.signatures(),
             audience: &self.own,
         };
         if headers.contains_key(header::CONTENT_ENCODING) {
@@ -212,11 +222,11 @@ impl MessageRules {
         opened.map(Some).map_err(MessageDenial::Refused)
     }
 
-    /// The message that an answer becomes; nothing where it stays as it is.
+    /// The message that an answer becomes, sealed to the key for that of these; nothing where it stays as it is.
     pub(crate) fn answer(
         &self,
-        media_type: MediaType,
-        content: &[u8],
+        keys: Option<&PartnerKeySet>,
+        (media_type, content): (MediaType, &[u8]),
         random: &Random,
         now: UnixTime,
     ) -> Result<Option<Made>, JoseError> {
@@ -231,8 +241,10 @@ impl MessageRules {
             Answered::Detached(key) => {
                 sign(key, &draft, content, ContentForm::Detached, random, now)
             }
-            Answered::Sealed(key, receiver, management) => {
-                seal(key, &draft, content, (receiver, *management), random, now)
+            Answered::Sealed(key) => {
+                let receiver = keys.and_then(PartnerKeySet::receiver);
+                let receiver = receiver.ok_or(JoseError::Key("there is none to seal to"))?;
+                seal(key, &draft, content, receiver, random, now)
             }
             Answered::Signed(key) => sign(key, &draft, content, ContentForm::Attached, random, now),
         };

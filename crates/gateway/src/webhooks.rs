@@ -163,12 +163,14 @@ pub struct WebhookHead<'a> {
 
 /// What takes in the webhooks of routes that are for them.
 pub trait WebhookReceiver: Send + Sync + 'static {
-    /// Judges what the head alone says: which signature there is, and when it was made. Not a byte of the body has been read.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn look(&self, head: WebhookHead<'_>) -> Result<Box<dyn WebhookLooked>, WebhookDenied>;
+    /// Judges what the head alone says: which signature there is, and when it was made. Not a byte of the body has been read. It may wait for the keys of the source, where those
+    /// are fetched.
+    fn look<'a>(&'a self, head: WebhookHead<'a>) -> Looking<'a>;
 }
+
+/// What [`WebhookReceiver::look`] answers with.
+pub type Looking<'a> =
+    Pin<Box<dyn Future<Output = Result<Box<dyn WebhookLooked>, WebhookDenied>> + Send + 'a>>;
 
 /// A webhook whose head is in order.
 pub trait WebhookLooked: Send {

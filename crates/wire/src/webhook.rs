@@ -16,6 +16,7 @@ mod github;
 mod hmac;
 pub mod http_signature;
 mod jws_detached;
+mod key_set;
 mod key_text;
 mod public_key;
 mod receipt;

@@ -1,6 +1,6 @@
 //! Fetches are counted, never waited for.
 
-use super::{FetchFailed, FetchTicket, IssuerKeys, JwksLimits, Lookup};
+use super::{FetchFailed, FetchTicket, IssuerKeys, JwksLimits, Lookup, Wanted, Whole};
 use crate::fixtures::{Key, NOW, named_key};
 use countersign_base::{Duration, Kid, UnixTime};
 use countersign_crypto::jose::{Algorithm, JwkSet};
@@ -268,4 +268,54 @@ proptest! {
         }
         prop_assert!(fetches <= 2 + now.since(NOW).as_secs() / 30 * 2 + 1, "{} fetches", fetches);
     }
+}
+
+#[test]
+fn a_newer_whole_set_is_fetched_once_in_a_cooldown_whoever_asks() {
+    let key = named_key(Algorithm::EdDsa, "a");
+    let mut keys = ready(&key);
+    let Whole::Fetch(first) = keys.whole(Wanted::Newer, later(1)) else {
+        panic!("the kept set is not newer");
+    };
+    for _ in 0..1000 {
+        assert!(matches!(keys.whole(Wanted::Newer, later(1)), Whole::Wait));
+        assert!(matches!(
+            keys.whole(Wanted::Current, later(1)),
+            Whole::Set(_)
+        ));
+    }
+    keys.fetched(first, Ok((set(&[&key]), LIFETIME)), later(2));
+    for _ in 0..1000 {
+        assert!(matches!(
+            keys.whole(Wanted::Newer, later(30)),
+            Whole::Set(_)
+        ));
+        // The same cooldown holds for whoever misses a key by its name.
+        assert!(matches!(look(&mut keys, "b", later(30)), Lookup::Unknown));
+    }
+    assert!(matches!(
+        keys.whole(Wanted::Newer, later(31)),
+        Whole::Fetch(_)
+    ));
+}
+
+#[test]
+fn a_whole_set_serves_until_it_is_stale_and_then_nothing_does() {
+    let key = named_key(Algorithm::EdDsa, "a");
+    let limits = JwksLimits::default();
+    let mut keys = ready(&key);
+    let end = LIFETIME.as_secs() + limits.stale_max.as_secs();
+    let Whole::Fetch(ticket) = keys.whole(Wanted::Newer, later(end - 1)) else {
+        panic!("it is time");
+    };
+    keys.fetched(ticket, Err(FetchFailed), later(end - 1));
+    // A fetch that failed is not tried again at once, whoever asks.
+    assert!(matches!(
+        keys.whole(Wanted::Newer, later(end - 1)),
+        Whole::Set(_)
+    ));
+    assert!(matches!(
+        keys.whole(Wanted::Current, later(end)),
+        Whole::Unavailable
+    ));
 }

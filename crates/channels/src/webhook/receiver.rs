@@ -1,6 +1,6 @@
 //! Takes in what providers send: verified, decided about, remembered, and on its way to its service, durably, before anybody is told that it came.
 //!
-//! A webhook goes through two steps. [`Receiver::look`] has the head alone, and refuses what no body could mend. [`Looked::receive`] has the body: its signature is checked
+//! A webhook goes through two steps. [`Receiver::look`] has the head alone, and refuses what no body could mend; of a source whose keys are fetched it may wait for them. [`Looked::receive`] has the body: its signature is checked
 //! in constant time over all secrets in rotation, policy decides, and one transaction holds what is remembered against replays, the message, its delivery to the service of
 //! the source, and the record ([`countersign_store::Store::receive_permitted`]). Whoever is told [`Taken`] may forget the webhook, and nobody else is.
 //!
@@ -16,7 +16,7 @@ use countersign_base::{
     Duration, EventId, EventTypeName, MessageId, ParseError, RequestId, RouteId, SourceName,
     Tenant, UnixTime,
 };
-use countersign_control::Fabric;
+use countersign_control::{Fabric, FollowedKeys};
 use countersign_keys::{Aad, envelope};
 use countersign_policy::decide;
 use countersign_store::webhooks::{Addressee, NewReceipt, Receipt, Received, WebhookMessage};
@@ -36,13 +36,21 @@ pub const REMEMBER_MAX: Duration = Duration::from_secs(90 * 86_400);
 pub struct ReceivedSource {
     name: SourceName,
     tenant: Tenant,
-    source: webhook::Source,
+    keys: SourceKeys,
     remember: Duration,
     event_type: EventTypeName,
 }
 
+/// How a source is known, and where its keys come from.
+pub enum SourceKeys {
+    /// The JWK set at the source's address. What is made of a set is the whole source, so that what was looked at is verified with the same keys.
+    Followed(Box<FollowedKeys<webhook::Source>>),
+    /// The configuration holds them.
+    Pinned(Arc<webhook::Source>),
+}
+
 impl ReceivedSource {
-    /// The source `name` of `tenant`, which signs as `source` says. Its events are remembered for `remember`, and for twice the tolerance at least: so long a replay can
+    /// The source `name` of `tenant`, which signs as `keys` say, within `tolerance`. Its events are remembered for `remember`, and for twice the tolerance at least: so long a replay can
     /// pass the check of its time.
     ///
     /// # Errors
@@ -50,16 +58,41 @@ impl ReceivedSource {
     pub fn new(
         name: SourceName,
         tenant: Tenant,
-        source: webhook::Source,
-        remember: Duration,
+        keys: SourceKeys,
+        (tolerance, remember): (Duration, Duration),
     ) -> Result<Self, ParseError> {
         Ok(Self {
             event_type: name.as_str().parse()?,
-            remember: remember.max(source.tolerance().saturating_mul(2)),
+            remember: remember.max(tolerance.saturating_mul(2)),
             name,
             tenant,
-            source,
+            keys,
         })
+    }
+}
+
+impl SourceKeys {
+    /// The source with the keys that count now, and what the head says to it. A head that names a key that is not there may wait for a newer set.
+    async fn look(
+        &self,
+        head: &HeadView<'_>,
+        now: UnixTime,
+    ) -> Result<(Arc<webhook::Source>, webhook::Looked), NotTaken> {
+        let followed = match self {
+            Self::Followed(keys) => keys,
+            Self::Pinned(source) => return Ok((Arc::clone(source), source.look(head, now)?)),
+        };
+        let source = followed.current().await.ok_or(NotTaken::KeysAway)?;
+        match source.look(head, now) {
+            Ok(looked) => Ok((source, looked)),
+            // A new key may also be of another algorithm than all before it.
+            Err(refusal @ (WebhookRefusal::AlgorithmUnknown | WebhookRefusal::KeyUnknown)) => {
+                let newer = followed.newer(&source).await.ok_or(refusal)?;
+                let looked = newer.look(head, now)?;
+                Ok((newer, looked))
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 }
 
@@ -88,6 +121,9 @@ pub enum NotTaken {
     /// Policy says no; the record of it.
     #[error("policy does not let it in")]
     Denied(EventId),
+    /// The keys of the source cannot be had at the moment. Its sender tries again.
+    #[error("the keys of the source cannot be had")]
+    KeysAway,
     /// Its signature, its time, its id, or what came before.
     #[error("{0}")]
     Refused(#[from] WebhookRefusal),
@@ -162,17 +198,18 @@ impl Receiver {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn look(
+    pub async fn look(
         &self,
         source: &SourceName,
         head: &HeadView<'_>,
         arriving: Arriving,
     ) -> Result<Looked, NotTaken> {
         let from = self.sources.get(source).ok_or(NotTaken::UnknownSource)?;
-        let looked = from.source.look(head, arriving.at)?;
+        let (source, looked) = from.keys.look(head, arriving.at).await?;
         Ok(Looked {
             fabric: Arc::clone(&self.fabric),
             from: Arc::clone(from),
+            source,
             looked,
             arriving,
         })
@@ -184,6 +221,7 @@ impl Receiver {
 pub struct Looked {
     fabric: Arc<Fabric>,
     from: Arc<ReceivedSource>,
+    source: Arc<webhook::Source>,
     looked: webhook::Looked,
     arriving: Arriving,
 }
@@ -197,14 +235,14 @@ impl Looked {
         let Self {
             fabric,
             from,
+            source,
             looked,
             arriving,
         } = self;
         // The body may have been slow: what counts is when all of it was here.
         let now = fabric.now();
-        let receipt = from.source.verify(looked, &body, now)?;
-        let signed_at = receipt.timestamp();
-        let bytes = body.len();
+        let receipt = source.verify(looked, &body, now)?;
+        let (signed_at, bytes) = (receipt.timestamp(), body.len());
         let new = kept(&fabric, &from, &receipt, &body, now)?;
         drop(body);
         let arrival = Arrival {

@@ -21,6 +21,7 @@ pub mod gateway;
 pub mod gateway_issuers;
 pub mod groups;
 pub mod identity_providers;
+pub mod key_places;
 pub mod keys;
 pub mod limits;
 pub mod listeners;

@@ -1,10 +1,11 @@
 //! `partners/*.toml`: with whom signed and sealed messages are exchanged, one file a partner, whose name is the partner's; and `[messages]`: what we call ourselves to them, and our keys.
 //!
-//! A partner's file says which of the routes it writes to, and what requests and answers are there. Keys are JWK files (RFC 7517): the partner's are public and may stand beside the
-//! file, ours are references to secrets.
+//! A partner's file says which of the routes it writes to, and what requests and answers are there. Keys are JWKs (RFC 7517): the partner's are public and stand in a file beside
+//! its own, or at an address of the partner's; ours are references to secrets.
 
 use super::Tenants;
 use super::error::{ConfigError, Mistakes};
+use super::key_places::{self, KeyPlace};
 use super::nearest;
 use super::routes::RouteSection;
 use super::span::SecretReference;
@@ -39,7 +40,9 @@ struct RawPartner {
     /// What the partner calls itself: `iss` of its messages, `aud` of ours.
     party: Party,
     /// A file with the partner's public keys, a JWK set, beside this one.
-    jwks: PathBuf,
+    jwks: Option<Spanned<PathBuf>>,
+    /// In place of that, the address of the set: `https`, reached by the rules of `[egress]`.
+    jwks_url: Option<Spanned<String>>,
     #[serde(default)]
     routes: Vec<RawPartnerRoute>,
 }
@@ -91,8 +94,8 @@ pub struct PartnerSection {
     pub tenant: Tenant,
     /// What it calls itself.
     pub party: Party,
-    /// The file with its public keys, from the configuration directory on.
-    pub jwks: PathBuf,
+    /// Where its public keys are; a file from the configuration directory on.
+    pub keys: KeyPlace,
     /// The routes that it writes to.
     pub routes: Vec<PartnerRouteSection>,
 }
@@ -169,6 +172,7 @@ fn partner(path: &Path, known: &Known<'_>) -> Result<PartnerSection, Vec<ConfigE
         found: Vec::new(),
     };
     let tenant = known.tenants.find(raw.tenant.as_ref(), &mut mistakes);
+    let keys = key_places::one(&(0..0), raw.jwks, raw.jwks_url, &mut mistakes);
     let mut routes = Vec::new();
     for route in raw.routes {
         if let Some(tenant) = &tenant {
@@ -181,12 +185,12 @@ fn partner(path: &Path, known: &Known<'_>) -> Result<PartnerSection, Vec<ConfigE
             receipt: route.receipt,
         });
     }
-    match tenant {
-        Some(tenant) if mistakes.found.is_empty() => Ok(PartnerSection {
+    match (tenant, keys) {
+        (Some(tenant), Some(keys)) if mistakes.found.is_empty() => Ok(PartnerSection {
             name,
             tenant,
             party: raw.party,
-            jwks: Path::new(DIRECTORY).join(raw.jwks),
+            keys: keys.beside(Path::new(DIRECTORY)),
             routes,
         }),
         _ => Err(mistakes.found),

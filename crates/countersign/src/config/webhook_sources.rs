@@ -6,6 +6,7 @@
 mod schemes;
 
 use super::error::Mistakes;
+use super::key_places::{self, KeyPlace};
 use super::span::{SecretReference, Span};
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
@@ -41,8 +42,10 @@ pub struct RawSource {
     /// Its secrets in rotation, or its public keys.
     #[serde(default = "nothing")]
     secrets: Spanned<Vec<SecretReference>>,
-    /// A file with its public keys as a JWK set.
-    jwks: Option<PathBuf>,
+    /// A file with its public keys as a JWK set, of a scheme whose keys are public.
+    jwks: Option<Spanned<PathBuf>>,
+    /// In place of that and of `secrets`, the address of the set: `https`, reached by the rules of `[egress]`.
+    jwks_url: Option<Spanned<String>>,
     /// How far the time of what it signs may be from ours, either way; 5 minutes unless this says otherwise.
     tolerance: Option<Spanned<Span>>,
     /// How long its events are remembered; 7 days unless this says otherwise.
@@ -86,8 +89,8 @@ pub struct WebhookSourceSection {
     pub scheme: Scheme,
     /// Its secrets in rotation, or its public keys.
     pub secrets: Vec<SecretReference>,
-    /// A file with its public keys as a JWK set.
-    pub jwks: Option<PathBuf>,
+    /// Where its public keys are as a JWK set, if they are. An address stands alone, without secrets.
+    pub jwks: Option<KeyPlace>,
     /// How far the time of what it signs may be from ours.
     pub tolerance: Duration,
     /// How long its events are remembered.
@@ -136,21 +139,14 @@ pub(crate) fn check(
 }
 
 fn section(
-    raw: RawSource,
+    mut raw: RawSource,
     tenants: &Tenants<'_>,
     upstreams: &[UpstreamSection],
     mistakes: &mut Mistakes<'_>,
 ) -> Option<WebhookSourceSection> {
     let tenant = tenants.find(raw.tenant.as_ref(), mistakes)?;
-    let scheme = schemes::scheme(&raw.scheme, raw.signature, mistakes)?;
-    let (secrets, by_name) = (raw.secrets.get_ref().len(), raw.jwks.is_some());
-    if secrets > KEYS_MAX || secrets == 0 && !by_name {
-        mistakes.at(
-            &raw.name.span(),
-            format!("a source has 1 to {KEYS_MAX} secrets: those that are in rotation"),
-            "write `secrets = [{ file = \"...\" }]`",
-        );
-    }
+    let scheme = schemes::scheme(&raw.scheme, raw.signature.take(), mistakes)?;
+    let jwks = key_set(&raw, &scheme, mistakes);
     let tolerance = within(
         raw.tolerance,
         (Duration::from_secs(1), TOLERANCE_MAX),
@@ -173,7 +169,7 @@ fn section(
         name: raw.name.into_inner(),
         tenant,
         secrets: raw.secrets.into_inner(),
-        jwks: raw.jwks,
+        jwks,
         tolerance,
         remember,
         event_id,
@@ -203,6 +199,37 @@ fn within(
         return otherwise;
     }
     span
+}
+
+/// Where the source's public keys are, if they are a set; and whether it has any keys at all.
+fn key_set(raw: &RawSource, scheme: &Scheme, mistakes: &mut Mistakes<'_>) -> Option<KeyPlace> {
+    let (span, secrets) = (raw.name.span(), raw.secrets.get_ref().len());
+    let has_set = raw.jwks.is_some() || raw.jwks_url.is_some();
+    if secrets > KEYS_MAX || secrets == 0 && !has_set {
+        mistakes.at(
+            &span,
+            format!("a source has 1 to {KEYS_MAX} secrets: those that are in rotation"),
+            "write `secrets = [{ file = \"...\" }]`",
+        );
+    }
+    if !has_set {
+        return None;
+    }
+    if !scheme.takes_key_sets() {
+        mistakes.at(
+            &span,
+            format!("the keys of `{}` are secrets, and a JWK set is public", scheme.name()),
+            "write `secrets`, or a scheme with public keys: `jws-detached`, `http-signature`, `public-key`",
+        );
+    }
+    if secrets > 0 && raw.jwks_url.is_some() {
+        mistakes.at(
+            &span,
+            "`secrets` and `jwks_url`: a key that left the set at its address would go on to count",
+            "leave one of them out",
+        );
+    }
+    key_places::one(&span, raw.jwks.clone(), raw.jwks_url.clone(), mistakes)
 }
 
 fn event_id(written: Spanned<RawId>, mistakes: &mut Mistakes<'_>) -> Option<EventIdRule> {

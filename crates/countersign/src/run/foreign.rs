@@ -1,8 +1,12 @@
-//! From the configuration's trusted issuers to what tenants believe, and to where the keys of those issuers come from.
+//! From the configuration's trusted issuers to what tenants believe, and to where the keys of those issuers come from; and those of partners and of sources of webhooks.
 
+use super::egress;
 use crate::config::error::ConfigError;
+use crate::config::key_places::KeyPlace;
+use crate::config::partners::PartnerSection;
 use crate::config::tenants::TenantSection;
 use crate::config::trusted_issuers::{KeySource, Reach};
+use crate::config::webhook_sources::WebhookSourceSection;
 use crate::config::{Config, FILE};
 use countersign_authn::jwks::JwksLimits;
 use countersign_authn::trust::Profile;
@@ -17,9 +21,14 @@ use countersign_net::{EgressPolicy, HttpClient, TlsClient, TrustRoots};
 use countersign_oauth::tenant::TenantTrust;
 use std::fs;
 use std::path::Path;
+use url::Url;
 
 /// Time for fetching one set, all in all.
 const FETCH_TIME: Duration = Duration::from_secs(5);
+/// How the sets of partners and of sources of webhooks are kept: looked at again within these times, whatever their servers say, so that a key that was taken out soon
+/// counts no more.
+const FOLLOWED_MIN: Duration = Duration::from_secs(300);
+const FOLLOWED_MAX: Duration = Duration::from_secs(900);
 
 /// Whom a tenant believes.
 ///
@@ -107,11 +116,73 @@ pub(super) fn origins(
         let made = source(&config.dir, &section.keys, format, section.limits, local);
         take(&what, of, made);
     }
+    match followed(config) {
+        Ok(followed) => origins.extend(followed),
+        Err(error) => errors.push(error),
+    }
     if errors.is_empty() {
         Ok(origins)
     } else {
         Err(errors)
     }
+}
+
+/// The address of a partner's set, and whose keys it holds.
+pub(super) fn of_partner(partner: &PartnerSection) -> Option<(KeysOf, Url)> {
+    let KeyPlace::Url(url) = &partner.keys else {
+        return None;
+    };
+    let of = KeysOf::Partner {
+        tenant: partner.tenant.clone(),
+        name: partner.name.clone(),
+        address: url.clone(),
+    };
+    Some((of, url.clone()))
+}
+
+/// The address of the set of a source of webhooks, and whose keys it holds.
+pub(super) fn of_source(source: &WebhookSourceSection) -> Option<(KeysOf, Url)> {
+    let Some(KeyPlace::Url(url)) = &source.jwks else {
+        return None;
+    };
+    let of = KeysOf::WebhookSource {
+        name: source.name.clone(),
+        address: url.clone(),
+    };
+    Some((of, url.clone()))
+}
+
+/// Where the keys of partners and of sources of webhooks come from, if from an address: reached by the rules of `[egress]`, as every address of somebody else.
+fn followed(config: &Config) -> Result<Vec<ForeignOrigin>, ConfigError> {
+    let partners = config.partners.iter().filter_map(of_partner);
+    let sources = config.webhook_sources.iter().filter_map(of_source);
+    let mut named = partners.chain(sources).peekable();
+    if named.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let outside = egress::client(config)?;
+    let limits = JwksLimits {
+        lifetime_min: FOLLOWED_MIN,
+        lifetime_max: FOLLOWED_MAX,
+        ..JwksLimits::default()
+    };
+    let (allow, networks) = (&config.egress.allow, &config.egress.networks);
+    let ca = config.egress.ca.as_ref();
+    let ca = ca.map(|path| fs::read(config.dir.join(path)).unwrap_or_default());
+    let origins = named.map(|(of, address)| {
+        // What is reached, and whom we believe there, is part of it: a set that came under other rules is fetched anew.
+        let identity = format!("{address} {allow:?} {networks:?} {ca:?} {limits:?}");
+        ForeignOrigin {
+            of,
+            source: ForeignSource::Guarded {
+                address,
+                outside: outside.clone(),
+                limits,
+            },
+            identity: sha256(identity.as_bytes()),
+        }
+    });
+    Ok(origins.collect())
 }
 
 /// What [`origins`] would refuse, found out with an authority of nobody's: nothing has to run.

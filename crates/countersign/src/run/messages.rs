@@ -1,28 +1,37 @@
-//! From partners' files to what the gateway asks of their messages: keys are read here, and looked at once.
+//! From partners' files to what the gateway asks of their messages: keys in files are read here, and looked at once; sets at addresses are followed.
 
+use super::foreign;
 use crate::config::Config;
+use crate::config::key_places::KeyPlace;
 use crate::config::partners::{
     MessageForm, MessagesSection, PartnerRouteSection, PartnerSection, Receipts,
 };
 use crate::config::span::SecretReference;
 use countersign_base::RouteId;
-use countersign_crypto::jose::{
-    DecryptionKey, EncryptionKey, EncryptionKeySet, JwkSet, KeyManagement, PrivateJwk,
-};
+use countersign_control::{FollowedKeys, ForeignKeys};
+use countersign_crypto::jose::{DecryptionKey, PrivateJwk};
 use countersign_gateway::Routes;
-use countersign_gateway::messages::{Answered, MessageRules, Taken};
+use countersign_gateway::messages::{Answered, MessageRules, PartnerKeySet, PartnerKeys, Taken};
 use countersign_wire::message::SIGNATURES;
 use std::path::Path;
+use std::sync::Arc;
+
+const NOT_SEALABLE: &str =
+    "its keys hold none that messages can be sealed to: one with `kid` and `use` `enc`";
 
 /// The routes, to which the configuration's partners write.
 ///
 /// # Errors
 /// A key that cannot be read, and what the configuration's own check cannot see.
-pub(super) fn add(config: &Config, routes: Routes) -> Result<Routes, String> {
+pub(super) fn add(
+    config: &Config,
+    foreign: &ForeignKeys,
+    routes: Routes,
+) -> Result<Routes, String> {
     let mut rules = Vec::new();
     for partner in &config.partners {
         let named = |message: String| format!("partner `{}`: {message}", partner.name);
-        let keys = PartnerKeys::read(config, partner).map_err(named)?;
+        let keys = keys_of(config, foreign, partner).map_err(named)?;
         for route in &partner.routes {
             let made = of_route(config, partner, &keys, route).map_err(named)?;
             rules.push((route.route.clone(), made));
@@ -33,48 +42,35 @@ pub(super) fn add(config: &Config, routes: Routes) -> Result<Routes, String> {
         .map_err(|error| error.to_string())
 }
 
-/// The public keys of a partner.
-struct PartnerKeys {
-    signatures: JwkSet,
-    encryption: EncryptionKeySet,
-}
-
-impl PartnerKeys {
-    fn read(config: &Config, partner: &PartnerSection) -> Result<Self, String> {
-        let path = config.dir.join(&partner.jwks);
-        let wrong = |message: String| format!("`{}`: {message}", path.display());
-        let bytes = std::fs::read(&path)
-            .map_err(|error| wrong(format!("cannot be read: {}", error.kind())))?;
-        let (signatures, _) = JwkSet::parse(&bytes).map_err(|error| wrong(error.to_string()))?;
-        let usable = signatures
-            .iter()
-            .any(|key| key.kid().is_some() && SIGNATURES.contains(&key.algorithm()));
-        if !usable {
-            return Err(wrong(
-                "no key with a `kid` that signs messages: EdDSA, ES256 or PS256".to_owned(),
-            ));
+/// The public keys of a partner. A set at an address need not be there yet: until it is, the partner's messages are refused.
+fn keys_of(
+    config: &Config,
+    foreign: &ForeignKeys,
+    partner: &PartnerSection,
+) -> Result<PartnerKeys, String> {
+    let path = match (&partner.keys, foreign::of_partner(partner)) {
+        (_, Some((of, _))) => {
+            let made = |bytes: &[u8]| PartnerKeySet::parse(bytes).ok();
+            let followed = FollowedKeys::new(foreign.clone(), of, made);
+            return Ok(PartnerKeys::Followed(Arc::new(followed)));
         }
-        let (encryption, _) =
-            EncryptionKeySet::parse_usable(&bytes).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self {
-            signatures,
-            encryption,
-        })
+        (KeyPlace::File(path), None) => config.dir.join(path),
+        (KeyPlace::Url(url), None) => return Err(format!("`{url}` is not followed")),
+    };
+    let wrong = |message: String| format!("`{}`: {message}", path.display());
+    let bytes =
+        std::fs::read(&path).map_err(|error| wrong(format!("cannot be read: {}", error.kind())))?;
+    let keys = PartnerKeySet::parse(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let usable = keys
+        .signatures()
+        .iter()
+        .any(|key| key.kid().is_some() && SIGNATURES.contains(&key.algorithm()));
+    if !usable {
+        return Err(wrong(
+            "no key with a `kid` that signs messages: EdDSA, ES256 or PS256".to_owned(),
+        ));
     }
-
-    /// The first key that messages can be sealed to, and how: a wrapped key before an agreed one.
-    fn receiver(&self) -> Option<(EncryptionKey, KeyManagement)> {
-        let ways = [
-            KeyManagement::EcdhEsA256Kw,
-            KeyManagement::RsaOaep256,
-            KeyManagement::EcdhEs,
-        ];
-        self.encryption.iter().find_map(|key| {
-            let named = key.kid().is_some();
-            let way = ways.into_iter().find(|way| named && key.fits(*way));
-            way.map(|way| (key.clone(), way))
-        })
-    }
+    Ok(PartnerKeys::Pinned(Arc::new(keys)))
 }
 
 fn of_route(
@@ -97,10 +93,14 @@ fn of_route(
         MessageForm::Detached => Answered::Detached(of_key(&signing()?)?),
         MessageForm::Plain => Answered::Plain,
         MessageForm::Sealed => {
-            let (receiver, way) = keys.receiver().ok_or(
-                "its keys hold none that messages can be sealed to: one with `kid` and `use` `enc`",
-            )?;
-            Answered::Sealed(of_key(&signing()?)?, receiver, way)
+            let sealable = match keys {
+                PartnerKeys::Followed(_) => true,
+                PartnerKeys::Pinned(keys) => keys.receiver().is_some(),
+            };
+            if !sealable {
+                return Err(NOT_SEALABLE.to_owned());
+            }
+            Answered::Sealed(of_key(&signing()?)?)
         }
         MessageForm::Signed => Answered::Signed(of_key(&signing()?)?),
     };
@@ -113,7 +113,7 @@ fn of_route(
         tenant: partner.tenant.clone(),
         party: partner.party.clone(),
         own: own.party.clone(),
-        keys: keys.signatures.clone(),
+        keys: keys.clone(),
         taken,
         answered,
         receipts,

@@ -21,7 +21,7 @@ use crate::config::upstreams::{GatewayIdentity, ProtocolSection, UpstreamSection
 use crate::config::{Config, FILE};
 use crate::run::threats::Threats;
 use countersign_base::{Duration, UnixTime};
-use countersign_control::Fabric;
+use countersign_control::{Fabric, ForeignKeys};
 use countersign_crypto::Random;
 use countersign_crypto::x509::{
     CertificateAuthority, CertificateRequest, CertificateThumbprint, CertificateUsage,
@@ -71,7 +71,7 @@ pub(super) fn build(
     let file = config.dir.join(FILE);
     let failed = |message: String| vec![ConfigError::in_file(&file, message)];
     let own = OwnIdentity::issue(fabric).map_err(failed)?;
-    assemble(config, &own, base, roots)
+    assemble(config, &own, base, (roots, fabric.foreign_keys()))
 }
 
 /// What [`build`] would refuse, found out with a certificate of nobody's: nothing has to run.
@@ -81,14 +81,15 @@ pub(super) fn build(
 pub(super) fn check(config: &Config, base: &str, now: UnixTime) -> Result<(), Vec<ConfigError>> {
     let failed = |message: String| vec![ConfigError::in_file(&config.dir.join(FILE), message)];
     let (own, roots) = OwnIdentity::nobody(now).map_err(failed)?;
-    assemble(config, &own, base, &roots).map(drop)
+    let nobodys = ForeignKeys::new(super::system_clock(), Vec::new());
+    assemble(config, &own, base, (&roots, &nobodys)).map(drop)
 }
 
 fn assemble(
     config: &Config,
     own: &OwnIdentity,
     base: &str,
-    roots: &TrustRoots,
+    (roots, foreign): (&TrustRoots, &ForeignKeys),
 ) -> Result<Routes, Vec<ConfigError>> {
     let file = config.dir.join(FILE);
     let failed = |message: String| vec![ConfigError::in_file(&file, message)];
@@ -136,7 +137,7 @@ fn assemble(
     let routes = routes
         .looking_up(sources)
         .map_err(|error| failed(error.to_string()))?;
-    let routes = super::messages::add(config, routes).map_err(failed)?;
+    let routes = super::messages::add(config, foreign, routes).map_err(failed)?;
     let proxies = config
         .forward_auth
         .iter()

@@ -1,19 +1,20 @@
 //! From `[[webhook_sources]]` to what takes in their webhooks, and the gateway's way to it: `gateway` and `channels` do not know each other.
 
-use super::{RunError, browser_sessions, routes};
+use super::{RunError, browser_sessions, foreign, routes};
 use crate::config::error::ConfigError;
+use crate::config::key_places::KeyPlace;
 use crate::config::webhook_sources::WebhookSourceSection;
 use crate::config::{Config, FILE};
 use bytes::Bytes;
 use countersign_base::Secret;
 use countersign_channels::webhook::receiver::{
-    Arriving, Looked, NotTaken, ReceivedSource, Receiver, TakenWhen,
+    Arriving, Looked, NotTaken, ReceivedSource, Receiver, SourceKeys, TakenWhen,
 };
-use countersign_control::Fabric;
 use countersign_control::fabric::StartError;
+use countersign_control::{Fabric, FollowedKeys, ForeignKeys};
 use countersign_gateway::Routes;
 use countersign_gateway::webhooks::{
-    DeniedKind, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
+    DeniedKind, Looking, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
     WebhookReceived, WebhookReceiver,
 };
 use countersign_net::TrustRoots;
@@ -37,20 +38,32 @@ pub(super) fn served(
     roots: &TrustRoots,
 ) -> Result<Routes, RunError> {
     let built = routes::build(config, fabric, base, roots).map_err(RunError::Config)?;
-    let sources = sources(config).map_err(RunError::Config)?;
+    let sources = sources(config, fabric.foreign_keys()).map_err(RunError::Config)?;
     Ok(built
         .with_sessions(browser_sessions::doors(config, at))
         .received_by(Door::new(fabric, sources)))
 }
 
-/// The sources of a configuration, with their secrets read.
+/// What [`sources`] would refuse: nothing has to run.
+///
+/// # Errors
+/// As [`sources`].
+pub(super) fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
+    let nobodys = ForeignKeys::new(super::system_clock(), Vec::new());
+    sources(config, &nobodys).map(drop)
+}
+
+/// The sources of a configuration, with their secrets read. A set of keys at an address need not be there yet: until it is, what its source sends is refused.
 ///
 /// # Errors
 /// Every source whose keys cannot be read, or are none of its scheme.
-pub(super) fn sources(config: &Config) -> Result<Vec<ReceivedSource>, Vec<ConfigError>> {
+fn sources(
+    config: &Config,
+    foreign: &ForeignKeys,
+) -> Result<Vec<ReceivedSource>, Vec<ConfigError>> {
     let (mut sources, mut errors) = (Vec::new(), Vec::new());
     for section in &config.webhook_sources {
-        match source(config, section) {
+        match source(config, foreign, section) {
             Ok(source) => sources.push(source),
             Err(message) => errors.push(ConfigError::in_file(
                 &config.dir.join(FILE),
@@ -65,7 +78,43 @@ pub(super) fn sources(config: &Config) -> Result<Vec<ReceivedSource>, Vec<Config
     }
 }
 
-fn source(config: &Config, section: &WebhookSourceSection) -> Result<ReceivedSource, String> {
+fn source(
+    config: &Config,
+    foreign: &ForeignKeys,
+    section: &WebhookSourceSection,
+) -> Result<ReceivedSource, String> {
+    let keys = match foreign::of_source(section) {
+        Some((of, _)) => {
+            let signed = section.clone();
+            let made = move |bytes: &[u8]| {
+                let keys = signed.scheme.keys_of_set(bytes).ok()?;
+                Source::new(rules(&signed, keys)).ok()
+            };
+            SourceKeys::Followed(Box::new(FollowedKeys::new(foreign.clone(), of, made)))
+        }
+        None => {
+            let source = Source::new(rules(section, pinned(config, section)?));
+            SourceKeys::Pinned(Arc::new(source.map_err(|error| error.to_string())?))
+        }
+    };
+    let (name, tenant) = (section.name.clone(), section.tenant.clone());
+    let times = (section.tolerance, section.remember);
+    ReceivedSource::new(name, tenant, keys, times).map_err(|error| error.to_string())
+}
+
+/// The source with these keys.
+fn rules(section: &WebhookSourceSection, keys: Vec<KeyText>) -> SourceRules {
+    SourceRules {
+        scheme: section.scheme.clone(),
+        keys,
+        tolerance: section.tolerance,
+        event_id: section.event_id.clone(),
+        others: OtherSchemes::Refused,
+    }
+}
+
+/// The keys that the configuration holds or refers to.
+fn pinned(config: &Config, section: &WebhookSourceSection) -> Result<Vec<KeyText>, String> {
     let mut keys = Vec::new();
     for reference in &section.secrets {
         keys.push(KeyText {
@@ -73,19 +122,10 @@ fn source(config: &Config, section: &WebhookSourceSection) -> Result<ReceivedSou
             text: reference.read(&config.dir)?,
         });
     }
-    if let Some(path) = &section.jwks {
+    if let Some(KeyPlace::File(path)) = &section.jwks {
         keys.extend(key_set(&config.dir.join(path))?);
     }
-    let rules = SourceRules {
-        scheme: section.scheme.clone(),
-        keys,
-        tolerance: section.tolerance,
-        event_id: section.event_id.clone(),
-        others: OtherSchemes::Refused,
-    };
-    let source = Source::new(rules).map_err(|error| error.to_string())?;
-    let (name, tenant) = (section.name.clone(), section.tenant.clone());
-    ReceivedSource::new(name, tenant, source, section.remember).map_err(|error| error.to_string())
+    Ok(keys)
 }
 
 /// The keys of a JWK set, each under its `kid`.
@@ -131,7 +171,16 @@ impl Door {
 }
 
 impl WebhookReceiver for Door {
-    fn look(&self, head: WebhookHead<'_>) -> Result<Box<dyn WebhookLooked>, WebhookDenied> {
+    fn look<'a>(&'a self, head: WebhookHead<'a>) -> Looking<'a> {
+        Box::pin(self.look_at(head))
+    }
+}
+
+impl Door {
+    async fn look_at(
+        &self,
+        head: WebhookHead<'_>,
+    ) -> Result<Box<dyn WebhookLooked>, WebhookDenied> {
         let fields = head.headers.iter();
         let fields: Vec<(&str, &[u8])> = fields
             .map(|(name, value)| (name.as_str(), value.as_bytes()))
@@ -149,7 +198,7 @@ impl WebhookReceiver for Door {
             from: head.from,
             at: head.at,
         };
-        match self.0.look(head.source, &view, arriving) {
+        match self.0.look(head.source, &view, arriving).await {
             Ok(looked) => Ok(Box::new(Seen(looked))),
             Err(error) => Err(denied(error)),
         }
@@ -194,6 +243,7 @@ fn denied(error: NotTaken) -> WebhookDenied {
         NotTaken::Unavailable(unavailable) => {
             WebhookDenied::new(unavailable.as_str(), DeniedKind::Unavailable)
         }
+        NotTaken::KeysAway => WebhookDenied::new("keys_away", DeniedKind::Unavailable),
         NotTaken::UnknownSource => WebhookDenied::new("source_unknown", DeniedKind::Unavailable),
     }
 }

@@ -12,6 +12,7 @@ fn all() -> Vec<MessageDenial> {
         .collect();
     all.extend([
         MessageDenial::Answer,
+        MessageDenial::KeysAway,
         MessageDenial::MediaType,
         MessageDenial::NoSignature,
         MessageDenial::NotSpent(NotSpent::Replayed),

@@ -15,7 +15,9 @@ use countersign_audit::event::{MessageReceived, MessageSent, Verdict};
 use countersign_audit::{Code, Digest, Text};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
-use countersign_wire::message::{CONTENT_BYTES_MAX, Made, MediaType, Message, issue_receipt};
+use countersign_wire::message::{
+    CONTENT_BYTES_MAX, Made, MediaType, Message, MessageRefusal, issue_receipt,
+};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode, response};
 use http_body_util::{BodyExt as _, Limited};
@@ -31,19 +33,34 @@ impl<P: Planes> Flow<'_, P> {
         match rules.answered {
             Answered::Plain => {}
             // A message holds all of an answer as it is, not a part or a coding of it.
-            Answered::Detached(_) | Answered::Sealed(..) | Answered::Signed(_) => {
+            Answered::Detached(_) | Answered::Sealed(_) | Answered::Signed(_) => {
                 projection::ask_for_all(&mut request.headers);
             }
         }
-        if matches!(rules.taken, Taken::Plain) {
+        let is_message = !matches!(rules.taken, Taken::Plain);
+        if is_message && self.holder == Holder::Proxy {
+            return Err(Denial::Forwarded(ForwardError::Body).into());
+        }
+        // Before the body is read, and before an upstream does what could then not be answered.
+        let seals = matches!(rules.answered, Answered::Sealed(_));
+        if !is_message && !seals {
             return Ok(());
         }
-        if self.holder == Holder::Proxy {
-            return Err(Denial::Forwarded(ForwardError::Body).into());
+        let keys = rules.keys.current().await;
+        let keys = keys.filter(|keys| !seals || keys.receiver().is_some());
+        let keys = keys.ok_or(Denial::Message(MessageDenial::KeysAway))?;
+        if !is_message {
+            return Ok(());
         }
         let body = request.read_body().await;
         let body = body.map_err(|error| Denial::Content(error.into()))?;
-        let opened = rules.open(&request.headers, &body, self.now);
+        let mut opened = rules.open(&keys, &request.headers, &body, self.now);
+        let unknown = MessageDenial::Refused(MessageRefusal::KeyUnknown);
+        if opened.as_ref().err() == Some(&unknown)
+            && let Some(newer) = rules.keys.newer(&keys).await
+        {
+            opened = rules.open(&newer, &request.headers, &body, self.now);
+        }
         if let Some(unspent) = opened.map_err(Denial::Message)? {
             let message = unspent.danger_unspent();
             let content = Bytes::copy_from_slice(message.content());
@@ -153,7 +170,11 @@ impl<P: Planes> Flow<'_, P> {
         }
         let media_type = media_type(&head).ok_or(NOT_MADE)?;
         let random = self.core.planes().random();
-        let made = rules.answer(media_type, &content, random, self.now);
+        let keys = match rules.answered {
+            Answered::Sealed(_) => rules.keys.current().await,
+            Answered::Detached(_) | Answered::Plain | Answered::Signed(_) => None,
+        };
+        let made = rules.answer(keys.as_deref(), (media_type, &content), random, self.now);
         let Some(made) = made.map_err(|_| NOT_MADE)? else {
             return Ok(Response::from_parts(head, GatewayBody::whole(content)));
         };
@@ -179,7 +200,7 @@ impl<P: Planes> Flow<'_, P> {
         };
         let key = match &rules.answered {
             Answered::Plain => return Ok(()),
-            Answered::Detached(key) | Answered::Sealed(key, ..) | Answered::Signed(key) => key,
+            Answered::Detached(key) | Answered::Sealed(key) | Answered::Signed(key) => key,
         };
         let event = MessageSent {
             content_sha256: Digest::from_bytes(made.sent.digests.content),

@@ -78,7 +78,7 @@ impl<P: Planes> Flow<'_, P> {
             from: connection.remote.ip(),
             at: self.now,
         });
-        let looked = looked.map_err(Denial::Webhook)?;
+        let looked = looked.await.map_err(Denial::Webhook)?;
         let bytes = read(body).await?;
         let received = looked.receive(bytes).await.map_err(Denial::Webhook)?;
         Ok(self.received(received))

@@ -11,7 +11,7 @@ use countersign_crypto::jose::{
 };
 use countersign_crypto::random::Random;
 use countersign_gateway::forward_auth::{Answers, ForwardAuth, PATH, TrustedProxy};
-use countersign_gateway::messages::{Answered, MessageRules, Taken};
+use countersign_gateway::messages::{Answered, MessageRules, PartnerKeySet, PartnerKeys, Taken};
 use countersign_gateway::{RouteError, Routes};
 use countersign_net::ClientResponse;
 use countersign_wire::message::{
@@ -19,6 +19,7 @@ use countersign_wire::message::{
     verify_receipt,
 };
 use http::{Method, StatusCode};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const CONTENT: &str = r#"{"order":1}"#;
@@ -47,9 +48,15 @@ impl Keys {
         }
     }
 
+    /// The partner's set.
+    fn published(&self) -> PartnerKeySet {
+        let keys = [self.acme.public(), self.acme_opens.public()];
+        let set = serde_json::json!({ "keys": keys });
+        PartnerKeySet::parse(set.to_string().as_bytes()).unwrap()
+    }
+
     fn rules(&self, form: &str) -> MessageRules {
         let opening: DecryptionKey = self.ours_open.decryption_key().unwrap();
-        let to = EncryptionKey::parse(self.acme_opens.public()).unwrap();
         let (taken, answered) = match form {
             "detached" => (
                 Taken::Detached,
@@ -57,11 +64,7 @@ impl Keys {
             ),
             "sealed" => (
                 Taken::Sealed(vec![opening]),
-                Answered::Sealed(
-                    self.ours.signing_key().unwrap(),
-                    to,
-                    KeyManagement::EcdhEsA256Kw,
-                ),
+                Answered::Sealed(self.ours.signing_key().unwrap()),
             ),
             "answers" => (
                 Taken::Plain,
@@ -78,7 +81,7 @@ impl Keys {
             tenant: "demo".parse().unwrap(),
             party: party("acme"),
             own: party("us"),
-            keys: JwkSet::single(self.acme.verifying_key().unwrap()),
+            keys: PartnerKeys::Pinned(Arc::new(self.published())),
             taken,
             answered,
             receipts: is_message.then(|| self.ours.signing_key().unwrap()),

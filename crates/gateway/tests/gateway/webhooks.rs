@@ -12,7 +12,7 @@ use countersign_gateway::routes::{RouteError, Routes};
 use countersign_gateway::threats::RouteThreats;
 use countersign_gateway::threats::network::{AddressList, Cidr, NetworkRules};
 use countersign_gateway::webhooks::{
-    DeniedKind, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
+    DeniedKind, Looking, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
     WebhookReceived, WebhookReceiver, WebhookRouteSpec,
 };
 use http::{Method, StatusCode, header};
@@ -32,18 +32,23 @@ struct Looked {
 }
 
 impl WebhookReceiver for Receiver {
-    fn look(&self, head: WebhookHead<'_>) -> Result<Box<dyn WebhookLooked>, WebhookDenied> {
+    fn look<'a>(&'a self, head: WebhookHead<'a>) -> Looking<'a> {
         let line = format!(
             "look {} {} {}",
             head.source, head.method, head.path_and_query
         );
         self.asked.lock().unwrap().push(line);
-        match head.headers.get("x-signature") {
-            Some(value) if value == "right" => Ok(Box::new(Looked {
+        let is_right = head.headers.get("x-signature");
+        let is_right = is_right.is_some_and(|value| value == "right");
+        Box::pin(async move {
+            if !is_right {
+                return Err(WRONG);
+            }
+            let looked: Box<dyn WebhookLooked> = Box::new(Looked {
                 asked: Arc::clone(&self.asked),
-            })),
-            Some(_) | None => Err(WRONG),
-        }
+            });
+            Ok(looked)
+        })
     }
 }
 

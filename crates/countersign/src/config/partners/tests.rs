@@ -1,6 +1,7 @@
 //! Partners' files: what is read of a good one, and what is said of others.
 
 use crate::config;
+use crate::config::key_places::KeyPlace;
 use crate::config::partners::{MessageForm, Receipts};
 use std::path::Path;
 
@@ -60,7 +61,7 @@ fn a_partner_is_called_as_its_file() {
         panic!("one partner");
     };
     assert_eq!(partner.name.as_str(), "acme");
-    assert_eq!(partner.jwks, Path::new("partners/acme.jwks"));
+    assert_eq!(partner.keys, KeyPlace::File("partners/acme.jwks".into()));
     let [route] = &partner.routes[..] else {
         panic!("one route");
     };
@@ -68,6 +69,11 @@ fn a_partner_is_called_as_its_file() {
     assert_eq!(route.answer, MessageForm::Detached);
     assert_eq!(route.receipt, Receipts::Given);
     assert!(load(CONFIGURATION, "notes.txt", "whatever").is_ok());
+    let url = "https://acme.example/jwks";
+    let elsewhere = PARTNER.replace("jwks = \"acme.jwks\"", &format!("jwks_url = \"{url}\""));
+    let config = load(CONFIGURATION, "acme.toml", &elsewhere).unwrap();
+    let keys = &config.partners[0].keys;
+    assert_eq!(*keys, KeyPlace::Url(url.parse().unwrap()));
 }
 
 #[test]
@@ -101,6 +107,24 @@ fn what_cannot_be_is_said() {
         &PARTNER.replace("jwks =", "jwk ="),
         "the nearest known key is `jwks`",
     );
+    check(
+        &PARTNER.replace("jwks = \"acme.jwks\"", ""),
+        "its public keys are missing",
+    );
+    let with_url = |url: &str| PARTNER.replace("jwks =", &format!("jwks_url = \"{url}\"\njwks ="));
+    let both = with_url("https://acme.example/jwks");
+    check(&both, "the keys of one come from one place");
+    for url in [
+        "http://acme.example/jwks",
+        "http://localhost/jwks",
+        "https://user:secret@acme.example/jwks",
+        "https://acme.example/jwks#one",
+        "file:///etc/passwd",
+        "acme.jwks",
+    ] {
+        let elsewhere = with_url(url).replace("jwks = \"acme.jwks\"", "");
+        check(&elsewhere, "keys are fetched over https");
+    }
     check(
         &format!("tenant = \"nobody\"\n{PARTNER}"),
         "no tenant `nobody`",

@@ -169,3 +169,38 @@ fn a_route_for_webhooks_has_a_source_and_nothing_that_is_about_tokens() {
     assert_eq!(route.limits.len(), 1);
     assert!(route.from.is_some());
 }
+
+#[test]
+fn a_set_of_public_keys_is_for_a_scheme_that_has_them_and_stands_in_one_place() {
+    const JWS: &str = "scheme = \"jws-detached\"\nsignature = { field = \"x-jws\" }\n";
+    const URL: &str = "jwks_url = \"https://provider.example/jwks\"\n";
+    let keyless = SOURCE.replace("secrets = [{ file = \"billing.secret\" }]\n", "");
+    let config = parsed(&[UPSTREAM, &keyless, JWS, URL]).unwrap();
+    let source = config.webhook_sources.first().unwrap();
+    let url = "https://provider.example/jwks".parse().unwrap();
+    assert_eq!(source.jwks, Some(KeyPlace::Url(url)));
+    let file = "jwks = \"provider.jwks\"\n";
+    let config = parsed(&[UPSTREAM, &keyless, JWS, file]).unwrap();
+    let source = config.webhook_sources.first().unwrap();
+    let expected = KeyPlace::File("provider.jwks".into());
+    assert_eq!(source.jwks, Some(expected));
+    for (parts, expected) in [
+        ([&*keyless, JWS, URL, file], "come from one place"),
+        ([SOURCE, JWS, URL, ""], "would go on to count"),
+        ([&keyless, STANDARD, URL, ""], "a JWK set is public"),
+        ([&keyless, STANDARD, file, ""], "a JWK set is public"),
+        (
+            [
+                &keyless,
+                JWS,
+                "jwks_url = \"http://provider.example/\"\n",
+                "",
+            ],
+            "keys are fetched over https",
+        ),
+    ] {
+        let [source, scheme, keys, more] = parts;
+        let said = mistake(&[UPSTREAM, source, scheme, keys, more]);
+        assert!(said.contains(expected), "{said}");
+    }
+}
