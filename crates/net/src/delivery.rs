@@ -44,7 +44,7 @@ const REST_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct DeliveryLimits {
     /// Time for resolving, connecting and the TLS handshake.
     pub connect_timeout: Duration,
-    /// Time for one exchange, connecting included (Standard Webhooks: 15 to 30 seconds).
+    /// Time until the head of the answer is there, connecting included (Standard Webhooks: 15 to 30 seconds).
     pub timeout: Duration,
     /// How long a connection is used after it was opened: for so long a name is not judged again.
     pub kept_for: Duration,
@@ -194,10 +194,10 @@ impl DeliveryPool {
         let url = receiver.url();
         let request = request(Method::POST, url, headers, body).map_err(|_| Refused::Url)?;
         let exchange = self.exchange(receiver, target, request);
-        match tokio::time::timeout(self.0.limits.timeout, exchange).await {
-            Ok(answered) => answered,
-            Err(_elapsed) => Err(Unanswered::Timeout.into()),
-        }
+        let answered = tokio::time::timeout(self.0.limits.timeout, exchange).await;
+        let (held, response) = answered.map_err(|_elapsed| Unanswered::Timeout)??;
+        // What it took is taken, however long the rest of its answer takes; that has a time of its own.
+        Ok(self.finish(held, response).await)
     }
 
     /// Connections that are open, whether used or kept.
@@ -211,13 +211,13 @@ impl DeliveryPool {
         receiver: &Receiver,
         target: target::Target,
         request: Outgoing,
-    ) -> Result<Answer, DeliveryError> {
+    ) -> Result<(Held, Response<Incoming>), DeliveryError> {
         let mut request = request;
         let kept = &self.0.kept;
         // A kept connection may have been closed meanwhile. hyper hands the request back if it has sent nothing of it.
         while let Some(mut held) = kept.take(&target) {
             match held.sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.finish(held, response).await),
+                Ok(response) => return Ok((held, response)),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(Unanswered::Broken(error.into_error()).into()),
@@ -236,7 +236,7 @@ impl DeliveryPool {
             .send_request(request)
             .await
             .map_err(Unanswered::Broken)?;
-        Ok(self.finish(held, response).await)
+        Ok((held, response))
     }
 
     /// Reads what is read of an answer, and keeps the connection if it is at its end.

@@ -307,6 +307,8 @@ enum Treats {
     ClosesAfterOne,
     /// It answers one request, reads the next and closes without a word.
     ClosesOnTheSecond,
+    /// It answers, and the body that it announces never comes.
+    NeverEnds,
 }
 
 /// A server on loopback that counts requests and connections.
@@ -336,14 +338,21 @@ async fn plain(treats: Treats) -> Plain {
 async fn treat(mut stream: TcpStream, treats: Treats, requests: Arc<AtomicUsize>) {
     read_request(&mut stream).await;
     requests.fetch_add(1, Ordering::SeqCst);
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    stream.write_all(answer).await.unwrap();
+    let length = match treats {
+        Treats::ClosesAfterOne | Treats::ClosesOnTheSecond => 0,
+        Treats::NeverEnds => 5,
+    };
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await.unwrap();
     match treats {
         Treats::ClosesAfterOne => stream.shutdown().await.unwrap(),
         Treats::ClosesOnTheSecond => {
             if read_request(&mut stream).await {
                 requests.fetch_add(1, Ordering::SeqCst);
             }
+        }
+        Treats::NeverEnds => {
+            read_request(&mut stream).await;
         }
     }
 }
@@ -361,12 +370,58 @@ async fn read_request(stream: &mut TcpStream) -> bool {
 }
 
 fn services(address: SocketAddr) -> (DeliveryPool, String) {
+    services_within(address, DeliveryLimits::default())
+}
+
+fn services_within(address: SocketAddr, limits: DeliveryLimits) -> (DeliveryPool, String) {
     let authority = TestAuthority::new(system_clock().now());
     let roots = TrustRoots::from_pem(authority.certificate_pem().as_bytes()).unwrap();
     let tls = TlsClient::new(&roots, None, Alpn::Http1).unwrap();
     let policy = EgressPolicy::public_only().allowing("127.0.0.1");
-    let pool = DeliveryPool::new(tls, policy, Schemes::HttpToo, DeliveryLimits::default());
+    let pool = DeliveryPool::new(tls, policy, Schemes::HttpToo, limits);
     (pool, format!("http://{address}/"))
+}
+
+#[tokio::test]
+async fn what_was_taken_is_taken_though_the_rest_of_the_answer_never_comes() {
+    let server = plain(Treats::NeverEnds).await;
+    let limits = DeliveryLimits {
+        timeout: Duration::from_secs(1),
+        ..DeliveryLimits::default()
+    };
+    let (pool, url) = services_within(server.address, limits);
+    let answered = send(&pool, &url).await;
+    assert_eq!(answered.unwrap().status, StatusCode::OK);
+    assert_eq!(pool.open(), 0);
+    assert_eq!(server.requests.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn plain_http_reaches_this_machine_and_nothing_else() {
+    let server = plain(Treats::ClosesAfterOne).await;
+    let internet = FakeInternet::new();
+    internet.resolves("localhost.evil.test", &[&["127.0.0.1"]]);
+    internet.resolves("rp.test", &[&["203.0.114.7"]]);
+    let roots = TrustRoots::from_pem(internet.certificate_pem().as_bytes()).unwrap();
+    let tls = TlsClient::new(&roots, None, Alpn::Http1).unwrap();
+    let pool = |policy: EgressPolicy| {
+        let limits = DeliveryLimits::default();
+        DeliveryPool::new(tls.clone(), policy, Schemes::HttpsOrLoopback, limits)
+    };
+    let url = format!("http://{}/", server.address);
+    let allowed = pool(EgressPolicy::public_only().allowing("127.0.0.1"));
+    assert_eq!(reason(&send(&allowed, &url).await), "answered");
+    let guarded = pool(EgressPolicy::public_only());
+    assert_eq!(reason(&send(&guarded, &url).await), "address_forbidden");
+    let elsewhere = pool(EgressPolicy::public_only().over(internet.network()));
+    for url in [
+        "http://rp.test/",
+        "http://localhost.evil.test/",
+        "http://203.0.114.7/",
+    ] {
+        assert_eq!(reason(&send(&elsewhere, url).await), "url", "{url}");
+    }
+    assert_eq!(internet.dialled(), []);
 }
 
 #[tokio::test]

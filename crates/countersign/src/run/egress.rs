@@ -70,7 +70,12 @@ pub(super) fn deliveries(
     let limits = DeliveryLimits::default();
     let sparing = |policy: EgressPolicy| policy.sparing(own.iter().copied());
     Ok((
-        DeliveryPool::new(tls.clone(), sparing(outside), Schemes::Https, limits),
+        DeliveryPool::new(
+            tls.clone(),
+            sparing(outside),
+            Schemes::HttpsOrLoopback,
+            limits,
+        ),
         DeliveryPool::new(tls, sparing(inside), Schemes::HttpToo, limits),
     ))
 }

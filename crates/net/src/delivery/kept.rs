@@ -129,7 +129,7 @@ impl Kept {
         }
     }
 
-    /// Begins to look through idle connections, if nobody does. It ends when none is open, or the pool is gone.
+    /// Begins to look through idle connections, if nobody does. It ends with the pool.
     fn sweep(self: &Arc<Self>) {
         if self.sweeping.swap(true, Ordering::AcqRel) {
             return;

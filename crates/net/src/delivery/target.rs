@@ -13,8 +13,10 @@ const URL_BYTES_MAX: usize = 2048;
 /// Which URLs a pool takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schemes {
-    /// `https` alone: receivers that somebody else named.
+    /// `https` alone.
     Https,
+    /// `https`, and `http` to this machine: receivers that somebody else named. Whether this machine may be reached is the egress policy's.
+    HttpsOrLoopback,
     /// Also `http`: services that the operator named.
     HttpToo,
 }
@@ -79,6 +81,7 @@ impl Receiver {
         let encryption = match (url.scheme(), schemes) {
             ("https", _) => Encryption::Tls,
             ("http", Schemes::HttpToo) => Encryption::None,
+            ("http", Schemes::HttpsOrLoopback) if is_loopback(url) => Encryption::None,
             _ => return Err(Refused::Url),
         };
         let plain = url.username().is_empty()
@@ -100,6 +103,16 @@ impl Receiver {
             port: url.port_or_known_default().ok_or(Refused::Url)?,
             trust: self.tls.as_ref().map_or(0, |tls| tls.number),
         })
+    }
+}
+
+/// Whether a URL names this machine: by an address that never leaves it, or by the name that RFC 6761 keeps for that.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
