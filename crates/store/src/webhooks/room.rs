@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// After this a count is made anew, however little was accepted.
 const COUNTED_FOR: Duration = Duration::from_secs(60);
+/// For so long nobody counts again who found that there is no room, or that somebody counts.
+const ASKED_FOR: Duration = Duration::from_secs(2);
 /// Tenants whose counts are remembered.
 const TENANTS_MAX: usize = 10_000;
 
@@ -19,13 +21,34 @@ pub(crate) struct Rooms(Mutex<BTreeMap<Tenant, Room>>);
 struct Room {
     left: u32,
     until: UnixTime,
+    /// Whether there was none when it was counted; otherwise nothing is left because it was used.
+    is_full: bool,
+}
+
+/// What is known of a tenant's room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Full,
+    Nothing,
+    Some,
 }
 
 impl Rooms {
-    fn is_known(&self, tenant: &Tenant, now: UnixTime) -> bool {
-        let rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = rooms.get(tenant);
-        room.is_some_and(|room| room.left > 0 && now < room.until)
+    /// What is known. Whoever hears nothing counts; the others meanwhile hear what was known last, so that one counts and not all of them.
+    fn look(&self, tenant: &Tenant, now: UnixTime) -> Known {
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(room) = rooms.get_mut(tenant) else {
+            return Known::Nothing;
+        };
+        if now >= room.until || room.until > now.plus(COUNTED_FOR) {
+            room.until = now.plus(ASKED_FOR);
+            return Known::Nothing;
+        }
+        match room.left {
+            0 if room.is_full => Known::Full,
+            0 => Known::Nothing,
+            _ => Known::Some,
+        }
     }
 
     fn set(&self, tenant: &Tenant, room: Room) {
@@ -45,6 +68,20 @@ impl Rooms {
     }
 }
 
+impl Room {
+    /// After a count that found so much room.
+    fn counted(left: u32, now: UnixTime) -> Self {
+        let is_full = left == 0;
+        let believed = if is_full { ASKED_FOR } else { COUNTED_FOR };
+        Self {
+            // A part of it: other nodes accept too.
+            left: left.div_ceil(4),
+            until: now.plus(believed),
+            is_full,
+        }
+    }
+}
+
 impl Store {
     /// Whether more may wait of a tenant.
     ///
@@ -55,22 +92,23 @@ impl Store {
         tenant: &Tenant,
         now: UnixTime,
     ) -> Result<(), StoreError> {
-        if self.webhook_rooms().is_known(tenant, now) {
-            return Ok(());
+        let full = StoreError::Full("webhook_deliveries");
+        match self.webhook_rooms().look(tenant, now) {
+            Known::Full => return Err(full),
+            Known::Nothing => {}
+            Known::Some => return Ok(()),
         }
         let mut connection = self.read().await?;
         let waiting = waiting(&mut connection, tenant, WAITING_MAX).await?;
         drop(connection);
-        let room = WAITING_MAX.saturating_sub(waiting);
-        if room == 0 {
-            return Err(StoreError::Full("webhook_deliveries"));
+        let counted = Room::counted(WAITING_MAX.saturating_sub(waiting), now);
+        self.webhook_rooms().set(tenant, counted);
+        if counted.is_full {
+            return Err(full);
         }
-        // A part of it: other nodes accept too.
-        let room = Room {
-            left: room.div_ceil(4),
-            until: now.plus(COUNTED_FOR),
-        };
-        self.webhook_rooms().set(tenant, room);
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
