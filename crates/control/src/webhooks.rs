@@ -206,26 +206,57 @@ fn body_place(tenant: &Tenant, message: &[u8; 16]) -> Aad {
     Aad::row(tenant, "webhook_messages", "sealed", message)
 }
 
-/// What a delivery log shows of a payload: its shape, and of its values only ids, types and times.
+/// Letters of an id or a name that a log shows.
+const SHOWN_MAX: usize = 128;
+/// Ids of people and of what they are signed in by, in the forms of [`plain_name`]: they tell more than which thing is meant.
+const TELLING: [&str; 8] = [
+    "deviceid",
+    "nationalid",
+    "passportid",
+    "personalid",
+    "sessionid",
+    "socialsecurityid",
+    "taxid",
+    "tokenid",
+];
+
+/// What a delivery log shows of a payload: its shape, and of its values only ids, types and times. An id is a short word: an address of mail, a sentence or a number of a person is
+/// none, whatever it is called. Nor is a name that looks like a value shown.
 #[must_use]
 pub fn masked(payload: &Value) -> Value {
     match payload {
         Value::Array(items) => items.iter().map(masked).collect(),
         Value::Object(members) => Value::Object(members.iter().map(masked_member).collect()),
         Value::Null => Value::Null,
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => Value::from("***"),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Value::from(MASK),
     }
 }
 
+const MASK: &str = "***";
+
 fn masked_member((name, value): (&String, &Value)) -> (String, Value) {
-    let tells = ["id", "type", "version", "timestamp"].contains(&name.as_str())
+    let names_something = ["id", "type", "version", "timestamp"].contains(&name.as_str())
         || name.ends_with("_id")
         || name.ends_with("Id");
+    let tells = names_something && !TELLING.contains(&plain_name(name).as_str());
     let shown = match value {
-        Value::Number(_) | Value::String(_) if tells => value.clone(),
+        Value::Number(_) if tells => value.clone(),
+        Value::String(text) if tells && is_word(text) => value.clone(),
         _ => masked(value),
     };
-    (name.clone(), shown)
+    let name = if is_word(name) { name.as_str() } else { MASK };
+    (name.to_owned(), shown)
+}
+
+/// A name without what different conventions write differently.
+fn plain_name(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/$".contains(&byte);
+    text.len() <= SHOWN_MAX && text.bytes().all(plain)
 }
 
 /// A payload as the delivery log shows it; what is no JSON is not shown at all.

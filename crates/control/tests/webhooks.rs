@@ -301,10 +301,59 @@ fn a_log_shows_ids_and_no_values() {
 }
 
 #[test]
+fn what_is_called_an_id_and_is_none_is_not_shown() {
+    let payload = json!({
+        "id": "alice@example.com", "user_id": "Alice Meyer", "tax_id": "123-45-6789", "sessionId": "c2Vzc2lvbg",
+        "order_id": "x".repeat(129), "alice@example.com": {"id": "u-1"}, "order-lines": [],
+    });
+    let expected = json!({
+        "id": "***", "user_id": "***", "tax_id": "***", "sessionId": "***",
+        "order_id": "***", "***": {"id": "u-1"}, "order-lines": [],
+    });
+    assert_eq!(masked(&payload), expected);
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_sealed_payload_cannot_be_tried_out() {
+    let (tenant, key) = (tenant("default"), IdempotencyKey::parse("k-1").unwrap());
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let test = TestFabric::start(Declared::default()).await.unwrap();
+        let _tenant = with_types(&test).await;
+        let mut connection = test.fabric.store().read().await.unwrap();
+        let publication = publication(json!({"id": "in_1"}), Some(1));
+        let checked = EventTypes::default()
+            .check(&mut connection, &tenant, publication)
+            .await;
+        let (fitting, now) = (checked.unwrap().unwrap(), UnixTime(1_000));
+        let by = Publisher::Administrator;
+        let new = fitting.into_message(&test.fabric, &tenant, by, Some(&key), now);
+        let new = new.unwrap();
+        seen.push((new.message.id, new.message.digest, new.order_key));
+    }
+    let (first, second) = (&seen[0], &seen[1]);
+    assert_ne!(first.0, second.0, "an id that anybody could compute");
+    assert_ne!(first.1, second.1, "a digest that anybody could compute");
+    assert_ne!(first.2, second.2);
+}
+
+#[test]
 fn secrets_overlap_for_as_long_as_they_may() {
     let (now, day) = (UnixTime(1_000), 24 * 3600);
     let end = |seconds: Option<u64>| others_end(seconds.map(Duration::from_secs), now).0;
     assert_eq!(end(None), 1_000 + day);
     assert_eq!(end(Some(0)), 1_000);
     assert_eq!(end(Some(u64::try_from(30 * day).unwrap())), 1_000 + 7 * day);
+}
+
+#[test]
+fn a_schema_that_leads_back_to_itself_is_none() {
+    let types = EventTypes::default();
+    for endless in [
+        json!({"$ref": "#"}),
+        json!({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}}}),
+    ] {
+        let record = event_type(endless.clone(), Some(json!({})));
+        assert!(types.check_record(record).is_err(), "{endless}");
+    }
 }

@@ -1,6 +1,9 @@
 //! Event types: the schemas that payloads fit, compiled once a schema.
 //!
-//! Nothing is ever fetched: a `$ref` to another document does not compile. Patterns run on the engine without backtracking, so that a payload's size bounds what judging it costs.
+//! Nothing is ever fetched: a `$ref` to another document is refused. What judging a payload costs is bounded by its size: patterns run on the engine without backtracking, and a schema
+//! that doubles or never ends is none ([`bounds`]).
+
+mod bounds;
 
 use super::publication::{Fitting, Publication};
 use countersign_base::Tenant;
@@ -78,6 +81,7 @@ fn compiled(schema: &Value, bytes: usize) -> Result<Validator, SchemaRefused> {
             "no JSON schema at `{at}`: {keyword}"
         )));
     }
+    bounds::bounded(schema).map_err(SchemaRefused)?;
     let patterns = PatternOptions::regex()
         .size_limit(PATTERN_SIZE_MAX)
         .dfa_size_limit(PATTERN_SIZE_MAX);

@@ -5,7 +5,7 @@
 
 use crate::Fabric;
 use countersign_base::{Bounded, ClientId, EventTypeName, MessageId, Tenant, UnixTime};
-use countersign_crypto::digest::sha256_parts;
+use countersign_crypto::mac::{MacKey, Tag};
 use countersign_keys::envelope::{self, SealError};
 use countersign_store::webhooks::{Addressee, NewMessage, WebhookMessage};
 use serde_json::{Map, Value, json};
@@ -105,11 +105,12 @@ impl Fitting {
         key: Option<&IdempotencyKey>,
         now: UnixTime,
     ) -> Result<NewMessage, SealError> {
+        let hashes = fabric.secrets().tenant_mac_key(tenant, "webhooks");
         let id = match key {
             None => MessageId::from_bytes(fabric.random().bytes()),
-            Some(key) => keyed(tenant, publisher, key),
+            Some(key) => keyed(&hashes, publisher, key),
         };
-        let digest = self.digest();
+        let digest = self.digest(&hashes);
         let Self {
             publication,
             version,
@@ -126,10 +127,9 @@ impl Fitting {
             body.to_string().as_bytes(),
             fabric.random(),
         )?;
-        let order_key = publication.order_key.map(|key| {
-            let digest = framed(&[b"webhook order", key.as_str().as_bytes()]);
-            first_half(&digest)
-        });
+        let order_key = publication
+            .order_key
+            .map(|key| first_half(&hashes.tag("webhook order", &[key.as_str().as_bytes()])));
         Ok(NewMessage {
             message: WebhookMessage {
                 tenant: tenant.clone(),
@@ -146,8 +146,8 @@ impl Fitting {
     }
 
     /// Of all that was published: what the same key with something else differs in. The version is the one that was asked for, so that a new version of the type does not make
-    /// another message of what is published again.
-    fn digest(&self) -> [u8; 32] {
+    /// another message of what is published again. It is keyed, as whatever stands beside what is sealed: nobody who reads the database can try payloads against it.
+    fn digest(&self, hashes: &MacKey) -> [u8; 32] {
         let publication = &self.publication;
         let asked = json!({
             "order_key": publication.order_key,
@@ -159,41 +159,22 @@ impl Fitting {
             "type": publication.event_type.as_str(),
             "version": publication.version,
         });
-        framed(&[b"webhook publication", asked.to_string().as_bytes()])
+        let tag = hashes.tag("webhook publication", &[asked.to_string().as_bytes()]);
+        *tag.as_bytes()
     }
 }
 
-/// The id that a publisher's key stands for.
-fn keyed(tenant: &Tenant, publisher: Publisher<'_>, key: &IdempotencyKey) -> MessageId {
+/// The id that a publisher's key stands for. Receivers see it, and learn nothing of the key by it.
+fn keyed(hashes: &MacKey, publisher: Publisher<'_>, key: &IdempotencyKey) -> MessageId {
     let [kind, who] = publisher.parts();
-    let digest = framed(&[
-        b"webhook message",
-        tenant.as_str().as_bytes(),
-        kind,
-        who,
-        key.as_str().as_bytes(),
-    ]);
-    MessageId::from_bytes(first_half(&digest))
+    let tag = hashes.tag("webhook message", &[kind, who, key.as_str().as_bytes()]);
+    MessageId::from_bytes(first_half(&tag))
 }
 
-/// A digest of the parts, each with its length, so that two lists never have the same.
-fn framed(parts: &[&[u8]]) -> [u8; 32] {
-    let lengths: Vec<[u8; 8]> = parts
-        .iter()
-        .map(|part| (part.len() as u64).to_be_bytes())
-        .collect();
-    let all: Vec<&[u8]> = parts
-        .iter()
-        .zip(&lengths)
-        .flat_map(|(part, length)| [length.as_slice(), part])
-        .collect();
-    sha256_parts(&all)
-}
-
-fn first_half(digest: &[u8; 32]) -> [u8; 16] {
+fn first_half(tag: &Tag) -> [u8; 16] {
     let mut half = [0; 16];
     half.iter_mut()
-        .zip(digest)
+        .zip(tag.as_bytes())
         .for_each(|(to, from)| *to = *from);
     half
 }
