@@ -472,25 +472,30 @@ pub async fn find(
 /// Whether an endpoint takes what is sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taking {
-    /// It took nothing since then, though something was tried that was accepted before.
+    /// Something failed that was accepted between those times, and nothing was taken since.
     Nothing,
-    /// It took something, or nothing that old was tried.
+    /// It took something since, or nothing of that time failed.
     Something,
 }
 
-/// Whether an endpoint has taken anything since `since`. It walks the endpoint's rows until it finds one: for now and then, not for each attempt.
+/// Whether an endpoint at which something failed that was accepted from `from` on and before `until` has taken anything since that was accepted. What was delivered has to be kept
+/// from `from` on. It walks the endpoint's rows until it finds one: for now and then, not for each attempt.
 pub async fn taking(
     connection: &mut Connection,
     tenant: &Tenant,
     endpoint: EndpointId,
-    since: UnixTime,
+    (from, until): (UnixTime, UnixTime),
 ) -> Result<Taking, StoreError> {
-    let values = || args![tenant.as_str(), endpoint.as_bytes(), since.0];
-    let failed = connection.fetch_optional(&sql::FAILED_BEFORE, values());
-    if failed.await?.is_none() {
+    let of = args![tenant.as_str(), endpoint.as_bytes()];
+    let mut values = of.clone();
+    values.extend(args![from.0, until.0]);
+    let failed = connection.fetch_optional(&sql::FAILED_BETWEEN, values);
+    let Some(failed) = failed.await? else {
         return Ok(Taking::Something);
-    }
-    let taken = connection.fetch_optional(&sql::TAKEN_SINCE, values());
+    };
+    let mut values = of;
+    values.extend(args![failed.get::<i64>(0)?]);
+    let taken = connection.fetch_optional(&sql::TAKEN_SINCE, values);
     Ok(taken.await?.map_or(Taking::Nothing, |_| Taking::Something))
 }
 

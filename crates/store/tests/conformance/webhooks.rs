@@ -460,30 +460,48 @@ async fn what_failed_is_due_later_and_what_ended_is_kept_for_a_while(fixture: Fi
 async fn an_endpoint_that_takes_nothing_is_told_from_one_that_takes_something(fixture: Fixture) {
     let store = &fixture.store;
     add_endpoint(store, 1, None, &["*"], WebhookOrder::Any).await;
-    let taking = async |since: UnixTime| {
+    let taking = async |from: u64, until: u64| {
         let mut connection = store.read().await.unwrap();
-        let asked =
-            webhook_deliveries::taking(&mut connection, &tenant(), endpoint(1), since).await;
-        asked.unwrap()
+        let (of, between) = (tenant(), (later(from), later(until)));
+        let asked = webhook_deliveries::taking(&mut connection, &of, endpoint(1), between);
+        asked.await.unwrap()
     };
-    let _new = accept(store, 1).await;
-    assert_eq!(
-        taking(later(1)).await,
-        Taking::Something,
-        "nothing was tried"
-    );
+    let accept_at = async |number, seconds| {
+        let new = message(number, Addressee::Everyone, later(seconds));
+        let accepted = store.accept_message(new, event(), later(seconds)).await;
+        assert_eq!(accepted.unwrap(), Accepted::New(1));
+    };
+    accept_at(1, 0).await;
+    assert_eq!(taking(0, 1).await, Taking::Something, "nothing was tried");
     let first = claim(store, 1, NOW).await.remove(0);
     settle(store, first, retry(later(50)), NOW).await;
-    assert_eq!(taking(NOW).await, Taking::Something, "nothing that old was");
-    assert_eq!(taking(later(1)).await, Taking::Nothing);
-    let _new = accept(store, 2).await;
+    assert_eq!(
+        taking(0, 0).await,
+        Taking::Something,
+        "nothing that old was"
+    );
+    assert_eq!(taking(0, 1).await, Taking::Nothing);
+    accept_at(2, 10).await;
     let second = claim(store, 1, later(10)).await.remove(0);
-    settle(store, second, DELIVERED, later(10)).await;
-    assert_eq!(taking(later(10)).await, Taking::Something);
-    assert_eq!(taking(later(11)).await, Taking::Nothing, "not since then");
+    settle(store, second, DELIVERED, later(11)).await;
+    assert_eq!(
+        taking(0, 20).await,
+        Taking::Something,
+        "it took something since, however long it has been quiet"
+    );
     let third = claim(store, 1, later(50)).await.remove(0);
     settle(store, third, DEAD, later(50)).await;
-    assert_eq!(taking(later(11)).await, Taking::Nothing, "the dead count");
+    assert_eq!(taking(0, 20).await, Taking::Something);
+    accept_at(3, 60).await;
+    let fourth = claim(store, 1, later(60)).await.remove(0);
+    settle(store, fourth, DEAD, later(60)).await;
+    assert_eq!(taking(0, 60).await, Taking::Something);
+    assert_eq!(taking(0, 61).await, Taking::Nothing, "the dead count");
+    assert_eq!(
+        taking(61, 70).await,
+        Taking::Something,
+        "what is older than that says nothing"
+    );
 }
 
 async fn an_endpoint_with_much_takes_no_turn_from_the_others(fixture: Fixture) {

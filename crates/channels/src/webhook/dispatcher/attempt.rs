@@ -21,6 +21,8 @@ pub(super) struct Done {
     pub(super) settlement: WebhookSettlement,
     pub(super) ended: Ended,
     pub(super) verdict: Verdict,
+    /// When the endpoint as it was tried had been changed last.
+    pub(super) endpoint_changed: UnixTime,
 }
 
 /// Makes the attempt.
@@ -72,7 +74,7 @@ fn done(
         WebhookOutcome::Later { .. } | WebhookOutcome::Released { .. } => None,
     };
     Done {
-        ended: ended(endpoint, verdict, now),
+        ended: ended(endpoint, verdict, took_ms, now),
         lane: taken.lane,
         settlement: WebhookSettlement {
             ticket: taken.ticket,
@@ -80,6 +82,7 @@ fn done(
             event,
         },
         verdict,
+        endpoint_changed: endpoint.changed(),
     }
 }
 
@@ -121,7 +124,7 @@ fn outcome(
 }
 
 /// What the attempt says of the endpoint.
-fn ended(endpoint: &Endpoint, verdict: Verdict, now: UnixTime) -> Ended {
+fn ended(endpoint: &Endpoint, verdict: Verdict, took_ms: u32, now: UnixTime) -> Ended {
     let (said, rest) = match verdict {
         Verdict::Delivered { .. } => (Some(Said::Good), None),
         Verdict::Gone => (Some(Said::Bad), None),
@@ -139,6 +142,7 @@ fn ended(endpoint: &Endpoint, verdict: Verdict, now: UnixTime) -> Ended {
     };
     Ended {
         said,
+        took: Duration::from_millis(took_ms.into()),
         concurrency: endpoint.wants.concurrency,
         rest,
     }

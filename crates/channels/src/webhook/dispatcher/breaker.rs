@@ -76,7 +76,7 @@ impl Breaker {
     pub(super) fn passage(&self, now: UnixMillis) -> Passage {
         match self.state {
             State::Closed => Passage::Free,
-            State::Open { until } if now < until => Passage::Shut { until },
+            State::Open { until } if is_shut(until, now) => Passage::Shut { until },
             State::Open { .. } => Passage::One,
         }
     }
@@ -84,9 +84,9 @@ impl Breaker {
     /// An attempt ended.
     pub(super) fn said(&mut self, said: Said, now: UnixMillis) {
         match (said, self.state) {
-            (Said::Good, State::Open { until }) if now >= until => *self = Self::new(),
+            (Said::Good, State::Open { until }) if !is_shut(until, now) => *self = Self::new(),
             // What was under way when it opened tells nothing new.
-            (_, State::Open { until }) if now < until => return,
+            (_, State::Open { until }) if is_shut(until, now) => return,
             (Said::Bad, State::Open { .. }) => return self.open(now),
             (Said::Good | Said::Bad, State::Closed | State::Open { .. }) => {}
         }
@@ -157,6 +157,11 @@ impl Breaker {
         let all = good.saturating_add(bad);
         all >= ATTEMPTS_MIN && bad.saturating_mul(100) >= all.saturating_mul(FAILURES_PERCENT)
     }
+}
+
+/// Whether it is before that time. It is never open for longer than [`OPEN_MILLIS_MAX`]: a time further away is from before the clock was set back.
+fn is_shut(until: UnixMillis, now: UnixMillis) -> bool {
+    (1..=OPEN_MILLIS_MAX).contains(&until.0.saturating_sub(now.0))
 }
 
 #[cfg(test)]

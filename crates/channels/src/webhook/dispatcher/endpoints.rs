@@ -6,7 +6,7 @@
 use super::pace::Wants;
 use super::trust::{Certificate, Services, Trust};
 use arc_swap::ArcSwap;
-use countersign_base::{Secret, SourceName, UnixMillis};
+use countersign_base::{Secret, SourceName, UnixMillis, UnixTime};
 use countersign_control::Fabric;
 use countersign_crypto::jose::EncryptionKey;
 use countersign_keys::{Aad, Sealed, envelope};
@@ -131,7 +131,7 @@ impl Endpoints {
         let fabric = Arc::clone(&self.fabric);
         let mut connection = fabric.store().read().await?;
         for lane in stale {
-            let known = self.read(&mut connection, lane).await?;
+            let known = or_unreadable(lane, self.read(&mut connection, lane).await)?;
             let entry = Entry {
                 known,
                 read: now,
@@ -259,6 +259,18 @@ impl Endpoints {
     }
 }
 
+/// An endpoint that cannot be read, for instance because another version of this program wrote it, is not served and keeps none of the others waiting.
+fn or_unreadable(lane: &Lane, read: Result<Known, StoreError>) -> Result<Known, StoreError> {
+    match read {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            let endpoint = lane.endpoint;
+            tracing::error!(event = "webhook_endpoint_unreadable", %endpoint, %error);
+            Ok(Known::NotServed)
+        }
+        known => known,
+    }
+}
+
 /// An endpoint that wants everything in order gets one at a time; of others the store sees to it that of a key only one is out.
 const fn at_once(order: WebhookOrder, wanted: u16) -> u16 {
     match order {
@@ -309,8 +321,16 @@ impl MadeOf {
 }
 
 impl Endpoint {
+    /// When it was changed last.
+    pub(super) fn changed(&self) -> UnixTime {
+        self.made_of.row.changed
+    }
+
     /// Whether of what waits for it only some may be out at a time.
     pub(super) fn is_ordered(&self) -> bool {
         self.order != WebhookOrder::Any
     }
 }
+
+#[cfg(test)]
+mod tests;

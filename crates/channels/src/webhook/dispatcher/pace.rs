@@ -12,6 +12,9 @@ const REST: Duration = Duration::from_secs(5);
 /// How long it is left alone at most, whatever it says; what failed waits for longer if it is to.
 const REST_MAX: Duration = Duration::from_secs(3_600);
 
+/// An attempt that took so long says that those after it may too, whatever was answered.
+const LONG: Duration = Duration::from_secs(5);
+
 /// What an endpoint's owner wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wants {
@@ -40,7 +43,7 @@ pub(super) struct Pace {
     eased: u16,
     under_way: u16,
     rests_until: Option<UnixMillis>,
-    lately: Said,
+    is_suspect: bool,
 }
 
 impl Pace {
@@ -51,13 +54,13 @@ impl Pace {
             eased: 1,
             under_way: 0,
             rests_until: None,
-            lately: Said::Good,
+            is_suspect: false,
         }
     }
 
     /// What is known without asking what its owner wants: that nothing may be sent now.
     pub(super) fn barred(&self, now: UnixMillis) -> Option<Room> {
-        if let Some(until) = self.rests_until.filter(|until| now < *until) {
+        if let Some(until) = self.resting(now) {
             return Some(Room::NotBefore(until));
         }
         let at_once = match self.breaker.passage(now) {
@@ -70,11 +73,8 @@ impl Pace {
 
     /// What may be sent now.
     pub(super) fn room(&mut self, wants: Wants, now: UnixMillis) -> Room {
-        if let Some(until) = self.rests_until {
-            if now < until {
-                return Room::NotBefore(until);
-            }
-            self.rests_until = None;
+        if let Some(until) = self.resting(now) {
+            return Room::NotBefore(until);
         }
         let at_once = match self.breaker.passage(now) {
             Passage::Shut { until } => return Room::NotBefore(until),
@@ -124,12 +124,18 @@ impl Pace {
         }
     }
 
-    /// One that was under way has ended; it says this of the endpoint, if anything.
-    pub(super) fn ended(&mut self, said: Option<Said>, concurrency: u16, now: UnixMillis) {
+    /// One that was under way has ended; it says this of the endpoint, if anything, after so long.
+    pub(super) fn ended(
+        &mut self,
+        said: Option<Said>,
+        took: Duration,
+        concurrency: u16,
+        now: UnixMillis,
+    ) {
         self.under_way = self.under_way.saturating_sub(1);
         let Some(said) = said else { return };
         self.breaker.said(said, now);
-        self.lately = said;
+        self.is_suspect = said == Said::Bad || took >= LONG;
         self.eased = match said {
             Said::Bad => 1,
             Said::Good => self.eased.saturating_mul(2).min(concurrency.max(1)),
@@ -138,29 +144,37 @@ impl Pace {
 
     /// The endpoint asks to be left alone, until then if it says so.
     pub(super) fn rest(&mut self, asked_until: Option<UnixMillis>, now: UnixMillis) {
-        let after = |span: Duration| {
-            let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-            UnixMillis(now.0.saturating_add(millis))
-        };
+        let after = |span| UnixMillis(now.0.saturating_add(millis(span)));
         let until = asked_until.map_or(after(REST), |asked| asked.clamp(now, after(REST_MAX)));
-        self.rests_until = self.rests_until.max(Some(until));
+        self.rests_until = self.resting(now).max(Some(until));
     }
 
-    /// Whether its last attempt failed.
-    pub(super) fn is_suspect(&self) -> bool {
-        self.lately == Said::Bad
+    /// Until when it is left alone, if it is. A time beyond the longest is from before the clock was set back.
+    fn resting(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let longest = millis(REST_MAX);
+        self.rests_until
+            .filter(|until| (1..=longest).contains(&until.0.saturating_sub(now.0)))
+    }
+
+    /// Whether its last attempt failed, or took long.
+    pub(super) const fn is_suspect(&self) -> bool {
+        self.is_suspect
     }
 
     /// Whether nothing that matters is forgotten with it.
     pub(super) fn may_be_forgotten(&mut self, now: UnixMillis) -> bool {
         self.under_way == 0
-            && self.rests_until.is_none_or(|until| until <= now)
+            && self.resting(now).is_none()
             && self.breaker.is_fresh(now)
             && self
                 .bucket
                 .as_mut()
                 .is_none_or(|bucket| bucket.is_full(now))
     }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use countersign_base::{Duration, UnixTime};
 use countersign_store::StoreError;
 use countersign_store::Write;
 use countersign_store::tables::webhook_deliveries::{Taking, taking};
-use countersign_store::tables::webhook_endpoints::EndpointState;
+use countersign_store::tables::webhook_endpoints::{self, EndpointState};
 use countersign_store::webhooks::{Lane, WebhookOutcome, WebhookWrite};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const TOGETHER_MAX: usize = 512;
 /// What the taker hears.
 pub(super) type Settled = Vec<(Lane, Ended)>;
 
-/// An endpoint that took nothing for so long is disabled.
+/// An endpoint that took nothing for so long is disabled. Where what was delivered is not kept for longer, nobody knows whether it did, and none is.
 const FAILS_FOR: Duration = Duration::from_secs(5 * 86_400);
 /// How often it is looked whether one does.
 const LOOK_EVERY: Duration = Duration::from_secs(3_600);
@@ -67,7 +67,7 @@ pub(super) async fn settle(
         let (mut gone, mut died) = (BTreeMap::new(), BTreeSet::new());
         for done in together.drain(..) {
             if done.verdict == Verdict::Gone {
-                gone.insert(done.lane.clone(), "gone");
+                gone.insert(done.lane.clone(), ("gone", done.endpoint_changed));
             }
             if let WebhookOutcome::Dead { .. } = done.settlement.outcome {
                 died.insert(done.lane.clone());
@@ -82,12 +82,14 @@ pub(super) async fn settle(
             tracing::warn!(event = "webhooks_not_settled", %error);
         }
         for lane in died {
-            if failing.is_due(&lane, now) && fails_for_days(&cx, &lane, now).await {
-                gone.insert(lane, "failing");
+            if failing.is_due(&lane, now)
+                && let Some(changed) = fails_for_days(&cx, &lane, now).await
+            {
+                gone.insert(lane, ("failing", changed));
             }
         }
-        for (lane, reason) in gone {
-            if let Err(error) = disable(&cx, &lane, reason).await {
+        for (lane, (reason, changed)) in gone {
+            if let Err(error) = disable(&cx, &lane, reason, changed).await {
                 tracing::warn!(event = "webhook_endpoint_not_disabled", %error);
             }
         }
@@ -96,22 +98,37 @@ pub(super) async fn settle(
     }
 }
 
-/// Whether an endpoint has taken nothing for days. Where the store does not say, it is asked again at the next death.
-async fn fails_for_days(cx: &Context, lane: &Lane, now: UnixTime) -> bool {
+/// When an endpoint was changed last, if it has taken nothing for days. One that was changed or enabled since gets as many days anew. Where the store does not say, it is asked again at
+/// the next death.
+async fn fails_for_days(cx: &Context, lane: &Lane, now: UnixTime) -> Option<UnixTime> {
     let since = now.minus(FAILS_FOR);
+    let known = now.minus(cx.kept.delivered);
     let asked = async {
         let mut connection = cx.fabric.store().read().await?;
-        taking(&mut connection, &lane.tenant, lane.endpoint, since).await
+        let (tenant, id) = (&lane.tenant, lane.endpoint);
+        let found = webhook_endpoints::find(&mut connection, tenant, id).await?;
+        let Some(changed) = found.map(|row| row.changed).filter(|time| *time <= since) else {
+            return Ok(None);
+        };
+        let taking = taking(&mut connection, tenant, id, (known, since)).await?;
+        Ok::<_, StoreError>((taking == Taking::Nothing).then_some(changed))
     };
-    asked.await.is_ok_and(|taking| taking == Taking::Nothing)
+    asked.await.unwrap_or_default()
 }
 
-/// Disables an endpoint, with the event; one that is disabled already stays so.
-pub(super) async fn disable(
+/// Disables an endpoint, with the event; one that is disabled already stays so, and so does one that was changed since: what its old address said, the new one did not.
+async fn disable(
     cx: &Context,
     lane: &Lane,
     reason: &'static str,
+    changed: UnixTime,
 ) -> Result<(), StoreError> {
+    let mut connection = cx.fabric.store().read().await?;
+    let found = webhook_endpoints::find(&mut connection, &lane.tenant, lane.endpoint).await?;
+    drop(connection);
+    if found.is_none_or(|row| row.changed != changed) {
+        return Ok(());
+    }
     let event = WebhookEndpointDisabled {
         endpoint: Text::of(&lane.endpoint.to_string()),
         reason: Code::of(reason),

@@ -1,7 +1,8 @@
 //! Takes what is due: looks for endpoints that something waits for, asks whose turn it is, takes as much as each has room for, and lets the attempts run.
 //!
-//! Endpoints that had more than they had room for are remembered as hungry, so that they are served without another look; who asks too early is left out and found again by a look. What is
-//! in memory is bounded by what is under way and by the hungry, whatever waits.
+//! Endpoints that had more than they had room for are remembered as hungry, so that they are served without another look; who asks too early is left out and found again by a look. So
+//! are those that have no room, where many are remembered already: endpoints whose tenant has its share, or that failed, never take the places of those that could be served. What
+//! is in memory is bounded by what is under way and by the hungry, whatever waits.
 
 use super::attempt::{Done, attempt};
 use super::endpoints::{Endpoint, Endpoints, Known};
@@ -23,8 +24,8 @@ use tokio::time::Instant;
 const LOOK: u16 = 256;
 /// Looks in a row, before what is there is served.
 const LOOKS_IN_A_ROW: usize = 8;
-/// Endpoints that are remembered as hungry.
-const HUNGRY_MAX: usize = 4_096;
+/// Endpoints that are remembered as hungry though they have no room now, for each attempt that may be under way.
+const HUNGRY_EACH: usize = 4;
 /// Endpoints that one unit takes for.
 const ENDPOINTS_TOGETHER: usize = 128;
 /// How often it is looked at the least: for what other processes made due, and for retries.
@@ -58,13 +59,33 @@ enum Look {
 }
 
 /// Endpoints that have more than they had room for, each once, in the order of their turns.
-#[derive(Default)]
 struct Hungry {
     order: VecDeque<Lane>,
     known: HashSet<Lane>,
+    /// Past it nobody is added who has no room now; past twice as many, nobody.
+    max: usize,
 }
 
 impl Hungry {
+    fn new(max: usize) -> Self {
+        Self {
+            order: VecDeque::new(),
+            known: HashSet::new(),
+            max,
+        }
+    }
+
+    /// Adds an endpoint that a look found. One that is not added is found by the next.
+    fn offer(&mut self, lane: Lane, barred: Option<Room>) {
+        let max = match barred {
+            None => self.max.saturating_mul(2),
+            Some(_) => self.max,
+        };
+        if self.len() < max {
+            self.push(lane);
+        }
+    }
+
     fn push(&mut self, lane: Lane) {
         if self.known.insert(lane.clone()) {
             self.order.push_back(lane);
@@ -79,6 +100,10 @@ impl Hungry {
 
     fn len(&self) -> usize {
         self.order.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= self.max
     }
 }
 
@@ -100,7 +125,7 @@ impl Taker {
             cx,
             turns: Turns::new(share),
             endpoints,
-            hungry: Hungry::default(),
+            hungry: Hungry::new(share.all.saturating_mul(HUNGRY_EACH)),
             after: None,
             look: Look::Soon,
             looked: Instant::now(),
@@ -175,7 +200,8 @@ impl Taker {
         let now = self.cx.fabric.now();
         let mut by = Instant::now() + LOOK_EVERY;
         for _ in 0..LOOKS_IN_A_ROW {
-            if self.hungry.len() >= HUNGRY_MAX {
+            // Nobody could be served, and there is no place for more who wait for it.
+            if self.turns.free() == 0 && self.hungry.is_full() {
                 break;
             }
             let after = self.after.take();
@@ -185,10 +211,11 @@ impl Taker {
                 .store()
                 .webhook_lanes(after, LOOK, now)
                 .await?;
-            lanes
-                .due
-                .into_iter()
-                .for_each(|lane| self.hungry.push(lane));
+            let at = self.cx.fabric.clock().millis();
+            for lane in lanes.due {
+                let barred = self.turns.barred(&lane, &lane.tenant, at);
+                self.hungry.offer(lane, barred);
+            }
             if let Some(next) = lanes.next_due {
                 by = by.min(Instant::now() + until(next, now));
             }
@@ -243,10 +270,10 @@ impl Taker {
         lanes
     }
 
-    /// Who has no room for want of turns stays hungry; who is too early is found by a look.
+    /// Who has no room for want of turns stays hungry, as long as there is a place; who is too early is found by a look.
     fn put_off(&mut self, lane: Lane, room: Room, now: UnixMillis) {
         match room {
-            Room::Full | Room::Now(_) => self.hungry.push(lane),
+            Room::Full | Room::Now(_) => self.hungry.offer(lane, Some(room)),
             Room::NotBefore(time) => {
                 let wait = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or(0);
                 self.look_by(Instant::now() + Duration::from_millis(wait));

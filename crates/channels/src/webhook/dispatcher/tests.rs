@@ -2,13 +2,13 @@
 
 mod scene;
 
-use super::{Service, webhook_id};
+use super::{Service, Share, webhook_id};
 use countersign_base::{Duration, MessageId, UnixTime};
 use countersign_net::Receiver;
 use countersign_store::tables::webhook_deliveries::{DeliveryState, ListedWebhook};
 use countersign_store::tables::webhook_endpoints::{EndpointRecord, EndpointState, WebhookOrder};
 use countersign_store::webhooks::{NewReceipt, Receipt, Received, WebhookWrite};
-use countersign_testkit::{Heard, Said};
+use countersign_testkit::{Heard, Said, tenant};
 use countersign_wire::webhook::standard::{self, SigningSecret};
 use http::{Method, StatusCode, header};
 use scene::{Scene, sealed_message};
@@ -193,6 +193,61 @@ async fn an_endpoint_that_takes_nothing_for_five_days_is_disabled() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_was_quiet_for_days_is_not_disabled_for_one_failure() {
+    let scene = Scene::begun().await;
+    scene.internet().host("other.test", |_| Said::status(OK));
+    let answers = Arc::new(Mutex::new(vec![FAILS, OK, FAILS]));
+    scene.internet().host("rp.test", move |_| {
+        Said::status(answers.lock().unwrap().pop().unwrap_or(FAILS))
+    });
+    let once = |record: &mut EndpointRecord| {
+        record.retries = countersign_base::Bounded::parse("once").unwrap();
+    };
+    let made = scene.endpoint_for("https://rp.test/", "a.*", once).await;
+    let other = scene
+        .endpoint_for("https://other.test/", "b.*", |_| {})
+        .await;
+    for expected in [DeliveryState::Dead, DeliveryState::Delivered] {
+        let message = scene.publish_as("a.one", "{}", None).await;
+        scene
+            .until(message, made.id, |one| one.state == expected)
+            .await;
+        scene.later(1);
+    }
+    scene.later(6 * 86_400);
+    let message = scene.publish_as("a.one", "{}", None).await;
+    scene
+        .until(message, made.id, |one| one.state == DeliveryState::Dead)
+        .await;
+    let witness = scene.publish_as("b.one", "{}", None).await;
+    scene.until_delivered(witness, other.id).await;
+    assert_eq!(scene.state(made.id).await, EndpointState::Enabled);
+}
+
+#[tokio::test]
+async fn what_the_old_address_says_does_not_disable_the_new_one() {
+    let scene = Scene::begun().await;
+    scene
+        .internet()
+        .host("old.test", |_| Said::status(StatusCode::GONE));
+    scene.internet().host("new.test", |_| Said::status(OK));
+    let held = scene.internet().hold("old.test", Method::POST);
+    let made = scene.endpoint("https://old.test/").await;
+    let message = scene.publish("{}").await;
+    scene.internet().wait_for(1).await;
+    scene.later(1);
+    scene.move_to(made.id, "https://new.test/").await;
+    drop(held);
+    scene
+        .until(message, made.id, |one| one.state == DeliveryState::Dead)
+        .await;
+    scene.later(1);
+    let next = scene.publish("{}").await;
+    scene.until_delivered(next, made.id).await;
+    assert_eq!(scene.state(made.id).await, EndpointState::Enabled);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_was_disabled_anywhere_gets_nothing_within_a_second() {
     let scene = Scene::begun().await;
     scene.internet().host("rp.test", |_| Said::status(OK));
@@ -318,6 +373,32 @@ async fn endpoints_that_hang_keep_nobody_else_waiting() {
     let hanging = |heard: &&Heard| heard.host == "hangs.test";
     let heard = scene.internet().heard();
     assert_eq!(heard.iter().filter(hanging).count(), 8, "one each");
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_tenant_whose_endpoints_all_hang_keeps_no_other_tenant_waiting() {
+    let mut scene = Scene::set().await;
+    scene.timeout(Duration::from_secs(60));
+    scene.share(Share::of(4));
+    scene.internet().host("hangs.test", |_| Said::status(OK));
+    scene.internet().host("quick.test", |_| Said::status(OK));
+    let held = scene.internet().hold("hangs.test", Method::POST);
+    // More of them than a look goes through, and than are remembered for want of room.
+    let (crowd, other) = (tenant("default"), tenant("other"));
+    for number in 0..300 {
+        let url = format!("https://hangs.test/{number}");
+        scene.endpoint_of(&crowd, &url, "*", |_| {}).await;
+    }
+    let quick = "https://quick.test/";
+    scene.endpoint_of(&other, quick, "*", |_| {}).await;
+    scene.publish_of(&crowd).await;
+    scene.begin();
+    scene.internet().wait_for(3).await;
+    scene.publish_of(&other).await;
+    let heard = scene.internet().wait_for(4).await;
+    let quick = |heard: &&Heard| heard.host == "quick.test";
+    assert_eq!(heard.iter().filter(quick).count(), 1);
     drop(held);
 }
 

@@ -1,11 +1,11 @@
 //! Whose turn it is: what of all endpoints together may be under way, so that whoever does not answer keeps nobody else waiting.
 //!
-//! One tenant has a share of what may be under way; endpoints whose last attempt failed have half of it together. So endpoints that hang, of whomever, leave room
-//! for those that answer. What is remembered of an endpoint is small, and forgotten when it says nothing any more.
+//! One tenant has a share of what may be under way; endpoints whose last attempt failed or took long have half of it together. So endpoints that hang, of whomever, leave
+//! room for those that answer. What is remembered of an endpoint is small, and forgotten when it says nothing any more.
 
 use super::breaker::Said;
 use super::pace::{Pace, Room, Wants};
-use countersign_base::{Tenant, UnixMillis};
+use countersign_base::{Duration, Tenant, UnixMillis};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -19,12 +19,12 @@ pub struct Share {
     pub all: usize,
     /// Of these, attempts of one tenant.
     pub tenant: usize,
-    /// Of these, attempts at endpoints whose last attempt failed.
+    /// Of these, attempts at endpoints whose last attempt failed or took long.
     pub suspects: usize,
 }
 
 impl Share {
-    /// So many, of which one tenant has three quarters, and endpoints that failed half.
+    /// So many, of which one tenant has three quarters, and endpoints that failed or took long half.
     #[must_use]
     pub const fn of(all: usize) -> Self {
         let all = if all < 4 { 4 } else { all };
@@ -151,7 +151,9 @@ impl<L: Clone + Eq + Hash> Turns<L> {
         let Some(known) = self.paces.get_mut(lane) else {
             return;
         };
-        known.pace.ended(ended.said, ended.concurrency, now);
+        known
+            .pace
+            .ended(ended.said, ended.took, ended.concurrency, now);
         if let Some(rest) = ended.rest {
             known.pace.rest(rest.until, now);
         }
@@ -192,6 +194,8 @@ impl<L: Clone + Eq + Hash> Turns<L> {
 pub(super) struct Ended {
     /// How it went, if it was tried.
     pub(super) said: Option<Said>,
+    /// How long it took.
+    pub(super) took: Duration,
     /// How many the endpoint gets at a time.
     pub(super) concurrency: u16,
     /// It asks to be left alone.

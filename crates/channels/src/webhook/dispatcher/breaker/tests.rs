@@ -97,6 +97,21 @@ fn what_was_under_way_when_it_opened_does_not_open_it_longer() {
     assert_eq!(breaker.passage(at(1)), shut(30_000));
 }
 
+#[test]
+fn a_clock_that_is_set_back_shuts_nobody_out() {
+    let mut breaker = Breaker::new();
+    for _ in 0..5 {
+        breaker.said(Said::Bad, at(0));
+    }
+    assert_eq!(breaker.passage(at(0)), shut(30_000));
+    let day = 86_400_000;
+    assert_eq!(breaker.passage(at(-day)), Passage::One);
+    breaker.said(Said::Bad, at(-day));
+    assert_eq!(breaker.passage(at(-day)), shut(60_000 - day));
+    breaker.said(Said::Good, at(60_000 - day));
+    assert_eq!(breaker.passage(at(60_000 - day)), Passage::Free);
+}
+
 proptest! {
     /// Whatever is said: it is never shut for longer than five minutes, never opens by a success, and a success of its trial closes it.
     #[test]

@@ -1,8 +1,9 @@
 use super::{Pace, Room, Wants};
 use crate::webhook::dispatcher::breaker::Said;
-use countersign_base::UnixMillis;
+use countersign_base::{Duration, UnixMillis};
 use proptest::prelude::*;
 
+const QUICK: Duration = Duration::from_millis(20);
 const WANTS: Wants = Wants {
     rate: None,
     concurrency: 8,
@@ -19,11 +20,11 @@ fn an_endpoint_begins_with_one_and_doubles_with_each_success() {
     pace.took(1, at(0));
     assert_eq!(pace.room(WANTS, at(0)), Room::Full);
     for expected in [2, 4, 8, 8] {
-        pace.ended(Some(Said::Good), 8, at(0));
+        pace.ended(Some(Said::Good), QUICK, 8, at(0));
         assert_eq!(pace.room(WANTS, at(0)), Room::Now(expected));
         pace.took(1, at(0));
     }
-    pace.ended(Some(Said::Bad), 8, at(0));
+    pace.ended(Some(Said::Bad), QUICK, 8, at(0));
     assert!(pace.is_suspect());
     assert_eq!(
         pace.room(WANTS, at(0)),
@@ -36,9 +37,22 @@ fn an_endpoint_begins_with_one_and_doubles_with_each_success() {
 fn what_was_not_tried_says_nothing() {
     let mut pace = Pace::new();
     pace.took(1, at(0));
-    pace.ended(None, 8, at(0));
+    pace.ended(None, QUICK, 8, at(0));
     assert_eq!(pace.room(WANTS, at(0)), Room::Now(1));
     assert!(pace.may_be_forgotten(at(0)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_leaves_nobody_alone_for_longer() {
+    let mut pace = Pace::new();
+    pace.rest(None, at(0));
+    let day = 86_400_000;
+    assert_eq!(pace.barred(at(-day)), None);
+    assert_eq!(pace.room(WANTS, at(-day)), Room::Now(1));
+    pace.rest(None, at(-day));
+    let until = at(5_000 - day);
+    assert_eq!(pace.room(WANTS, at(-day)), Room::NotBefore(until));
+    assert_eq!(pace.room(WANTS, until), Room::Now(1));
 }
 
 #[test]
@@ -69,7 +83,7 @@ fn a_rate_that_is_changed_or_lifted_counts_at_once() {
     let mut pace = Pace::new();
     assert_eq!(pace.room(with(Some(1)), at(0)), Room::Now(1));
     pace.took(1, at(0));
-    pace.ended(Some(Said::Good), 8, at(0));
+    pace.ended(Some(Said::Good), QUICK, 8, at(0));
     assert_eq!(pace.room(with(Some(1)), at(0)), Room::NotBefore(at(1_000)));
     assert_eq!(pace.room(with(None), at(0)), Room::Now(2));
     assert_eq!(pace.room(with(Some(100)), at(0)), Room::Now(2));
@@ -81,13 +95,13 @@ fn a_breaker_that_opened_lets_one_through_at_a_time() {
     for _ in 0..5 {
         assert_eq!(pace.room(WANTS, at(0)), Room::Now(1));
         pace.took(1, at(0));
-        pace.ended(Some(Said::Bad), 8, at(0));
+        pace.ended(Some(Said::Bad), QUICK, 8, at(0));
     }
     assert_eq!(pace.room(WANTS, at(1)), Room::NotBefore(at(30_000)));
     assert_eq!(pace.room(WANTS, at(30_000)), Room::Now(1));
     pace.took(1, at(30_000));
     assert_eq!(pace.room(WANTS, at(30_000)), Room::Full);
-    pace.ended(Some(Said::Good), 8, at(30_000));
+    pace.ended(Some(Said::Good), QUICK, 8, at(30_000));
     assert_eq!(pace.room(WANTS, at(30_000)), Room::Now(2));
 }
 
@@ -106,8 +120,8 @@ proptest! {
         for (passed, what) in steps {
             now += passed;
             match what {
-                0 if pace.under_way > 0 => pace.ended(Some(Said::Bad), concurrency, at(now)),
-                1 if pace.under_way > 0 => pace.ended(Some(Said::Good), concurrency, at(now)),
+                0 if pace.under_way > 0 => pace.ended(Some(Said::Bad), QUICK, concurrency, at(now)),
+                1 if pace.under_way > 0 => pace.ended(Some(Said::Good), QUICK, concurrency, at(now)),
                 _ => {
                     if let Room::Now(room) = pace.room(wants, at(now)) {
                         prop_assert!(room >= 1);

@@ -17,7 +17,8 @@ use countersign_net::{DeliveryLimits, DeliveryPool, EgressPolicy, Schemes, TlsCl
 use countersign_store::Write;
 use countersign_store::tables::webhook_deliveries::{self, DeliveryState, ListedWebhook};
 use countersign_store::tables::webhook_endpoints::{
-    EndpointRecord, EndpointState, WebhookOrder, WebhookPayload, WebhookSigning, find,
+    EndpointRecord, EndpointState, EndpointTarget, WebhookOrder, WebhookPayload, WebhookSigning,
+    find,
 };
 use countersign_store::tables::webhook_secrets::{NewWebhookSecret, SecretKind};
 use countersign_store::webhooks::{
@@ -35,6 +36,7 @@ pub(super) struct Scene {
     pub(super) inbound: Vec<((Tenant, SourceName), Service)>,
     dispatcher: Option<Dispatcher>,
     timeout: Duration,
+    share: Share,
 }
 
 /// An endpoint, and what its first secret is.
@@ -51,6 +53,7 @@ impl Scene {
             inbound: Vec::new(),
             dispatcher: None,
             timeout: Duration::from_secs(20),
+            share: Share::of(64),
         }
     }
 
@@ -64,6 +67,11 @@ impl Scene {
     /// How long an attempt may take from the next beginning on.
     pub(super) fn timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
+    }
+
+    /// How much may be under way from the next beginning on.
+    pub(super) fn share(&mut self, share: Share) {
+        self.share = share;
     }
 
     pub(super) fn internet(&self) -> &Arc<FakeInternet> {
@@ -90,7 +98,7 @@ impl Scene {
             trust: Trust::new(roots, None).unwrap(),
             inbound: Services::new(services, self.inbound.clone()),
             schedules: Schedules::default(),
-            share: Share::of(64),
+            share: self.share,
             kept: WebhookKept::default(),
         };
         self.dispatcher = Some(Dispatcher::start(&self.test.fabric, options));
@@ -118,19 +126,26 @@ impl Scene {
     }
 
     pub(super) async fn write(&self, write: WebhookWrite) {
+        self.write_of(&Self::tenant(), write).await;
+    }
+
+    async fn write_of(&self, tenant: &Tenant, write: WebhookWrite) {
         let writes = vec![Write::Webhook(Box::new(write))];
         let store = self.test.fabric.store();
-        let tenant = Self::tenant();
-        let changed = store.change(&tenant, writes, self.record(), self.now());
+        let changed = store.change(tenant, writes, self.record(), self.now());
         changed.await.unwrap();
     }
 
     /// A new secret, sealed as one is.
     pub(super) fn secret(&self) -> (NewWebhookSecret, SigningSecret) {
+        self.secret_of(&Self::tenant())
+    }
+
+    fn secret_of(&self, tenant: &Tenant) -> (NewWebhookSecret, SigningSecret) {
         let fabric = &self.test.fabric;
         let secret = SigningSecret::generate(standard::SecretKind::Hmac, fabric.random()).unwrap();
         let id = WebhookSecretId::from_bytes(fabric.random().bytes());
-        let place = Aad::row(&Self::tenant(), "webhook_secrets", "sealed", id.as_bytes());
+        let place = Aad::row(tenant, "webhook_secrets", "sealed", id.as_bytes());
         let text = secret.to_text();
         let keks = fabric.secrets().keks();
         let bytes = text.expose().as_bytes();
@@ -163,6 +178,18 @@ impl Scene {
         pattern: &str,
         change: impl FnOnce(&mut EndpointRecord),
     ) -> Made {
+        self.endpoint_of(&Self::tenant(), url, pattern, change)
+            .await
+    }
+
+    /// The same, of this tenant.
+    pub(super) async fn endpoint_of(
+        &self,
+        tenant: &Tenant,
+        url: &str,
+        pattern: &str,
+        change: impl FnOnce(&mut EndpointRecord),
+    ) -> Made {
         let mut record = EndpointRecord {
             url: url.parse().unwrap(),
             description: None,
@@ -178,7 +205,7 @@ impl Scene {
         };
         change(&mut record);
         let id = EndpointId::from_bytes(self.test.fabric.random().bytes());
-        let (new, secret) = self.secret();
+        let (new, secret) = self.secret_of(tenant);
         let endpoint = NewEndpoint {
             id,
             partner: None,
@@ -186,13 +213,31 @@ impl Scene {
             patterns: BTreeSet::from([pattern.parse().unwrap()]),
             secret: new,
         };
-        self.write(WebhookWrite::AddEndpoint(Box::new(endpoint)))
+        self.write_of(tenant, WebhookWrite::AddEndpoint(Box::new(endpoint)))
             .await;
         Made { id, secret }
     }
 
     pub(super) async fn set_state(&self, id: EndpointId, state: EndpointState) {
         self.write(WebhookWrite::SetEndpointState(id, state)).await;
+    }
+
+    /// Gives an endpoint another address.
+    pub(super) async fn move_to(&self, id: EndpointId, url: &str) {
+        let mut connection = self.test.fabric.store().read().await.unwrap();
+        let row = find(&mut connection, &Self::tenant(), id).await;
+        drop(connection);
+        let EndpointTarget::Receiver(mut record) = row.unwrap().unwrap().target else {
+            panic!("it is a receiver");
+        };
+        record.url = url.parse().unwrap();
+        let patterns = BTreeSet::from(["*".parse().unwrap()]);
+        self.write(WebhookWrite::PutEndpoint {
+            id,
+            record,
+            patterns,
+        })
+        .await;
     }
 
     pub(super) async fn state(&self, id: EndpointId) -> EndpointState {
@@ -224,9 +269,20 @@ impl Scene {
         body: &str,
         order_key: Option<u8>,
     ) -> MessageId {
+        let message = sealed_message(self, event_type, body);
+        self.publish_message(message, order_key).await
+    }
+
+    /// Publishes something to the endpoints of this tenant.
+    pub(super) async fn publish_of(&self, tenant: &Tenant) -> MessageId {
+        let message = message_of(self, tenant, "invoice.paid", "{}");
+        self.publish_message(message, None).await
+    }
+
+    async fn publish_message(&self, message: WebhookMessage, order_key: Option<u8>) -> MessageId {
         let fabric = &self.test.fabric;
         let new = NewMessage {
-            message: sealed_message(self, event_type, body),
+            message,
             order_key: order_key.map(|key| [key; 16]),
         };
         let id = new.message.id;
@@ -290,20 +346,19 @@ impl Scene {
 }
 
 pub(super) fn sealed_message(scene: &Scene, event_type: &str, body: &str) -> WebhookMessage {
+    message_of(scene, &Scene::tenant(), event_type, body)
+}
+
+fn message_of(scene: &Scene, tenant: &Tenant, event_type: &str, body: &str) -> WebhookMessage {
     let fabric = &scene.test.fabric;
     let random: &Random = fabric.random();
     let id = MessageId::from_bytes(random.bytes());
-    let place = Aad::row(
-        &Scene::tenant(),
-        "webhook_messages",
-        "sealed",
-        id.as_bytes(),
-    );
+    let place = Aad::row(tenant, "webhook_messages", "sealed", id.as_bytes());
     let body = Secret::new(body.as_bytes().to_vec());
     let keks = fabric.secrets().keks();
     let sealed = envelope::seal(&*keks, &place, body.expose(), random).unwrap();
     WebhookMessage {
-        tenant: Scene::tenant(),
+        tenant: tenant.clone(),
         id,
         event_type: event_type.parse().unwrap(),
         version: 1,

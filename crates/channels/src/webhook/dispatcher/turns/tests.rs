@@ -1,7 +1,7 @@
 use super::{Ended, Rest, Share, Turns};
 use crate::webhook::dispatcher::breaker::Said;
 use crate::webhook::dispatcher::pace::{Room, Wants};
-use countersign_base::{Tenant, UnixMillis};
+use countersign_base::{Duration, Tenant, UnixMillis};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ fn tenant(name: &str) -> Tenant {
 fn said(said: Said) -> Ended {
     Ended {
         said: Some(said),
+        took: Duration::from_millis(20),
         concurrency: 100,
         rest: None,
     }
@@ -66,6 +67,23 @@ fn endpoints_that_hang_leave_room_for_those_that_answer() {
     assert_eq!(take(&mut turns, 202, &b), 0, "all are under way");
     turns.ended(&0, &a, said(Said::Bad), NOW);
     assert_eq!(turns.free(), 1);
+}
+
+#[test]
+fn endpoints_that_take_all_the_time_there_is_are_no_better_than_those_that_hang() {
+    let mut turns = Turns::new(Share::of(8));
+    let slow = Ended {
+        took: Duration::from_secs(19),
+        ..said(Said::Good)
+    };
+    let of = |lane: u32| tenant(if lane.is_multiple_of(2) { "a" } else { "b" });
+    for lane in 0..20 {
+        assert_eq!(take(&mut turns, lane, &of(lane)), 1);
+        turns.ended(&lane, &of(lane), slow, NOW);
+    }
+    let slow: u16 = (0..20).map(|lane| take(&mut turns, lane, &of(lane))).sum();
+    assert_eq!((slow, turns.free()), (4, 4), "half of all");
+    assert_eq!(take(&mut turns, 100, &tenant("c")), 1);
 }
 
 #[test]
