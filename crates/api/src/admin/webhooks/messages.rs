@@ -1,6 +1,6 @@
 //! The messages that were published or came in, without what they say: type, time, digest and size, and of one message its deliveries.
 //!
-//! A digest says whether two messages are the same and whether a copy is the message; whoever may see what a message says, masked, asks for its deliveries
+//! A digest says whether two messages are the same, and of one that came in whether a copy is the message; whoever may see what a message says, masked, asks for its deliveries
 //! ([`super::deliveries`]).
 
 use super::deliveries;
@@ -63,7 +63,7 @@ pub(crate) struct Known {
     origin: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     partner: Option<PartnerName>,
-    /// SHA-256, hexadecimal: of what came in its body, of what was published all that the publisher said.
+    /// Hexadecimal: of what came in the SHA-256 of its body, of what was published a keyed hash of all that the publisher said.
     digest: String,
     /// Bytes of the body.
     bytes: u64,

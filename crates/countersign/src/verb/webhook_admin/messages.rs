@@ -47,7 +47,7 @@ fn line(one: &Value) -> String {
 pub(super) fn show(message: &MessageId, target: &Target, output: Output) -> Ended {
     let answer = shown(target, &format!("webhooks/messages/{message}"));
     said(answer, output, |answer| {
-        let digest = format!("sha-256  {}", text(answer, "digest"));
+        let digest = format!("digest   {}", text(answer, "digest"));
         let deliveries = rows(answer, "deliveries", delivery_line);
         [line(answer), digest]
             .into_iter()
