@@ -18,6 +18,7 @@ mod region;
 mod scope;
 mod secret;
 mod time;
+mod token;
 mod webhook;
 
 pub use address_block::AddressBlock;
@@ -38,6 +39,7 @@ pub use region::Region;
 pub use scope::{Scope, Scopes};
 pub use secret::Secret;
 pub use time::{Duration, UnixMillis, UnixTime};
+pub use token::is_token_byte;
 pub use webhook::{EventPattern, ReceiverUrl};
 
 /// Why a text is not a value of a type of this crate.

@@ -10,6 +10,7 @@
 
 use crate::Connection;
 use crate::serve::{Hold, Task};
+use countersign_base::is_token_byte;
 use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
@@ -397,7 +398,7 @@ fn request_line(line: &[u8]) -> Result<HttpVersion, FramingFault> {
     };
     // A fragment never belongs to a request (RFC 9112 §3.2); the HTTP layer would drop it without a word.
     let whole = !method.is_empty()
-        && method.iter().all(|byte| is_token(*byte))
+        && method.iter().all(|byte| is_token_byte(*byte))
         && !target.is_empty()
         && !target.iter().any(|byte| matches!(byte, b'#' | b'\t'));
     match version {
@@ -417,7 +418,7 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), FramingFault> {
         .position(|byte| *byte == b':')
         .ok_or(FramingFault::Field)?;
     let (name, value) = line.split_at(colon);
-    if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+    if name.is_empty() || !name.iter().all(|byte| is_token_byte(*byte)) {
         return Err(FramingFault::Field);
     }
     let value = value.get(1..).unwrap_or_default();
@@ -433,27 +434,6 @@ fn length(value: &[u8]) -> Option<u64> {
         return None;
     }
     str::from_utf8(value).ok()?.parse().ok()
-}
-
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 fn hex(byte: u8) -> Option<u64> {

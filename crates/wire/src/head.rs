@@ -1,6 +1,6 @@
 //! The head of a request or an answer, as signatures see it: borrowed, and of no HTTP library.
 
-use countersign_base::ParseError;
+use countersign_base::{ParseError, is_token_byte};
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,27 +28,7 @@ impl FromStr for FieldName {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let token = |byte: u8| {
-            byte.is_ascii_alphanumeric()
-                || matches!(
-                    byte,
-                    b'!' | b'#'
-                        | b'$'
-                        | b'%'
-                        | b'&'
-                        | b'\''
-                        | b'*'
-                        | b'+'
-                        | b'-'
-                        | b'.'
-                        | b'^'
-                        | b'_'
-                        | b'`'
-                        | b'|'
-                        | b'~'
-                )
-        };
-        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(token) {
+        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_token_byte) {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(ParseError::expected(

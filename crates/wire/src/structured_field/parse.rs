@@ -4,6 +4,7 @@ use super::{
     BareItem, Dictionary, FIELD_BYTES_MAX, FieldError, INTEGER_MAX, InnerList, Item, List,
     MEMBERS_MAX, Member, PARAMETERS_MAX, Parameters,
 };
+use countersign_base::is_token_byte;
 use countersign_crypto::base64;
 
 /// Bytes of a key.
@@ -229,7 +230,7 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b'"') => self.string(),
             Some(b'*' | b'A'..=b'Z' | b'a'..=b'z') => {
-                Ok(BareItem::Token(self.run(is_token_byte).to_owned()))
+                Ok(BareItem::Token(self.run(is_own_token_byte).to_owned()))
             }
             Some(b':') => self.byte_sequence(),
             Some(b'?') => self.boolean(),
@@ -309,25 +310,6 @@ pub(super) const fn is_key_byte(byte: u8) -> bool {
 }
 
 /// `tchar` of RFC 9110, and colon and slash.
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-                | b':'
-                | b'/'
-        )
+const fn is_own_token_byte(byte: u8) -> bool {
+    is_token_byte(byte) || matches!(byte, b':' | b'/')
 }
