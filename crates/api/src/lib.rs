@@ -5,5 +5,7 @@ pub mod admin;
 mod bearer;
 pub mod identity;
 mod pages;
+#[cfg(test)]
+mod token_caller;
 pub mod vault;
 pub mod webhooks;

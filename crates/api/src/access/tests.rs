@@ -1,40 +1,26 @@
 //! What the decision point answers to whom: the table of authorization cases, AuthZEN's own requirements (PDP-1 to PDP-13), searches, and OPA's data API.
 
 use super::{AUDIENCE, ENDPOINTS, METADATA_PATH, router};
-use crate::identity::{self, Door, IdentityOptions};
+use crate::token_caller::{Answered, Caller, ORIGIN, OTHER_AUDIENCE, send};
 use axum::Router;
 use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use countersign_audit::Record;
 use countersign_base::{Duration, Secret, Tenant};
-use countersign_control::{Declared, DeclaredClient, DeclaredUser};
+use countersign_control::{Declared, DeclaredUser};
+use countersign_oauth::UserRecord;
 use countersign_oauth::client::Origin;
-use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord, UserRecord};
-use countersign_testkit::{TestFabric, tenant};
-use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
+use countersign_testkit::tenant;
+use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tower::ServiceExt;
 
-const ORIGIN: &str = "https://control.test:8445";
 const EVALUATE: &str = "access.evaluate";
 const SEARCH: &str = "access.search";
 
 struct World {
-    test: TestFabric,
+    caller: Caller,
     access: Router,
-    identity: Router,
-}
-
-#[derive(Debug)]
-struct Answered {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Value,
 }
 
 /// A request that is right for each endpoint, and the scope that it takes.
@@ -108,34 +94,8 @@ fn person(of: &str, name: &str, roles: &[&str]) -> DeclaredUser {
     }
 }
 
-fn client(of: &str, id: &str) -> DeclaredClient {
-    let mut record = ClientRecord::new(
-        id.parse().unwrap(),
-        tenant(of),
-        ClientAuthentication::Secret { tag: Vec::new() },
-        countersign_base::UnixTime(0),
-    );
-    record.origin = Origin::Configuration;
-    record.grants = [GrantType::ClientCredentials].into();
-    record.scopes = format!("{EVALUATE} {SEARCH} other").parse().unwrap();
-    record.audiences = [
-        AUDIENCE.parse().unwrap(),
-        "https://orders.test".parse().unwrap(),
-    ]
-    .into();
-    DeclaredClient {
-        record,
-        secret: Some(Secret::new("the-secret-of-the-client".to_owned())),
-    }
-}
-
 fn declared() -> Declared {
-    let of = |name: &str, issuer: &str| TenantRecord::new(tenant(name), issuer.parse().unwrap());
     Declared {
-        tenants: vec![
-            of("default", "https://id.test"),
-            of("acme", "https://id.test/t/acme"),
-        ],
         users: vec![
             person("default", "alice", &[]),
             person("default", "bob", &[]),
@@ -144,7 +104,6 @@ fn declared() -> Declared {
             person("default", "gone", &["administrator"]),
             person("acme", "alice", &["administrator"]),
         ],
-        clients: vec![client("default", "mesh"), client("acme", "mesh")],
         ..Declared::default()
     }
 }
@@ -155,43 +114,18 @@ impl World {
     }
 
     async fn with(policies: &[(&str, &str)]) -> Self {
-        let test = TestFabric::with_policies(declared(), policies)
-            .await
-            .unwrap();
-        let options = IdentityOptions {
-            door: Door::Browser,
-            mtls_origin: None,
-        };
-        let world = Self {
-            access: router(Arc::clone(&test.fabric), &ORIGIN.parse().unwrap()),
-            identity: identity::router(Arc::clone(&test.fabric), options),
-            test,
-        };
-        world.test.clock.advance(Duration::from_secs(120));
-        let fabric = &world.test.fabric;
-        let refreshed = fabric.revocations().refresh(fabric.store(), fabric.now());
-        refreshed.await.unwrap();
-        world
+        let scopes = format!("{EVALUATE} {SEARCH} other");
+        let of = (AUDIENCE, scopes.as_str());
+        let caller = Caller::start("mesh", of, declared(), policies).await;
+        let fabric = Arc::clone(&caller.test.fabric);
+        Self {
+            access: router(fabric, &ORIGIN.parse().unwrap()),
+            caller,
+        }
     }
 
     async fn token_of(&self, of: &str, audience: &str, scopes: &str) -> String {
-        let path = match of {
-            "default" => "/token".to_owned(),
-            of => format!("/t/{of}/token"),
-        };
-        let basic = STANDARD.encode("mesh:the-secret-of-the-client");
-        let form = format!(
-            "grant_type=client_credentials&scope={}&resource={audience}",
-            scopes.replace(' ', "+")
-        );
-        let request = Request::post(path)
-            .header(header::AUTHORIZATION, format!("Basic {basic}"))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Body::from(form))
-            .unwrap();
-        let answered = send(&self.identity, request).await;
-        assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
-        answered.body["access_token"].as_str().unwrap().to_owned()
+        self.caller.token_of(of, audience, scopes).await
     }
 
     async fn token(&self, scopes: &str) -> String {
@@ -234,7 +168,7 @@ impl World {
 
     /// Everything that was recorded.
     async fn records(self) -> Vec<Record> {
-        let data = self.test.stop().await;
+        let data = self.caller.test.stop().await;
         let log = countersign_store::audit::find_logs(&data.path().join("audit")).unwrap();
         let (records, _) = countersign_store::audit::tail(&log[0], 0).unwrap();
         records.into_iter().map(|(_, record)| record).collect()
@@ -243,20 +177,6 @@ impl World {
 
 fn concrete(path: &str) -> String {
     path.replace("{*path}", "countersign/allow")
-}
-
-async fn send(router: &Router, mut request: Request<Body>) -> Answered {
-    request
-        .extensions_mut()
-        .insert(SocketAddr::from(([127, 0, 0, 1], 40_000)));
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (head, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    Answered {
-        status: head.status,
-        headers: head.headers,
-        body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-    }
 }
 
 /// The decisions in a log, as action, verdict, reason and client.
@@ -311,9 +231,7 @@ async fn authz_matrix_of_the_decision_point() {
             let answered = world.post(path, Some(bad), &body).await;
             refused(answered, unauthorized, "invalid_token");
         }
-        let orders = world
-            .token_of("default", "https://orders.test", scope)
-            .await;
+        let orders = world.token_of("default", OTHER_AUDIENCE, scope).await;
         let answered = world.post(path, Some(&orders), &body).await;
         refused(answered, unauthorized, "invalid_token");
 
@@ -366,7 +284,7 @@ async fn tokens_that_nobody_knows_are_looked_up_only_so_often() {
     // What costs no look-up passes, and a second later the next is looked up.
     let answered = world.post(path, Some(&good), &own_account()).await;
     assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
-    world.test.clock.advance(Duration::from_secs(1));
+    world.caller.test.clock.advance(Duration::from_secs(1));
     let answered = world.post(path, Some(&bad), &own_account()).await;
     assert_eq!(answered.status, StatusCode::UNAUTHORIZED, "{answered:?}");
 }
@@ -753,7 +671,7 @@ async fn a_decision_is_in_the_log_before_it_is_told() {
                 .to_owned(),
         );
     }
-    let fabric = Arc::clone(&world.test.fabric);
+    let fabric = Arc::clone(&world.caller.test.fabric);
     fabric.details().settled().await;
     let event = ids[0].parse().unwrap();
     let (_, query) = fabric
@@ -887,7 +805,7 @@ async fn a_client_asks_only_so_much() {
         .post("/access/v1/evaluation", Some(&other), &own_account())
         .await;
     assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
-    world.test.clock.advance(Duration::from_secs(1));
+    world.caller.test.clock.advance(Duration::from_secs(1));
     let answered = world.post(path, Some(&token), &batch).await;
     assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
 }

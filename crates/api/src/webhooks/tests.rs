@@ -1,98 +1,36 @@
 //! Who publishes what: the table of authorization cases, and what becomes of a publication.
 
 use super::{AUDIENCE, ENDPOINTS, MESSAGES, SCOPE, router};
-use crate::identity::{self, Door, IdentityOptions};
+use crate::token_caller::{Answered, Caller, ORIGIN, OTHER_AUDIENCE, send};
 use axum::Router;
 use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use countersign_audit::event::{Actor, WebhookEventTypeChanged};
 use countersign_audit::{Code, Count};
-use countersign_base::{Bounded, Duration, Secret};
-use countersign_control::{Declared, DeclaredClient};
-use countersign_oauth::client::Origin;
-use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord};
+use countersign_base::Bounded;
+use countersign_control::Declared;
 use countersign_store::Write;
 use countersign_store::tables::webhook_event_types::{EventTypeRecord, EventTypeRow};
 use countersign_store::webhooks::WebhookWrite;
-use countersign_testkit::{TestFabric, tenant};
+use countersign_testkit::tenant;
 use http::{Request, StatusCode, header};
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tower::ServiceExt;
-
-const ORIGIN: &str = "https://control.test:8445";
 
 struct World {
-    test: TestFabric,
+    caller: Caller,
     webhooks: Router,
-    identity: Router,
-}
-
-#[derive(Debug)]
-struct Answered {
-    status: StatusCode,
-    body: Value,
-}
-
-fn client(of: &str) -> DeclaredClient {
-    let mut record = ClientRecord::new(
-        "billing".parse().unwrap(),
-        tenant(of),
-        ClientAuthentication::Secret { tag: Vec::new() },
-        countersign_base::UnixTime(0),
-    );
-    record.origin = Origin::Configuration;
-    record.grants = [GrantType::ClientCredentials].into();
-    record.scopes = format!("{SCOPE} other").parse().unwrap();
-    record.audiences = [
-        AUDIENCE.parse().unwrap(),
-        "https://orders.test".parse().unwrap(),
-    ]
-    .into();
-    DeclaredClient {
-        record,
-        secret: Some(Secret::new("the-secret-of-the-client".to_owned())),
-    }
-}
-
-async fn send(router: &Router, request: Request<Body>) -> Answered {
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (head, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    Answered {
-        status: head.status,
-        body: serde_json::from_slice(&bytes).unwrap(),
-    }
 }
 
 impl World {
     async fn with(policies: &[(&str, &str)]) -> Self {
-        let of =
-            |name: &str, issuer: &str| TenantRecord::new(tenant(name), issuer.parse().unwrap());
-        let declared = Declared {
-            tenants: vec![
-                of("default", "https://id.test"),
-                of("acme", "https://id.test/t/acme"),
-            ],
-            clients: vec![client("default"), client("acme")],
-            ..Declared::default()
-        };
-        let test = TestFabric::with_policies(declared, policies).await.unwrap();
-        let options = IdentityOptions {
-            door: Door::Browser,
-            mtls_origin: None,
-        };
+        let scopes = format!("{SCOPE} other");
+        let of = (AUDIENCE, scopes.as_str());
+        let caller = Caller::start("billing", of, Declared::default(), policies).await;
+        let fabric = Arc::clone(&caller.test.fabric);
         let world = Self {
-            webhooks: router(Arc::clone(&test.fabric), &ORIGIN.parse().unwrap()),
-            identity: identity::router(Arc::clone(&test.fabric), options),
-            test,
+            webhooks: router(fabric, &ORIGIN.parse().unwrap()),
+            caller,
         };
-        world.test.clock.advance(Duration::from_secs(120));
-        let fabric = &world.test.fabric;
-        let refreshed = fabric.revocations().refresh(fabric.store(), fabric.now());
-        refreshed.await.unwrap();
         world.add_event_type().await;
         world
     }
@@ -103,7 +41,7 @@ impl World {
 
     /// In the default tenant alone.
     async fn add_event_type(&self) {
-        let fabric = &self.test.fabric;
+        let fabric = &self.caller.test.fabric;
         let row = EventTypeRow {
             name: "invoice.paid".parse().unwrap(),
             version: 1,
@@ -133,20 +71,7 @@ impl World {
     }
 
     async fn token_of(&self, of: &str, audience: &str, scopes: &str) -> String {
-        let path = match of {
-            "default" => "/token".to_owned(),
-            of => format!("/t/{of}/token"),
-        };
-        let basic = STANDARD.encode("billing:the-secret-of-the-client");
-        let form = format!("grant_type=client_credentials&scope={scopes}&resource={audience}");
-        let request = Request::post(path)
-            .header(header::AUTHORIZATION, format!("Basic {basic}"))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Body::from(form))
-            .unwrap();
-        let answered = send(&self.identity, request).await;
-        assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
-        answered.body["access_token"].as_str().unwrap().to_owned()
+        self.caller.token_of(of, audience, scopes).await
     }
 
     async fn post(&self, token: Option<&str>, key: Option<&str>, body: &Value) -> Answered {
@@ -182,9 +107,7 @@ async fn authz_matrix_of_publishing() {
     assert_eq!(refused(None).await.0, 401);
     let bad = refused(Some("AAAA")).await;
     assert_eq!((bad.0, bad.1.as_str()), (401, "invalid_token"));
-    let token = world
-        .token_of("default", "https://orders.test", SCOPE)
-        .await;
+    let token = world.token_of("default", OTHER_AUDIENCE, SCOPE).await;
     let audience = refused(Some(&token)).await;
     assert_eq!((audience.0, audience.1.as_str()), (401, "invalid_token"));
     let token = world.token_of("default", AUDIENCE, "other").await;
