@@ -11,44 +11,17 @@ import subprocess
 import sys
 import time
 import uuid
-import warnings
 
 from joserfc import jwe, jws, jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
+from joserfc.jwk import import_key
 
-warnings.filterwarnings("ignore", message="EdDSA is deprecated")
+from joserfc_checks import changed, check, finish, key_pair, must, refused
 
-COUNTS = {"passed": 0, "failed": 0}
 HOME = sys.argv[1]
 ALICE, BOB = "https://alice.example", "https://bob.example"
 PARTIES = ["--from", ALICE, "--to", BOB]
 CONTENT = b'{"order":1,"amount":"10.00"}'
 SEALS = [("ECDH-ES", "ECDH-P256"), ("ECDH-ES", "ECDH-X25519"), ("ECDH-ES+A256KW", "ECDH-P256"), ("ECDH-ES+A256KW", "ECDH-X25519"), ("RSA-OAEP-256", "RSA-OAEP-256")]
-
-
-def check(name, body):
-    try:
-        body()
-    except Exception as error:  # every kind of failure is one failed check
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {error}")
-        return
-    COUNTS["passed"] += 1
-    print(f"ok   {name}")
-
-
-def must(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def refused(body):
-    try:
-        body()
-    except (JoseError, ValueError):
-        return
-    raise AssertionError("it was accepted")
 
 
 def path(name):
@@ -77,13 +50,6 @@ def refused_as(reason, arguments, content):
     must(status == 1 and answer == {"refused": reason}, f"ended with {status}, {answer} instead of {reason}: {said}")
 
 
-def changed(token, part):
-    parts = token.split(".")
-    middle = len(parts[part]) // 2
-    parts[part] = parts[part][:middle] + ("B" if parts[part][middle] == "A" else "A") + parts[part][middle + 1 :]
-    return ".".join(parts)
-
-
 def sha256(content):
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
@@ -100,16 +66,6 @@ def theirs(key, kid, use):
     shown = {**key.as_dict(private=False), **named}
     hidden = {**key.as_dict(private=True), **named}
     return {"file": write(f"{kid}.jwk", hidden), "set": write(f"{kid}.jwks", {"keys": [shown]}), "public": shown, "private": hidden, "kid": kid}
-
-
-def generated(kind):
-    if kind in ("PS256", "RSA-OAEP-256"):
-        return RSAKey.generate_key(2048)
-    if kind == "EdDSA":
-        return OKPKey.generate_key("Ed25519")
-    if kind == "ECDH-X25519":
-        return OKPKey.generate_key("X25519")
-    return ECKey.generate_key("P-256")
 
 
 def statements(alg, kid, change):
@@ -171,7 +127,7 @@ def read(token, key, alg, payload=None):
 
 
 def signatures(alg):
-    key, other = ours(alg, f"ours-{alg}"), theirs(generated(alg), f"theirs-{alg}", "sig")
+    key, other = ours(alg, f"ours-{alg}"), theirs(key_pair(alg), f"theirs-{alg}", "sig")
 
     def reads():
         read(sign(key), key, alg)
@@ -267,17 +223,11 @@ def refusals(signer, receivers):
 
 def main():
     receivers = {kind: ours(kind, f"ours-{kind}") for kind in ("ECDH-P256", "ECDH-X25519", "RSA-OAEP-256")}
-    libraries = {kind: theirs(generated(kind), f"theirs-{kind}", "enc") for kind in receivers}
+    libraries = {kind: theirs(key_pair(kind), f"theirs-{kind}", "enc") for kind in receivers}
     signers = [signatures(alg) for alg in ("EdDSA", "ES256", "PS256")]
     for signer in signers:
         seals(signer, receivers, libraries)
     refusals(signers[1], receivers)
 
 
-try:
-    main()
-except Exception as error:  # the closing line must come whatever happens
-    COUNTS["failed"] += 1
-    print(f"FAIL set-up: {type(error).__name__}: {error}")
-print(f"joserfc: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+finish(main)

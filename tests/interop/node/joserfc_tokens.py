@@ -13,59 +13,13 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import warnings
 
 from joserfc import jwe, jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey, import_key
+from joserfc.jwk import KeySet, import_key
 
-# It calls EdDSA by its curve (RFC 9864) and warns of the older name, which is the one that most servers publish.
-warnings.filterwarnings("ignore", message="EdDSA is deprecated")
+from joserfc_checks import changed, check, finish, key_pair, must, refused
 
-COUNTS = {"passed": 0, "failed": 0}
 SEALS = [("ECDH-ES", "A128GCM"), ("ECDH-ES", "A128CBC-HS256"), ("ECDH-ES+A256KW", "A256GCM"), ("ECDH-ES+A256KW", "A128CBC-HS256")]
-
-
-def check(name, body):
-    try:
-        body()
-    except Exception as error:  # every kind of failure is one failed check
-        COUNTS["failed"] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {error}")
-        return
-    COUNTS["passed"] += 1
-    print(f"ok   {name}")
-
-
-def must(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def refused(body):
-    try:
-        body()
-    except (JoseError, ValueError):
-        return
-    raise AssertionError("it was accepted")
-
-
-def changed(token, part):
-    """The same text with one letter of one part changed, so that it stays base64url."""
-    parts = token.split(".")
-    middle = len(parts[part]) // 2
-    letter = "B" if parts[part][middle] == "A" else "A"
-    parts[part] = parts[part][:middle] + letter + parts[part][middle + 1 :]
-    return ".".join(parts)
-
-
-def stranger(alg):
-    """A key pair of the same kind that nobody knows."""
-    if alg.startswith("RSA") or alg in ("PS256", "RS256"):
-        return RSAKey.generate_key(2048)
-    if alg == "EdDSA":
-        return OKPKey.generate_key("Ed25519")
-    return ECKey.generate_key("P-256")
 
 
 def set_of(jwks, use):
@@ -97,7 +51,7 @@ def read(material):
             if "exp" in decoded.claims:
                 refused(lambda: verified(token, keys, alg, issuer, signed.get("audience"), at + 90000))
             must("exp" in decoded.claims or signed["kind"] in ("introspection", "userinfo"), "it never expires")
-            refused(lambda: jwt.decode(token, stranger(alg), algorithms=[alg]))
+            refused(lambda: jwt.decode(token, key_pair(alg), algorithms=[alg]))
             other = "ES256" if alg != "ES256" else "PS256"
             refused(lambda: jwt.decode(token, keys, algorithms=[other]))
 
@@ -112,7 +66,7 @@ def read(material):
             must(sealed["holds"] in claims, f"claims {sorted(claims)}")
             for part in (3, 4):
                 refused(lambda part=part: jwe.decrypt_compact(changed(sealed["token"], part), key, algorithms=names))
-            refused(lambda: jwe.decrypt_compact(sealed["token"], stranger(sealed["alg"]), algorithms=names))
+            refused(lambda: jwe.decrypt_compact(sealed["token"], key_pair(sealed["alg"]), algorithms=names))
 
         check(f"joserfc opens our {sealed['kind']} encrypted with {sealed['alg']} and {sealed['enc']}", opened)
 
@@ -228,10 +182,4 @@ def main(path):
         taken(server, key, alg, material["jwks"])
 
 
-try:
-    main(sys.argv[1])
-except Exception as error:  # the closing line must come whatever happens
-    COUNTS["failed"] += 1
-    print(f"FAIL set-up: {type(error).__name__}: {error}")
-print(f"joserfc: {COUNTS['passed']} passed, {COUNTS['failed']} failed, 0 skipped")
-sys.exit(0 if COUNTS["failed"] == 0 else 1)
+finish(main, sys.argv[1])
