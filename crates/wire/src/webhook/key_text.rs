@@ -1,6 +1,6 @@
 //! Keys of a source as they are configured: a secret as it stands, a secret in base64 or hexadecimal digits, or a public key.
 
-use super::standard::SecretError;
+use super::standard::{self, SecretError};
 use crate::signature_key::{SignatureAlgorithm, VerificationKey};
 use countersign_base::Secret;
 use countersign_crypto::base64;
@@ -14,7 +14,7 @@ pub struct KeyText {
     /// The name by which the sender calls it, in the schemes where keys have names.
     pub id: Option<String>,
     /// The key in the scheme's form. Of Stripe, GitHub, Slack and Shopify the secret as they show it; of HMAC by rules the secret as it stands, or `base64:…`
-    /// or `hex:…`; of public keys PEM or a JWK; of RFC 9421 `base64:…`, `hex:…`, PEM or a JWK; of Standard Webhooks `whsec_…` or `whpk_…`.
+    /// or `hex:…`; of public keys PEM or a JWK; of RFC 9421 `base64:…`, `hex:…`, PEM, a JWK or `whpk_…`; of Standard Webhooks `whsec_…` or `whpk_…`.
     pub text: Secret<String>,
 }
 
@@ -55,13 +55,17 @@ pub(super) fn secret(text: &KeyText) -> Result<Secret<Vec<u8>>, KeyError> {
     Ok(Secret::new(decoded))
 }
 
-/// A secret as `base64:…` or `hex:…`, or else a public key: never text that could be either, so that nobody's public key becomes a secret.
+/// A secret as `base64:…` or `hex:…`, or else a public key: never text that could be either, so that nobody's public key becomes a secret. A public key may be written as those
+/// who sign by Standard Webhooks write theirs, `whpk_…`.
 pub(super) fn secret_or_public(text: &KeyText) -> Result<VerificationKey, KeyError> {
     let is_secret = ["base64:", "hex:"]
         .iter()
         .any(|prefix| text.text.expose().strip_prefix(prefix).is_some());
     if is_secret {
         return Ok(VerificationKey::hmac_sha256(&secret(text)?));
+    }
+    if text.text.expose().strip_prefix("whpk_").is_some() {
+        return Ok(standard::verification_key(&text.text)?);
     }
     public(text, |algorithm| match algorithm {
         KeyPairAlgorithm::EcdsaP256 => Some(SignatureAlgorithm::EcdsaP256Sha256),

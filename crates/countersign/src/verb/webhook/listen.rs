@@ -1,5 +1,7 @@
 //! `webhook listen`: a receiver on the developer's machine that verifies what comes, prints it, and answers as it was told to.
 //!
+//! What is signed by Standard Webhooks and what is signed by RFC 9421 is told apart by the fields; a webhook with both is judged as the former.
+//!
 //! It listens on loopback alone and without TLS: what brings webhooks there is a tunnel of the developer's. It remembers nothing, so that a webhook that is sent
 //! again is printed again. What strangers send is printed without control characters, so that no terminal obeys it.
 
@@ -13,13 +15,17 @@ use axum::response::{IntoResponse, Response};
 use countersign_base::{Secret, UnixTime};
 use countersign_net::{Drain, Limits, Listener, Transport, from_tower, serve};
 use countersign_wire::HeadView;
+use countersign_wire::http_signature::SIGNATURE_INPUT;
 use countersign_wire::webhook::{
-    EventIdRule, KeyText, OtherSchemes, Scheme, Source, SourceRules, TOLERANCE_DEFAULT, standard,
+    EventIdRule, HttpSignatureRules, KeyText, OtherSchemes, Scheme, Source, SourceRules,
+    TOLERANCE_DEFAULT, WebhookRefusal, standard,
 };
+use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::watch;
+use url::{Position, Url};
 use zeroize::Zeroizing;
 
 /// Bytes of a body.
@@ -29,11 +35,19 @@ const SECRET_BYTES_MAX: usize = 1024;
 
 /// What answers.
 struct Receiver {
-    source: Option<Source>,
+    sources: Option<Sources>,
+    address: Option<Url>,
     status: StatusCode,
     retry_after: Option<u32>,
     output: Output,
     received: watch::Sender<u64>,
+}
+
+/// Who verifies: what is signed by either way.
+struct Sources {
+    standard: Source,
+    /// Nothing where no key is one of RFC 9421.
+    http_signature: Option<Source>,
 }
 
 /// One webhook as it is printed.
@@ -47,8 +61,8 @@ struct Received {
 
 /// Runs the verb.
 pub(super) fn listen(args: &WebhookListen, output: Output) -> Ended {
-    let source = match source(args) {
-        Ok(source) => source,
+    let sources = match sources(args) {
+        Ok(sources) => sources,
         Err(why) => {
             eprintln!("error: {why}");
             return Ended::Usage;
@@ -58,7 +72,7 @@ pub(super) fn listen(args: &WebhookListen, output: Output) -> Ended {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    match runtime.block_on(receive(args, source, output)) {
+    match runtime.block_on(receive(args, sources, output)) {
         Ok(()) => Ended::Done,
         Err(error) => failed(&error),
     }
@@ -70,10 +84,10 @@ fn failed(error: &std::io::Error) -> Ended {
 }
 
 /// What verifies; nothing where no secret was named.
-fn source(args: &WebhookListen) -> Result<Option<Source>, String> {
-    let mut keys = Vec::new();
+fn sources(args: &WebhookListen) -> Result<Option<Sources>, String> {
+    let mut texts: Vec<Zeroizing<String>> = Vec::new();
     for secret in &args.secrets {
-        keys.push(Secret::new(secret.clone()));
+        texts.push(Zeroizing::new(secret.clone()));
     }
     for path in &args.secret_files {
         let named = |why: &str| format!("`{}`: {why}", path.display());
@@ -82,37 +96,56 @@ fn source(args: &WebhookListen) -> Result<Option<Source>, String> {
         if text.len() > SECRET_BYTES_MAX {
             return Err(named("it holds more than a secret"));
         }
-        keys.push(Secret::new(text.trim().to_owned()));
+        texts.push(Zeroizing::new(text.trim().to_owned()));
     }
-    if keys.is_empty() {
+    if texts.is_empty() {
         return Ok(None);
     }
-    let key = |text| KeyText { id: None, text };
+    let is_public = |text: &&Zeroizing<String>| text.starts_with("whpk_");
+    let public: Vec<&Zeroizing<String>> = texts.iter().filter(is_public).collect();
+    let rules = HttpSignatureRules::webhook();
+    let http_signature = match public.as_slice() {
+        [] => None,
+        keys => Some(source(Scheme::HttpSignature(rules), keys.iter().copied())?),
+    };
+    Ok(Some(Sources {
+        standard: source(Scheme::StandardWebhooks, texts.iter())?,
+        http_signature,
+    }))
+}
+
+fn source<'a>(
+    scheme: Scheme,
+    texts: impl Iterator<Item = &'a Zeroizing<String>>,
+) -> Result<Source, String> {
+    let key = |text: &Zeroizing<String>| KeyText {
+        id: None,
+        text: Secret::new(text.as_str().to_owned()),
+    };
     let rules = SourceRules {
-        scheme: Scheme::StandardWebhooks,
-        keys: keys.into_iter().map(key).collect(),
+        scheme,
+        keys: texts.map(key).collect(),
         tolerance: TOLERANCE_DEFAULT,
         event_id: EventIdRule::Signed,
         others: OtherSchemes::Ignored,
     };
-    Source::new(rules)
-        .map(Some)
-        .map_err(|error| error.to_string())
+    Source::new(rules).map_err(|error| error.to_string())
 }
 
 async fn receive(
     args: &WebhookListen,
-    source: Option<Source>,
+    sources: Option<Sources>,
     output: Output,
 ) -> std::io::Result<()> {
     let listener = Listener::bind(([127, 0, 0, 1], args.port).into())?;
     eprintln!("listening on http://{}", listener.address());
-    if source.is_none() {
+    if sources.is_none() {
         eprintln!("no secret was named: nothing is verified");
     }
     let (received, mut count) = watch::channel(0);
     let receiver = Arc::new(Receiver {
-        source,
+        sources,
+        address: address(args),
         status: StatusCode::from_u16(args.status).unwrap_or(StatusCode::NO_CONTENT),
         retry_after: args.retry_after,
         output,
@@ -164,14 +197,27 @@ fn received(
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
     let one = |name: &str| head.headers.get(name)?.to_str().ok().map(str::to_owned);
+    let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let host = one("host").unwrap_or_default();
+    // Without another address, what was called is what listens: this machine, without TLS.
+    let address = receiver.address.as_ref();
+    let called = address.map(|url| {
+        (
+            url.scheme(),
+            url.authority(),
+            &url[Position::BeforePath..Position::AfterQuery],
+        )
+    });
+    let (scheme, authority, path_and_query) = called.unwrap_or(("http", &host, path));
     let view = HeadView {
         method: head.method.as_str(),
-        scheme: "https",
-        authority: "localhost",
-        path_and_query: head.uri.path(),
+        scheme,
+        authority,
+        path_and_query,
         fields: &fields,
     };
-    let verify = |source: &Source| {
+    let verify = |sources: &Sources| {
+        let source = sources.of(&view)?;
         let looked = source.look(&view, now);
         let verified = looked.and_then(|looked| source.verify(looked, body, now));
         verified.map(drop).map_err(|refusal| refusal.as_str())
@@ -179,7 +225,7 @@ fn received(
     Received {
         id: one(standard::ID),
         timestamp: one(standard::TIMESTAMP),
-        verified: receiver.source.as_ref().map(verify),
+        verified: receiver.sources.as_ref().map(verify),
         body: body.to_vec(),
     }
 }
@@ -195,6 +241,22 @@ fn answer(receiver: &Receiver, received: &Received) -> Response {
         answer.headers_mut().insert(header::RETRY_AFTER, value);
     }
     answer
+}
+
+impl Sources {
+    /// Who verifies a webhook with this head; or that nobody does, because no secret is one for such signatures.
+    fn of(&self, head: &HeadView<'_>) -> Result<&Source, &'static str> {
+        if head.has(standard::SIGNATURE) || !head.has(SIGNATURE_INPUT) {
+            return Ok(&self.standard);
+        }
+        let missing = WebhookRefusal::KeyUnknown.as_str();
+        self.http_signature.as_ref().ok_or(missing)
+    }
+}
+
+/// The address that was called, if it is another than this machine's own.
+fn address(args: &WebhookListen) -> Option<Url> {
+    args.url.as_ref()?.as_str().parse().ok()
 }
 
 impl Received {

@@ -260,3 +260,26 @@ fn what_is_covered_has_to_be_there_when_we_sign() {
     assert!(signed.is_err());
     assert!(headers(&[], &head(&FIELDS), BODY, &Random::system(), NOW).is_err());
 }
+
+/// The public key as an endpoint shows it.
+#[test]
+fn a_key_is_read_as_an_endpoint_shows_it_and_a_shared_secret_is_none() {
+    let secret = secret(SecretKind::Ed25519, 7);
+    let secrets = [SecretAs {
+        id: "one",
+        secret: &secret,
+    }];
+    let shown = KeyText {
+        id: None,
+        text: secret.to_verifying_text(),
+    };
+    sent_by(&secrets, vec![shown]).accepted();
+    for text in [
+        secret.to_text(),
+        self::secret(SecretKind::Hmac, 7).to_text(),
+    ] {
+        let mut rules = rules(Scheme::HttpSignature(HttpSignatureRules::webhook()), &[]);
+        rules.keys = vec![KeyText { id: None, text }];
+        assert!(Source::new(rules).is_err());
+    }
+}
