@@ -9,8 +9,10 @@ use countersign::run::Running;
 use countersign_audit::Code;
 use countersign_base::{Secret, UnixTime};
 use countersign_crypto::Random;
-use countersign_crypto::digest::sha256;
+use countersign_crypto::digest::{HashAlgorithm, sha256};
+use countersign_crypto::hmac::HmacKey;
 use countersign_store::audit::tail;
+use countersign_store::tables::webhook_messages;
 use countersign_testkit::{Answer, FakeClock, system_clock};
 use countersign_wire::webhook::standard::{self, SigningSecret};
 use http::Method;
@@ -30,6 +32,8 @@ const GITHUB: &str = "It's a Secret to Everybody";
 const GITHUB_BODY: &str = "Hello, World!";
 const GITHUB_SIGNATURE: &str =
     "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+const SLACK: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const CHALLENGE: &str = r#"{"token":"Jhj5dZrVaK7ZwHHjRyZWjbDl","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}"#;
 const BODY: &str = r#"{"type":"invoice.paid","data":{"id":"in_1"}}"#;
 
 const CONFIGURATION: &str = r#"
@@ -48,6 +52,17 @@ name = "forge"
 scheme = "github"
 secrets = [{ file = "github.secret" }]
 deliver = { upstream = "billing", path = "/webhooks/forge" }
+
+[[webhook_sources]]
+name = "chat"
+scheme = "slack"
+secrets = [{ file = "slack.secret" }]
+deliver = { upstream = "billing", path = "/webhooks/chat" }
+
+[[routes]]
+name = "chat-hooks"
+path = "/hooks/chat"
+webhook = "chat"
 
 [[routes]]
 name = "hooks"
@@ -82,6 +97,7 @@ impl Hooks {
             ("new.secret", SECRET),
             ("old.secret", SECRET_BEFORE),
             ("github.secret", GITHUB),
+            ("slack.secret", SLACK),
         ] {
             std::fs::write(directory.path().join(name), text).unwrap();
         }
@@ -172,12 +188,20 @@ impl Hooks {
             ("route", "hooks"),
             ("action", "receive_webhook"),
         ];
+        self.has_recorded("decision", &taken, times).await;
+    }
+
+    /// There are so many records of this kind with these members, and not one more.
+    async fn has_recorded(&self, kind: &str, members: &[(&str, &str)], times: usize) {
         let soon = Instant::now() + Duration::from_secs(20);
-        while self.records("decision", &taken).await < times {
-            assert!(Instant::now() < soon, "a decision is not in the log");
+        while self.records(kind, members).await < times {
+            assert!(
+                Instant::now() < soon,
+                "{kind} {members:?} is not in the log"
+            );
             tokio::task::yield_now().await;
         }
-        assert_eq!(self.records("decision", &taken).await, times);
+        assert_eq!(self.records(kind, members).await, times);
     }
 
     /// An attempt as the provider makes it.
@@ -313,6 +337,8 @@ async fn what_came_once_is_known_after_a_restart() {
     let first = hooks.attempt("msg_once");
     assert_eq!(hooks.post(&first, BODY).await, 202);
     hooks.is_refused(&first, BODY, 409, "replayed").await;
+    // Nothing was let in a second time, and the log says nothing else.
+    hooks.has_taken(1).await;
     let hooks = hooks.restart(system_clock()).await;
     hooks.is_refused(&first, BODY, 409, "replayed").await;
     // The provider tries again: signed anew, the same event.
@@ -320,11 +346,12 @@ async fn what_came_once_is_known_after_a_restart() {
     let answer = hooks.post_to("/hooks/billing", &again, BODY).await;
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
     let repeated = [("reason", "duplicate"), ("source", "billing-provider")];
-    assert_eq!(hooks.records("webhook.repeated", &repeated).await, 1);
+    hooks.has_recorded("webhook.repeated", &repeated, 1).await;
     // The same id for another event.
     let other = BODY.replace("in_1", "in_2");
     let reused = signed(SECRET, "msg_once", hooks.now(), &other);
     hooks.is_refused(&reused, &other, 409, "id_reused").await;
+    hooks.has_taken(2).await;
     let fresh = signed(SECRET, "msg_twice", hooks.now(), &other);
     assert_eq!(hooks.post(&fresh, &other).await, 202);
     hooks.end().await;
@@ -353,7 +380,94 @@ async fn a_scheme_without_times_takes_the_same_once() {
         assert_eq!(post(again, GITHUB_BODY).await, 200);
     }
     let repeated = [("reason", "replayed"), ("source", "forge")];
-    assert_eq!(hooks.records("webhook.repeated", &repeated).await, 2);
+    hooks.has_recorded("webhook.repeated", &repeated, 2).await;
+    hooks.end().await;
+}
+
+/// A request as Slack signs it.
+fn of_slack(secret: &str, at: UnixTime, body: &str) -> Fields {
+    let key = HmacKey::new(HashAlgorithm::Sha2_256, secret.as_bytes());
+    let tag = key.tag(&[format!("v0:{}:", at.0).as_bytes(), body.as_bytes()]);
+    let digits: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    vec![
+        ("content-type", "application/json".to_owned()),
+        ("x-slack-request-timestamp", at.0.to_string()),
+        ("x-slack-signature", format!("v0={digits}")),
+    ]
+}
+
+/// Challenges that are not told their word, and what each is refused as.
+fn refused_challenges(good: &Fields, now: UnixTime) -> Vec<(Fields, String, &'static str)> {
+    let challenge = || CHALLENGE.to_owned();
+    let unsigned = with(good.clone(), "x-slack-signature", None);
+    let before = format!("{}", now.0 - 1);
+    let moved = with(good.clone(), "x-slack-request-timestamp", Some(&before));
+    let other = r#"{"type":"url_verification","challenge":"x"}"#.to_owned();
+    let word = "a".repeat(257);
+    let long = format!(r#"{{"type":"url_verification","challenge":"{word}"}}"#);
+    let by_another = of_slack("other", now, CHALLENGE);
+    let old = of_slack(SLACK, UnixTime(now.0 - 400), CHALLENGE);
+    vec![
+        (unsigned, challenge(), "signature_missing"),
+        (by_another, challenge(), "signature_wrong"),
+        (good.clone(), other, "signature_wrong"),
+        (moved, challenge(), "signature_wrong"),
+        (old, challenge(), "timestamp_old"),
+        (of_slack(SLACK, now, &long), long, "challenge_malformed"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_of_slack_is_answered_when_it_is_signed_and_kept_never() {
+    let hooks = Hooks::start(system_clock()).await;
+    let now = hooks.now();
+    let good = of_slack(SLACK, now, CHALLENGE);
+    let mut wrong = 0;
+    for (fields, body, reason) in refused_challenges(&good, now) {
+        let answer = hooks.post_to("/hooks/chat", &fields, &body).await;
+        assert_eq!(answer.status.as_u16(), 401, "{reason}: {}", answer.text);
+        assert!(!answer.text.contains("3eZbrw"), "{reason}: {}", answer.text);
+        let members = [
+            ("reason", reason),
+            ("route", "chat-hooks"),
+            ("source", "chat"),
+        ];
+        let times = if reason == "signature_wrong" {
+            wrong += 1;
+            wrong
+        } else {
+            1
+        };
+        hooks.has_recorded("webhook.refused", &members, times).await;
+    }
+    // The twin of all of them; asked again, the same is told again.
+    for times in 1..=2 {
+        let answer = hooks.post_to("/hooks/chat", &good, CHALLENGE).await;
+        assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+        assert_eq!(
+            answer.text,
+            "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
+        );
+        assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+        let told = [
+            ("decision", "allowed"),
+            ("route", "chat-hooks"),
+            ("detail", "source chat; url_verification"),
+        ];
+        hooks.has_recorded("decision", &told, times).await;
+    }
+    let fabric = hooks.running.fabric();
+    let mut connection = fabric.store().read().await.unwrap();
+    let all = webhook_messages::MessagesOf::default();
+    let tenant = countersign_base::Tenant::default_tenant();
+    let kept = webhook_messages::heads(&mut connection, &tenant, &all, 10).await;
+    assert_eq!(kept.unwrap().rows, []);
+    drop(connection);
+    let event = r#"{"type":"event_callback","event_id":"Ev1"}"#;
+    let taken = hooks
+        .post_to("/hooks/chat", &of_slack(SLACK, now, event), event)
+        .await;
+    assert_eq!(taken.status.as_u16(), 202, "{}", taken.text);
     hooks.end().await;
 }
 

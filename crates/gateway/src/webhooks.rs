@@ -174,12 +174,26 @@ pub type Looking<'a> =
 
 /// A webhook whose head is in order.
 pub trait WebhookLooked: Send {
-    /// Judges the body, and keeps it. When this says that it is received, it is durable.
+    /// Judges the body, and keeps it. When this says that it is kept, it is durable.
     fn receive(self: Box<Self>, body: Bytes) -> Receiving;
 }
 
 /// What [`WebhookLooked::receive`] answers with.
-pub type Receiving = Pin<Box<dyn Future<Output = Result<WebhookReceived, WebhookDenied>> + Send>>;
+pub type Receiving = Pin<Box<dyn Future<Output = Result<WebhookAnswer, WebhookDenied>> + Send>>;
+
+/// What the sender of a webhook is told that proved itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookAnswer {
+    /// Its own word: it wanted to know whether its signatures are understood here. Nothing is kept.
+    Challenge {
+        /// The word: a few hundred bytes at most, without characters that anything but text could begin with.
+        text: String,
+        /// The record of it.
+        recorded: EventId,
+    },
+    /// That it is kept.
+    Kept(WebhookReceived),
+}
 
 /// A webhook that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

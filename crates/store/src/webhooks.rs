@@ -5,11 +5,13 @@
 
 mod changes;
 mod leases;
+mod receiving;
 mod room;
 mod settling;
 
 pub(crate) use changes::apply;
 pub use changes::{NewEndpoint, WebhookWrite};
+pub use receiving::{Before, NewReceipt, ReceiptRecords, Received, Receives, TakenIn};
 pub(crate) use room::Rooms;
 pub use settling::{WebhookKept, WebhookOutcome, WebhookSettlement};
 
@@ -17,7 +19,6 @@ use crate::deliver::Lease;
 use crate::record::{Recordable, Recorded, Recorder};
 use crate::tables::webhook_deliveries::{self as deliveries, Nodes};
 use crate::tables::webhook_messages::{self as messages, Added};
-use crate::tables::webhook_receipts::{self as receipts, Known};
 use crate::tables::{webhook_endpoints, webhook_messages};
 use crate::write::record_event;
 use crate::{Store, StoreError, Transaction};
@@ -66,35 +67,6 @@ pub enum Accepted {
 pub trait Publishes: Recordable {
     /// The message.
     fn message(&self) -> NewMessage;
-}
-
-/// Something that came in and is to be taken.
-#[derive(Debug, Clone)]
-pub struct NewReceipt {
-    /// What is remembered of it.
-    pub receipt: Receipt,
-    /// The message that it becomes.
-    pub message: WebhookMessage,
-}
-
-/// What is received, by a target that policy decides about.
-pub trait Receives: Recordable {
-    /// What came in.
-    fn receipt(&self) -> NewReceipt;
-}
-
-/// What became of something that came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Received {
-    /// It came before, and its sender tries again, or cannot say whether it does: nothing more happens.
-    Duplicate(MessageId),
-    /// It is new, durable, and on its way to its service.
-    First(MessageId),
-    /// The very same signed attempt came before.
-    Replayed(MessageId),
-    /// The same id came before with another body.
-    Reused,
 }
 
 /// Which endpoints have something due.
@@ -214,46 +186,6 @@ impl Store {
         let (receipt, message) = (record.id, permitted.target().message());
         let accepted = self.accept_message(message, record, now).await?;
         Ok((Recorded::new(permitted, receipt), accepted))
-    }
-
-    /// Takes something that came in: what is remembered of it, the message, its delivery to the service of its source, and the event, in one transaction. When this returns
-    /// [`Received::First`], all of it is durable; with any other answer only the event is.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] when too much waits already; nothing was taken.
-    pub async fn receive_webhook(
-        &self,
-        new: NewReceipt,
-        event: Record,
-        now: UnixTime,
-    ) -> Result<Received, StoreError> {
-        self.webhook_room(&new.message.tenant, now).await?;
-        let tenant = new.message.tenant.clone();
-        let received = self
-            .write(move |tx| Box::pin(async move { receive(tx, &new, &event, now).await }))
-            .await?;
-        if let Received::First(_) = received {
-            self.webhook_rooms().take(&tenant, 1);
-            self.webhooks_changed();
-        }
-        self.outbox_changed();
-        Ok(received)
-    }
-
-    /// As [`Store::receive_webhook`], with the permit.
-    ///
-    /// # Errors
-    /// As [`Store::receive_webhook`].
-    pub async fn receive_permitted<T: Receives>(
-        &self,
-        recorder: &Recorder,
-        permitted: Permitted<T>,
-        now: UnixTime,
-    ) -> Result<(Recorded<Permitted<T>>, Received), StoreError> {
-        let record = recorder.permit(&permitted);
-        let (receipt, new) = (record.id, permitted.target().receipt());
-        let received = self.receive_webhook(new, record, now).await?;
-        Ok((Recorded::new(permitted, receipt), received))
     }
 
     /// Puts the endpoint that stands for the service of a source, so that what comes in of it is delivered. Doing it again changes nothing.
@@ -490,35 +422,6 @@ async fn accept(
     };
     record_event(tx, &message.tenant, event);
     Ok(accepted)
-}
-
-async fn receive(
-    tx: &mut Transaction,
-    new: &NewReceipt,
-    event: &Record,
-    now: UnixTime,
-) -> Result<Received, StoreError> {
-    let message = &new.message;
-    let (tenant, receipt) = (&message.tenant, &new.receipt);
-    let received = match receipts::remember(tx, tenant, receipt, message.id, now).await? {
-        Known::Attempt(before) => Received::Replayed(before),
-        Known::OtherBody => Received::Reused,
-        Known::Same(before) => Received::Duplicate(before),
-        Known::New => {
-            if messages::add(tx, message).await? == Added::There {
-                return Err(StoreError::Superseded("webhook_messages"));
-            }
-            let endpoint = webhook_endpoints::service_of(tenant, &receipt.source);
-            let id = WebhookDeliveryId {
-                message: message.id,
-                endpoint,
-            };
-            deliveries::add(tx, tenant, id, now).await?;
-            Received::First(message.id)
-        }
-    };
-    record_event(tx, tenant, event);
-    Ok(received)
 }
 
 async fn redeliver(

@@ -38,6 +38,7 @@ pub use public_key::{EcdsaEncoding, PublicKeyRules};
 pub use receipt::Receipt;
 pub use refusal::WebhookRefusal;
 pub use scheme::Scheme;
+pub use slack::UrlChallenge;
 
 use crate::head::HeadView;
 use crate::signature_key::{SignatureHolds, VerificationKey};
@@ -153,7 +154,7 @@ impl Source {
         Ok(Looked { claim, id })
     }
 
-    /// Checks the signatures over the body: each with every key in rotation, tags in constant time.
+    /// Checks the signatures over the body: each with every key in rotation, tags in constant time. A challenge ([`Source::hear`]) is no event, and has no id.
     ///
     /// `looked` is of this source and of the head that the body came with. The time is checked again, because bodies can be slow, and what is remembered
     /// against replays ends some time after the window of an attempt.
@@ -166,11 +167,31 @@ impl Source {
         body: &[u8],
         now: UnixTime,
     ) -> Result<Receipt, WebhookRefusal> {
+        match self.hear(looked, body, now)? {
+            Verified::Challenge(_) => Err(WebhookRefusal::IdMissing),
+            Verified::Receipt(receipt) => Ok(receipt),
+        }
+    }
+
+    /// As [`Source::verify`], for whoever answers challenges too.
+    ///
+    /// # Errors
+    /// As [`Source::verify`], and that a challenge is malformed.
+    pub fn hear(
+        &self,
+        looked: Looked,
+        body: &[u8],
+        now: UnixTime,
+    ) -> Result<Verified, WebhookRefusal> {
         let Looked { claim, id } = looked;
         self.timely(&claim, now)?;
         let holds = self.signature_holds(&claim, body)?;
+        if let Some(challenge) = self.scheme.challenge(&holds, &claim, body)? {
+            return Ok(Verified::Challenge(challenge));
+        }
         let id = self.event_id.resolve(id, &claim, body)?;
-        Ok(Receipt::new(holds, self.scheme.name(), &claim, body, id))
+        let receipt = Receipt::new(holds, self.scheme.name(), &claim, body, id);
+        Ok(Verified::Receipt(receipt))
     }
 
     fn timely(&self, claim: &Claim, now: UnixTime) -> Result<(), WebhookRefusal> {
@@ -254,6 +275,16 @@ impl fmt::Debug for Source {
             .field("tolerance", &self.tolerance)
             .finish_non_exhaustive()
     }
+}
+
+/// What a source signed.
+#[derive(Debug)]
+#[must_use]
+pub enum Verified {
+    /// It wants to read its own word in the answer, before it sends anything. That is no event.
+    Challenge(UrlChallenge),
+    /// An event.
+    Receipt(Receipt),
 }
 
 /// What a source saw in a head: to be verified with the body that belongs to it, once.

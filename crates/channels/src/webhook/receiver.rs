@@ -3,26 +3,25 @@
 //! A webhook goes through two steps. [`Receiver::look`] has the head alone, and refuses what no body could mend; of a source whose keys are fetched it may wait for them. [`Looked::receive`] has the body: its signature is checked
 //! in constant time over all secrets in rotation, policy decides, and one transaction holds what is remembered against replays, the message, its delivery to the service of
 //! the source, and the record ([`countersign_store::Store::receive_permitted`]). Whoever is told [`Taken`] may forget the webhook, and nobody else is.
+//! A challenge, by which a source finds out whose address this is, goes the same way up to the decision and is then answered; nothing of it is kept.
 //!
 //! Not here: what costs nothing (media type, length, addresses, rates: `gateway`), the schemes (`wire`), and the delivery (`dispatcher`).
 
 mod arrival;
 
-use arrival::Arrival;
+use arrival::{Arrival, What};
 use bytes::Bytes;
-use countersign_audit::event::WebhookRepeated;
-use countersign_audit::{Code, Text};
 use countersign_base::{
     Duration, EventId, EventTypeName, MessageId, ParseError, RequestId, RouteId, SourceName,
     Tenant, UnixTime,
 };
 use countersign_control::{Fabric, FollowedKeys};
 use countersign_keys::{Aad, envelope};
-use countersign_policy::decide;
-use countersign_store::webhooks::{Addressee, NewReceipt, Receipt, Received, WebhookMessage};
+use countersign_policy::{Permitted, decide};
+use countersign_store::webhooks::{Addressee, NewReceipt, Receipt, TakenIn, WebhookMessage};
 use countersign_store::{Durability, StoreError};
 use countersign_wire::HeadView;
-use countersign_wire::webhook::{self, WebhookRefusal};
+use countersign_wire::webhook::{self, UrlChallenge, Verified, WebhookRefusal};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -118,13 +117,21 @@ pub struct Arriving {
 /// Why a webhook is not taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
+    /// What came before; the record of it stands where the permit would.
+    #[error("{refusal}")]
+    Before {
+        /// What is wrong with it.
+        refusal: WebhookRefusal,
+        /// The record.
+        recorded: EventId,
+    },
     /// Policy says no; the record of it.
     #[error("policy does not let it in")]
     Denied(EventId),
     /// The keys of the source cannot be had at the moment. Its sender tries again.
     #[error("the keys of the source cannot be had")]
     KeysAway,
-    /// Its signature, its time, its id, or what came before.
+    /// Its signature, its time or its id.
     #[error("{0}")]
     Refused(#[from] WebhookRefusal),
     /// It cannot be kept at the moment. Its sender tries again.
@@ -163,6 +170,20 @@ impl Unavailable {
             Self::Store => "store_unavailable",
         }
     }
+}
+
+/// What a webhook is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Its source wants to hear its own word before it sends anything; nothing is kept.
+    Challenge {
+        /// The word.
+        text: String,
+        /// The record of it.
+        recorded: EventId,
+    },
+    /// It is kept.
+    Taken(Taken),
 }
 
 /// A webhook that is kept.
@@ -227,11 +248,12 @@ pub struct Looked {
 }
 
 impl Looked {
-    /// Judges the body, and keeps it. When this returns [`Taken`], message, delivery, what is remembered of it, and the record are durable, also if the caller is gone by then.
+    /// Judges the body, and keeps it. When this returns [`Heard::Taken`], message, delivery, what is remembered of it, and the record are durable, also if the caller is gone
+    /// by then. Of a challenge nothing is kept but its record.
     ///
     /// # Errors
     /// What is wrong with it, or that it cannot be kept. Of a webhook that came before, what came then stays as it is.
-    pub async fn receive(self, body: Bytes) -> Result<Taken, NotTaken> {
+    pub async fn receive(self, body: Bytes) -> Result<Heard, NotTaken> {
         let Self {
             fabric,
             from,
@@ -241,68 +263,76 @@ impl Looked {
         } = self;
         // The body may have been slow: what counts is when all of it was here.
         let now = fabric.now();
-        let receipt = source.verify(looked, &body, now)?;
-        let (signed_at, bytes) = (receipt.timestamp(), body.len());
-        let new = kept(&fabric, &from, &receipt, &body, now)?;
-        drop(body);
-        let arrival = Arrival {
+        let arrival = |scheme, signed_at| Arrival {
             tenant: from.tenant.clone(),
             source: from.name.clone(),
-            scheme: receipt.scheme(),
+            scheme,
             signed_at,
-            bytes,
-            new,
+            bytes: body.len(),
+            what: (),
             arriving,
             now,
         };
-        let (tenant, request) = (from.tenant.clone(), arrival.arriving.request);
-        let route = arrival.arriving.route.clone();
-        let permitted = match decide(&fabric.policies(), arrival) {
-            Ok(permitted) => permitted,
-            Err(denied) => {
-                let recorded = fabric.recorder().record_denied(denied);
-                let recorded = recorded.map_err(|_| NotTaken::Unavailable(Unavailable::Record))?;
-                return Err(NotTaken::Denied(recorded.receipt()));
+        match source.hear(looked, &body, now)? {
+            Verified::Challenge(challenge) => {
+                let scheme = source.scheme().name();
+                let arrival = arrival(scheme, challenge.timestamp()).of(challenge);
+                challenged(&fabric, arrival).await
             }
-        };
-        let taken = fabric
-            .store()
-            .receive_permitted(fabric.recorder(), permitted, now);
-        let (recorded, received) = taken.await.map_err(|error| unavailable(&error))?;
-        let recorded = recorded.receipt();
-        match received {
-            Received::First(_) => Ok(Taken {
-                when: TakenWhen::Now,
-                recorded,
-            }),
-            Received::Duplicate(_) => {
-                let reason = if signed_at.is_some() {
-                    "duplicate"
-                } else {
-                    // The scheme signs no time: this may be its sender, or whoever recorded it.
-                    "replayed"
-                };
-                let repeated = WebhookRepeated {
-                    reason: Code::of(reason),
-                    route,
-                    source: Text::of(from.name.as_str()),
-                };
-                let noted =
-                    fabric
-                        .recorder()
-                        .event(&tenant, Some(request), repeated, Durability::Queued);
-                if noted.await.is_err() {
-                    // It is kept, and the decision is recorded: there is nothing to refuse.
-                    tracing::error!(event = "webhook_repeated_not_recorded");
-                }
-                Ok(Taken {
-                    when: TakenWhen::Before,
-                    recorded,
-                })
+            Verified::Receipt(receipt) => {
+                let arrival = arrival(receipt.scheme(), receipt.timestamp());
+                let new = kept(&fabric, &from, &receipt, &body, now)?;
+                drop(body);
+                taken(&fabric, arrival.of(new)).await.map(Heard::Taken)
             }
-            Received::Replayed(_) => Err(WebhookRefusal::Replayed.into()),
-            Received::Reused => Err(WebhookRefusal::IdReused.into()),
         }
+    }
+}
+
+/// Has policy decide.
+fn permitted<W: What>(
+    fabric: &Fabric,
+    arrival: Arrival<W>,
+) -> Result<Permitted<Arrival<W>>, NotTaken> {
+    decide(&fabric.policies(), arrival).map_err(|denied| {
+        match fabric.recorder().record_denied(denied) {
+            Ok(recorded) => NotTaken::Denied(recorded.receipt()),
+            Err(_) => NotTaken::Unavailable(Unavailable::Record),
+        }
+    })
+}
+
+/// Tells whoever may send webhooks their own word, after that they may is on record. Doing it again does nothing again: only they could have signed it.
+async fn challenged(fabric: &Fabric, arrival: Arrival<UrlChallenge>) -> Result<Heard, NotTaken> {
+    let permitted = permitted(fabric, arrival)?;
+    let recorded = fabric.recorder().record(permitted, Durability::Durable);
+    let recorded = recorded
+        .await
+        .map_err(|_| NotTaken::Unavailable(Unavailable::Record))?;
+    Ok(Heard::Challenge {
+        recorded: recorded.receipt(),
+        text: recorded.into_target().what.into_text(),
+    })
+}
+
+async fn taken(fabric: &Fabric, arrival: Arrival<NewReceipt>) -> Result<Taken, NotTaken> {
+    let now = arrival.now;
+    let permitted = permitted(fabric, arrival)?;
+    let taken = fabric
+        .store()
+        .receive_permitted(fabric.recorder(), permitted, now);
+    let refused = |refusal, recorded| Err(NotTaken::Before { refusal, recorded });
+    match taken.await.map_err(|error| unavailable(&error))? {
+        TakenIn::Duplicate(recorded) => Ok(Taken {
+            when: TakenWhen::Before,
+            recorded: recorded.receipt(),
+        }),
+        TakenIn::First(recorded) => Ok(Taken {
+            when: TakenWhen::Now,
+            recorded: recorded.receipt(),
+        }),
+        TakenIn::Replayed(event) => refused(WebhookRefusal::Replayed, event),
+        TakenIn::Reused(event) => refused(WebhookRefusal::IdReused, event),
     }
 }
 

@@ -8,14 +8,14 @@ use crate::config::{Config, FILE};
 use bytes::Bytes;
 use countersign_base::Secret;
 use countersign_channels::webhook::receiver::{
-    Arriving, Looked, NotTaken, ReceivedSource, Receiver, SourceKeys, TakenWhen,
+    Arriving, Heard, Looked, NotTaken, ReceivedSource, Receiver, SourceKeys, TakenWhen,
 };
 use countersign_control::fabric::StartError;
 use countersign_control::{Fabric, FollowedKeys, ForeignKeys};
 use countersign_gateway::Routes;
 use countersign_gateway::webhooks::{
-    DeniedKind, Looking, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
-    WebhookReceived, WebhookReceiver,
+    DeniedKind, Looking, ReceivedKind, Receiving, WebhookAnswer, WebhookDenied, WebhookHead,
+    WebhookLooked, WebhookReceived, WebhookReceiver,
 };
 use countersign_net::TrustRoots;
 use countersign_wire::HeadView;
@@ -211,14 +211,19 @@ struct Seen(Looked);
 impl WebhookLooked for Seen {
     fn receive(self: Box<Self>, body: Bytes) -> Receiving {
         Box::pin(async move {
-            let taken = self.0.receive(body).await.map_err(denied)?;
-            Ok(WebhookReceived {
+            let taken = match self.0.receive(body).await.map_err(denied)? {
+                Heard::Challenge { text, recorded } => {
+                    return Ok(WebhookAnswer::Challenge { text, recorded });
+                }
+                Heard::Taken(taken) => taken,
+            };
+            Ok(WebhookAnswer::Kept(WebhookReceived {
                 kind: match taken.when {
                     TakenWhen::Before => ReceivedKind::Duplicate,
                     TakenWhen::Now => ReceivedKind::First,
                 },
                 recorded: taken.recorded,
-            })
+            }))
         })
     }
 }
@@ -227,11 +232,11 @@ impl WebhookLooked for Seen {
 fn denied(error: NotTaken) -> WebhookDenied {
     use countersign_wire::webhook::WebhookRefusal as Refusal;
     match error {
+        NotTaken::Before { refusal, recorded } => {
+            WebhookDenied::new(refusal.as_str(), DeniedKind::Conflict).recorded(recorded)
+        }
         NotTaken::Denied(event) => {
             WebhookDenied::new("denied", DeniedKind::Forbidden).recorded(event)
-        }
-        NotTaken::Refused(refusal @ (Refusal::Replayed | Refusal::IdReused)) => {
-            WebhookDenied::new(refusal.as_str(), DeniedKind::Conflict)
         }
         NotTaken::Refused(refusal @ Refusal::MediaType) => {
             WebhookDenied::new(refusal.as_str(), DeniedKind::MediaType)

@@ -8,7 +8,7 @@ use crate::limiter::Caller as Counted;
 use crate::planes::Planes;
 use crate::upstream::{PassError, RequestBody};
 use crate::webhooks::{
-    BODY_TIME_MAX, DeniedKind, WebhookDenied, WebhookHead, WebhookReceived, WebhookRoute,
+    BODY_TIME_MAX, DeniedKind, WebhookAnswer, WebhookDenied, WebhookHead, WebhookRoute,
 };
 use bytes::Bytes;
 use countersign_audit::event::{self, Verdict};
@@ -17,7 +17,7 @@ use countersign_control::traces::SpanRoute;
 use countersign_net::{Connection, InboundBody};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -106,17 +106,28 @@ impl<P: Planes> Flow<'_, P> {
         Ok(())
     }
 
-    fn received(&mut self, received: WebhookReceived) -> Response<GatewayBody> {
-        let status = received.kind.status();
+    fn received(&mut self, answer: WebhookAnswer) -> Response<GatewayBody> {
+        let (status, media_type, body, recorded) = match answer {
+            WebhookAnswer::Challenge { text, recorded } => {
+                let text_plain = HeaderValue::from_static("text/plain; charset=utf-8");
+                (StatusCode::OK, text_plain, text, recorded)
+            }
+            WebhookAnswer::Kept(received) => {
+                let json = HeaderValue::from_static("application/json");
+                let body = format!("{{\"request_id\":\"{}\"}}\n", self.id);
+                (received.kind.status(), json, body, received.recorded)
+            }
+        };
         if let Some(span) = &mut self.span {
             span.decision = Some(Verdict::Allowed);
-            span.event = Some(received.recorded);
+            span.event = Some(recorded);
             span.status = Some(status.as_u16());
         }
-        let body = format!("{{\"request_id\":\"{}\"}}\n", self.id);
         let mut response = short(status, Bytes::from(body));
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, media_type);
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
         response
     }
 

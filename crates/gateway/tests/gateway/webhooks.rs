@@ -12,8 +12,8 @@ use countersign_gateway::routes::{RouteError, Routes};
 use countersign_gateway::threats::RouteThreats;
 use countersign_gateway::threats::network::{AddressList, Cidr, NetworkRules};
 use countersign_gateway::webhooks::{
-    DeniedKind, Looking, ReceivedKind, Receiving, WebhookDenied, WebhookHead, WebhookLooked,
-    WebhookReceived, WebhookReceiver, WebhookRouteSpec,
+    DeniedKind, Looking, ReceivedKind, Receiving, WebhookAnswer, WebhookDenied, WebhookHead,
+    WebhookLooked, WebhookReceived, WebhookReceiver, WebhookRouteSpec,
 };
 use http::{Method, StatusCode, header};
 use std::sync::{Arc, Mutex};
@@ -58,8 +58,9 @@ impl WebhookLooked for Looked {
         self.asked.lock().unwrap().push(format!("receive {text}"));
         let recorded = EventId::from_bytes([7; 16]);
         let kind = match text.as_str() {
-            "\"good\"" => Ok(ReceivedKind::First),
-            "\"again\"" => Ok(ReceivedKind::Duplicate),
+            "\"good\"" => Ok(Some(ReceivedKind::First)),
+            "\"again\"" => Ok(Some(ReceivedKind::Duplicate)),
+            "\"challenge\"" => Ok(None),
             "\"replayed\"" => Err(WebhookDenied::new("replayed", DeniedKind::Conflict)),
             "\"away\"" => Err(WebhookDenied::new("store_away", DeniedKind::Unavailable)),
             "\"forbidden\"" => {
@@ -67,7 +68,15 @@ impl WebhookLooked for Looked {
             }
             _ => Err(WRONG),
         };
-        Box::pin(async move { kind.map(|kind| WebhookReceived { kind, recorded }) })
+        Box::pin(async move {
+            kind.map(|kind| match kind {
+                Some(kind) => WebhookAnswer::Kept(WebhookReceived { kind, recorded }),
+                None => WebhookAnswer::Challenge {
+                    text: "3eZbrw1aBm2r".to_owned(),
+                    recorded,
+                },
+            })
+        })
     }
 }
 
@@ -184,6 +193,25 @@ async fn a_webhook_goes_to_the_receiver_and_its_answer_says_what_became_of_it() 
             ("refused", 401)
         ]
     );
+    hooks.end().await;
+}
+
+#[tokio::test]
+async fn a_challenge_is_answered_with_its_word_as_text() {
+    let hooks = Hooks::start(|_| {});
+    let body = "\"challenge\"";
+    let request = format!(
+        "POST /hooks/billing HTTP/1.1\r\nHost: localhost:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nX-Signature: right\r\nConnection: close\r\n\r\n{body}",
+        hooks.world.port(),
+        body.len()
+    );
+    let answer = hooks.world.raw(request.as_bytes()).await;
+    assert_eq!(status(&answer), 200);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    assert!(head.contains("content-type: text/plain; charset=utf-8"));
+    assert!(head.contains("x-content-type-options: nosniff"));
+    assert_eq!(body, "3eZbrw1aBm2r");
     hooks.end().await;
 }
 

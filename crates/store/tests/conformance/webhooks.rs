@@ -3,6 +3,7 @@
 use crate::behaviours;
 use crate::fixture::{Fixture, NOW};
 use crate::sample::{event, tenant};
+use countersign_audit::Record;
 use countersign_base::{
     Bounded, Duration, EndpointId, EventPattern, MessageId, PartnerName, SourceName, UnixTime,
     WebhookSecretId,
@@ -17,10 +18,10 @@ use countersign_store::tables::webhook_messages::MessagesOf;
 use countersign_store::tables::webhook_secrets::{self as secrets, NewWebhookSecret, SecretKind};
 use countersign_store::tables::{audit_outbox, webhook_deliveries, webhook_messages};
 use countersign_store::webhooks::{
-    Accepted, Addressee, DeliveryState, FAN_OUT_MAX, Lane, ListedWebhook, NewEndpoint, NewMessage,
-    NewReceipt, Receipt, Received, Redelivered, Replay, Replayed, Replaying, TakenWebhook,
-    WebhookDeliveryId, WebhookKept, WebhookMessage, WebhookOutcome, WebhookSettlement,
-    WebhookWrite,
+    Accepted, Addressee, Before, DeliveryState, FAN_OUT_MAX, Lane, ListedWebhook, NewEndpoint,
+    NewMessage, NewReceipt, Receipt, ReceiptRecords, Received, Redelivered, Replay, Replayed,
+    Replaying, TakenWebhook, WebhookDeliveryId, WebhookKept, WebhookMessage, WebhookOutcome,
+    WebhookSettlement, WebhookWrite,
 };
 use countersign_store::{Lease, Store, StoreError, Sweep, Swept, Write};
 use futures_util::future::join_all;
@@ -39,6 +40,7 @@ behaviours! {
     what_waits_for_a_disabled_endpoint_waits_and_what_waits_for_a_removed_one_goes,
     a_message_stays_as_long_as_a_delivery_of_it,
     what_came_in_is_taken_once_also_after_a_restart,
+    what_is_recorded_of_what_came_in_is_what_was_found,
     what_ended_is_brought_back_one_or_many,
     a_secret_overlaps_with_those_before_it,
     event_types_have_versions,
@@ -637,6 +639,51 @@ fn receipt(number: u8, attempt: Option<u8>, body: u8, message_number: u16) -> Ne
     }
 }
 
+pub(crate) fn records() -> ReceiptRecords {
+    ReceiptRecords {
+        permit: event(),
+        before: Before {
+            duplicate: event(),
+            replayed: event(),
+            reused: event(),
+        },
+    }
+}
+
+/// What of these records waits for the log, by the names of their members.
+async fn written(store: &Store, records: &ReceiptRecords) -> Vec<&'static str> {
+    let mut connection = store.read().await.unwrap();
+    let waiting = audit_outbox::oldest(&mut connection, 10_000).await.unwrap();
+    let before = &records.before;
+    let all = [
+        ("permit", &records.permit),
+        ("duplicate", &before.duplicate),
+        ("replayed", &before.replayed),
+        ("reused", &before.reused),
+    ];
+    let waits = |record: &Record| waiting.iter().any(|one| one.event == record.id);
+    let waits = all.into_iter().filter(|(_, record)| waits(record));
+    waits.map(|(name, _)| name).collect()
+}
+
+/// The log says what the transaction found: where nothing was let in there is no permit.
+async fn what_is_recorded_of_what_came_in_is_what_was_found(fixture: Fixture) {
+    let store = &fixture.store;
+    for (new, expected) in [
+        (receipt(1, Some(1), 1, 1), vec!["permit"]),
+        (receipt(1, Some(1), 1, 2), vec!["replayed"]),
+        (receipt(1, Some(2), 1, 3), vec!["permit", "duplicate"]),
+        (receipt(1, Some(3), 2, 4), vec!["reused"]),
+        (receipt(2, None, 1, 5), vec!["permit"]),
+        (receipt(2, None, 1, 6), vec!["permit", "duplicate"]),
+    ] {
+        let records = records();
+        let given = records.clone();
+        let found = store.receive_webhook(new, given, NOW).await.unwrap();
+        assert_eq!(written(store, &records).await, expected, "{found:?}");
+    }
+}
+
 async fn what_came_in_is_taken_once_also_after_a_restart(fixture: Fixture) {
     let store = &fixture.store;
     let source: SourceName = "stripe".parse().unwrap();
@@ -653,7 +700,7 @@ async fn what_came_in_is_taken_once_also_after_a_restart(fixture: Fixture) {
     let many = join_all((0..20).map(|number| {
         let store = store.clone();
         let new = receipt(1, Some(1), 1, 1 + number);
-        tokio::spawn(async move { store.receive_webhook(new, event(), NOW).await.unwrap() })
+        tokio::spawn(async move { store.receive_webhook(new, records(), NOW).await.unwrap() })
     }));
     let many: Vec<Received> = many.await.into_iter().map(Result::unwrap).collect();
     let is_first = |one: &&Received| matches!(one, Received::First(_));
@@ -665,7 +712,7 @@ async fn what_came_in_is_taken_once_also_after_a_restart(fixture: Fixture) {
     assert_eq!(many.iter().filter(|one| **one == replayed).count(), 19);
     assert_eq!(events(store).await, before + 20);
     let store = &fixture.opened_again().await;
-    let receive = async |new| store.receive_webhook(new, event(), NOW).await.unwrap();
+    let receive = async |new| store.receive_webhook(new, records(), NOW).await.unwrap();
     let duplicate = Received::Duplicate(*first_of_many);
     assert_eq!(receive(receipt(1, Some(1), 1, 50)).await, replayed);
     assert_eq!(receive(receipt(1, Some(2), 1, 51)).await, duplicate);

@@ -28,6 +28,8 @@ macro_rules! refusals {
 refusals! {
     /// The signature is of an algorithm, or of a version of its scheme, that none of the source's keys verifies.
     AlgorithmUnknown = "algorithm_unknown",
+    /// The source asks to be told its own word, and there is none, or it is too long or of other characters than such words have.
+    ChallengeMalformed = "challenge_malformed",
     /// The signature does not cover what the source demands (RFC 9421).
     ComponentsMissing = "components_missing",
     /// There is no digest of the body where one is due (RFC 9530).

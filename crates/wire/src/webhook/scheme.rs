@@ -7,10 +7,11 @@ use super::http_signature::{self, HttpSignatureRules};
 use super::jws_detached::{self, JwsRules};
 use super::key_text::{self, KeyError, KeyText};
 use super::public_key::{self, EcdsaEncoding, PublicKeyRules};
+use super::slack::UrlChallenge;
 use super::{WebhookRefusal, github, shopify, slack, standard, stripe};
 use crate::head::{FieldName, HeadView};
 use crate::http_signature::{SIGNATURE, SIGNATURE_INPUT};
-use crate::signature_key::{SignatureAlgorithm, VerificationKey};
+use crate::signature_key::{SignatureAlgorithm, SignatureHolds, VerificationKey};
 use countersign_crypto::keypair::KeyPairAlgorithm;
 
 /// How a source signs.
@@ -135,6 +136,27 @@ impl Scheme {
             Self::StandardWebhooks => standard::look(&standard::STANDARD, head),
             Self::Stripe => stripe::look(head),
             Self::Svix => standard::look(&standard::SVIX, head),
+        }
+    }
+
+    /// The challenge that a signed body is, in the schemes that have such.
+    pub(super) fn challenge(
+        &self,
+        holds: &SignatureHolds,
+        claim: &Claim,
+        body: &[u8],
+    ) -> Result<Option<UrlChallenge>, WebhookRefusal> {
+        match self {
+            Self::Slack => slack::challenge(holds, claim, body),
+            Self::GitHub
+            | Self::Hmac(_)
+            | Self::HttpSignature(_)
+            | Self::JwsDetached(_)
+            | Self::PublicKey(_)
+            | Self::Shopify
+            | Self::StandardWebhooks
+            | Self::Stripe
+            | Self::Svix => Ok(None),
         }
     }
 

@@ -7,7 +7,9 @@ use countersign_base::{Duration, MessageId, UnixTime};
 use countersign_net::Receiver;
 use countersign_store::tables::webhook_deliveries::{DeliveryState, ListedWebhook};
 use countersign_store::tables::webhook_endpoints::{EndpointRecord, EndpointState, WebhookOrder};
-use countersign_store::webhooks::{NewReceipt, Receipt, Received, WebhookWrite};
+use countersign_store::webhooks::{
+    Before, NewReceipt, Receipt, ReceiptRecords, Received, WebhookWrite,
+};
 use countersign_testkit::{Heard, Said, tenant};
 use countersign_wire::webhook::standard::{self, SigningSecret};
 use http::{Method, StatusCode, header};
@@ -513,9 +515,15 @@ async fn what_comes_in_is_brought_to_its_service_with_a_key_that_names_it() {
         message: sealed_message(&scene, "shop", r#"{"order":7}"#),
     };
     let message = new.message.id;
-    let received = store
-        .receive_webhook(new, scene.record(), scene.now())
-        .await;
+    let records = ReceiptRecords {
+        permit: scene.record(),
+        before: Before {
+            duplicate: scene.record(),
+            replayed: scene.record(),
+            reused: scene.record(),
+        },
+    };
+    let received = store.receive_webhook(new, records, scene.now()).await;
     assert_eq!(received.unwrap(), Received::First(message));
     scene.until_failed(message, endpoint, 1).await;
     scene.later(6);

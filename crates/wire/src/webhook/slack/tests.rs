@@ -1,5 +1,5 @@
 use super::super::tests::{Sent, rules, source};
-use super::super::{EventIdRule, Scheme, Source, WebhookRefusal};
+use super::super::{EventIdRule, Scheme, Source, Verified, WebhookRefusal};
 use super::{SIGNATURE, TIMESTAMP};
 use countersign_base::UnixTime;
 
@@ -25,6 +25,20 @@ fn sent() -> Sent {
         BODY,
     )
     .at(TIME)
+}
+
+/// An event with that body, signed for a source that has its ids in the body.
+fn signed(body: &'static [u8]) -> Sent {
+    let key = countersign_crypto::hmac::HmacKey::new(
+        countersign_crypto::digest::HashAlgorithm::Sha2_256,
+        SECRET.as_bytes(),
+    );
+    let tag = key.tag(&[format!("v0:{TIME}:").as_bytes(), body]);
+    let digits: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    sent()
+        .to(source(Scheme::Slack, &[SECRET]))
+        .body(body)
+        .with(SIGNATURE, format!("v0={digits}"))
 }
 
 #[test]
@@ -77,16 +91,54 @@ fn an_event_has_its_id_in_the_body() {
         .to(source(Scheme::Slack, &[SECRET]))
         .refused(WebhookRefusal::IdMissing);
     let body = br#"{"type":"event_callback","event_id":"Ev08MFMKH6"}"#;
-    let key = countersign_crypto::hmac::HmacKey::new(
-        countersign_crypto::digest::HashAlgorithm::Sha2_256,
-        SECRET.as_bytes(),
-    );
-    let tag = key.tag(&[format!("v0:{TIME}:").as_bytes(), body]);
-    let digits: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
-    let receipt = sent()
-        .to(source(Scheme::Slack, &[SECRET]))
-        .body(body)
-        .with(SIGNATURE, format!("v0={digits}"))
-        .receipt();
+    let receipt = signed(body).receipt();
     assert_eq!(receipt.event_id(), "Ev08MFMKH6");
+}
+
+/// The body of Slack's page "url_verification event".
+const CHALLENGE: &[u8] = br#"{"token":"Jhj5dZrVaK7ZwHHjRyZWjbDl","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}"#;
+
+#[test]
+fn a_signed_challenge_is_told_its_own_word_and_is_no_event() {
+    let Verified::Challenge(challenge) = signed(CHALLENGE).heard().unwrap() else {
+        panic!("it is a challenge");
+    };
+    assert_eq!(challenge.timestamp(), Some(TIME));
+    assert_eq!(
+        challenge.into_text(),
+        "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
+    );
+    signed(CHALLENGE).refused(WebhookRefusal::IdMissing);
+    // Not before the signature holds.
+    let wrong = signed(CHALLENGE).to(source(Scheme::Slack, &["other"]));
+    assert_eq!(wrong.heard().unwrap_err(), WebhookRefusal::SignatureWrong);
+    let moved = signed(CHALLENGE).body(br#"{"challenge":"x","type":"url_verification"}"#);
+    assert_eq!(moved.heard().unwrap_err(), WebhookRefusal::SignatureWrong);
+}
+
+#[test]
+fn a_challenge_is_a_short_word_of_plain_characters() {
+    let malformed = |body: &'static [u8]| {
+        let refusal = signed(body).heard().unwrap_err();
+        assert_eq!(refusal, WebhookRefusal::ChallengeMalformed, "{body:?}");
+    };
+    malformed(br#"{"type":"url_verification"}"#);
+    malformed(br#"{"type":"url_verification","challenge":null}"#);
+    malformed(br#"{"type":"url_verification","challenge":""}"#);
+    malformed(br#"{"type":"url_verification","challenge":"<script>"}"#);
+    malformed(br#"{"type":"url_verification","challenge":"a b"}"#);
+    let of = |length: usize| -> &'static [u8] {
+        let word = "a".repeat(length);
+        format!(r#"{{"type":"url_verification","challenge":"{word}"}}"#)
+            .leak()
+            .as_bytes()
+    };
+    malformed(of(257));
+    assert!(matches!(
+        signed(of(256)).heard(),
+        Ok(Verified::Challenge(_))
+    ));
+    // What is of another type is an event, whatever else stands there.
+    let event = br#"{"type":"event_callback","challenge":"a","event_id":"Ev1"}"#;
+    assert!(matches!(signed(event).heard(), Ok(Verified::Receipt(_))));
 }
