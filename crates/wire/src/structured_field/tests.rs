@@ -1,4 +1,7 @@
-use super::{BareItem, FIELD_BYTES_MAX, FieldError, MEMBERS_MAX, dictionary, item, list};
+use super::{
+    BareItem, Dictionary, FIELD_BYTES_MAX, FieldError, INTEGER_MAX, InnerList, Item, List,
+    MEMBERS_MAX, Member, Parameters, dictionary, item, list,
+};
 use proptest::prelude::*;
 
 #[track_caller]
@@ -151,7 +154,53 @@ fn every_length_has_a_limit() {
     );
 }
 
+fn a_key() -> impl Strategy<Value = String> {
+    "[a-z*][a-z0-9_.*-]{0,8}"
+}
+
+fn a_bare_item() -> impl Strategy<Value = BareItem> {
+    prop_oneof![
+        any::<bool>().prop_map(BareItem::Boolean),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(BareItem::ByteSequence),
+        (-INTEGER_MAX..=INTEGER_MAX).prop_map(BareItem::Decimal),
+        (-INTEGER_MAX..=INTEGER_MAX).prop_map(BareItem::Integer),
+        "[ -~]{0,20}".prop_map(BareItem::String),
+        "[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]{0,12}".prop_map(BareItem::Token),
+    ]
+}
+
+fn parameters() -> impl Strategy<Value = Parameters> {
+    prop::collection::btree_map(a_key(), a_bare_item(), 0..4)
+        .prop_map(|parameters| Parameters(parameters.into_iter().collect()))
+}
+
+fn an_item() -> impl Strategy<Value = Item> {
+    (a_bare_item(), parameters()).prop_map(|(value, parameters)| Item { value, parameters })
+}
+
+fn a_member() -> impl Strategy<Value = Member> {
+    let inner = (prop::collection::vec(an_item(), 0..4), parameters());
+    prop_oneof![
+        an_item().prop_map(Member::Item),
+        inner.prop_map(|(items, parameters)| Member::InnerList(InnerList { items, parameters })),
+    ]
+}
+
 proptest! {
+    /// What is written is read as what it was.
+    #[test]
+    fn every_value_is_read_as_it_was_written(
+        one in an_item(),
+        members in prop::collection::vec(a_member(), 0..6),
+        keys in prop::collection::btree_set(a_key(), 6),
+    ) {
+        prop_assert_eq!(item(&one.to_string()), Ok(one));
+        let named = keys.into_iter().zip(members.iter().cloned()).collect();
+        let (all, named) = (List(members), Dictionary(named));
+        prop_assert_eq!(list(&all.to_string()), Ok(all));
+        prop_assert_eq!(dictionary(&named.to_string()), Ok(named));
+    }
+
     /// What was read is written in a form that reads the same and is written the same.
     #[test]
     fn written_forms_are_fixed(text in "[a-c01?:;=,()\"\\\\ .*-]{0,24}") {

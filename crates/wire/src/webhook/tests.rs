@@ -1,5 +1,7 @@
 //! One request, changed in one place at a time: what every scheme's tests are written with.
 
+mod properties;
+
 use super::{
     KeyError, KeyText, Looked, OtherSchemes, Receipt, Scheme, Source, SourceError, SourceRules,
     TOLERANCE_DEFAULT, TOLERANCE_MAX, Verified, WebhookRefusal,

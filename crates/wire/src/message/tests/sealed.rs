@@ -379,6 +379,23 @@ proptest! {
     }
 
     #[test]
+    fn any_content_arrives_sealed(
+        content in proptest::collection::vec(any::<u8>(), 1..500),
+        combination in proptest::sample::select(&COMBINATIONS[..4]),
+    ) {
+        let world = world(Algorithm::EdDsa);
+        let (management, key_type) = combination;
+        let receiver = receiver(management, key_type);
+        let to = (&receiver.public, management);
+        let made = seal(&world.signing, &world.draft(), &content, to, &Random::system(), NOW).unwrap();
+        let message = opened(&made.text, &world, &receiver).unwrap();
+        prop_assert_eq!(message.content(), &content[..]);
+        prop_assert_eq!(message.digests, made.sent.digests);
+        let other = self::receiver(management, key_type);
+        prop_assert!(opened(&made.text, &world, &other).is_err());
+    }
+
+    #[test]
     fn opening_never_panics(text in "[A-Za-z0-9_-]{0,40}(\\.[A-Za-z0-9_-]{0,20}){0,5}") {
         let world = world(Algorithm::EdDsa);
         prop_assert!(opened(&text, &world, &curve()).is_err());
