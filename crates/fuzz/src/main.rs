@@ -1,6 +1,6 @@
 //! The driver's command line: `[--minutes N] [--seed N] [TARGET ...]`, or `--input FILE TARGET` to run one input again.
 
-use countersign_fuzz::targets::TARGETS;
+use countersign_fuzz::targets;
 use countersign_fuzz::{Target, driver, examples, seeds};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,15 +52,14 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--input" => options.input = Some(value()?.into()),
             "--write-seeds" => options.write_seeds = true,
             name => options.targets.push(
-                TARGETS
-                    .iter()
+                targets::all()
                     .find(|target| target.name == name)
                     .ok_or(format!("`{name}` is not a target"))?,
             ),
         }
     }
     if options.targets.is_empty() {
-        options.targets = TARGETS.iter().collect();
+        options.targets = targets::all().collect();
     }
     Ok(options)
 }
@@ -109,8 +108,7 @@ fn run(options: &Options) -> Result<usize, String> {
 /// Adds the examples that have no file yet.
 fn write_seeds() -> Result<(), examples::Failed> {
     for (name, file, bytes) in examples::all()? {
-        let target = TARGETS
-            .iter()
+        let target = targets::all()
             .find(|target| target.name == name)
             .ok_or(format!("`{name}` is not a target"))?;
         let folder = seeds::folder(target);

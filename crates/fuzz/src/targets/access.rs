@@ -1,7 +1,7 @@
 //! What other gateways and services ask the decision point: one question, a batch, searches, and the `input` of an OPA client. What is read is described by
 //! the schema without a panic, and never in another tenant than the caller's.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_base::Tenant;
 use countersign_policy::authzen::{
     Batch, Described, EVALUATIONS_MAX, Evaluation, PAGE_MAX, Search, Sought, input,
@@ -9,6 +9,14 @@ use countersign_policy::authzen::{
 use countersign_policy::{PolicySet, defaults};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[Target {
+    name: "access-request",
+    about: "a question to the decision point: AuthZEN, OPA",
+    run: request,
+    words: WORDS,
+}];
 
 /// Fragments of questions.
 pub(crate) const WORDS: &[&str] = &[

@@ -7,7 +7,7 @@
 
 use super::memory::{Answered, Memory};
 use super::requests::pkcs8;
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_base::Secret;
 use countersign_crypto::base64;
 use countersign_crypto::base64url;
@@ -18,6 +18,22 @@ use countersign_vault::answer::{Form, Raw};
 use countersign_vault::{Operation, VaultError};
 use serde_json::{Map, Value as Json, json};
 use std::sync::OnceLock;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "signing-request",
+        about: "a request for a certificate (PKCS#10), and what a role issues for it",
+        run: signing_request,
+        words: &["example.test", "*.", "a.example.test", "\u{82}", "\u{7}"],
+    },
+    Target {
+        name: "acme-message",
+        about: "a message of an ACME client (RFC 8555)",
+        run: acme,
+        words: WORDS,
+    },
+];
 
 /// Pieces of messages.
 pub(crate) const WORDS: &[&str] = &[

@@ -1,7 +1,15 @@
 //! Templates of the agent.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_agent::{Answer, Template};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[Target {
+    name: "agent-template",
+    about: "a template of the agent",
+    run: template,
+    words: WORDS,
+}];
 
 /// Pieces of templates.
 pub(crate) const WORDS: &[&str] = &[

@@ -1,10 +1,56 @@
 //! The audit log's formats: records, notes, proofs, tiles, the journal.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_audit::journal::{Next, Position, next_frame};
 use countersign_audit::proof::Receipt;
 use countersign_audit::tile::{Tile, bundle_entries};
 use countersign_audit::{Checkpoint, Record, VerifierKey, merkle};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "record",
+        about: "a canonical audit record",
+        run: record,
+        words: WORDS,
+    },
+    Target {
+        name: "note",
+        about: "a signed note and a checkpoint",
+        run: note,
+        words: NOTE_WORDS,
+    },
+    Target {
+        name: "verifier-key",
+        about: "a note verifier key",
+        run: verifier_key,
+        words: NOTE_WORDS,
+    },
+    Target {
+        name: "receipt",
+        about: "an inclusion receipt",
+        run: receipt,
+        words: NOTE_WORDS,
+    },
+    Target {
+        name: "tile-path",
+        about: "the path of a tile",
+        run: tile_path,
+        words: &["tile/", "entries/", "x001/", ".p/", "256"],
+    },
+    Target {
+        name: "entry-bundle",
+        about: "a bundle of log entries",
+        run: entry_bundle,
+        words: &[],
+    },
+    Target {
+        name: "journal",
+        about: "a journal segment",
+        run: journal,
+        words: &[],
+    },
+];
 
 /// Fragments of records.
 pub(crate) const WORDS: &[&str] = &[

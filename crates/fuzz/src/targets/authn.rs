@@ -1,6 +1,6 @@
 //! Credentials as they come in headers and forms.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_authn::dpop::{self, Htu};
 use countersign_authn::trust::{ClientTrust, ForeignIssuer, SecretInBody, bundle_keys};
 use countersign_authn::webauthn;
@@ -13,6 +13,70 @@ use countersign_crypto::jose::Algorithm;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "form",
+        about: "a form body or query string",
+        run: form,
+        words: FORM_WORDS,
+    },
+    Target {
+        name: "dpop",
+        about: "a DPoP proof header",
+        run: dpop,
+        words: super::crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "authorization-header",
+        about: "credentials of a resource request",
+        run: authorization_header,
+        words: super::crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "client-authentication",
+        about: "credentials of a client",
+        run: client_authentication,
+        words: FORM_WORDS,
+    },
+    Target {
+        name: "grant-assertion",
+        about: "an assertion of a foreign issuer as a grant (RFC 7523)",
+        run: grant_assertion,
+        words: super::crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "passkey-assertion",
+        about: "what a browser sends of a passkey (WebAuthn §7.2)",
+        run: passkey_assertion,
+        words: PASSKEY_WORDS,
+    },
+    Target {
+        name: "passkey-registration",
+        about: "what a browser sends of a new passkey (WebAuthn §7.1)",
+        run: passkey_registration,
+        words: PASSKEY_WORDS,
+    },
+    Target {
+        name: "tls-subject",
+        about: "the name of a client's certificates (RFC 8705, RFC 4514)",
+        run: tls_subject,
+        words: SUBJECT_WORDS,
+    },
+    Target {
+        name: "spiffe-bundle",
+        about: "a trust bundle of SPIFFE",
+        run: spiffe_bundle,
+        words: super::crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "api-key",
+        about: "an API key",
+        run: api_key,
+        words: &["csk_", "_", "0000000000c0ffee", "abab"],
+    },
+];
 
 /// Fragments of forms.
 pub(crate) const FORM_WORDS: &[&str] = &[

@@ -1,12 +1,21 @@
 //! Typed names: what is taken is written back unchanged.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_base::{
-    Audience, ClientId, EventId, GrantId, GroupName, Issuer, Kid, Region, RequestId, Role, RouteId,
-    Scope, Scopes, SessionId, Tenant, UserId, Username,
+    Audience, ClientId, EndpointId, EventId, EventPattern, EventTypeName, GrantId, GroupName,
+    Issuer, Kid, MessageId, PartnerName, ReceiverUrl, Region, RequestId, Role, RouteId, Scope,
+    Scopes, SessionId, SourceName, Tenant, UserId, Username, WebhookSecretId,
 };
 use std::fmt::Display;
 use std::str::FromStr;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[Target {
+    name: "vocabulary",
+    about: "every typed name of the base crate",
+    run: vocabulary,
+    words: WORDS,
+}];
 
 /// Fragments of names.
 pub(crate) const WORDS: &[&str] = &[
@@ -15,6 +24,7 @@ pub(crate) const WORDS: &[&str] = &[
     "default",
     "eu-west-1",
     "orders:read",
+    "invoice.*",
     " ",
     "/",
     ".",
@@ -30,20 +40,28 @@ pub(crate) fn vocabulary(input: &[u8]) -> Verdict {
     let exact = [
         same::<Audience>(text),
         same::<ClientId>(text),
+        same::<EndpointId>(text),
         same::<EventId>(text),
+        same::<EventPattern>(text),
+        same::<EventTypeName>(text),
         same::<GrantId>(text),
         same::<GroupName>(text),
         same::<Issuer>(text),
         same::<Kid>(text),
+        same::<MessageId>(text),
+        same::<PartnerName>(text),
+        same::<ReceiverUrl>(text),
         same::<Region>(text),
         same::<RequestId>(text),
         same::<Role>(text),
         same::<RouteId>(text),
         same::<Scope>(text),
         same::<SessionId>(text),
+        same::<SourceName>(text),
         same::<Tenant>(text),
         same::<UserId>(text),
         same::<Username>(text),
+        same::<WebhookSecretId>(text),
     ];
     let scopes = text.parse::<Scopes>();
     if let Ok(scopes) = &scopes {

@@ -1,10 +1,26 @@
 //! What an administrator writes: `countersign.toml` and policies. Not from strangers, but a mistake in it must be a message and never a crash.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign::config;
 use countersign_policy::PolicySet;
 use countersign_policy::defaults::SCHEMA;
 use std::path::Path;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "policy",
+        about: "a Cedar policy against the schema",
+        run: policy,
+        words: POLICY_WORDS,
+    },
+    Target {
+        name: "configuration",
+        about: "countersign.toml",
+        run: configuration,
+        words: WORDS,
+    },
+];
 
 /// Fragments of configurations.
 pub(crate) const WORDS: &[&str] = &[
@@ -20,6 +36,12 @@ pub(crate) const WORDS: &[&str] = &[
     "actions.GET = { action = \"read\" }\n",
     "rate = { requests = 0, per = \"1s\" }\n",
     "secret = \"env:X\"\n",
+    "[[webhook_sources]]\n",
+    "scheme = \"hmac\"\n",
+    "signature = { field = \"x-a\", time = {} }\n",
+    "secrets = [{ file = \"a\" }]\n",
+    "deliver = { upstream = \"a\", path = \"/\" }\n",
+    "webhook = \"a\"\n",
     "\"\"\"",
 ];
 /// Fragments of policies.

@@ -1,10 +1,70 @@
 //! JOSE, certificates and password hashes.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_crypto::jose::{Algorithm, JwkSet, Jws, PublicJwk, VerifyingKey};
 use countersign_crypto::password::{PasswordHash, STORED_BYTES_MAX, StoredHash};
 use countersign_crypto::puncturable::PuncturableKey;
 use countersign_crypto::x509::PeerCertificate;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "base64url",
+        about: "strict base64url",
+        run: base64url,
+        words: &["=", "-", "_", "+", "/"],
+    },
+    Target {
+        name: "jws",
+        about: "a compact JWS (RFC 7515)",
+        run: jws,
+        words: JOSE_WORDS,
+    },
+    Target {
+        name: "jwk",
+        about: "a public JWK (RFC 7517)",
+        run: jwk,
+        words: JOSE_WORDS,
+    },
+    Target {
+        name: "jwk-set",
+        about: "a JWK set",
+        run: jwk_set,
+        words: JOSE_WORDS,
+    },
+    Target {
+        name: "certificate",
+        about: "a peer's certificate in DER",
+        run: certificate,
+        words: &[],
+    },
+    Target {
+        name: "password-hash",
+        about: "a stored hash of a password: Argon2id, bcrypt, PBKDF2",
+        run: password_hash,
+        words: &[
+            "$argon2id$",
+            "v=19",
+            "m=",
+            "t=",
+            "p=",
+            "$",
+            "$2b$",
+            "$2y$",
+            "$pbkdf2-sha256$",
+            "$pbkdf2-sha512$",
+            "pbkdf2_sha256$",
+            "i=",
+            ",l=",
+        ],
+    },
+    Target {
+        name: "puncturable-key",
+        about: "the stored epoch key",
+        run: puncturable_key,
+        words: &[],
+    },
+];
 
 /// Fragments of tokens and keys.
 pub(crate) const JOSE_WORDS: &[&str] = &[

@@ -1,10 +1,26 @@
 //! Values of requests that a person answers on another device.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_authn::Form;
 use countersign_base::{Tenant, UnixTime};
 use countersign_oauth::decoupled::{BackchannelRequest, BindingMessage, UserCode};
 use countersign_oauth::{ClientAuthentication, ClientRecord, GrantType, TenantRecord};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "user-code",
+        about: "a user code as somebody types it (RFC 8628)",
+        run: user_code,
+        words: CODE_WORDS,
+    },
+    Target {
+        name: "backchannel-request",
+        about: "a backchannel authentication request (CIBA)",
+        run: backchannel_request,
+        words: super::authn::FORM_WORDS,
+    },
+];
 
 /// What people type, and what they should not.
 pub(crate) const CODE_WORDS: &[&str] = &["WDJB", "-", " ", "bcdf", "A", "0", "\u{0412}"];

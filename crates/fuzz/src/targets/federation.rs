@@ -1,6 +1,6 @@
 //! What other identity providers and the browsers that they send back say.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_authn::Form;
 use countersign_base::{Bounded, Secret, Tenant, UnixTime};
 use countersign_crypto::mac::MacKey;
@@ -10,6 +10,46 @@ use countersign_federation::{
     AuthorizationResponse, IdToken, LoginPurpose, MailDomain, PendingLogin, ProviderMetadata,
     ProviderRecord, TokenAnswer,
 };
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "upstream-callback",
+        about: "a browser's return from another identity provider",
+        run: callback,
+        words: RESPONSE_WORDS,
+    },
+    Target {
+        name: "upstream-metadata",
+        about: "another identity provider's discovery document",
+        run: metadata,
+        words: METADATA_WORDS,
+    },
+    Target {
+        name: "upstream-token",
+        about: "another identity provider's token answer",
+        run: token_answer,
+        words: super::crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "return-path",
+        about: "where a browser wants to go after its sign-in at the gateway",
+        run: return_path,
+        words: &["/", "//", "\\", "?", "#", "%2F", "https://", "@", "\t"],
+    },
+    Target {
+        name: "session-tokens",
+        about: "an issuer's token answer to the gateway, and its logout requests",
+        run: session_tokens,
+        words: super::crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "mail-address",
+        about: "an address that somebody typed to sign in",
+        run: mail_address,
+        words: &["@", ".", "-", "corp.example", "xn--"],
+    },
+];
 
 /// Fragments of responses.
 pub(crate) const RESPONSE_WORDS: &[&str] = &[

@@ -1,7 +1,7 @@
 //! The gateway's canonical form of a path: applying it twice changes nothing, and nothing in it climbs. The framing of a connection, which does not depend
 //! on how its bytes are cut. Origins, which are written as they were read. Destinations, of which the URL standard reads the same.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_gateway::canonical::canonical_path;
 use countersign_gateway::cors::Origin;
 use countersign_gateway::ext_authz;
@@ -12,6 +12,70 @@ use countersign_gateway::websocket::frames::Frames;
 use countersign_guard::idempotency::IdempotencyKey;
 use countersign_net::{Destination, Ja4, fault_of};
 use std::num::NonZeroUsize;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "idempotency-key",
+        about: "an `Idempotency-Key`, by the gateway and by the guard",
+        run: idempotency_key,
+        words: &["\"", "\\", "\\\"", "8e03978e", ",", ";", " "],
+    },
+    Target {
+        name: "canonical-path",
+        about: "the gateway's canonical path",
+        run: path,
+        words: PATH_WORDS,
+    },
+    Target {
+        name: "proof-of-work",
+        about: "the answer to a challenge of the gateway",
+        run: proof_of_work,
+        words: PROOF_WORDS,
+    },
+    Target {
+        name: "http1-framing",
+        about: "the framing of an HTTP/1.1 connection",
+        run: framing,
+        words: FRAMING_WORDS,
+    },
+    Target {
+        name: "websocket-frames",
+        about: "where a frame of a WebSocket ends",
+        run: frames,
+        words: &["\u{7f}", "~", "hello"],
+    },
+    Target {
+        name: "ext-authz-question",
+        about: "what Envoy asks about a request that it holds",
+        run: question,
+        words: FRAMING_WORDS,
+    },
+    Target {
+        name: "client-hello",
+        about: "the fingerprint of a ClientHello",
+        run: client_hello,
+        words: &[],
+    },
+    Target {
+        name: "network",
+        about: "a network of a list of addresses",
+        run: network,
+        words: &["/", ".", ":", "::", "::ffff:", "0", "128", "32", "255"],
+    },
+    Target {
+        name: "cors-origin",
+        about: "an origin whose pages may call a route",
+        run: origin,
+        words: ORIGIN_WORDS,
+    },
+    Target {
+        name: "egress-destination",
+        about: "where a workload wants to be connected to",
+        run: destination,
+        words: DESTINATION_WORDS,
+    },
+];
 
 /// Pieces of requests.
 pub(crate) const FRAMING_WORDS: &[&str] = &[

@@ -1,11 +1,45 @@
 //! Envelopes, streams and what the seal reads: any bytes are opened or refused, and nothing but what was sealed opens.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_base::Secret;
 use countersign_crypto::random::Random;
 use countersign_keys::seal::{Nonce, SealRow, SealStatus, UnsealKey, Unsealing};
 use countersign_keys::stream::{HEADER_BYTES, StreamError, StreamHeader, StreamOpener};
 use countersign_keys::{Aad, KekSet, OpenError, Sealed, Share, envelope};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "envelope",
+        about: "a sealed envelope",
+        run: envelope,
+        words: &[],
+    },
+    Target {
+        name: "stream",
+        about: "a sealed stream",
+        run: stream,
+        words: &[],
+    },
+    Target {
+        name: "share",
+        about: "a share of the unseal key as text",
+        run: share,
+        words: &["00", "ff", "+", "/", "="],
+    },
+    Target {
+        name: "seal-row",
+        about: "the stored seal",
+        run: seal_row,
+        words: SEAL_WORDS,
+    },
+    Target {
+        name: "seal-nonce",
+        about: "the nonce of a gathering of shares",
+        run: seal_nonce,
+        words: &["-", "4", "0000"],
+    },
+];
 
 /// What seal rows are made of.
 pub(crate) const SEAL_WORDS: &[&str] = &[

@@ -1,8 +1,8 @@
 //! Messages between partners, their receipts and their private keys.
 
 use super::requests;
-use crate::Verdict;
 use crate::examples::{Example, Failed};
+use crate::{Target, Verdict};
 use countersign_base::{Kid, Secret, UnixTime};
 use countersign_crypto::base64url;
 use countersign_crypto::jose::{
@@ -15,6 +15,34 @@ use countersign_wire::message::{
     verify_detached, verify_receipt,
 };
 use serde_json::json;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "message-signed",
+        about: "a signed message between partners, verified",
+        run: signed,
+        words: WORDS,
+    },
+    Target {
+        name: "message-sealed",
+        about: "a sealed message between partners, opened and verified",
+        run: sealed,
+        words: WORDS,
+    },
+    Target {
+        name: "message-receipt",
+        about: "a receipt of a message, verified",
+        run: receipt,
+        words: WORDS,
+    },
+    Target {
+        name: "private-jwk",
+        about: "a private key or a set of them in JSON (RFC 7517)",
+        run: private_jwk,
+        words: super::crypto::JOSE_WORDS,
+    },
+];
 
 pub(crate) const WORDS: &[&str] = &[
     "message+jws",

@@ -1,6 +1,6 @@
 //! Values of the authorization server's requests.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_authn::Form;
 use countersign_authn::access_token::{AuthorizationDetails, DETAILS_BYTES_MAX};
 use countersign_base::{Secret, Tenant, UnixTime};
@@ -14,6 +14,58 @@ use countersign_oauth::{
     AuthorizationRequest, ClientAuthentication, ClientRecord, GrantType, RefreshHandle,
     TenantRecord, TokenRequest,
 };
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "redirect-uri",
+        about: "a redirect URI",
+        run: redirect_uri,
+        words: URI_WORDS,
+    },
+    Target {
+        name: "pkce",
+        about: "a code challenge and a verifier",
+        run: pkce,
+        words: &[],
+    },
+    Target {
+        name: "refresh-token",
+        about: "a refresh token",
+        run: refresh_token,
+        words: &[],
+    },
+    Target {
+        name: "request-uri",
+        about: "a request URI of a pushed request",
+        run: request_uri,
+        words: URI_WORDS,
+    },
+    Target {
+        name: "token-request",
+        about: "a token request",
+        run: token_request,
+        words: super::authn::FORM_WORDS,
+    },
+    Target {
+        name: "authorization-request",
+        about: "an authorization request",
+        run: authorization_request,
+        words: super::authn::FORM_WORDS,
+    },
+    Target {
+        name: "authorization-details",
+        about: "authorization details (RFC 9396)",
+        run: authorization_details,
+        words: PARTICULAR_WORDS,
+    },
+    Target {
+        name: "claims-parameter",
+        about: "the claims parameter (OpenID Connect Core §5.5)",
+        run: claims_parameter,
+        words: PARTICULAR_WORDS,
+    },
+];
 
 /// Fragments of addresses.
 pub(crate) const URI_WORDS: &[&str] = &[

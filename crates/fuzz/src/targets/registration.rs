@@ -1,6 +1,6 @@
 //! What clients say of themselves, and what they ask for when somebody leaves.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_authn::Form;
 use countersign_base::{ClientId, Duration, Tenant, UnixTime};
 use countersign_crypto::jose::{Algorithm, JwkSet};
@@ -10,6 +10,34 @@ use countersign_oauth::registration::{
     ClientInformation, ClientMetadata, Credential, Operation, Proposal, document_client, sector,
 };
 use countersign_oauth::{ClientAuthentication, ClientRecord, TenantRecord};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "registration-request",
+        about: "what a client says of itself (RFC 7591)",
+        run: request,
+        words: METADATA_WORDS,
+    },
+    Target {
+        name: "client-metadata-document",
+        about: "a document at a client's own address",
+        run: document,
+        words: METADATA_WORDS,
+    },
+    Target {
+        name: "sector-document",
+        about: "the document of a sector_identifier_uri",
+        run: sector_document,
+        words: &["[\"", "\",\"", "\"]", "https://app.example/cb"],
+    },
+    Target {
+        name: "logout-request",
+        about: "a logout request of a client",
+        run: logout,
+        words: LOGOUT_WORDS,
+    },
+];
 
 /// Members of client metadata, with values that are and are not theirs.
 pub(crate) const METADATA_WORDS: &[&str] = &[

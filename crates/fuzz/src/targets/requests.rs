@@ -1,6 +1,6 @@
 //! Encrypted messages and signed authorization requests.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_authn::Form;
 use countersign_base::{Secret, Tenant, UnixTime};
 use countersign_crypto::base64url;
@@ -11,6 +11,22 @@ use countersign_crypto::signing::{RequestObject, SigningKey};
 use countersign_oauth::authorize::Parameters;
 use countersign_oauth::{ClientAuthentication, ClientRecord, TenantRecord};
 use serde_json::json;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "jwe",
+        about: "a compact JWE (RFC 7516)",
+        run: jwe,
+        words: super::crypto::JOSE_WORDS,
+    },
+    Target {
+        name: "request-object",
+        about: "a request object (RFC 9101), signed or encrypted",
+        run: request_object,
+        words: super::crypto::JOSE_WORDS,
+    },
+];
 
 /// When the seeds are valid.
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);

@@ -1,8 +1,24 @@
 //! JSON as the gateway reads it, which takes nothing that the library refuses and reads it alike; and the OpenAPI documents of routes.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_gateway::json::{self, Integers};
 use countersign_gateway::schema::Document;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "strict-json",
+        about: "JSON as the gateway reads bodies and answers",
+        run: strict_json,
+        words: WORDS,
+    },
+    Target {
+        name: "openapi-document",
+        about: "the OpenAPI document of a route",
+        run: document,
+        words: WORDS,
+    },
+];
 
 /// Pieces of documents.
 pub(crate) const WORDS: &[&str] = &[

@@ -1,7 +1,23 @@
 //! What services write of their sealed fields: a value in JSON, and the dictionary of what is sealed.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_guard::sealed::{DataDictionary, Sealed, SealedFields};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "sealed-field",
+        about: "a sealed field in JSON",
+        run: field,
+        words: &["\"", "xQE", "null", "-", "_"],
+    },
+    Target {
+        name: "data-dictionary",
+        about: "the data dictionary of a service",
+        run: dictionary,
+        words: DICTIONARY_WORDS,
+    },
+];
 
 #[derive(SealedFields)]
 #[sealed(table = "cards")]

@@ -1,10 +1,32 @@
 //! The transit engine: what callers bring back to it. Any text is read in one form or refused; a wrapped key opens or is refused; what is restored is a key.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_base::Secret;
 use countersign_crypto::{base64, keywrap};
 use countersign_vault::transit::text::{Marshaling, What, parse, write};
 use countersign_vault::transit::{backed_up, wrapped_parts};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "transit-text",
+        about: "a ciphertext, signature or HMAC of the transit engine",
+        run: text,
+        words: TEXT_WORDS,
+    },
+    Target {
+        name: "transit-import",
+        about: "a key that is wrapped for the transit engine",
+        run: import,
+        words: &[],
+    },
+    Target {
+        name: "transit-backup",
+        about: "a key of the transit engine that was backed up",
+        run: backup,
+        words: BACKUP_WORDS,
+    },
+];
 
 /// What texts are made of.
 pub(crate) const TEXT_WORDS: &[&str] = &[

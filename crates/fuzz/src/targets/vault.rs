@@ -1,10 +1,26 @@
 //! What clients of the vault send that has a grammar of its own: paths, and ACL policies.
 
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_base::Tenant;
 use countersign_policy::PolicySet;
 use countersign_vault::RequestPath;
 use countersign_vault::acl::{Capabilities, Capability, Policy, translate};
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "vault-path",
+        about: "the path of a request to the vault",
+        run: path,
+        words: PATH_WORDS,
+    },
+    Target {
+        name: "vault-policy",
+        about: "an ACL policy of the vault, in HCL or JSON",
+        run: policy,
+        words: POLICY_WORDS,
+    },
+];
 
 /// Pieces of paths.
 pub(crate) const PATH_WORDS: &[&str] =

@@ -6,7 +6,7 @@
 )]
 
 use super::memory::{Memory, NOW};
-use crate::Verdict;
+use crate::{Target, Verdict};
 use countersign_base::Kid;
 use countersign_base::Secret;
 use countersign_crypto::jose::{Algorithm, sign_jwt};
@@ -15,6 +15,46 @@ use countersign_crypto::x509::{PeerCertificate, certificate_pem};
 use countersign_vault::{Body, Operation, VaultError, duration};
 use serde_json::{Value as Json, json};
 use std::sync::OnceLock;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "vault-duration",
+        about: "a duration in the body of a vault request",
+        run: span,
+        words: DURATION_WORDS,
+    },
+    Target {
+        name: "vault-body",
+        about: "the body of a vault request, read weakly",
+        run: body,
+        words: BODY_WORDS,
+    },
+    Target {
+        name: "database-statements",
+        about: "statements for a database, and a name that gets into them",
+        run: statements,
+        words: STATEMENT_WORDS,
+    },
+    Target {
+        name: "jwt-role",
+        about: "a role of the vault for tokens, and the claims of one",
+        run: claims,
+        words: CLAIM_WORDS,
+    },
+    Target {
+        name: "certificate-role",
+        about: "a role of the vault for certificates, and the fields of one",
+        run: certificate,
+        words: CERTIFICATE_WORDS,
+    },
+    Target {
+        name: "vault-calls",
+        about: "calls of the vault one after the other",
+        run: calls,
+        words: CALL_WORDS,
+    },
+];
 
 /// Pieces of durations.
 pub(crate) const DURATION_WORDS: &[&str] = &["s", "m", "h", "d", "1h30m", "\"", "-1", "1e3", "."];

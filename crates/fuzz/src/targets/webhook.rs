@@ -3,22 +3,78 @@
 //! A request is its fields, a line each, an empty line, and the body.
 
 use super::requests::NOW;
-use crate::Verdict;
 use crate::examples::{Example, Failed};
+use crate::{Target, Verdict};
 use countersign_base::Secret;
 use countersign_crypto::Random;
+use countersign_crypto::digest::HashAlgorithm;
+use countersign_crypto::hmac::HmacKey;
+use countersign_net::RetryAfter;
 use countersign_wire::content_digest::ContentDigest;
-use countersign_wire::http_signature::{self, Message};
+use countersign_wire::http_signature::{self, Component, Message};
 use countersign_wire::structured_field as field;
 use countersign_wire::webhook::http_signature::SecretAs;
 use countersign_wire::webhook::standard::{self, SigningSecret};
 use countersign_wire::webhook::{
     Content, EcdsaEncoding, Encoding, FieldRules, HmacHash, HmacRules, HttpSignatureRules,
     JwsRules, JwsTime, KeyText, OtherSchemes, PublicKeyRules, Scheme, Separator, Source,
-    SourceRules, TOLERANCE_DEFAULT, TimePlace,
+    SourceRules, TOLERANCE_DEFAULT, TimePlace, Verified,
 };
 use countersign_wire::{FieldName, HeadView};
+use http::{HeaderMap, HeaderValue, header};
 use std::sync::LazyLock;
+
+/// The targets of this file.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "webhook",
+        about: "a webhook before a source of every scheme",
+        run: request,
+        words: WORDS,
+    },
+    Target {
+        name: "webhook-secret",
+        about: "a secret of Standard Webhooks as text",
+        run: secret,
+        words: &["whsec_", "whsk_", "whpk_", "v1,", "="],
+    },
+    Target {
+        name: "structured-field",
+        about: "a structured field value (RFC 8941)",
+        run: structured_field,
+        words: FIELD_WORDS,
+    },
+    Target {
+        name: "content-digest",
+        about: "Content-Digest (RFC 9530)",
+        run: content_digest,
+        words: FIELD_WORDS,
+    },
+    Target {
+        name: "http-component",
+        about: "a component that a signature covers (RFC 9421), as configuration names it",
+        run: component,
+        words: FIELD_WORDS,
+    },
+    Target {
+        name: "retry-after",
+        about: "Retry-After of a receiver (RFC 9110)",
+        run: retry_after,
+        words: &[
+            "120",
+            " ",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 ",
+            "Nov  6",
+        ],
+    },
+    Target {
+        name: "http-signature",
+        about: "the signatures of an HTTP message (RFC 9421) and what they cover",
+        run: http_signature,
+        words: WORDS,
+    },
+];
 
 /// Fragments of heads.
 pub(crate) const WORDS: &[&str] = &[
@@ -178,13 +234,19 @@ pub(crate) fn request(input: &[u8]) -> Verdict {
         let judge = |body: &[u8]| {
             source
                 .look(&head, NOW)
-                .and_then(|looked| source.verify(looked, body, NOW))
+                .and_then(|looked| source.hear(looked, body, NOW))
         };
-        if let Ok(receipt) = judge(body) {
-            assert!(
-                (1..=255).contains(&receipt.event_id().len()),
-                "an event has an id"
-            );
+        if let Ok(verified) = judge(body) {
+            match verified {
+                Verified::Challenge(challenge) => {
+                    let text = challenge.into_text();
+                    assert!((1..=256).contains(&text.len()), "a challenge is a word");
+                }
+                Verified::Receipt(receipt) => assert!(
+                    (1..=255).contains(&receipt.event_id().len()),
+                    "an event has an id"
+                ),
+            }
             let other = [body, b"x"].concat();
             assert!(judge(&other).is_err(), "the body is covered");
             verdict = Verdict::Accepted;
@@ -259,6 +321,39 @@ pub(crate) fn http_signature(input: &[u8]) -> Verdict {
     verdict
 }
 
+pub(crate) fn component(input: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return Verdict::Refused;
+    };
+    let read = text.parse::<Component>();
+    if let Ok(component) = &read {
+        assert!(!component.name().is_empty(), "a component has a name");
+    }
+    Verdict::of(&read)
+}
+
+/// One line is one field.
+pub(crate) fn retry_after(input: &[u8]) -> Verdict {
+    let mut headers = HeaderMap::new();
+    for line in input.split(|byte| *byte == b'\n') {
+        let Ok(value) = HeaderValue::from_bytes(line) else {
+            return Verdict::Refused;
+        };
+        headers.append(header::RETRY_AFTER, value);
+    }
+    match RetryAfter::of(&headers) {
+        Some(read) => {
+            let time = read.time(NOW);
+            assert!(
+                matches!(read, RetryAfter::At(_)) || time >= NOW,
+                "a span is not in the past"
+            );
+            Verdict::Accepted
+        }
+        None => Verdict::Refused,
+    }
+}
+
 /// Seeds, those of our own schemes signed by our own writers.
 pub(crate) fn examples() -> Result<Vec<Example>, Failed> {
     let secret = SigningSecret::parse(&Secret::new(HMAC.to_owned()))?;
@@ -279,9 +374,20 @@ pub(crate) fn examples() -> Result<Vec<Example>, Failed> {
     let message = written(&FIELDS, &message);
     let mut all = texts();
     all.push(("webhook", "standard", written(&[], &standard)));
+    all.push(("webhook", "slack-challenge", slack_challenge()));
     all.push(("webhook", "http-signature", message.clone()));
     all.push(("http-signature", "profile", message));
     Ok(all)
+}
+
+/// What Slack asks before it sends anything, signed.
+fn slack_challenge() -> Vec<u8> {
+    let body = r#"{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595"}"#;
+    let key = HmacKey::new(HashAlgorithm::Sha2_256, b"secret");
+    let tag = key.tag(&[format!("v0:{NOW}:").as_bytes(), body.as_bytes()]);
+    let digits: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    let head = format!("x-slack-request-timestamp: {NOW}\nx-slack-signature: v0={digits}\n\n");
+    [head, body.to_owned()].concat().into_bytes()
 }
 
 /// A request as the targets read it.
@@ -303,6 +409,14 @@ fn texts() -> Vec<Example> {
     let text = |target, name, value: &str| (target, name, value.as_bytes().to_vec());
     vec![
         text("webhook", "github", GITHUB_SEED),
+        text("http-component", "name", "content-digest"),
+        text(
+            "http-component",
+            "parameters",
+            "\"@query-param\";name=\"a\";req",
+        ),
+        text("retry-after", "seconds", "120"),
+        text("retry-after", "date", "Sun, 06 Nov 1994 08:49:37 GMT"),
         text("webhook-secret", "hmac", HMAC),
         text(
             "webhook-secret",

@@ -22,12 +22,13 @@ fn fuzz_targets() -> Result<Vec<String>, Problem> {
     let root = tree::root();
     let files: Vec<_> = tree::files_below("crates/fuzz/src", "rs")?
         .into_iter()
-        .filter(|file| file.path.ends_with("/targets.rs"))
+        .filter(|file| file.path.contains("/src/targets/"))
         .collect();
     let named: Vec<&str> = files
         .iter()
-        .flat_map(|file| file.text.lines())
-        .filter_map(entry_name)
+        .flat_map(|file| file.text.lines().zip(file.text.lines().skip(1)))
+        .filter(|(before, _)| before.ends_with("Target {"))
+        .filter_map(|(_, line)| entry_name(line))
         .collect();
     let mut findings = Vec::new();
     for name in &named {
