@@ -18,6 +18,7 @@ mod pace;
 mod schedule;
 mod settling;
 mod taker;
+mod to_service;
 mod trust;
 mod turns;
 mod verdict;

@@ -72,6 +72,9 @@ struct RawId {
 struct RawDeliver {
     upstream: Spanned<RouteId>,
     path: Spanned<String>,
+    /// Secrets of Standard Webhooks, in rotation, that deliveries are signed with.
+    #[serde(default = "nothing")]
+    sign: Spanned<Vec<SecretReference>>,
 }
 
 fn nothing() -> Spanned<Vec<SecretReference>> {
@@ -110,6 +113,8 @@ pub struct DeliverSection {
     pub upstream: RouteId,
     /// The path there.
     pub path: String,
+    /// What deliveries are signed with; nothing, if they are not.
+    pub sign: Vec<SecretReference>,
 }
 
 pub(crate) fn check(
@@ -299,9 +304,19 @@ fn deliver(
             "write it as in `/webhooks/billing`",
         );
     }
+    if raw.sign.get_ref().len() > KEYS_MAX {
+        mistakes.at(
+            &raw.sign.span(),
+            format!(
+                "deliveries are signed with {KEYS_MAX} secrets at most: those that are in rotation"
+            ),
+            "leave out those that no service verifies with any more",
+        );
+    }
     DeliverSection {
         upstream: raw.upstream.into_inner(),
         path: raw.path.into_inner(),
+        sign: raw.sign.into_inner(),
     }
 }
 

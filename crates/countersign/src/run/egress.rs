@@ -21,6 +21,7 @@ use countersign_net::{
     Schemes, ServerTls, TlsClient, TlsIdentity, Transport, TrustRoots,
 };
 use http::HeaderName;
+use std::iter::once;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,8 @@ pub(super) fn deliveries(
     let named = section.allow.iter().map(String::as_str);
     let outside = named.fold(policy(section), allow);
     let upstreams = config.upstreams.iter();
-    let services = upstreams.filter_map(|upstream| upstream.url.host_str());
+    let services = upstreams.flat_map(|upstream| once(&upstream.url).chain(&upstream.also));
+    let services = services.filter_map(|url| url.host_str());
     let inside = services.fold(EgressPolicy::public_only(), allow);
     let limits = DeliveryLimits::default();
     let sparing = |policy: EgressPolicy| policy.sparing(own.iter().copied());

@@ -3,7 +3,7 @@
 mod rules;
 mod webhooks;
 
-pub(super) use webhooks::services;
+pub(super) use webhooks::{services, signing};
 
 use crate::config::attribute_sources::AttributeSourceSection;
 use crate::config::attributes::AttributeSection;

@@ -97,6 +97,8 @@ fn source(
             SourceKeys::Pinned(Arc::new(source.map_err(|error| error.to_string())?))
         }
     };
+    // Its service's secrets are read again where deliveries begin; here it is said what is wrong with them.
+    let _signing = routes::signing(config, section)?;
     let (name, tenant) = (section.name.clone(), section.tenant.clone());
     let times = (section.tolerance, section.remember);
     ReceivedSource::new(name, tenant, keys, times).map_err(|error| error.to_string())

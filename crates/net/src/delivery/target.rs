@@ -47,6 +47,7 @@ impl DeliveryTls {
 pub struct Receiver {
     url: Arc<Url>,
     tls: Option<DeliveryTls>,
+    server_name: Option<Arc<str>>,
 }
 
 impl Receiver {
@@ -56,6 +57,7 @@ impl Receiver {
         Self {
             url: Arc::new(url),
             tls: None,
+            server_name: None,
         }
     }
 
@@ -63,6 +65,13 @@ impl Receiver {
     #[must_use]
     pub fn with_tls(mut self, tls: DeliveryTls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// With a certificate that carries this name in place of the URL's host.
+    #[must_use]
+    pub fn with_server_name(mut self, name: &str) -> Self {
+        self.server_name = Some(Arc::from(name));
         self
     }
 
@@ -102,6 +111,7 @@ impl Receiver {
             host: host.into_boxed_str(),
             port: url.port_or_known_default().ok_or(Refused::Url)?,
             trust: self.tls.as_ref().map_or(0, |tls| tls.number),
+            certified: self.server_name.clone(),
         })
     }
 }
@@ -130,6 +140,8 @@ pub(super) struct Target {
     pub(super) port: u16,
     /// Whose trust and certificate: 0 is the pool's.
     trust: u64,
+    /// The name in its certificate, if not the host's.
+    certified: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,7 +152,8 @@ pub(super) enum Encryption {
 
 impl Target {
     pub(super) fn server_name(&self) -> Result<ServerName<'static>, Refused> {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        let host: &str = self.certified.as_deref().unwrap_or(&self.host);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
         ServerName::try_from(bare.to_owned()).map_err(|_| Refused::Url)
     }
 }

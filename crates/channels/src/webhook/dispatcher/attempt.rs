@@ -51,12 +51,17 @@ async fn send(cx: &Context, endpoint: &Endpoint, taken: &TakenWebhook) -> Verdic
         Err(reason) => return Verdict::failed(reason),
     };
     drop(body);
-    let (pool, receiver) = match &endpoint.target {
-        Target::Receiver(to) => (&cx.receivers, &to.receiver),
-        Target::Service(to) => (&to.pool, &to.receiver),
+    let answered = match &endpoint.target {
+        Target::Receiver(to) => {
+            let sent = cx
+                .receivers
+                .send(&to.receiver, outgoing.headers, outgoing.body);
+            sent.await
+        }
+        Target::Service(to) => to.send(&outgoing).await,
         Target::Unusable(reason) => return Verdict::failed(reason),
     };
-    Verdict::of(&pool.send(receiver, outgoing.headers, outgoing.body).await)
+    Verdict::of(&answered)
 }
 
 fn done(

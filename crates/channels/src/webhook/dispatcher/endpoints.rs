@@ -4,13 +4,14 @@
 //! What did not change is not built again: opened secrets and TLS stay while their rows do.
 
 use super::pace::Wants;
+use super::to_service::ToService;
 use super::trust::{Certificate, Services, Trust};
 use arc_swap::ArcSwap;
 use countersign_base::{Secret, SourceName, UnixMillis, UnixTime};
 use countersign_control::Fabric;
 use countersign_crypto::jose::EncryptionKey;
 use countersign_keys::{Aad, Sealed, envelope};
-use countersign_net::{DeliveryPool, Receiver};
+use countersign_net::Receiver;
 use countersign_store::tables::webhook_endpoints::{
     self, EndpointRecord, EndpointRow, EndpointState, EndpointTarget, WebhookOrder, WebhookPayload,
     WebhookSigning,
@@ -59,13 +60,6 @@ pub(super) struct ToReceiver {
     pub(super) key_ids: Vec<String>,
     pub(super) payload: WebhookPayload,
     pub(super) encryption: Option<EncryptionKey>,
-}
-
-/// A service of this installation.
-pub(super) struct ToService {
-    pub(super) pool: DeliveryPool,
-    pub(super) receiver: Receiver,
-    pub(super) media_type: String,
 }
 
 struct MadeOf {
@@ -287,11 +281,7 @@ fn service(lane: &Lane, source: &SourceName, made_of: MadeOf) -> Endpoint {
                 rate: service.rate,
                 concurrency: service.concurrency,
             };
-            let target = Target::Service(ToService {
-                pool: services.pool().clone(),
-                receiver: service.receiver.clone(),
-                media_type: service.media_type.clone(),
-            });
+            let target = Target::Service(ToService::new(services.pool(), service));
             (target, wants, service.retries.clone())
         }
         None => {

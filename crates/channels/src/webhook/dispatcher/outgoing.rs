@@ -3,7 +3,8 @@
 //! The id is the same in every attempt and at every endpoint, the timestamp that of the attempt. Every secret that is in force signs, so that a receiver which rotates
 //! verifies with either. Over an encrypted payload the signature is of what is sent: a receiver checks it before it decrypts.
 
-use super::endpoints::{Endpoint, Target, ToReceiver, ToService};
+use super::endpoints::{Endpoint, Target, ToReceiver};
+use super::to_service::ToService;
 use bytes::Bytes;
 use countersign_base::{MessageId, Secret, UnixTime};
 use countersign_crypto::jose::{
@@ -51,7 +52,7 @@ pub(super) fn outgoing(
     let id = webhook_id(message.id);
     match &endpoint.target {
         Target::Receiver(to) => to_receiver(to, message, (&id, body), random, now),
-        Target::Service(to) => to_service(to, &id, body),
+        Target::Service(to) => to_service(to, (&id, body), now),
         Target::Unusable(reason) => Err(reason),
     }
 }
@@ -123,14 +124,24 @@ fn by_http_signature(
     http_signature::headers(&named, &head, body, random, now).map_err(|_| "signature_failed")
 }
 
-/// A service gets what came in as it came in. The key names the message, however often it is brought.
-fn to_service(to: &ToService, id: &str, body: &Secret<Vec<u8>>) -> Result<Outgoing, &'static str> {
-    let headers = HeaderMap::from_iter([
-        (header::CONTENT_TYPE, field(&to.media_type)?),
+/// A service gets what came in as it came in, signed by us if it wants that. The key names the message, however often it is brought.
+fn to_service(
+    to: &ToService,
+    (id, body): (&str, &Secret<Vec<u8>>),
+    now: UnixTime,
+) -> Result<Outgoing, &'static str> {
+    let mut headers = HeaderMap::from_iter([
+        (header::CONTENT_TYPE, field(to.media_type())?),
         (header::USER_AGENT, USER_AGENT),
         (HeaderName::from_static(standard::ID), field(id)?),
         (IDEMPOTENCY_KEY, field(&format!("\"{id}\""))?),
     ]);
+    if !to.signing().is_empty() {
+        let fields = standard::headers(to.signing(), id, now, body.expose());
+        for (name, value) in fields.map_err(|_| "signature_failed")? {
+            headers.insert(HeaderName::from_static(name), field(&value)?);
+        }
+    }
     Ok(Outgoing {
         headers,
         body: body.expose().clone().into(),

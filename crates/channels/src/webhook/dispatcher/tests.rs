@@ -492,6 +492,8 @@ async fn what_comes_in_is_brought_to_its_service_with_a_key_that_names_it() {
     let source: countersign_base::SourceName = "shop".parse().unwrap();
     let service = Service {
         receiver: Receiver::new("http://orders.test/webhooks/shop".parse().unwrap()),
+        also: Vec::new(),
+        signing: Arc::default(),
         media_type: "application/json".to_owned(),
         rate: None,
         concurrency: 8,

@@ -2,7 +2,9 @@
 
 use countersign_base::{SourceName, Tenant};
 use countersign_net::{DeliveryPool, DeliveryTls, Receiver, TlsError, TlsIdentity, TrustRoots};
+use countersign_wire::webhook::standard::SigningSecret;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The authorities that receivers' certificates descend from, and the certificate that is shown to endpoints that want one.
 #[derive(Clone)]
@@ -77,6 +79,10 @@ pub(super) enum Certificate {
 pub struct Service {
     /// Where it is.
     pub receiver: Receiver,
+    /// Further addresses that do the same: they take turns.
+    pub also: Vec<Receiver>,
+    /// What deliveries to it are signed with (Standard Webhooks); nothing, if they are not.
+    pub signing: Arc<[SigningSecret]>,
     /// What bodies are.
     pub media_type: String,
     /// Deliveries a second, if they are limited.

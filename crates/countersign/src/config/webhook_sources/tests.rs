@@ -204,3 +204,24 @@ fn a_set_of_public_keys_is_for_a_scheme_that_has_them_and_stands_in_one_place() 
         assert!(said.contains(expected), "{said}");
     }
 }
+
+#[test]
+fn deliveries_to_the_service_are_signed_where_secrets_for_that_are_named() {
+    let config = parsed(&[UPSTREAM, SOURCE, STANDARD]).unwrap();
+    let source = config.webhook_sources.first().unwrap();
+    assert!(source.deliver.sign.is_empty());
+    let with = |secrets: &str| {
+        let path = "path = \"/webhooks\"";
+        SOURCE.replace(path, &format!("{path}, sign = [{secrets}]"))
+    };
+    let secret = "{ file = \"ours.secret\" }";
+    let signed = with(&format!("{secret}, {secret}"));
+    let config = parsed(&[UPSTREAM, &signed, STANDARD]).unwrap();
+    let source = config.webhook_sources.first().unwrap();
+    assert_eq!(source.deliver.sign.len(), 2);
+    let many = with(&[secret; KEYS_MAX + 1].join(", "));
+    assert!(mistake(&[UPSTREAM, &many, STANDARD]).contains("10 secrets at most"));
+    let said = mistake(&[UPSTREAM, &with("\"hunter2\""), STANDARD]);
+    assert!(said.contains("never stands in the configuration"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}

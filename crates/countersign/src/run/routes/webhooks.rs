@@ -12,6 +12,8 @@ use countersign_channels::webhook::dispatcher::Service;
 use countersign_control::Fabric;
 use countersign_gateway::webhooks::WebhookRouteSpec;
 use countersign_net::{DeliveryTls, Receiver, TrustRoots};
+use countersign_wire::webhook::standard::SigningSecret;
+use url::Url;
 
 /// While the counts of shared limits are away nothing comes in: these callers have nothing to be told apart by but their network, and they try again.
 const LIMITS_AWAY: LimitsAway = LimitsAway::Closed;
@@ -72,6 +74,22 @@ pub(in crate::run) fn services(
     services.map_err(failed)
 }
 
+/// What deliveries to a source's service are signed with.
+///
+/// # Errors
+/// A secret that cannot be read or is none of Standard Webhooks.
+pub(in crate::run) fn signing(
+    config: &Config,
+    section: &WebhookSourceSection,
+) -> Result<Vec<SigningSecret>, String> {
+    let references = section.deliver.sign.iter();
+    let read = references.map(|reference| {
+        let text = reference.read(&config.dir)?;
+        SigningSecret::parse(&text).map_err(|error| format!("`sign`: {error}"))
+    });
+    read.collect()
+}
+
 fn service(
     config: &Config,
     section: &WebhookSourceSection,
@@ -82,16 +100,25 @@ fn service(
     let mut upstreams = config.upstreams.iter();
     let upstream = upstreams.find(|upstream| upstream.name == *wanted);
     let upstream = upstream.ok_or_else(|| format!("no upstream `{wanted}`"))?;
-    let mut url = upstream.url.clone();
-    url.set_path(&section.deliver.path);
     let roots = believed(config, upstream.ca.as_deref(), local)?;
     let identity = match upstream.identity {
         GatewayIdentity::Certificate => Some(&own.tls),
         GatewayIdentity::None => None,
     };
     let tls = DeliveryTls::new(&roots, identity).map_err(|error| error.to_string())?;
+    let receiver = |url: &Url| {
+        let mut url = url.clone();
+        url.set_path(&section.deliver.path);
+        let receiver = Receiver::new(url).with_tls(tls.clone());
+        match &upstream.server_name {
+            Some(name) => receiver.with_server_name(name),
+            None => receiver,
+        }
+    };
     Ok(Service {
-        receiver: Receiver::new(url).with_tls(tls),
+        receiver: receiver(&upstream.url),
+        also: upstream.also.iter().map(receiver).collect(),
+        signing: signing(config, section)?.into(),
         media_type: section.media_types.first().cloned().unwrap_or_default(),
         rate: None,
         concurrency: AT_A_TIME,

@@ -1,5 +1,7 @@
 use super::{Outgoing, to_receiver, to_service};
-use crate::webhook::dispatcher::endpoints::{ToReceiver, ToService};
+use crate::webhook::dispatcher::Service;
+use crate::webhook::dispatcher::endpoints::ToReceiver;
+use crate::webhook::dispatcher::to_service::ToService;
 use countersign_base::{MessageId, Secret, UnixTime};
 use countersign_crypto::jose::{
     ContentEncryption, DecryptionKey, EncryptionKeyType, Jwe, JweRules, KeyManagement,
@@ -20,6 +22,7 @@ use countersign_wire::webhook::{
     TOLERANCE_DEFAULT, WebhookRefusal,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const BODY: &[u8] = br#"{"type":"invoice.paid","data":{"amount":"12"}}"#;
@@ -147,19 +150,65 @@ fn a_service_gets_what_came_in_with_a_key_that_names_it() {
     let roots = TrustRoots::from_pem(internet.certificate_pem().as_bytes()).unwrap();
     let tls = TlsClient::new(&roots, None, Alpn::Http1).unwrap();
     let policy = EgressPolicy::public_only();
-    let to = ToService {
-        pool: DeliveryPool::new(tls, policy, Schemes::HttpToo, DeliveryLimits::default()),
+    let pool = DeliveryPool::new(tls, policy, Schemes::HttpToo, DeliveryLimits::default());
+    let unsigned = Service {
         receiver: Receiver::new("http://orders.test/".parse().unwrap()),
+        also: Vec::new(),
+        signing: Arc::default(),
         media_type: "application/cloudevents+json".to_owned(),
+        rate: None,
+        concurrency: 1,
+        retries: "service".to_owned(),
     };
-    let outgoing = to_service(&to, &id(), &body).unwrap();
-    assert_eq!(header(&outgoing, "content-type"), to.media_type);
+    let to = ToService::new(&pool, &unsigned);
+    let outgoing = to_service(&to, (&id(), &body), NOW).unwrap();
+    assert_eq!(header(&outgoing, "content-type"), to.media_type());
+    assert!(!outgoing.headers.contains_key("webhook-signature"));
     assert_eq!(&outgoing.body[..], BODY);
     assert_eq!(
         header(&outgoing, "idempotency-key"),
         format!("\"{}\"", id())
     );
     assert_eq!(header(&outgoing, "webhook-id"), id());
+    // The twin that is signed: by each of its secrets, as a receiver elsewhere would verify it.
+    let secrets = [SecretKind::Hmac, SecretKind::Hmac].map(secret);
+    let texts: Vec<_> = secrets
+        .iter()
+        .map(SigningSecret::to_verifying_text)
+        .collect();
+    let signing = secrets.into();
+    let to = ToService::new(
+        &pool,
+        &Service {
+            signing,
+            ..unsigned
+        },
+    );
+    let outgoing = to_service(&to, (&id(), &body), NOW).unwrap();
+    for text in texts {
+        let source = Source::new(SourceRules {
+            scheme: Scheme::StandardWebhooks,
+            keys: vec![KeyText { id: None, text }],
+            tolerance: TOLERANCE_DEFAULT,
+            event_id: EventIdRule::Signed,
+            others: OtherSchemes::Refused,
+        });
+        let source = source.unwrap();
+        let fields: Vec<(&str, &[u8])> = outgoing
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let head = HeadView {
+            method: "POST",
+            scheme: "http",
+            authority: "orders.test",
+            path_and_query: "/",
+            fields: &fields,
+        };
+        let looked = source.look(&head, NOW).unwrap();
+        assert!(source.verify(looked, &outgoing.body, NOW).is_ok());
+    }
 }
 
 #[test]
