@@ -93,6 +93,30 @@ async function walk(browser, server, look) {
     await cdp.detach()
   }
 
+  async function partner_pages() {
+    const { endpoints, delivered, dead } = server.webhooks
+    await page.goto(`${server.issuer}/partner`)
+    await sign_in('erin')
+    await page.getByText('Billing, production').waitFor()
+    await look_at('partner-endpoints')
+    for (const [name, path] of [['good', `endpoints/${endpoints.good}`], ['given-up', `endpoints/${endpoints.failing}?state=dead`], ['gone', `endpoints/${endpoints.gone}`]]) {
+      await page.goto(`${server.issuer}/partner/${path}`)
+      await look_at(`partner-endpoint-${name}`)
+    }
+    for (const [name, id] of [['delivered', delivered], ['dead', dead]]) {
+      await page.goto(`${server.issuer}/partner/deliveries/${id}`)
+      await look_at(`partner-delivery-${name}`)
+    }
+    await page.goto(`${server.issuer}/partner/endpoints/${endpoints.good}`)
+    await press('Make a new secret')
+    await page.getByRole('heading', { name: 'New secret' }).waitFor()
+    await look_at('partner-secret')
+    await page.getByRole('link', { name: 'I have kept it' }).click()
+    await press('Send a test event')
+    await page.getByText('A test event is on its way.').waitFor()
+    await look_at('partner-test')
+  }
+
   await page.goto(authorize(server.issuer))
   await look_at('sign-in')
   await page.getByLabel('Username').fill('alice')
@@ -143,6 +167,17 @@ async function walk(browser, server, look) {
   await page.goto(`${server.issuer}/account/security`)
   await page.getByRole('link', { name: 'Change the password' }).waitFor()
   await look_at('account-security-own-password')
+  await page.goto(`${server.issuer}/logout`)
+  await press('Sign out')
+
+  // Somebody of a partner sees where webhooks go, and what became of them.
+  await partner_pages()
+  await page.goto(`${server.issuer}/logout`)
+  await press('Sign out')
+  await page.goto(`${server.issuer}/partner`)
+  await sign_in('frank')
+  await page.getByText('No endpoints').waitFor()
+  await look_at('partner-none')
   await page.goto(`${server.issuer}/logout`)
   await press('Sign out')
 

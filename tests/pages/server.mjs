@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { connect } from 'node:tls'
+import { PARTNER, certificate, receiver, seed } from './partner.mjs'
 
 const program = process.env.COUNTERSIGN_BIN
 if (!program) throw new Error('COUNTERSIGN_BIN names the program to test')
@@ -65,8 +66,10 @@ export async function start() {
   const [port, search] = [await freePort(), await behind()]
   mkdirSync(join(config, 'policies'))
   writeFileSync(join(config, 'policies', 'search.cedar'), POLICY)
+  const shown = certificate(home)
+  const partner = await receiver(shown)
   const write = (upstream) => {
-    writeFileSync(join(config, 'countersign.toml'), configuration(port, data, upstream, search.address().port))
+    writeFileSync(join(config, 'countersign.toml'), configuration(port, data, upstream, search.address().port, shown.cert))
     writeFileSync(join(config, 'password'), PASSWORD)
     writeFileSync(join(config, 'secret'), 'a secret between two tenants')
   }
@@ -80,8 +83,11 @@ export async function start() {
     issuer: `https://localhost:${port}`,
     gateway: server.addresses.gateway,
     data,
+    webhooks: await seed(program, data, partner.address().port),
     async stop() {
       await server.stop()
+      partner.close()
+      partner.closeAllConnections()
       search.close()
       search.closeAllConnections()
       rmSync(home, { recursive: true, force: true })
@@ -100,7 +106,11 @@ audiences = ["https://orders.example"]
 ${more}
 `
 
-const configuration = (port, data, upstream, search) => `
+const configuration = (port, data, upstream, search, believed) => `
+[egress]
+ca = "${believed}"
+allow = ["localhost"]
+
 [listeners]
 identity = "127.0.0.1:${port}"
 identity_mtls = "127.0.0.1:0"
@@ -138,6 +148,16 @@ accent = "#c2410c"
 [[users]]
 name = "alice"
 password = { file = "password" }
+
+[[users]]
+name = "erin"
+password = { file = "password" }
+attributes = { partner = "${PARTNER}" }
+
+[[users]]
+name = "frank"
+password = { file = "password" }
+attributes = { partner = "contoso" }
 
 [[users]]
 tenant = "acme"

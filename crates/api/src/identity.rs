@@ -28,6 +28,7 @@ mod logout;
 mod metadata;
 mod own_page;
 mod par;
+mod partner;
 mod presented;
 mod record;
 mod register;

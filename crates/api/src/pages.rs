@@ -6,6 +6,7 @@
 
 pub(crate) mod account;
 pub(crate) mod brand;
+pub(crate) mod partner;
 mod qr;
 
 pub(crate) use brand::Brand;

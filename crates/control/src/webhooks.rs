@@ -6,13 +6,15 @@
 
 mod event_types;
 mod publication;
+mod trial;
 
 pub use event_types::{CheckedEventType, EventTypes, NotFitting, SchemaRefused};
 pub use publication::{Fitting, IdempotencyKey, Publication, Publisher};
+pub use trial::{TEST_EVENT, is_built_in, test_publication};
 
 use crate::Fabric;
 use countersign_base::{
-    Duration, EndpointId, EventPattern, Secret, Tenant, UnixTime, WebhookSecretId,
+    Duration, EndpointId, EventPattern, MessageId, Secret, Tenant, UnixTime, WebhookSecretId,
 };
 use countersign_crypto::jose::EncryptionKey;
 use countersign_keys::{Aad, OpenError, Sealed, envelope};
@@ -184,6 +186,12 @@ pub fn make_secret(
 #[must_use]
 pub fn new_endpoint_id(fabric: &Fabric) -> EndpointId {
     EndpointId::from_bytes(fabric.random().bytes())
+}
+
+/// How a message is named to its receivers, in the field `webhook-id`.
+#[must_use]
+pub fn webhook_id(message: MessageId) -> String {
+    format!("msg_{message}")
 }
 
 /// When the secrets before a new one end, if they overlap for so long.

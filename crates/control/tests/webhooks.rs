@@ -5,16 +5,20 @@
     reason = "helpers of tests fail them by panicking"
 )]
 
-use countersign_base::{Bounded, Duration, EventPattern, Secret, Tenant, UnixTime};
+use countersign_base::{
+    Bounded, Duration, EndpointId, EventPattern, Secret, Tenant, UnixTime, UserId,
+};
 use countersign_control::Declared;
 use countersign_control::webhooks::{
     CONCURRENCY, EventTypes, IdempotencyKey, NotFitting, Publication, Publisher, Receiver,
-    ReceiverRefused, make_secret, masked, masked_body, open_body, others_end,
+    ReceiverRefused, TEST_EVENT, is_built_in, make_secret, masked, masked_body, open_body,
+    others_end, test_publication,
 };
 use countersign_keys::{Aad, Sealed, envelope};
 use countersign_store::Write;
 use countersign_store::tables::webhook_endpoints::{
-    EndpointRecord, WebhookOrder, WebhookPayload, WebhookSigning,
+    EndpointRecord, EndpointRow, EndpointState, EndpointTarget, WebhookOrder, WebhookPayload,
+    WebhookSigning,
 };
 use countersign_store::tables::webhook_event_types::{EventTypeRecord, EventTypeRow};
 use countersign_store::tables::webhook_secrets::SecretKind;
@@ -37,6 +41,7 @@ fn record(url: &str) -> EndpointRecord {
         retries: Bounded::parse("standard").unwrap(),
         client_certificate: false,
         ca: None,
+        disabled: None,
     }
 }
 
@@ -355,5 +360,39 @@ fn a_schema_that_leads_back_to_itself_is_none() {
     ] {
         let record = event_type(endless.clone(), Some(json!({})));
         assert!(types.check_record(record).is_err(), "{endless}");
+    }
+}
+
+#[tokio::test]
+async fn a_test_event_names_its_endpoint_and_is_one_for_each_key() {
+    let test = TestFabric::start(Declared::default()).await.unwrap();
+    let (fabric, tenant) = (&test.fabric, Tenant::default_tenant());
+    let row = EndpointRow {
+        id: EndpointId::from_bytes([7; 16]),
+        partner: Some("acme".parse().unwrap()),
+        state: EndpointState::Enabled,
+        target: EndpointTarget::Receiver(Box::new(record("https://hooks.example/in"))),
+        created: UnixTime(0),
+        changed: UnixTime(0),
+    };
+    let person = |byte| Publisher::Person(UserId::from_bytes([byte; 16]));
+    let message = |publisher: Publisher<'_>, key: &str| {
+        let key = IdempotencyKey::parse(key).unwrap();
+        let fitting = test_publication(&row).unwrap();
+        let made = fitting.into_message(fabric, &tenant, publisher, Some(&key), fabric.now());
+        made.unwrap().message
+    };
+    let first = message(person(1), "a");
+    assert_eq!(first.event_type.as_str(), TEST_EVENT);
+    assert!(is_built_in(&first.event_type));
+    assert!(!is_built_in(&"webhook.tested".parse().unwrap()));
+    assert_eq!(first.to, Addressee::Partner("acme".parse().unwrap()));
+    let body = open_body(fabric, &first).unwrap();
+    let body: Value = serde_json::from_slice(body.expose()).unwrap();
+    let data = json!({"endpoint_id": row.id.to_string(), "test": true});
+    assert_eq!((&body["data"], &body["version"]), (&data, &json!(1)));
+    assert_eq!(message(person(1), "a").id, first.id);
+    for other in [message(person(1), "b"), message(person(2), "a")] {
+        assert_ne!(other.id, first.id);
     }
 }

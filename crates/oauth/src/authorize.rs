@@ -55,6 +55,9 @@ pub enum PageError {
     /// The query or form does not parse, or repeats a parameter.
     #[error("request malformed")]
     Malformed,
+    /// Policy denies a person what they want on a partner's page, or they belong to none.
+    #[error("partner page denied")]
+    PartnerDenied,
     /// Not registered, or absent while several are (AR-1 to 6).
     #[error("redirect_uri not registered")]
     RedirectUri,
@@ -109,6 +112,9 @@ impl PageError {
             }
             Self::Malformed | Self::RequestObject(_) => {
                 "The application sent a request that cannot be understood. Tell whoever runs it."
+            }
+            Self::PartnerDenied => {
+                "Your account may not do this for a partner here. Nothing was changed. Ask whoever runs this service."
             }
             Self::RedirectUri => {
                 "The application asked for an answer at an address that it has not registered. Nothing was sent there. Tell whoever runs it."

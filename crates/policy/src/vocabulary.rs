@@ -4,8 +4,8 @@ use crate::query::{Entity, EntityId, Value};
 use countersign_authn::access_token::Confirmation;
 use countersign_authn::{Acr, AttributeValue, Subject, SubjectId};
 use countersign_base::{
-    Audience, ClientId, EventTypeName, GroupName, Role, RouteId, Scopes, SourceName, Tenant,
-    UnixTime, UserId,
+    Audience, ClientId, EndpointId, EventTypeName, GroupName, PartnerName, Role, RouteId, Scopes,
+    SourceName, Tenant, UnixTime, UserId,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -162,6 +162,22 @@ pub fn decision_point(tenant: &Tenant) -> Entity {
 #[must_use]
 pub fn event_type(name: &EventTypeName, tenant: &Tenant) -> Entity {
     of_tenant(EntityId::new("EventType", name.as_str()), tenant)
+}
+
+/// A partner whose receivers webhooks go to.
+#[must_use]
+pub fn partner(name: &PartnerName, tenant: &Tenant) -> Entity {
+    of_tenant(EntityId::new("Partner", name.as_str()), tenant).attribute("name", name.as_str())
+}
+
+/// Where webhooks go; without a partner, it is the tenant's own.
+#[must_use]
+pub fn webhook_endpoint(id: EndpointId, partner: Option<&PartnerName>, tenant: &Tenant) -> Entity {
+    let entity = of_tenant(EntityId::new("WebhookEndpoint", id.to_string()), tenant);
+    match partner {
+        None => entity,
+        Some(partner) => entity.attribute("partner", partner.as_str()),
+    }
 }
 
 /// A place outside that workloads reach through the egress proxy, with the clients that the allow-list names for it.

@@ -8,12 +8,14 @@ mod leases;
 mod receiving;
 mod room;
 mod settling;
+mod single;
 
 pub(crate) use changes::apply;
 pub use changes::{NewEndpoint, WebhookWrite};
 pub use receiving::{Before, NewReceipt, ReceiptRecords, Received, Receives, TakenIn};
 pub(crate) use room::Rooms;
 pub use settling::{WebhookKept, WebhookOutcome, WebhookSettlement};
+pub use single::AcceptedFor;
 
 use crate::deliver::Lease;
 use crate::record::{Recordable, Recorded, Recorder};

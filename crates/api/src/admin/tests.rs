@@ -625,6 +625,7 @@ fn receiver_record() -> EndpointRecord {
         retries: Bounded::parse("standard").unwrap(),
         client_certificate: false,
         ca: None,
+        disabled: None,
     }
 }
 

@@ -13,25 +13,23 @@ pub(super) use change::change;
 
 use super::Identity;
 use super::answer::{Failure, see_other};
-use super::authorize::{Purpose, shown};
+use super::authorize::shown;
 use super::call::Call;
 use super::cookies;
-use super::own_page::{self, OwnPage};
-use super::sign_in;
+use super::own_page::{self, Decided, Freshness, OwnPage, owner};
 use super::ticket::{self, Browser, Step};
 use crate::pages::account::{AccountPage, Frame, Note};
 use axum::response::Response;
 use countersign_audit::{Code, Text};
-use countersign_authn::AttributeValue;
 use countersign_authn::webauthn::{Challenge, CredentialId};
 use countersign_base::{ClientId, RequestId, SessionId, Tenant, UnixTime};
-use countersign_federation::linking::{LinkRefusal, PRIMARY_FACTOR_AGE_MAX, SessionProof};
+use countersign_federation::linking::{LinkRefusal, SessionProof};
 use countersign_federation::{PrimaryFactor, ProviderName};
 use countersign_oauth::authentication::AuthenticationMethod;
 use countersign_oauth::authorize::PageError;
 use countersign_oauth::{ResolvedUser, Session};
-use countersign_policy::{Permitted, Query, Target, decide, vocabulary};
-use countersign_store::tables::{authenticators, user_groups, users};
+use countersign_policy::{Permitted, Query, Target, vocabulary};
+use countersign_store::tables::authenticators;
 use countersign_store::{About, Durability, Recordable, Recorded};
 use factors::SealedSecret;
 use serde::{Deserialize, Serialize};
@@ -96,28 +94,6 @@ pub(super) async fn show(
     show_after(identity, call, session, page, None).await
 }
 
-/// How old a sign-in may be for what somebody wants.
-#[derive(Clone, Copy)]
-enum Freshness {
-    /// As old as a session gets.
-    Any,
-    /// As the tenant says, who may change how they sign in.
-    Fresh,
-    /// Some minutes.
-    Recent,
-}
-
-impl Freshness {
-    fn is_missing(self, call: &Call, session: &Session, now: UnixTime) -> bool {
-        let age = now.since(session.auth_time);
-        match self {
-            Self::Any => false,
-            Self::Fresh => age > call.tenant.authentication.fresh_for(),
-            Self::Recent => age > PRIMARY_FACTOR_AGE_MAX,
-        }
-    }
-}
-
 /// The same, after something was done.
 async fn show_after(
     identity: &Identity,
@@ -162,26 +138,7 @@ fn ask_again(
     session: &Session,
     page: AccountPage,
 ) -> Result<Response, Failure> {
-    let page = OwnPage::Account(page);
-    let ticket = own_page::ticket(identity, &page, Some(session.id));
-    let problem = "Before something is changed, say once more who you are.";
-    sign_in::page(identity, call, &Purpose::Page(page), &ticket, Some(problem))
-}
-
-/// The person whose session it is, if they may still do anything.
-async fn owner(
-    identity: &Identity,
-    call: &Call,
-    session: &Session,
-) -> Result<ResolvedUser, Failure> {
-    let mut connection = identity.fabric.store().read().await?;
-    let tenant = &call.tenant.name;
-    let user = users::find(&mut connection, tenant, session.user)
-        .await?
-        .filter(|user| user.enabled)
-        .ok_or(PageError::InteractionOver)?;
-    let groups = user_groups::of_user(&mut connection, tenant, session.user).await?;
-    Ok(ResolvedUser::new(user, &groups))
+    own_page::ask_again(identity, call, session, OwnPage::Account(page))
 }
 
 /// Whether the account has a factor of its own to begin with: then nobody adds another by a provider's word alone (A53).
@@ -235,19 +192,11 @@ pub(super) struct AccountRequest {
 
 impl Target for AccountRequest {
     fn query(&self) -> Query {
-        let ResolvedUser { user, roles } = &self.owner;
-        let attributes: BTreeMap<String, AttributeValue> = user
-            .attributes
-            .iter()
-            .map(|(name, value)| {
-                let value = AttributeValue::Text(value.as_str().to_owned());
-                (name.as_str().to_owned(), value)
-            })
-            .collect();
+        let user = self.owner.user.id;
         Query {
-            principal: vocabulary::user(user.id, &self.tenant, roles, &user.groups, &attributes),
+            principal: own_page::principal(&self.tenant, &self.owner),
             action: "manage_account".to_owned(),
-            resource: vocabulary::account(user.id, &self.tenant),
+            resource: vocabulary::account(user, &self.tenant),
             context: BTreeMap::from([
                 ("operation".to_owned(), self.operation.into()),
                 ("time".to_owned(), self.now.0.into()),
@@ -277,26 +226,16 @@ async fn permit(
     operation: &'static str,
     durability: Durability,
 ) -> Result<Recorded<Permitted<AccountRequest>>, Failure> {
-    let fabric = &identity.fabric;
     let target = AccountRequest {
         tenant: call.tenant.name.clone(),
         owner: owner.clone(),
         operation,
         request: call.id,
-        now: fabric.now(),
+        now: identity.fabric.now(),
     };
-    let decided = decide(&fabric.policies(), target);
-    call.was_recorded();
-    match decided {
-        Ok(permitted) => {
-            fabric.metrics().decided("account", "permitted");
-            Ok(fabric.recorder().record(permitted, durability).await?)
-        }
-        Err(denied) => {
-            fabric.metrics().decided("account", "denied");
-            let _recorded = fabric.recorder().record_denied(denied)?;
-            Err(PageError::AccountDenied.into())
-        }
+    match own_page::decided(identity, call, target, "account", durability).await? {
+        Decided::Permitted(permitted) => Ok(permitted),
+        Decided::Denied => Err(PageError::AccountDenied.into()),
     }
 }
 

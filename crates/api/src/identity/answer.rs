@@ -61,6 +61,7 @@ impl Failure {
             Self::Page(PageError::ForeignForm) => "foreign_form",
             Self::Page(PageError::InteractionOver) => "interaction_over",
             Self::Page(PageError::Malformed) => "malformed",
+            Self::Page(PageError::PartnerDenied) => "partner_denied",
             Self::Page(PageError::PrimaryFactorNeeded) => "primary_factor_needed",
             Self::Page(PageError::RedirectUri) => "redirect_uri",
             Self::Page(PageError::RequestObject(error) | PageError::RequestUri(error)) => {
@@ -313,6 +314,7 @@ const fn page_status(refused: PageError) -> StatusCode {
         PageError::Unavailable | PageError::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         PageError::AccountDenied
         | PageError::ForeignForm
+        | PageError::PartnerDenied
         | PageError::PrimaryFactorNeeded
         | PageError::SecondFactorMissing
         | PageError::SignInDenied

@@ -6,8 +6,8 @@ use super::answer::{Failure, finish};
 use super::call::{Call, source};
 use super::{
     Door, Identity, account, authorize, backchannel, brand, consent, device, device_authorization,
-    introspect, logout, metadata, par, record, register, requests, revocations, revoke, sign_in,
-    token, upstream, userinfo,
+    introspect, logout, metadata, par, partner, record, register, requests, revocations, revoke,
+    sign_in, token, upstream, userinfo,
 };
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -235,6 +235,34 @@ pub const ENDPOINTS: &[Endpoint] = &[
         credential: Credential::Client,
         doors: Doors::Both,
         handler: |i, c| Box::pin(par::push(i, c)),
+    },
+    Endpoint {
+        path: "/partner",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(partner::endpoints(i, c)),
+    },
+    Endpoint {
+        path: "/partner/change",
+        methods: &[Method::POST],
+        credential: Credential::BrowserForm,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(partner::change(i, c)),
+    },
+    Endpoint {
+        path: "/partner/deliveries/{delivery}",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(partner::delivery(i, c)),
+    },
+    Endpoint {
+        path: "/partner/endpoints/{endpoint}",
+        methods: &[Method::GET],
+        credential: Credential::Nothing,
+        doors: Doors::Browser,
+        handler: |i, c| Box::pin(partner::endpoint(i, c)),
     },
     Endpoint {
         path: "/requests",

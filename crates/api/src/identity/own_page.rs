@@ -5,15 +5,22 @@ use super::account;
 use super::answer::Failure;
 use super::authorize::Purpose;
 use super::call::Call;
+use super::partner::{self, PartnerPage};
 use super::sign_in::admission::{self, Admission, Remedied};
 use super::ticket::{Source, Ticket};
 use super::{device, requests, sign_in};
 use crate::pages::account::AccountPage;
 use axum::response::Response;
-use countersign_base::{Bounded, ClientId, SessionId};
-use countersign_oauth::Session;
+use countersign_authn::AttributeValue;
+use countersign_base::{Bounded, ClientId, SessionId, Tenant, UnixTime};
+use countersign_federation::linking::PRIMARY_FACTOR_AGE_MAX;
 use countersign_oauth::authorize::{Beginning, PageError};
+use countersign_oauth::{ResolvedUser, Session};
+use countersign_policy::{Entity, Permitted, decide, vocabulary};
+use countersign_store::tables::{user_groups, users};
+use countersign_store::{Durability, Recordable, Recorded};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Characters of a user code that are carried along while somebody signs in.
 const TYPED_BYTES_MAX: usize = 32;
@@ -26,6 +33,8 @@ pub(super) enum OwnPage {
     Account(AccountPage),
     /// The request of the device whose code was typed. Nobody has looked yet whether there is one.
     Device(Bounded<TYPED_BYTES_MAX>),
+    /// What goes to the partner that the person belongs to.
+    Partner(PartnerPage),
     /// What waits for the person.
     Requests,
 }
@@ -36,6 +45,7 @@ impl OwnPage {
         match self {
             Self::Account(_) => "your account",
             Self::Device(_) => "your device",
+            Self::Partner(_) => "your webhooks",
             Self::Requests => "your requests",
         }
     }
@@ -58,6 +68,7 @@ pub(super) async fn show(
     match page {
         OwnPage::Account(page) => account::show(identity, call, &session, page).await,
         OwnPage::Device(typed) => device::ask(identity, call, &session, typed.as_str()).await,
+        OwnPage::Partner(page) => partner::show(identity, call, &session, page).await,
         OwnPage::Requests => requests::list(identity, call, &session).await,
     }
 }
@@ -104,5 +115,103 @@ pub(super) fn ticket(identity: &Identity, page: &OwnPage, session: Option<Sessio
             session,
         },
         session: None,
+    }
+}
+
+/// How old a sign-in may be for what somebody wants.
+#[derive(Clone, Copy)]
+pub(super) enum Freshness {
+    /// As old as a session gets.
+    Any,
+    /// As the tenant says, who may change how they sign in.
+    Fresh,
+    /// Some minutes.
+    Recent,
+}
+
+impl Freshness {
+    pub(super) fn is_missing(self, call: &Call, session: &Session, now: UnixTime) -> bool {
+        let age = now.since(session.auth_time);
+        match self {
+            Self::Any => false,
+            Self::Fresh => age > call.tenant.authentication.fresh_for(),
+            Self::Recent => age > PRIMARY_FACTOR_AGE_MAX,
+        }
+    }
+}
+
+/// Asks who they are once more, and leads back to the page.
+pub(super) fn ask_again(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+    page: OwnPage,
+) -> Result<Response, Failure> {
+    let ticket = ticket(identity, &page, Some(session.id));
+    let problem = "Before something is changed, say once more who you are.";
+    sign_in::page(identity, call, &Purpose::Page(page), &ticket, Some(problem))
+}
+
+/// The person whose session it is, if they may still do anything.
+pub(super) async fn owner(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+) -> Result<ResolvedUser, Failure> {
+    let mut connection = identity.fabric.store().read().await?;
+    let tenant = &call.tenant.name;
+    let user = users::find(&mut connection, tenant, session.user)
+        .await?
+        .filter(|user| user.enabled)
+        .ok_or(PageError::InteractionOver)?;
+    let groups = user_groups::of_user(&mut connection, tenant, session.user).await?;
+    Ok(ResolvedUser::new(user, &groups))
+}
+
+/// The person as policies see them.
+pub(super) fn principal(tenant: &Tenant, owner: &ResolvedUser) -> Entity {
+    let ResolvedUser { user, roles } = owner;
+    let attributes: BTreeMap<String, AttributeValue> = user
+        .attributes
+        .iter()
+        .map(|(name, value)| {
+            let value = AttributeValue::Text(value.as_str().to_owned());
+            (name.as_str().to_owned(), value)
+        })
+        .collect();
+    vocabulary::user(user.id, tenant, roles, &user.groups, &attributes)
+}
+
+/// What policy said of something on these pages, once it is recorded.
+#[must_use]
+pub(super) enum Decided<T> {
+    /// Not that.
+    Denied,
+    /// It is permitted.
+    Permitted(Recorded<Permitted<T>>),
+}
+
+/// Decides and records; `surface` is what the counters call it.
+pub(super) async fn decided<T: Recordable>(
+    identity: &Identity,
+    call: &Call,
+    target: T,
+    surface: &'static str,
+    durability: Durability,
+) -> Result<Decided<T>, Failure> {
+    let fabric = &identity.fabric;
+    let decided = decide(&fabric.policies(), target);
+    call.was_recorded();
+    match decided {
+        Ok(permitted) => {
+            fabric.metrics().decided(surface, "permitted");
+            let recorded = fabric.recorder().record(permitted, durability).await?;
+            Ok(Decided::Permitted(recorded))
+        }
+        Err(denied) => {
+            fabric.metrics().decided(surface, "denied");
+            let _recorded = fabric.recorder().record_denied(denied)?;
+            Ok(Decided::Denied)
+        }
     }
 }

@@ -114,6 +114,7 @@ fn check(
             | PageError::ForeignForm
             | PageError::InteractionOver
             | PageError::Malformed
+            | PageError::PartnerDenied
             | PageError::PrimaryFactorNeeded
             | PageError::SecondFactorMissing
             | PageError::SignInDenied

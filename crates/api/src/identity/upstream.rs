@@ -199,13 +199,13 @@ async fn depart_to_sign_in(
     depart(identity, call, upstream, login, freshness, hint).await
 }
 
-/// Whether the provider has to ask the person anew, whomever it remembers: where we would ask anew ourselves, and where they change their account.
+/// Whether the provider has to ask the person anew, whomever it remembers: where we would ask anew ourselves, and where they change their account or a partner's secrets.
 fn freshness(purpose: &Purpose, ticket: &Ticket, session: Option<&Session>) -> Freshness {
     let anew = match purpose {
         Purpose::Client(_, request) => {
             request.prompt.contains(&Prompt::Login) || request.max_age.is_some()
         }
-        Purpose::Page(OwnPage::Account(_)) => true,
+        Purpose::Page(OwnPage::Account(_) | OwnPage::Partner(_)) => true,
         Purpose::Page(OwnPage::Device(_) | OwnPage::Requests) => false,
     };
     // Who was or is signed in and is asked again is asked again there, too.

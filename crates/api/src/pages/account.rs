@@ -123,6 +123,18 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
+impl Moment {
+    /// An instant to the second.
+    pub(crate) fn exact(at: UnixTime) -> Self {
+        let second = at.0.rem_euclid(60);
+        let Self { text, machine } = at.into();
+        Self {
+            text: text.replace(" UTC", &format!(":{second:02} UTC")),
+            machine: machine.replace('Z', &format!(":{second:02}Z")),
+        }
+    }
+}
+
 impl From<UnixTime> for Moment {
     fn from(at: UnixTime) -> Self {
         let (days, seconds) = (at.0.div_euclid(86_400), at.0.rem_euclid(86_400));
@@ -378,5 +390,8 @@ mod tests {
                 (text, machine)
             );
         }
+        let exact = Moment::exact(UnixTime(951_782_399));
+        assert_eq!(exact.text, "28 Feb 2000, 23:59:59 UTC");
+        assert_eq!(exact.machine, "2000-02-28T23:59:59Z");
     }
 }

@@ -27,6 +27,7 @@ mod lifecycle;
 mod logout;
 mod matrix;
 mod pages;
+mod partner;
 mod register;
 mod request_objects;
 mod requests;

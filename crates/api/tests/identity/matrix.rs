@@ -82,7 +82,11 @@ const MATRIX: &[Row] = &[
     public("/logout", 200),
     form("/logout/confirm"),
     client("/par"),
-    // Signed out, it shows the sign-in page.
+    // Signed out, they show the sign-in page, whatever is named.
+    public("/partner", 200),
+    form("/partner/change"),
+    public("/partner/deliveries/{delivery}", 200),
+    public("/partner/endpoints/{endpoint}", 200),
     public("/requests", 200),
     form("/requests/answer"),
     client("/revocations"),

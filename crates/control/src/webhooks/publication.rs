@@ -4,7 +4,7 @@
 //! nothing arrives that was not looked at.
 
 use crate::Fabric;
-use countersign_base::{Bounded, ClientId, EventTypeName, MessageId, Tenant, UnixTime};
+use countersign_base::{Bounded, ClientId, EventTypeName, MessageId, Tenant, UnixTime, UserId};
 use countersign_crypto::mac::{MacKey, Tag};
 use countersign_keys::envelope::{self, SealError};
 use countersign_store::webhooks::{Addressee, NewMessage, WebhookMessage};
@@ -55,18 +55,21 @@ pub enum Publisher<'a> {
     Administrator,
     /// A client.
     Client(&'a ClientId),
+    /// Somebody on the partner's page.
+    Person(UserId),
 }
 
 impl Publisher<'_> {
-    fn parts(&self) -> [&[u8]; 2] {
+    fn parts(&self) -> (&[u8], Vec<u8>) {
         match self {
-            Self::Administrator => [b"administrator", b""],
-            Self::Client(client) => [b"client", client.as_str().as_bytes()],
+            Self::Administrator => (b"administrator", Vec::new()),
+            Self::Client(client) => (b"client", client.as_str().as_bytes().to_vec()),
+            Self::Person(user) => (b"person", user.as_bytes().to_vec()),
         }
     }
 }
 
-/// A publication that fits the schema of its event type; made by [`super::EventTypes::check`].
+/// A publication that fits the schema of its event type; made by [`super::EventTypes::check`], or by [`super::test_publication`], whose type has none.
 #[derive(Debug, Clone)]
 pub struct Fitting {
     publication: Publication,
@@ -166,8 +169,8 @@ impl Fitting {
 
 /// The id that a publisher's key stands for. Receivers see it, and learn nothing of the key by it.
 fn keyed(hashes: &MacKey, publisher: Publisher<'_>, key: &IdempotencyKey) -> MessageId {
-    let [kind, who] = publisher.parts();
-    let tag = hashes.tag("webhook message", &[kind, who, key.as_str().as_bytes()]);
+    let (kind, who) = publisher.parts();
+    let tag = hashes.tag("webhook message", &[kind, &who, key.as_str().as_bytes()]);
     MessageId::from_bytes(first_half(&tag))
 }
 

@@ -4,7 +4,8 @@ use super::{Decision, DenialReason, Target, decide};
 use crate::query::{Entity, EntityId, Query, Value};
 use crate::vocabulary::{self, RouteAccess};
 use crate::{PolicySet, defaults};
-use countersign_base::{Scopes, Tenant, UserId};
+use countersign_authn::AttributeValue;
+use countersign_base::{EndpointId, Scopes, Tenant, UserId};
 use std::collections::BTreeMap;
 
 struct Asked(Query);
@@ -541,4 +542,61 @@ fn a_source_comes_in_at_its_own_route_of_its_own_tenant() {
             Some(DenialReason::Forbidden)
         )
     );
+}
+
+#[test]
+fn people_of_a_partner_see_and_manage_what_is_theirs() {
+    let (demo, other) = (tenant("demo"), tenant("other"));
+    let ask_about = |action: &str, attribute: Option<&str>, resource: &Entity| {
+        let attributes = attribute.map(|partner| {
+            (
+                "partner".to_owned(),
+                AttributeValue::Text(partner.to_owned()),
+            )
+        });
+        let attributes: BTreeMap<_, _> = attributes.into_iter().collect();
+        let user = UserId::from_bytes([1; 16]);
+        let query = Query {
+            principal: vocabulary::user(user, &demo, [], [], &attributes),
+            action: action.to_owned(),
+            resource: resource.clone(),
+            context: BTreeMap::from([
+                ("operation".to_owned(), "endpoint".into()),
+                ("level".to_owned(), 1_i64.into()),
+                ("age".to_owned(), 0_i64.into()),
+                ("time".to_owned(), 1_700_000_000_i64.into()),
+            ]),
+            others: Vec::new(),
+        };
+        ask(&defaults(), query)
+    };
+    let acme = "acme".parse().unwrap();
+    let id = EndpointId::from_bytes([2; 16]);
+    let of = |partner, tenant: &Tenant| vocabulary::webhook_endpoint(id, partner, tenant);
+    let ours = of(Some(&acme), &demo);
+    let (see, manage) = ("view_partner_webhooks", "manage_partner_webhooks");
+    for (action, resource, policy) in [
+        (see, vocabulary::partner(&acme, &demo), "see-own-partner"),
+        (see, ours.clone(), "see-own-endpoints"),
+        (manage, ours, "manage-own-endpoints"),
+    ] {
+        let permitted = (vec![format!("webhooks.cedar#{policy}")], None);
+        assert_eq!(ask_about(action, Some("acme"), &resource), permitted);
+        let nothing = (Vec::new(), Some(DenialReason::NothingPermits));
+        for attribute in [None, Some("acm"), Some("ACME"), Some("")] {
+            assert_eq!(
+                ask_about(action, attribute, &resource),
+                nothing,
+                "{attribute:?}"
+            );
+        }
+    }
+    let own = ask_about(see, Some(""), &of(None, &demo));
+    assert_eq!(
+        own.1,
+        Some(DenialReason::NothingPermits),
+        "the tenant's own"
+    );
+    let beyond = ask_about(see, Some("acme"), &of(Some(&acme), &other));
+    assert_eq!(beyond.1, Some(DenialReason::Forbidden));
 }

@@ -39,8 +39,11 @@ fn the_defaults_load() {
             "tenants.cedar#tenant-wall",
             "vault.cedar#public",
             "vault.cedar#root",
+            "webhooks.cedar#manage-own-endpoints",
             "webhooks.cedar#own-route",
             "webhooks.cedar#publish",
+            "webhooks.cedar#see-own-endpoints",
+            "webhooks.cedar#see-own-partner",
         ]
     );
     assert!(set.has_action("issue") && !set.has_action("Issue"));

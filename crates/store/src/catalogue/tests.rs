@@ -150,6 +150,7 @@ const UNFOLDING: &[(&str, &str)] = &[
     ("webhook_deliveries", "SETTLE_ALL"),
     ("webhook_endpoints", "LOCK_ORDERED"),
     ("webhook_messages", "FIND_ALL"),
+    ("webhook_messages", "KINDS"),
     ("webhook_subscriptions", "ADD_ALL"),
 ];
 

@@ -69,6 +69,9 @@ catalogue! {
         HEAD = plain "SELECT message_id, event_type, version, partner, digest, CAST(LENGTH(sealed) AS BIGINT), created_at FROM webhook_messages WHERE tenant = $1 AND message_id = $2";
         HEADS = plain "SELECT message_id, event_type, version, partner, digest, CAST(LENGTH(sealed) AS BIGINT), created_at FROM webhook_messages WHERE tenant = $1 AND (created_at, message_id) < ($2, $3) AND created_at >= $4 ORDER BY created_at DESC, message_id DESC LIMIT $5";
         KEEP = sweep "UPDATE webhook_messages SET kept_until = $1 + 86400 WHERE (tenant, message_id) IN (SELECT oldest.tenant, oldest.message_id FROM (SELECT tenant, message_id FROM webhook_messages WHERE kept_until < $1 ORDER BY kept_until LIMIT $2) AS oldest WHERE EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.tenant = oldest.tenant AND d.message_id = oldest.message_id))";
+        KINDS = many
+            "SELECT message_id, event_type, version FROM webhook_messages WHERE tenant = $1 AND message_id IN (SELECT unhex(value) FROM json_each($2))",
+            "SELECT message_id, event_type, version FROM webhook_messages WHERE tenant = $1 AND message_id IN (SELECT decode(value, 'hex') FROM json_array_elements_text($2::JSON) AS listed (value))";
         SWEEP = sweep "DELETE FROM webhook_messages WHERE (tenant, message_id) IN (SELECT oldest.tenant, oldest.message_id FROM (SELECT tenant, message_id FROM webhook_messages WHERE kept_until < $1 ORDER BY kept_until LIMIT $2) AS oldest WHERE NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.tenant = oldest.tenant AND d.message_id = oldest.message_id))";
     }
 
@@ -114,6 +117,7 @@ catalogue! {
         SWEEP = sweep "DELETE FROM webhook_deliveries WHERE sequence IN (SELECT sequence FROM webhook_deliveries WHERE kept_until < $1 LIMIT $2) AND kept_until < $1";
         SWEEP_REMOVED = sweep "DELETE FROM webhook_deliveries WHERE sequence IN (SELECT d.sequence FROM webhook_endpoints AS e JOIN webhook_deliveries AS d ON d.tenant = e.tenant AND d.endpoint_id = e.endpoint_id WHERE e.state = 'removed' AND e.changed_at < $1 LIMIT $2)";
         TAKEN_SINCE = plain "SELECT 1 FROM webhook_deliveries WHERE tenant = $1 AND endpoint_id = $2 AND state = 'delivered' AND ended_at >= $3 ORDER BY created_at DESC, sequence DESC LIMIT 1";
+        UNDELIVERED = plain "SELECT sequence, endpoint_id, message_id, state, attempts, due_at, status, reason, log, created_at, ended_at FROM webhook_deliveries WHERE tenant = $1 AND endpoint_id = $2 AND state = 'waiting' AND (due_at, sequence) > ($3, $4) ORDER BY due_at, sequence LIMIT $5";
         WAITING = plain "SELECT COUNT(*) FROM (SELECT sequence FROM webhook_deliveries WHERE tenant = $1 AND state = 'waiting' LIMIT $2) AS waiting";
     }
 

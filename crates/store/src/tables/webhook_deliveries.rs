@@ -3,7 +3,11 @@
 //! A row with an order key waits behind those of its endpoint and key that wait already: its time is beyond all times until none of them is left to go before it. Of a key at
 //! most one row has a time, so that taking what is due is taking in order, and what waits behind costs nobody a look.
 
-use super::{bytes, decode, encode, page, parsed};
+mod lists;
+
+pub use lists::{dead_of_endpoint, of_endpoint, of_message, waiting_for_endpoint};
+
+use super::{bytes, decode, encode, parsed};
 use crate::catalogue::webhooks::{webhook_deliveries as sql, webhook_endpoints as endpoints};
 use crate::engine::{Row, args};
 use crate::tables::webhook_endpoints::EndpointState;
@@ -497,59 +501,6 @@ pub async fn taking(
     values.extend(args![failed.get::<i64>(0)?]);
     let taken = connection.fetch_optional(&sql::TAKEN_SINCE, values);
     Ok(taken.await?.map_or(Taking::Nothing, |_| Taking::Something))
-}
-
-/// A page of what went or goes to an endpoint, the newest first, beginning after `after`.
-pub async fn of_endpoint(
-    connection: &mut Connection,
-    tenant: &Tenant,
-    endpoint: EndpointId,
-    after: Option<(UnixTime, i64)>,
-    limit: u16,
-) -> Result<Vec<ListedWebhook>, StoreError> {
-    let (time, sequence) =
-        after.map_or((i64::MAX, i64::MAX), |(time, sequence)| (time.0, sequence));
-    let values = args![
-        tenant.as_str(),
-        endpoint.as_bytes(),
-        time,
-        sequence,
-        page(limit)
-    ];
-    let rows = connection.fetch_all(&sql::OF_ENDPOINT, values).await?;
-    rows.iter().map(listed).collect()
-}
-
-/// A page of what was given up at an endpoint, the newest first, beginning after `after`.
-pub async fn dead_of_endpoint(
-    connection: &mut Connection,
-    tenant: &Tenant,
-    endpoint: EndpointId,
-    after: Option<i64>,
-    limit: u16,
-) -> Result<Vec<ListedWebhook>, StoreError> {
-    let values = args![
-        tenant.as_str(),
-        endpoint.as_bytes(),
-        after.unwrap_or(i64::MAX),
-        page(limit)
-    ];
-    let rows = connection.fetch_all(&sql::DEAD, values).await?;
-    rows.iter().map(listed).collect()
-}
-
-/// A page of where a message goes, in the order of the endpoints' ids, beginning after `after`.
-pub async fn of_message(
-    connection: &mut Connection,
-    tenant: &Tenant,
-    message: MessageId,
-    after: Option<EndpointId>,
-    limit: u16,
-) -> Result<Vec<ListedWebhook>, StoreError> {
-    let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-    let values = args![tenant.as_str(), message.as_bytes(), after, page(limit)];
-    let rows = connection.fetch_all(&sql::OF_MESSAGE, values).await?;
-    rows.iter().map(listed).collect()
 }
 
 fn listed(row: &Row) -> Result<ListedWebhook, StoreError> {

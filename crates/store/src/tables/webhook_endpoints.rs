@@ -102,6 +102,60 @@ pub struct EndpointRecord {
     /// The certificates (PEM) that the receiver's may descend from, instead of the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
+    /// Why nothing goes there: written with its state, and never by whoever describes the receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<DisabledBecause>,
+}
+
+/// Why an endpoint is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisabledBecause {
+    /// Somebody wanted it so.
+    Asked,
+    /// For days it took nothing.
+    Failing,
+    /// It answered 410.
+    Gone,
+}
+
+impl DisabledBecause {
+    /// Its name, as records have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Failing => "failing",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// What a receiver is switched to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointSwitch {
+    /// Nothing goes there any more.
+    Disabled(DisabledBecause),
+    /// It is told again, and what waited goes out.
+    Enabled,
+}
+
+impl EndpointSwitch {
+    /// The state that it is in then.
+    #[must_use]
+    pub const fn state(self) -> EndpointState {
+        match self {
+            Self::Disabled(_) => EndpointState::Disabled,
+            Self::Enabled => EndpointState::Enabled,
+        }
+    }
+
+    const fn because(self) -> Option<DisabledBecause> {
+        match self {
+            Self::Disabled(because) => Some(because),
+            Self::Enabled => None,
+        }
+    }
 }
 
 /// Whether an endpoint is served.
@@ -249,6 +303,14 @@ pub(crate) async fn put(
     now: UnixTime,
 ) -> Result<(), StoreError> {
     let found = receiver(tx, tenant, id).await?;
+    let disabled = match &found.target {
+        EndpointTarget::Receiver(present) => present.disabled,
+        EndpointTarget::Service(_) => None,
+    };
+    let record = &EndpointRecord {
+        disabled,
+        ..record.clone()
+    };
     write(tx, tenant, id, (found.state.as_str(), record), now).await?;
     clear(tx, tenant, id).await?;
     subscribe(tx, tenant, (id, found.partner.as_ref()), patterns).await
@@ -258,17 +320,19 @@ pub(crate) async fn put(
 ///
 /// # Errors
 /// [`StoreError::Superseded`] when there is no such receiver, or it is in this state.
-pub(crate) async fn set_state(
+pub(crate) async fn switch(
     tx: &mut Transaction,
     tenant: &Tenant,
     id: EndpointId,
-    state: EndpointState,
+    to: EndpointSwitch,
     now: UnixTime,
 ) -> Result<(), StoreError> {
     let found = receiver(tx, tenant, id).await?;
-    match &found.target {
-        EndpointTarget::Receiver(record) if found.state != state => {
-            write(tx, tenant, id, (state.as_str(), record), now).await
+    let state = to.state();
+    match found.target {
+        EndpointTarget::Receiver(mut record) if found.state != state => {
+            record.disabled = to.because();
+            write(tx, tenant, id, (state.as_str(), &record), now).await
         }
         EndpointTarget::Receiver(_) | EndpointTarget::Service(_) => {
             Err(StoreError::Superseded(TABLE))

@@ -5,6 +5,7 @@ use crate::catalogue::webhooks::webhook_messages as sql;
 use crate::engine::{Row, args};
 use crate::{Connection, StoreError, Transaction};
 use countersign_base::{Duration, EventTypeName, MessageId, PartnerName, Tenant, UnixTime};
+use std::collections::BTreeMap;
 
 const TABLE: &str = "webhook_messages";
 
@@ -145,6 +146,23 @@ pub struct MessageHeads {
     pub rows: Vec<MessageHead>,
     /// Where the next page begins, if there may be one. A page that looked at [`LOOKED_AT_MAX`] messages ends there, however few of them it shows.
     pub next: Option<MessagePlace>,
+}
+
+/// What each of these messages reports, and which version of it; those that there are.
+pub async fn kinds(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    wanted: &[MessageId],
+) -> Result<BTreeMap<MessageId, (EventTypeName, u32)>, StoreError> {
+    let values = args![tenant.as_str(), encode(TABLE, &wanted)?];
+    let rows = connection.fetch_all(&sql::KINDS, values).await?;
+    rows.iter()
+        .map(|row| {
+            let id = MessageId::from_bytes(bytes(TABLE, &row.get::<Vec<u8>>(0)?)?);
+            let event_type = parsed(TABLE, &row.get::<String>(1)?)?;
+            Ok((id, (event_type, version(row.get(2)?)?)))
+        })
+        .collect()
 }
 
 /// The message without what it says.

@@ -1,6 +1,6 @@
 //! Changes of endpoints, their secrets and event types, as data: [`crate::Write::Webhook`] carries one, with the event of whoever was permitted to make it.
 
-use crate::tables::webhook_endpoints::{self as endpoints, EndpointRecord, EndpointState};
+use crate::tables::webhook_endpoints::{self as endpoints, EndpointRecord, EndpointSwitch};
 use crate::tables::webhook_event_types::{self as event_types, EventTypeRow};
 use crate::tables::webhook_secrets::{self as secrets, NewWebhookSecret};
 use crate::{StoreError, Transaction};
@@ -57,7 +57,7 @@ pub enum WebhookWrite {
         others_end: UnixTime,
     },
     /// A receiver is enabled or disabled; it must be in the other state.
-    SetEndpointState(EndpointId, EndpointState),
+    SwitchEndpoint(EndpointId, EndpointSwitch),
 }
 
 pub(crate) async fn apply(
@@ -95,8 +95,6 @@ pub(crate) async fn apply(
             }
             secrets::add(tx, tenant, *endpoint, secret, (*others_end, now)).await
         }
-        WebhookWrite::SetEndpointState(id, state) => {
-            endpoints::set_state(tx, tenant, *id, *state, now).await
-        }
+        WebhookWrite::SwitchEndpoint(id, to) => endpoints::switch(tx, tenant, *id, *to, now).await,
     }
 }

@@ -10,18 +10,18 @@ use countersign_base::{
 };
 use countersign_store::tables::webhook_deliveries::Taking;
 use countersign_store::tables::webhook_endpoints::{
-    self as endpoints, EndpointRecord, EndpointState, EndpointTarget, WebhookOrder, WebhookPayload,
-    WebhookSigning,
+    self as endpoints, DisabledBecause, EndpointRecord, EndpointSwitch, EndpointTarget,
+    WebhookOrder, WebhookPayload, WebhookSigning,
 };
 use countersign_store::tables::webhook_event_types::{self as event_types, EventTypeRecord};
 use countersign_store::tables::webhook_messages::MessagesOf;
 use countersign_store::tables::webhook_secrets::{self as secrets, NewWebhookSecret, SecretKind};
 use countersign_store::tables::{audit_outbox, webhook_deliveries, webhook_messages};
 use countersign_store::webhooks::{
-    Accepted, Addressee, Before, DeliveryState, FAN_OUT_MAX, Lane, ListedWebhook, NewEndpoint,
-    NewMessage, NewReceipt, Receipt, ReceiptRecords, Received, Redelivered, Replay, Replayed,
-    Replaying, TakenWebhook, WebhookDeliveryId, WebhookKept, WebhookMessage, WebhookOutcome,
-    WebhookSettlement, WebhookWrite,
+    Accepted, AcceptedFor, Addressee, Before, DeliveryState, FAN_OUT_MAX, Lane, ListedWebhook,
+    NewEndpoint, NewMessage, NewReceipt, Receipt, ReceiptRecords, Received, Redelivered, Replay,
+    Replayed, Replaying, TakenWebhook, WebhookDeliveryId, WebhookKept, WebhookMessage,
+    WebhookOutcome, WebhookSettlement, WebhookWrite,
 };
 use countersign_store::{Lease, Store, StoreError, Sweep, Swept, Write};
 use futures_util::future::join_all;
@@ -31,6 +31,9 @@ behaviours! {
     a_message_goes_to_every_endpoint_that_wants_it_and_to_no_other,
     the_same_key_is_the_same_message_and_nothing_else,
     a_message_that_too_many_want_is_not_accepted_at_all,
+    a_message_for_one_endpoint_goes_there_once_and_nowhere_else,
+    an_endpoint_says_why_it_is_disabled,
+    what_waits_for_an_endpoint_is_listed_in_the_order_it_is_due,
     one_of_many_workers_takes_a_delivery,
     a_lease_that_ended_settles_nothing,
     what_a_process_of_before_had_taken_is_due_again_and_counts_for_nothing,
@@ -75,6 +78,7 @@ pub(crate) fn record(order: WebhookOrder) -> EndpointRecord {
         retries: Bounded::parse("standard").unwrap(),
         client_certificate: false,
         ca: None,
+        disabled: None,
     }
 }
 
@@ -83,6 +87,12 @@ fn patterns(patterns: &[&str]) -> BTreeSet<EventPattern> {
         .iter()
         .map(|pattern| pattern.parse().unwrap())
         .collect()
+}
+
+const ASKED: EndpointSwitch = EndpointSwitch::Disabled(DisabledBecause::Asked);
+
+fn disabled(number: u16) -> WebhookWrite {
+    WebhookWrite::SwitchEndpoint(endpoint(number), ASKED)
 }
 
 fn secret(number: u16) -> NewWebhookSecret {
@@ -232,7 +242,7 @@ async fn a_message_goes_to_every_endpoint_that_wants_it_and_to_no_other(fixture:
     add_endpoint(store, 4, Some("other"), &["*"], WebhookOrder::Any).await;
     add_endpoint(store, 5, Some("other"), &["order.*"], WebhookOrder::Any).await;
     add_endpoint(store, 6, Some("other"), &["*"], WebhookOrder::Any).await;
-    let disable = WebhookWrite::SetEndpointState(endpoint(6), EndpointState::Disabled);
+    let disable = disabled(6);
     write(store, disable, NOW).await.unwrap();
 
     assert_eq!(accept(store, 1).await, Accepted::New(3), "each once");
@@ -551,11 +561,9 @@ async fn what_waits_for_a_disabled_endpoint_waits_and_what_waits_for_a_removed_o
     let store = &fixture.store;
     add_endpoint(store, 1, None, &["*"], WebhookOrder::Any).await;
     let _new = accept(store, 1).await;
-    let set = |state| WebhookWrite::SetEndpointState(endpoint(1), state);
-    write(store, set(EndpointState::Disabled), NOW)
-        .await
-        .unwrap();
-    let twice = write(store, set(EndpointState::Disabled), NOW).await;
+    let set = |to| WebhookWrite::SwitchEndpoint(endpoint(1), to);
+    write(store, set(ASKED), NOW).await.unwrap();
+    let twice = write(store, set(ASKED), NOW).await;
     assert!(matches!(twice, Err(StoreError::Superseded(_))), "{twice:?}");
     assert_eq!(accept(store, 2).await, Accepted::New(0), "nothing is added");
     assert!(claim(store, 1, NOW).await.is_empty());
@@ -563,7 +571,7 @@ async fn what_waits_for_a_disabled_endpoint_waits_and_what_waits_for_a_removed_o
     assert_eq!(lanes.next_due, None, "nobody comes back for it");
     let years = later(10 * 365 * 24 * 3600);
     sweep(store, "webhook_deliveries", years).await;
-    write(store, set(EndpointState::Enabled), NOW)
+    write(store, set(EndpointSwitch::Enabled), NOW)
         .await
         .unwrap();
     assert_eq!(claim(store, 1, NOW).await.len(), 1, "it waited");
@@ -592,7 +600,7 @@ async fn a_message_stays_as_long_as_a_delivery_of_it(fixture: Fixture) {
     let store = &fixture.store;
     add_endpoint(store, 1, None, &["*"], WebhookOrder::Any).await;
     let _new = accept(store, 1).await;
-    let disable = WebhookWrite::SetEndpointState(endpoint(1), EndpointState::Disabled);
+    let disable = disabled(1);
     write(store, disable, NOW).await.unwrap();
     // More than one step of messages that nothing is left of.
     let rows = |id: &str| -> &'static str {
@@ -794,7 +802,7 @@ async fn what_ended_is_brought_back_one_or_many(fixture: Fixture) {
         .collect();
     brought.sort_unstable();
     assert_eq!(brought, [0, 1, 2, 3]);
-    let disable = WebhookWrite::SetEndpointState(endpoint(1), EndpointState::Disabled);
+    let disable = disabled(1);
     write(store, disable, NOW).await.unwrap();
     assert_eq!(redeliver(delivery(4)).await, Redelivered::Disabled);
     assert_eq!(replay(Replayed::Dead, 0, 99).await, Replaying::Absent);
@@ -942,4 +950,105 @@ async fn more_may_not_wait_than_may(fixture: Fixture) {
         matches!(refused, Err(StoreError::Full("webhook_deliveries"))),
         "{refused:?}"
     );
+}
+
+async fn a_message_for_one_endpoint_goes_there_once_and_nowhere_else(fixture: Fixture) {
+    let store = &fixture.store;
+    add_endpoint(store, 1, Some("acme"), &["order.*"], WebhookOrder::Strict).await;
+    add_endpoint(store, 2, Some("acme"), &["*"], WebhookOrder::Any).await;
+    let waiting = message(1, Addressee::Everyone, NOW);
+    let accepted = store.accept_message_for(waiting, endpoint(1), event(), NOW);
+    assert_eq!(accepted.await.unwrap(), AcceptedFor::New);
+    let told = events(store).await;
+    let to = async |number, receiver| {
+        let new = message(number, Addressee::Everyone, NOW);
+        let accepted = store.accept_message_for(new, endpoint(receiver), event(), NOW);
+        accepted.await.unwrap()
+    };
+    assert_eq!(to(1, 1).await, AcceptedFor::Again);
+    assert_eq!(to(2, 9).await, AcceptedFor::Absent);
+    write(store, disabled(2), NOW).await.unwrap();
+    assert_eq!(to(3, 2).await, AcceptedFor::Disabled);
+    let source: SourceName = "billing".parse().unwrap();
+    let of = tenant();
+    let service = store.put_webhook_service(&of, &source, NOW).await.unwrap();
+    let new = message(4, Addressee::Everyone, NOW);
+    let accepted = store.accept_message_for(new, service, event(), NOW);
+    assert_eq!(accepted.await.unwrap(), AcceptedFor::Absent);
+    assert_eq!(
+        events(store).await,
+        told + 1,
+        "that it was disabled, and nothing of what was refused"
+    );
+    assert_eq!(to(5, 1).await, AcceptedFor::New, "it waits behind nothing");
+    let taken = claim(store, 1, NOW).await;
+    assert_eq!(numbers(&taken), [1, 1]);
+    let mut connection = store.read().await.unwrap();
+    let wanted = [5, 1, 9].map(|number| MessageId::from_bytes(id(number)));
+    let kinds = webhook_messages::kinds(&mut connection, &tenant(), &wanted).await;
+    let kinds = kinds.unwrap();
+    assert_eq!(kinds.len(), 2, "those that there are");
+    let known = ("invoice.paid".parse().unwrap(), 1);
+    assert!(kinds.values().all(|kind| *kind == known));
+}
+
+async fn an_endpoint_says_why_it_is_disabled(fixture: Fixture) {
+    let store = &fixture.store;
+    add_endpoint(store, 1, None, &["*"], WebhookOrder::Any).await;
+    let why = async || {
+        let mut connection = store.read().await.unwrap();
+        let found = endpoints::find(&mut connection, &tenant(), endpoint(1)).await;
+        match found.unwrap().unwrap().target {
+            EndpointTarget::Receiver(record) => record.disabled,
+            EndpointTarget::Service(_) => panic!("it is a receiver"),
+        }
+    };
+    let switch = async |to| {
+        let switch = WebhookWrite::SwitchEndpoint(endpoint(1), to);
+        write(store, switch, NOW).await.unwrap();
+    };
+    assert_eq!(why().await, None);
+    switch(EndpointSwitch::Disabled(DisabledBecause::Gone)).await;
+    assert_eq!(why().await, Some(DisabledBecause::Gone));
+    let put = WebhookWrite::PutEndpoint {
+        id: endpoint(1),
+        record: Box::new(record(WebhookOrder::Any)),
+        patterns: patterns(&["*"]),
+    };
+    write(store, put, NOW).await.unwrap();
+    let kept = Some(DisabledBecause::Gone);
+    assert_eq!(
+        why().await,
+        kept,
+        "whoever describes it anew does not change that"
+    );
+    switch(EndpointSwitch::Enabled).await;
+    assert_eq!(why().await, None);
+}
+
+async fn what_waits_for_an_endpoint_is_listed_in_the_order_it_is_due(fixture: Fixture) {
+    let store = &fixture.store;
+    add_endpoint(store, 1, None, &["*"], WebhookOrder::Strict).await;
+    for number in 1..=3 {
+        let _new = accept(store, number).await;
+    }
+    let page = async |after| -> Vec<ListedWebhook> {
+        let mut connection = store.read().await.unwrap();
+        let of = tenant();
+        let found =
+            webhook_deliveries::waiting_for_endpoint(&mut connection, &of, endpoint(1), after, 2);
+        found.await.unwrap()
+    };
+    let first = page(None).await;
+    let dues: Vec<_> = first.iter().map(|row| row.due).collect();
+    assert_eq!(dues, [Some(NOW), None], "the others wait behind it");
+    let last = first.last().map(|row| (row.due, row.sequence));
+    let second = page(last).await;
+    assert_eq!(second.len(), 1);
+    assert_eq!(second[0].id.message, MessageId::from_bytes(id(3)));
+    let taken = claim(store, 1, NOW).await;
+    for taken in taken {
+        assert_eq!(settle(store, taken, DELIVERED, NOW).await, 1);
+    }
+    assert_eq!(page(None).await.len(), 2, "what arrived waits no more");
 }

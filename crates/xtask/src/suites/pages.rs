@@ -30,6 +30,8 @@ pub(crate) const WALK: &str = "run.mjs";
 
 /// Runs a script against a server of its own; with a folder, it writes a picture of each page there.
 pub(crate) fn drive(script: &str, shots: Option<&Path>) -> Result<process::Finished, Problem> {
+    // It makes the certificate of the receiver that the partner's pages tell about.
+    install::system(Path::new("/usr/bin/openssl"), &["openssl"])?;
     let program = install::countersign()?;
     let chromium = install::chromium()?;
     let project = install::npm(PROJECT)?;

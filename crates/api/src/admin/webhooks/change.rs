@@ -101,6 +101,7 @@ impl Change {
                 .client_certificate
                 .unwrap_or(present.client_certificate),
             ca: self.ca.over(present.ca),
+            disabled: present.disabled,
         };
         Receiver::check(record, self.events.unwrap_or(patterns))
             .map_err(|error| AdminError::Invalid(error.to_string()))

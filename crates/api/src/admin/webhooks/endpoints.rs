@@ -16,8 +16,8 @@ use countersign_control::webhooks::{self, MadeSecret, Receiver};
 use countersign_store::Write;
 use countersign_store::tables::PAGE_MAX;
 use countersign_store::tables::webhook_endpoints::{
-    self, EndpointRecord, EndpointRow, EndpointState, EndpointTarget, WebhookOrder, WebhookPayload,
-    WebhookSigning,
+    self, DisabledBecause, EndpointRecord, EndpointRow, EndpointSwitch, EndpointTarget,
+    WebhookOrder, WebhookPayload, WebhookSigning,
 };
 use countersign_store::tables::webhook_secrets::{self, WebhookSecretRow};
 use countersign_store::webhooks::{NewEndpoint, WebhookWrite};
@@ -72,6 +72,7 @@ impl Wanted {
             retries,
             client_certificate: self.client_certificate,
             ca: self.ca,
+            disabled: None,
         };
         Receiver::check(record, self.events).map_err(|error| AdminError::Invalid(error.to_string()))
     }
@@ -311,35 +312,36 @@ async fn removed(admin: &Admin, called: Called) -> Result<Changed, AdminError> {
 }
 
 pub(crate) async fn enable(State(admin): State<Admin>, called: Called) -> Answer<Changed> {
-    let enabled = EndpointState::Enabled;
+    let enabled = EndpointSwitch::Enabled;
     called
-        .answered(|called| set(&admin, called, "enable", enabled))
+        .answered(|called| switched(&admin, called, "enable", enabled))
         .await
 }
 
 pub(crate) async fn disable(State(admin): State<Admin>, called: Called) -> Answer<Changed> {
-    let disabled = EndpointState::Disabled;
+    let disabled = EndpointSwitch::Disabled(DisabledBecause::Asked);
     called
-        .answered(|called| set(&admin, called, "disable", disabled))
+        .answered(|called| switched(&admin, called, "disable", disabled))
         .await
 }
 
-async fn set(
+async fn switched(
     admin: &Admin,
     called: Called,
     operation: &'static str,
-    state: EndpointState,
+    to: EndpointSwitch,
 ) -> Result<Changed, AdminError> {
     let named = called.named::<EndpointId>("endpoint");
     let (permit, _body) = called.permit(admin, "webhook_endpoint", operation).await?;
     let row = receiver(&permit, admin, named).await?;
+    let state = to.state();
     if row.state == state {
         return Ok(Changed {
             endpoint: row.id,
             change: state.as_str(),
         });
     }
-    let write = WebhookWrite::SetEndpointState(row.id, state);
+    let write = WebhookWrite::SwitchEndpoint(row.id, to);
     carried_out(permit, row, state.as_str(), write).await
 }
 

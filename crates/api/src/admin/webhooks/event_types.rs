@@ -8,6 +8,7 @@ use axum::extract::State;
 use countersign_audit::event::{Actor, WebhookEventTypeChanged};
 use countersign_audit::{Code, Count};
 use countersign_base::{Bounded, EventTypeName, UnixTime};
+use countersign_control::webhooks::is_built_in;
 use countersign_store::Write;
 use countersign_store::tables::PAGE_MAX;
 use countersign_store::tables::webhook_event_types::{self, EventTypeRecord, EventTypeRow};
@@ -45,6 +46,10 @@ pub(crate) async fn add_event_type(State(admin): State<Admin>, called: Called) -
 async fn added(admin: &Admin, called: Called) -> Result<Added, AdminError> {
     let (permit, body) = called.permit(admin, "webhook_event_type", "add").await?;
     let body: Add = body.json().await?;
+    if is_built_in(&body.name) {
+        let taken = "this event type is built in: choose another name";
+        return Err(AdminError::Invalid(taken.to_owned()));
+    }
     let newest = {
         let mut connection = admin.read().await?;
         webhook_event_types::newest(&mut connection, permit.tenant(), &body.name).await?

@@ -3,10 +3,12 @@
 //! The id is the same in every attempt and at every endpoint, the timestamp that of the attempt. Every secret that is in force signs, so that a receiver which rotates
 //! verifies with either. Over an encrypted payload the signature is of what is sent: a receiver checks it before it decrypts.
 
+pub use countersign_control::webhooks::webhook_id;
+
 use super::endpoints::{Endpoint, Target, ToReceiver};
 use super::to_service::ToService;
 use bytes::Bytes;
-use countersign_base::{MessageId, Secret, UnixTime};
+use countersign_base::{Secret, UnixTime};
 use countersign_crypto::jose::{
     ContentEncryption, EncryptionKey, KeyManagement, Labels, encrypt_content,
 };
@@ -33,12 +35,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) struct Outgoing {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-}
-
-/// The id of a message as receivers see it.
-#[must_use]
-pub fn webhook_id(id: MessageId) -> String {
-    format!("msg_{id}")
 }
 
 /// Makes what is sent; the reason, where that is not possible now.

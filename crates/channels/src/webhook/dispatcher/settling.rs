@@ -12,7 +12,7 @@ use countersign_base::{Duration, UnixTime};
 use countersign_store::StoreError;
 use countersign_store::Write;
 use countersign_store::tables::webhook_deliveries::{Taking, taking};
-use countersign_store::tables::webhook_endpoints::{self, EndpointState};
+use countersign_store::tables::webhook_endpoints::{self, DisabledBecause, EndpointSwitch};
 use countersign_store::webhooks::{Lane, WebhookOutcome, WebhookWrite};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -67,7 +67,10 @@ pub(super) async fn settle(
         let (mut gone, mut died) = (BTreeMap::new(), BTreeSet::new());
         for done in together.drain(..) {
             if done.verdict == Verdict::Gone {
-                gone.insert(done.lane.clone(), ("gone", done.endpoint_changed));
+                gone.insert(
+                    done.lane.clone(),
+                    (DisabledBecause::Gone, done.endpoint_changed),
+                );
             }
             if let WebhookOutcome::Dead { .. } = done.settlement.outcome {
                 died.insert(done.lane.clone());
@@ -85,11 +88,11 @@ pub(super) async fn settle(
             if failing.is_due(&lane, now)
                 && let Some(changed) = fails_for_days(&cx, &lane, now).await
             {
-                gone.insert(lane, ("failing", changed));
+                gone.insert(lane, (DisabledBecause::Failing, changed));
             }
         }
-        for (lane, (reason, changed)) in gone {
-            if let Err(error) = disable(&cx, &lane, reason, changed).await {
+        for (lane, (because, changed)) in gone {
+            if let Err(error) = disable(&cx, &lane, because, changed).await {
                 tracing::warn!(event = "webhook_endpoint_not_disabled", %error);
             }
         }
@@ -120,7 +123,7 @@ async fn fails_for_days(cx: &Context, lane: &Lane, now: UnixTime) -> Option<Unix
 async fn disable(
     cx: &Context,
     lane: &Lane,
-    reason: &'static str,
+    because: DisabledBecause,
     changed: UnixTime,
 ) -> Result<(), StoreError> {
     let mut connection = cx.fabric.store().read().await?;
@@ -131,11 +134,11 @@ async fn disable(
     }
     let event = WebhookEndpointDisabled {
         endpoint: Text::of(&lane.endpoint.to_string()),
-        reason: Code::of(reason),
+        reason: Code::of(because.as_str()),
     };
     let record = cx.fabric.recorder().about_event(&lane.tenant, None, event);
-    let state = WebhookWrite::SetEndpointState(lane.endpoint, EndpointState::Disabled);
-    let writes = vec![Write::Webhook(Box::new(state))];
+    let switch = WebhookWrite::SwitchEndpoint(lane.endpoint, EndpointSwitch::Disabled(because));
+    let writes = vec![Write::Webhook(Box::new(switch))];
     let now = cx.fabric.now();
     let changed = cx.fabric.store().change(&lane.tenant, writes, record, now);
     match changed.await {

@@ -6,7 +6,9 @@ use super::{Service, Share, webhook_id};
 use countersign_base::{Duration, MessageId, UnixTime};
 use countersign_net::Receiver;
 use countersign_store::tables::webhook_deliveries::{DeliveryState, ListedWebhook};
-use countersign_store::tables::webhook_endpoints::{EndpointRecord, EndpointState, WebhookOrder};
+use countersign_store::tables::webhook_endpoints::{
+    DisabledBecause, EndpointRecord, EndpointState, EndpointSwitch, WebhookOrder,
+};
 use countersign_store::webhooks::{
     Before, NewReceipt, Receipt, ReceiptRecords, Received, WebhookWrite,
 };
@@ -262,12 +264,14 @@ async fn an_endpoint_that_was_disabled_anywhere_gets_nothing_within_a_second() {
     scene.until_delivered(first, made.id).await;
     let waits = scene.publish_as("a.one", "{}", None).await;
     scene.until_delivered(waits, made.id).await;
-    scene.set_state(made.id, EndpointState::Disabled).await;
+    scene
+        .switch(made.id, EndpointSwitch::Disabled(DisabledBecause::Asked))
+        .await;
     scene.later(1);
     let witness = scene.publish_as("b.one", "{}", None).await;
     scene.until_delivered(witness, other.id).await;
     assert_eq!(scene.internet().heard().len(), 3);
-    scene.set_state(made.id, EndpointState::Enabled).await;
+    scene.switch(made.id, EndpointSwitch::Enabled).await;
     scene.later(1);
     let again = scene.publish_as("a.one", "{}", None).await;
     scene.until_delivered(again, made.id).await;

@@ -17,8 +17,8 @@ use countersign_net::{DeliveryLimits, DeliveryPool, EgressPolicy, Schemes, TlsCl
 use countersign_store::Write;
 use countersign_store::tables::webhook_deliveries::{self, DeliveryState, ListedWebhook};
 use countersign_store::tables::webhook_endpoints::{
-    EndpointRecord, EndpointState, EndpointTarget, WebhookOrder, WebhookPayload, WebhookSigning,
-    find,
+    EndpointRecord, EndpointState, EndpointSwitch, EndpointTarget, WebhookOrder, WebhookPayload,
+    WebhookSigning, find,
 };
 use countersign_store::tables::webhook_secrets::{NewWebhookSecret, SecretKind};
 use countersign_store::webhooks::{
@@ -202,6 +202,7 @@ impl Scene {
             retries: countersign_base::Bounded::parse("standard").unwrap(),
             client_certificate: false,
             ca: None,
+            disabled: None,
         };
         change(&mut record);
         let id = EndpointId::from_bytes(self.test.fabric.random().bytes());
@@ -218,8 +219,8 @@ impl Scene {
         Made { id, secret }
     }
 
-    pub(super) async fn set_state(&self, id: EndpointId, state: EndpointState) {
-        self.write(WebhookWrite::SetEndpointState(id, state)).await;
+    pub(super) async fn switch(&self, id: EndpointId, to: EndpointSwitch) {
+        self.write(WebhookWrite::SwitchEndpoint(id, to)).await;
     }
 
     /// Gives an endpoint another address.
