@@ -37,6 +37,9 @@ pub use verifying_key::{SignatureHolds, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Bytes of the encoded header of a message that may itself be longer than a token. It is taken apart before any key is known; a chain of certificates has room.
+const HEADER_BYTES_MAX: usize = 32 * 1024;
+
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). There are no others: unknown means no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Algorithm {

@@ -17,7 +17,7 @@ pub use content::ContentEncryption;
 pub use key::{DecryptionKey, EncryptionKey, EncryptionKeySet, EncryptionKeyType};
 pub use management::KeyManagement;
 
-use super::{JoseError, json};
+use super::{HEADER_BYTES_MAX, JoseError, json};
 use crate::base64url;
 use crate::random::Random;
 use countersign_base::{Kid, Secret, limits};
@@ -83,7 +83,7 @@ impl Jwe {
         Self::parse_within(text, rules, limits::TOKEN_BYTES_MAX)
     }
 
-    /// As [`Jwe::parse`], for a message that may be longer than a token.
+    /// As [`Jwe::parse`], for a message that may be longer than a token; its header has at most 32 KiB.
     ///
     /// # Errors
     /// As [`Jwe::parse`], with `bytes_max` as the greatest length.
@@ -100,6 +100,9 @@ impl Jwe {
         let (header, key, iv, ciphertext, tag) = (next()?, next()?, next()?, next()?, next()?);
         if parts.next().is_some() {
             return Err(JoseError::Parts);
+        }
+        if header.len() > HEADER_BYTES_MAX {
+            return Err(JoseError::TooLong);
         }
         let part = |text: &str| base64url::decode(text).map_err(|_| JoseError::Base64Url);
         Ok(Self {

@@ -1,11 +1,11 @@
 //! Any content under a signature in the compact form (RFC 7515 §7.1), and content that travels beside it (appendix F).
 //!
 //! What the signer states about the content stands in the protected header, because the payload is the content itself. Everything is bounded before it is looked
-//! at. The content comes out by the check of the signature alone.
+//! at: the whole by what its reader says, and the header by a bound of its own, since it is taken apart before any key is known. The content comes out by the check of the signature alone.
 //!
 //! Not here: what the statements mean, and unencoded payloads (`b64`, RFC 7797), which are refused with every other critical extension.
 
-use super::{Claims, Header, JoseError, SignatureHolds, VerifyingKey, json};
+use super::{Claims, HEADER_BYTES_MAX, Header, JoseError, SignatureHolds, VerifyingKey, json};
 use crate::base64url;
 use crate::signing::{ContentPurpose, SigningKey};
 use crate::verified::{Unverified, Verified};
@@ -35,8 +35,8 @@ impl SignedContent {
     /// Reads the form that holds its content. Nothing of it is believed yet.
     ///
     /// # Errors
-    /// When it is longer than `bytes_max`, not three parts of base64url, holds no content, its header is no strict JSON object, its algorithm is unknown, or its
-    /// header uses `crit`, `b64` or `zip`.
+    /// When it is longer than `bytes_max`, its header longer than 32 KiB, not three parts of base64url, holds no content, its header is no strict JSON object, its
+    /// algorithm is unknown, or its header uses `crit`, `b64` or `zip`.
     pub fn parse(text: &str, bytes_max: usize) -> Result<Unverified<Self>, JoseError> {
         if text.len() > bytes_max {
             return Err(JoseError::TooLong);
@@ -76,6 +76,9 @@ impl SignedContent {
         content: Vec<u8>,
         signature: &str,
     ) -> Result<Unverified<Self>, JoseError> {
+        if header.len() > HEADER_BYTES_MAX {
+            return Err(JoseError::TooLong);
+        }
         let part = |text: &str| base64url::decode(text).map_err(|_| JoseError::Base64Url);
         let members = json::object(&part(header)?)?;
         Ok(Unverified::new(Self {

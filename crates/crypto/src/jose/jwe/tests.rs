@@ -324,6 +324,19 @@ fn rules_are_a_list_of_what_is_allowed() {
     );
 }
 
+/// A header is taken apart before any key is touched.
+#[test]
+fn a_header_is_bounded_however_long_the_message_may_be() {
+    let key = key(EncryptionKeyType::P256);
+    let text = seal(&key, KeyManagement::EcdhEs, ContentEncryption::A256Gcm);
+    let padded = |bytes: usize| {
+        let text = with_header(&text, |header| header["padding"] = "a".repeat(bytes).into());
+        Jwe::parse_within(&text, &ALL, 1 << 20).map(|_| ()).err()
+    };
+    assert_eq!(padded(24_000), None);
+    assert_eq!(padded(24_700), Some(JoseError::TooLong));
+}
+
 #[test]
 fn ephemeral_keys_are_points_of_the_right_curve() {
     let (p256, x25519) = (key(EncryptionKeyType::P256), key(EncryptionKeyType::X25519));

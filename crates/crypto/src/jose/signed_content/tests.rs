@@ -3,7 +3,7 @@
 use super::{ContentForm, SignedContent, sign_content};
 use crate::base64url;
 use crate::jose::private_jwk::tests::rfc7520_6;
-use crate::jose::{Algorithm, JoseError, PrivateJwk, PublicJwk, VerifyingKey};
+use crate::jose::{Algorithm, HEADER_BYTES_MAX, JoseError, PrivateJwk, PublicJwk, VerifyingKey};
 use crate::signing::{PartnerMessage, SigningKey, generate_pkcs8};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -177,6 +177,24 @@ fn lengths_are_bounded() {
     assert_eq!(beside(1024), Ok(()));
     assert_eq!(beside(1023), Err(JoseError::TooLong));
     assert_eq!(verify(&attached, &verifying).unwrap(), content);
+}
+
+/// Whoever may send a long content may not have a long header taken apart: nobody has verified it by then.
+#[test]
+fn a_header_is_bounded_however_long_the_content_may_be() {
+    let key = key();
+    let long = |bytes: usize| {
+        let padding = Map::from_iter([("padding".to_owned(), json!("a".repeat(bytes)))]);
+        let text = sign_content(&key, padding, b"content", ContentForm::Attached).unwrap();
+        let header = text.split('.').next().unwrap().len();
+        (SignedContent::parse(&text, 1 << 20).map(|_| ()), header)
+    };
+    let (outcome, header) = long(24_400);
+    assert!(header < HEADER_BYTES_MAX);
+    assert_eq!(outcome, Ok(()));
+    let (outcome, header) = long(24_700);
+    assert!(header > HEADER_BYTES_MAX);
+    assert_eq!(outcome, Err(JoseError::TooLong));
 }
 
 proptest! {
