@@ -1,11 +1,13 @@
 //! A JWS in a field of the head with the body as its payload (RFC 7515 appendix F): `<protected header>..<signature>`.
 //!
 //! `b64: false` (RFC 7797), where the body is signed as it is, is read if `crit` names it, and only then. Whatever else is in `crit` is not understood, so the
-//! message is refused. Algorithms are `EdDSA` (`Ed25519`), `ES256` and `PS256`; keys are the source's own, and what a header brings along is never used.
+//! message is refused. So is a header that says by `typ` that it is of something else than a webhook: a token, whose claims could come as the body, or a message
+//! between partners. Algorithms are `EdDSA` (`Ed25519`), `ES256` and `PS256`; keys are the source's own, and what a header brings along is never used.
 
 use super::WebhookRefusal;
 use super::claim::{Claim, ClaimedSignature, Covered, signature_field};
 use crate::head::{FieldName, HeadView};
+use crate::message::SIGNED_TYP;
 use crate::signature_key::SignatureAlgorithm;
 use countersign_base::UnixTime;
 use countersign_crypto::base64url;
@@ -43,6 +45,7 @@ pub(super) fn look(rules: &JwsRules, head: &HeadView<'_>) -> Result<Claim, Webho
     let header = base64url::decode(encoded).map_err(|_| malformed)?;
     let header = strict_object(&header).map_err(|_| malformed)?;
     let payload = payload(&header)?;
+    of_webhooks(&header)?;
     let signature = ClaimedSignature {
         algorithm: Some(algorithm(&header)?),
         key_id: text(&header, "kid")?.map(str::to_owned),
@@ -92,6 +95,18 @@ fn algorithm(header: &Map<String, Value>) -> Result<SignatureAlgorithm, WebhookR
         Some("PS256") => Ok(SignatureAlgorithm::RsaPssSha256),
         Some(_) | None => Err(WebhookRefusal::AlgorithmUnknown),
     }
+}
+
+/// Whether the header is of no token (RFC 8725 §3.11) and of no message between partners, which are for other readers, and can be by the same key.
+fn of_webhooks(header: &Map<String, Value>) -> Result<(), WebhookRefusal> {
+    let typ = text(header, "typ")?
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+    if typ == "jwt" || typ.ends_with("+jwt") || typ == SIGNED_TYP {
+        return Err(WebhookRefusal::SignatureMalformed);
+    }
+    Ok(())
 }
 
 fn issued_at(header: &Map<String, Value>) -> Result<UnixTime, WebhookRefusal> {

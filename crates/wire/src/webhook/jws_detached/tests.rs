@@ -143,6 +143,18 @@ fn what_a_header_must_not_say_is_refused_though_the_signature_holds() {
         ),
         (r#"{"alg":"EdDSA","kid":7}"#, Why::SignatureMalformed),
         (r#"["EdDSA"]"#, Why::SignatureMalformed),
+        // Tokens, and messages between partners, by the same key.
+        (r#"{"alg":"EdDSA","typ":"JWT"}"#, Why::SignatureMalformed),
+        (r#"{"alg":"EdDSA","typ":"at+jwt"}"#, Why::SignatureMalformed),
+        (
+            r#"{"alg":"EdDSA","typ":"application/dpop+JWT"}"#,
+            Why::SignatureMalformed,
+        ),
+        (
+            r#"{"alg":"EdDSA","typ":"message+jws"}"#,
+            Why::SignatureMalformed,
+        ),
+        (r#"{"alg":"EdDSA","typ":7}"#, Why::SignatureMalformed),
     ] {
         sent(&pair, header).refused(why);
     }
