@@ -12,6 +12,8 @@ use crate::routes::RouteError;
 use crate::threats::RouteThreats;
 use bytes::Bytes;
 use countersign_base::{EventId, RequestId, RouteId, SourceName, Tenant, UnixTime};
+use countersign_net::PeerCounts;
+use countersign_net::peers::PeerPlace;
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use std::collections::BTreeSet;
@@ -20,7 +22,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The name of the limit that a route has which names none.
 const LIMIT: &str = "webhooks";
@@ -30,6 +32,8 @@ pub const RECEIVED_PER_MINUTE: u32 = 6_000;
 const RECEIVED_AT_ONCE: u32 = 1_000;
 /// So many webhooks of one route are under way at once, unless it says otherwise: each holds its body in memory.
 pub const UNDER_WAY: u32 = 1_024;
+/// Of these, one network may have one in so many: whoever sends bodies slowly, under a signature that only looks like one, leaves room for the provider.
+const NETWORK_PART: u32 = 2;
 /// How long a provider may take to send a body, however steadily it does.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// Seconds after which a provider may come back when there was no room or no database.
@@ -73,7 +77,9 @@ pub struct WebhookRoute {
     media_types: BTreeSet<String>,
     pub(crate) limits: Option<RouteLimits>,
     pub(crate) threats: Option<Arc<RouteThreats>>,
-    pub(crate) under_way: Arc<Semaphore>,
+    under_way: Arc<Semaphore>,
+    networks: PeerCounts,
+    network_max: u32,
     pub(crate) idle: Option<Duration>,
     pub(crate) body_bytes_max: u64,
 }
@@ -88,7 +94,8 @@ impl WebhookRouteSpec {
             limit,
             error,
         })?;
-        let places = usize::try_from(self.concurrency.unwrap_or(UNDER_WAY)).unwrap_or(usize::MAX);
+        let concurrency = self.concurrency.unwrap_or(UNDER_WAY);
+        let places = usize::try_from(concurrency).unwrap_or(usize::MAX);
         Ok(WebhookRoute {
             id: self.id,
             tenant: self.tenant,
@@ -97,6 +104,8 @@ impl WebhookRouteSpec {
             limits,
             threats: self.threats,
             under_way: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            networks: PeerCounts::default(),
+            network_max: concurrency.div_ceil(NETWORK_PART),
             idle: self.idle,
             body_bytes_max: self.body_bytes_max,
         })
@@ -118,7 +127,24 @@ fn limit() -> LimitSpec {
     }
 }
 
+/// A place among the webhooks of a route that are under way, until it is dropped.
+#[must_use]
+pub(crate) struct WebhookPlace {
+    _of_network: PeerPlace,
+    _of_route: OwnedSemaphorePermit,
+}
+
 impl WebhookRoute {
+    /// A place for one more webhook, unless the route, or the network that it comes from, has as many as it may.
+    pub(crate) fn enter(&self, from: IpAddr) -> Option<WebhookPlace> {
+        let of_network = self.networks.enter(from, self.network_max)?;
+        let of_route = Arc::clone(&self.under_way).try_acquire_owned().ok()?;
+        Some(WebhookPlace {
+            _of_network: of_network,
+            _of_route: of_route,
+        })
+    }
+
     /// Whether a body is of one of its media types and of no other coding: what is signed and what is kept are the same bytes.
     pub(crate) fn takes(&self, headers: &HeaderMap) -> bool {
         if headers.contains_key(header::CONTENT_ENCODING) {

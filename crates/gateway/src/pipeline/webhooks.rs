@@ -59,8 +59,8 @@ impl<P: Planes> Flow<'_, P> {
                 .map_err(Denial::Threat)?;
         }
         self.webhook_within_limits(connection, &route).await?;
-        let place = Arc::clone(&route.under_way).try_acquire_owned();
-        let _under_way = place.map_err(|_| Denial::Overloaded)?;
+        let place = route.enter(connection.remote.ip());
+        let _under_way = place.ok_or(Denial::Overloaded)?;
         let receiver = self.generation.routes().receiver();
         let receiver = receiver.ok_or(Denial::Webhook(NO_RECEIVER))?;
         let authority = target.authority();

@@ -51,3 +51,34 @@ fn a_route_that_names_no_limit_counts_networks() {
     let policy = route.limits.unwrap().policy_field();
     assert_eq!(policy.to_str().unwrap(), "\"webhooks\";q=6000;w=60");
 }
+
+/// Whoever holds places, by bodies that come slowly, holds half of them at most, with however many addresses of one network.
+#[test]
+fn one_network_has_half_of_the_places() {
+    let route = |concurrency| {
+        let concurrency = Some(concurrency);
+        let spec = WebhookRouteSpec {
+            concurrency,
+            ..spec()
+        };
+        spec.checked().unwrap()
+    };
+    let of = |text: &str| text.parse::<IpAddr>().unwrap();
+    let route_of_four = route(4);
+    let one = route_of_four.enter(of("192.0.2.1"));
+    let two = route_of_four.enter(of("::ffff:192.0.2.1"));
+    assert!(one.is_some() && two.is_some());
+    assert!(route_of_four.enter(of("192.0.2.1")).is_none());
+    let three = route_of_four.enter(of("2001:db8::1"));
+    let four = route_of_four.enter(of("2001:db8::2"));
+    assert!(three.is_some() && four.is_some());
+    // The route is full for everybody, and what was refused holds nothing.
+    assert!(route_of_four.enter(of("192.0.2.2")).is_none());
+    drop((one, three));
+    assert!(route_of_four.enter(of("192.0.2.2")).is_some());
+    assert!(route_of_four.enter(of("192.0.2.1")).is_some());
+    // Where there is one place, everybody may have it.
+    let single = route(1);
+    let place = single.enter(of("192.0.2.1"));
+    assert!(place.is_some() && single.enter(of("192.0.2.2")).is_none());
+}
