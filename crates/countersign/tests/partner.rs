@@ -1,7 +1,12 @@
 //! The partner's page in a whole process, over real TLS: somebody of a partner rotates the secret of an endpoint, sends a test event that the receiver verifies with the old secret and
 //! with the new one, and has it sent again; the secrets are in nothing that the process wrote.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod started;
 
