@@ -13,6 +13,7 @@ mod egress_node;
 mod error;
 mod foreign;
 mod identity_providers;
+mod judging;
 mod messages;
 mod opening;
 mod planes;
@@ -22,6 +23,7 @@ mod sealed;
 mod sealed_door;
 mod shared_limits;
 mod sockets;
+mod starting;
 mod telemetry;
 mod threats;
 mod traces;
@@ -31,14 +33,14 @@ pub use declared::{PolicyTexts, policy_texts};
 pub(crate) use egress::roots as believed_authorities;
 pub use egress_node::{EgressNode, serve_egress};
 pub use error::RunError;
+pub use judging::check;
 pub use opening::OpenedRoot;
 pub use planes::LocalPlanes;
 pub use sealed::{SealedProcess, SealedStart, Unsealed, sealed};
 pub use sockets::Bound;
 pub(crate) use threats::firewalls;
 
-use crate::config::error::ConfigError;
-use crate::config::{Config, FILE};
+use crate::config::Config;
 use arc_swap::ArcSwap;
 use axum::Router;
 use certificates::Certificates;
@@ -47,32 +49,27 @@ use countersign_api::{access, admin, vault as vault_api};
 use countersign_audit::Code;
 use countersign_base::{Clock, Duration, Secret, UnixMillis};
 use countersign_channels::webhook::dispatcher::Dispatcher;
+use countersign_control::Fabric;
 use countersign_control::administrator::{LIFETIME, LocalAdministrator};
-use countersign_control::fabric::{FabricOptions, Progress, StartError};
+use countersign_control::fabric::{Progress, StartError};
 use countersign_control::policy_time::PolicyTime;
 use countersign_control::vault::{Vault, VaultSeal};
-use countersign_control::{Fabric, HierarchyOptions, KeyRingOptions, RootSource};
 use countersign_crypto::Random;
-use countersign_crypto::digest::sha256;
 use countersign_crypto::password::Cost;
 use countersign_gateway::{Gateway, GatewayOptions, RunningGateway};
-use countersign_keys::RotationPolicy;
 use countersign_net::{
     Drain, DrainTrigger, Limits, Listener, ServerTls, Transport, TrustRoots, from_tower, serve,
 };
-use countersign_policy::PolicySet;
 use countersign_store::tables::settings::{self, Setting};
 use countersign_store::{Store, StoreOptions, StoreUrl};
 use declared::Chosen;
 use egress_door::EgressDoor;
 use opening::{open_vault, vault_seal};
 use sockets::Sockets;
+use starting::{configuration_digest, fabric_options, store_url};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The longest an access token may live, with the leeway of whoever verifies it: for as long a key stays published after it signed last.
-const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(3600 + 30);
 
 /// How long requests under way may take once the process was told to end.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
@@ -264,24 +261,6 @@ async fn remember_issuer(fabric: &Fabric, base: &str) -> Result<(), RunError> {
     Ok(put.await.map_err(StartError::from)?)
 }
 
-/// The database: as asked, else as configured, else a file in the data directory.
-fn store_url(options: &Options) -> Result<StoreUrl, RunError> {
-    let config = &options.config;
-    match (&options.store, &config.store.postgres) {
-        (Some(url), _) => Ok(url.clone()),
-        (None, Some(reference)) => {
-            let whole = |message: String| {
-                ConfigError::in_file(&config.dir.join(crate::config::FILE), message)
-            };
-            let secret = reference
-                .read(&config.dir)
-                .map_err(|message| RunError::Config(vec![whole(message)]))?;
-            Ok(StoreUrl::Postgres(secret.expose().clone()))
-        }
-        (None, None) => Ok(StoreUrl::Sqlite(options.data.join("state.db"))),
-    }
-}
-
 fn local(address: SocketAddr) -> String {
     format!("https://localhost:{}", address.port())
 }
@@ -328,145 +307,6 @@ pub fn system_clock() -> Clock {
             .unwrap_or_default();
         UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     })
-}
-
-fn fabric_options(
-    options: Options,
-    base: &str,
-    policies: PolicySet,
-) -> Result<FabricOptions, RunError> {
-    let url = store_url(&options)?;
-    let Options {
-        config,
-        data,
-        password_cost,
-        clock,
-        random,
-        progress,
-        unsealed,
-        store: _,
-    } = options;
-    let config = &config;
-    let refused = |error: ConfigError| RunError::Config(vec![error]);
-    let whole = |message: String| {
-        refused(ConfigError::in_file(
-            &config.dir.join(crate::config::FILE),
-            message,
-        ))
-    };
-    let root = match (unsealed, &config.keys.passphrase) {
-        (Some(opened), _) => RootSource::Unsealed(opened.root),
-        (None, Some(reference)) => {
-            RootSource::Passphrase(reference.read(&config.dir).map_err(whole)?)
-        }
-        (None, None) => RootSource::File,
-    };
-    Ok(FabricOptions {
-        store: StoreOptions::new(url),
-        root,
-        origin: log_origin(config).map_err(refused)?,
-        keys: KeyRingOptions {
-            policy: rotation(config).map_err(refused)?,
-            algorithms: config.keys.algorithms.clone(),
-        },
-        hierarchy: HierarchyOptions {
-            destroy_after: config.keys.destroy_after,
-            data_key_every: config.keys.data_key_every,
-            ..HierarchyOptions::default()
-        },
-        policies,
-        passphrase_cost: Cost::passphrase(),
-        password_cost,
-        password_threads: 2,
-        declared: declared::declared(config, base, clock.now()).map_err(RunError::Config)?,
-        configuration: configuration_digest(config),
-        details_for: config
-            .audit
-            .details_for
-            .map_or(Duration::from_secs(30 * 86_400), |span| span.0),
-        // They need the authority that only the started fabric has; [`run`] fills them in before anything listens.
-        foreign: Vec::new(),
-        upstreams: identity_providers::upstreams(config).map_err(RunError::Config)?,
-        outside: egress::client(config).map_err(refused)?,
-        traces: traces::options(config).map_err(refused)?,
-        nonces: countersign_authn::dpop::NonceUse::AfterStart,
-        data,
-        clock,
-        random,
-        progress,
-    })
-}
-
-/// Judges what a configuration's own check cannot see, without starting anything: secrets, key sets, policies, routes.
-///
-/// # Errors
-/// What [`run`] would refuse.
-pub fn check(config: &Config) -> Result<(), Vec<ConfigError>> {
-    let base = config.listeners.issuer_base.clone();
-    let base = base.unwrap_or_else(|| {
-        let port = config.listeners.identity.port();
-        format!("https://localhost:{port}")
-    });
-    let now = system_clock().now();
-    let mut errors = Vec::new();
-    errors.extend(declared::policies(config, now).err());
-    errors.extend(mistakes(declared::declared(config, &base, now)));
-    errors.extend(mistakes(identity_providers::upstreams(config)));
-    errors.extend(mistakes(routes::check(config, &base, now)));
-    errors.extend(mistakes(foreign::check(config, now)));
-    errors.extend(traces::options(config).err());
-    errors.extend(mistakes(crate::agent::check(config)));
-    errors.extend(egress::client(config).err());
-    errors.extend(shared_limits::check(config).err());
-    errors.extend(mistakes(egress::rules(config, &base, &[])));
-    errors.extend(mistakes(webhooks::check(config)));
-    errors.extend(log_origin(config).err());
-    errors.extend(rotation(config).err());
-    let pin = config.keys.pkcs11.as_ref().map(|named| &named.pin);
-    let references = [
-        config.store.postgres.as_ref(),
-        config.keys.passphrase.as_ref(),
-        config.keys.fixed.as_ref().map(|named| &named.key),
-        pin,
-    ];
-    let unread = references
-        .into_iter()
-        .flatten()
-        .filter_map(|reference| reference.read(&config.dir).err());
-    errors.extend(unread.map(|message| ConfigError::in_file(&config.dir.join(FILE), message)));
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        errors.sort();
-        Err(errors)
-    }
-}
-
-fn mistakes<T>(judged: Result<T, Vec<ConfigError>>) -> Vec<ConfigError> {
-    judged.err().unwrap_or_default()
-}
-
-fn log_origin(config: &Config) -> Result<countersign_audit::Origin, ConfigError> {
-    let message =
-        "`audit.origin` is not the name of a log: expected something like `example.com/log`";
-    let refused = |_| ConfigError::in_file(&config.dir.join(FILE), message);
-    config.audit.origin().parse().map_err(refused)
-}
-
-fn rotation(config: &Config) -> Result<RotationPolicy, ConfigError> {
-    let keys = &config.keys;
-    RotationPolicy::new(
-        keys.publish_ahead,
-        keys.rotate_every,
-        keys.retire_after,
-        TOKEN_LIFETIME_MAX,
-    )
-    .map_err(|error| ConfigError::in_file(&config.dir.join(FILE), error.to_string()))
-}
-
-/// A digest by which records tell one configuration from another.
-fn configuration_digest(config: &Config) -> [u8; 32] {
-    sha256(format!("{config:?}").as_bytes())
 }
 
 impl Running {
