@@ -22,6 +22,7 @@ use crate::secrets::{Secrets, SecretsError};
 use crate::subjects::EpochsError;
 use crate::traces::{TraceOptions, Traces};
 use crate::upstream::{UpstreamOptions, Upstreams};
+use crate::webhooks::WebhookRules;
 use arc_swap::ArcSwap;
 use countersign_audit::event::{ConfigurationApplied, Started, Stopped, Verdict};
 use countersign_audit::{Code, Count, Digest, Event, Origin, Record, Text};
@@ -166,6 +167,7 @@ pub struct Fabric {
     foreign: ForeignKeys,
     upstreams: Upstreams,
     browser_sessions: BrowserSessions,
+    webhook_rules: ArcSwap<WebhookRules>,
     outside: GuardedClient,
     client_keys: ClientKeys,
     passwords: PasswordPool,
@@ -235,6 +237,7 @@ impl Fabric {
                 u64::from_be_bytes(random.bytes()),
             ),
             upstreams: Upstreams::default(),
+            webhook_rules: ArcSwap::from_pointee(WebhookRules::default()),
             foreign: ForeignKeys::new(clock.clone(), options.foreign),
             client_keys: ClientKeys::new(options.outside.clone(), clock.clone()),
             outside: options.outside,
@@ -508,6 +511,17 @@ impl Fabric {
     #[must_use]
     pub const fn browser_sessions(&self) -> &BrowserSessions {
         &self.browser_sessions
+    }
+
+    /// What the installation says of its webhooks at this moment.
+    #[must_use]
+    pub fn webhook_rules(&self) -> Arc<WebhookRules> {
+        self.webhook_rules.load_full()
+    }
+
+    /// Holds webhooks to these rules from now on.
+    pub fn replace_webhook_rules(&self, rules: WebhookRules) {
+        self.webhook_rules.store(Arc::new(rules));
     }
 
     /// Speaks with these identity providers from now on.

@@ -1,15 +1,21 @@
-//! Webhooks that go out, but for sending them: what an endpoint may be, the secrets that its webhooks are signed with, event types with their schemas, and how a publication becomes
-//! a message.
+//! Webhooks that go out, but for sending them: what an endpoint may be, the secrets that its webhooks are signed with, event types with their schemas, how a publication becomes
+//! a message, and when one that was not taken is tried again.
 //!
 //! Secrets and bodies lie in the store under the installation's key, each bound to its row. Not here: what is durable (`store`), who sends (`channels`), and who may ask for what
 //! (`policy`, `api`).
 
 mod event_types;
 mod publication;
+mod rules;
+mod schedule;
 mod trial;
 
 pub use event_types::{CheckedEventType, EventTypes, NotFitting, SchemaRefused};
 pub use publication::{Fitting, IdempotencyKey, Publication, Publisher};
+pub use rules::WebhookRules;
+pub use schedule::{
+    PAUSE_MAX, RETRIES_MAX, RETRY_AFTER_MAX, SCHEDULES_MAX, Schedule, ScheduleError, Schedules,
+};
 pub use trial::{TEST_EVENT, is_built_in, test_publication};
 
 use crate::Fabric;
@@ -40,7 +46,7 @@ pub const RATE_MAX: u32 = 10_000;
 const CA_BYTES_MAX: usize = 32 * 1024;
 
 /// Why a receiver cannot be as it was described.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiverRefused {
     /// The certificates.
     #[error("`ca` is no certificate in PEM, or longer than 32 KiB")]
@@ -62,6 +68,9 @@ pub enum ReceiverRefused {
     /// The rate.
     #[error("`rate` is a number from 1 to {RATE_MAX}")]
     Rate,
+    /// The schedule of retries; those that there are.
+    #[error("`retries` names no schedule of this installation: there are {0}")]
+    Retries(String),
 }
 
 /// A receiver that may be stored: only [`Receiver::check`] makes one.
@@ -72,13 +81,41 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Checks what a partner or an administrator says of a receiver.
+    /// Checks what a partner or an administrator says of a receiver, where these schedules of retries are.
     ///
     /// Plain HTTP is taken to an address of the loopback only; whether the egress guard lets it pass is another question.
     ///
     /// # Errors
     /// [`ReceiverRefused`].
     pub fn check(
+        record: EndpointRecord,
+        patterns: BTreeSet<EventPattern>,
+        schedules: &Schedules,
+    ) -> Result<Self, ReceiverRefused> {
+        if !schedules.knows(record.retries.as_str()) {
+            return Err(ReceiverRefused::Retries(schedules.listed()));
+        }
+        Self::fits(record, patterns)
+    }
+
+    /// As [`Self::check`], for one that is there: it may keep a schedule that was taken out of the configuration since.
+    ///
+    /// # Errors
+    /// [`ReceiverRefused`].
+    pub fn check_change(
+        present: &EndpointRecord,
+        record: EndpointRecord,
+        patterns: BTreeSet<EventPattern>,
+        schedules: &Schedules,
+    ) -> Result<Self, ReceiverRefused> {
+        if record.retries == present.retries {
+            Self::fits(record, patterns)
+        } else {
+            Self::check(record, patterns, schedules)
+        }
+    }
+
+    fn fits(
         record: EndpointRecord,
         patterns: BTreeSet<EventPattern>,
     ) -> Result<Self, ReceiverRefused> {

@@ -11,8 +11,8 @@ use countersign_base::{
 use countersign_control::Declared;
 use countersign_control::webhooks::{
     CONCURRENCY, EventTypes, IdempotencyKey, NotFitting, Publication, Publisher, Receiver,
-    ReceiverRefused, TEST_EVENT, is_built_in, make_secret, masked, masked_body, open_body,
-    others_end, test_publication,
+    ReceiverRefused, Schedule, Schedules, TEST_EVENT, is_built_in, make_secret, masked,
+    masked_body, open_body, others_end, test_publication,
 };
 use countersign_keys::{Aad, Sealed, envelope};
 use countersign_store::Write;
@@ -49,28 +49,35 @@ fn all() -> BTreeSet<EventPattern> {
     ["*".parse().unwrap()].into()
 }
 
+fn checked(
+    record: EndpointRecord,
+    patterns: BTreeSet<EventPattern>,
+) -> Result<Receiver, ReceiverRefused> {
+    Receiver::check(record, patterns, &Schedules::default())
+}
+
 #[test]
 fn a_receiver_is_what_it_may_be() {
     let good = record("https://hooks.example/in");
-    assert!(Receiver::check(good.clone(), all()).is_ok());
+    assert!(checked(good.clone(), all()).is_ok());
     let check = |change: fn(&mut EndpointRecord)| {
         let mut record = good.clone();
         change(&mut record);
-        Receiver::check(record, all()).err()
+        checked(record, all()).err()
     };
     for plain in ["http://127.0.0.1:9/", "http://[::1]/", "http://localhost/"] {
-        assert!(Receiver::check(record(plain), all()).is_ok(), "{plain}");
+        assert!(checked(record(plain), all()).is_ok(), "{plain}");
     }
     for plain in [
         "http://hooks.example/",
         "http://10.0.0.1/",
         "http://localhost.evil.example/",
     ] {
-        let refused = Receiver::check(record(plain), all()).err();
+        let refused = checked(record(plain), all()).err();
         assert_eq!(refused, Some(ReceiverRefused::Plain), "{plain}");
     }
     assert_eq!(
-        Receiver::check(good.clone(), BTreeSet::new()).err(),
+        checked(good.clone(), BTreeSet::new()).err(),
         Some(ReceiverRefused::Patterns)
     );
     let refused = check(|record| record.concurrency = 0);
@@ -81,6 +88,25 @@ fn a_receiver_is_what_it_may_be() {
     assert_eq!(refused, Some(ReceiverRefused::Encryption));
     let refused = check(|record| record.ca = Some("no certificate".to_owned()));
     assert_eq!(refused, Some(ReceiverRefused::Ca));
+    // A name that is none would otherwise be the standard schedule, and nobody would know.
+    let refused = check(|record| record.retries = Bounded::parse("patient").unwrap());
+    let refused = refused.unwrap().to_string();
+    assert!(
+        refused.contains("`once`, `quick`, `service`, `standard`"),
+        "{refused}"
+    );
+    let mut patient = good;
+    patient.retries = Bounded::parse("patient").unwrap();
+    let schedule = Schedule::new(vec![Duration::from_secs(60)]).unwrap();
+    let own = Schedules::new([("patient".to_owned(), schedule)].into()).unwrap();
+    assert!(Receiver::check(patient.clone(), all(), &own).is_ok());
+    // One that is there keeps its schedule although it is gone, and gets no other one that there is none of.
+    let built_in = Schedules::default();
+    let change = |record| Receiver::check_change(&patient, record, all(), &built_in);
+    assert!(change(patient.clone()).is_ok());
+    let mut hasty = patient.clone();
+    hasty.retries = Bounded::parse("hasty").unwrap();
+    assert!(matches!(change(hasty), Err(ReceiverRefused::Retries(_))));
 }
 
 fn event_type(schema: Value, example: Option<Value>) -> EventTypeRecord {

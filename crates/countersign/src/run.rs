@@ -374,6 +374,7 @@ impl Running {
         let ways_out = EgressDoor::rules(self.egress.as_ref(), config, &self.base)?;
         let trust = dispatching::trust(config, &self.fabric)?;
         let services = dispatching::services(config, &self.fabric, &self.bound)?;
+        let receivers = dispatching::receivers(config, &self.bound)?;
         bundle::remember_version(config, term.as_ref(), self.fabric.data())?;
         let changes = self
             .fabric
@@ -388,6 +389,9 @@ impl Running {
         self.gateway.remember_tokens(config.gateway.verified_tokens);
         EgressDoor::replace_rules(self.egress.as_ref(), ways_out);
         self.config.store(Arc::new(config.clone()));
+        self.fabric
+            .replace_webhook_rules(dispatching::rules(config));
+        self.dispatcher.replace_receivers(receivers);
         self.dispatcher.replace_trust(trust);
         self.dispatcher.replace_services(services);
         self.tls.renew(&self.fabric)?;

@@ -267,6 +267,30 @@ fn wrong_fields(good: &Fields) -> Vec<Forgery> {
     ]
 }
 
+/// The rules for webhooks change with the configuration, and not with one that is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_changes_schedules_and_what_is_kept() {
+    let hooks = Hooks::start(system_clock()).await;
+    let rules = || hooks.running.fabric().webhook_rules();
+    assert!(!rules().schedules.knows("patient"));
+    let own = format!(
+        "{CONFIGURATION}\n[webhooks]\nkept = {{ dead = \"90d\" }}\n[webhooks.schedules]\npatient = [\"1m\"]\n"
+    );
+    let dir = hooks.directory.path();
+    hooks.running.reload(&parsed(dir, &own)).await.unwrap();
+    let now = rules();
+    assert_eq!(now.schedules.named("patient").attempts(), 2);
+    assert_eq!(now.kept.dead, Duration::from_secs(90 * 86_400));
+    let without = parsed(dir, CONFIGURATION);
+    std::fs::remove_file(dir.join("github.secret")).unwrap();
+    assert!(hooks.running.reload(&without).await.is_err());
+    assert!(rules().schedules.knows("patient"));
+    std::fs::write(dir.join("github.secret"), GITHUB).unwrap();
+    hooks.running.reload(&without).await.unwrap();
+    assert!(!rules().schedules.knows("patient"));
+    hooks.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_signed_like_this_is_refused() {
     let hooks = Hooks::start(system_clock()).await;

@@ -9,7 +9,7 @@ use countersign_base::{
 };
 use countersign_control::administrator::{AdministratorKey, LIFETIME, LocalAdministrator};
 use countersign_control::traces::{ExportOptions, Incoming, SampleRatio};
-use countersign_control::webhooks;
+use countersign_control::webhooks::{self, Schedule, Schedules, WebhookRules};
 use countersign_control::{Declared, DeclaredClient, DeclaredUser, TraceOptions};
 use countersign_crypto::jose::Algorithm;
 use countersign_crypto::mac::Tag;
@@ -1969,6 +1969,47 @@ async fn messages_are_listed_without_what_they_say() {
         let refused = ask(&path, Value::Null).await;
         refused.refused(StatusCode::NOT_FOUND, "unknown");
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_names_a_schedule_that_there_is() {
+    let setting = setting().await;
+    let ask = async |path: &str, body: Value| setting.of_webhooks(path, body).await;
+    let rules = |own: &[&str]| {
+        let patient = Schedule::new(vec![Duration::from_secs(60)]).unwrap();
+        let own = own.iter().map(|name| ((*name).to_owned(), patient.clone()));
+        setting.test.fabric.replace_webhook_rules(WebhookRules {
+            schedules: Schedules::new(own.collect()).unwrap(),
+            ..WebhookRules::default()
+        });
+    };
+    let change = format!("endpoints/{ENDPOINT}/change");
+    let wanted =
+        json!({ "url": "https://elsewhere.example/", "events": ["*"], "retries": "patient" });
+    for path in [change.as_str(), "endpoints"] {
+        let refused = ask(path, wanted.clone()).await;
+        refused.refused(StatusCode::BAD_REQUEST, "invalid_request");
+        let message = refused.body["message"].as_str().unwrap();
+        assert!(
+            message.contains("there are `once`, `quick`, `service`, `standard`"),
+            "{message}"
+        );
+    }
+    rules(&["patient"]);
+    for path in [change.as_str(), "endpoints"] {
+        let taken = ask(path, wanted.clone()).await;
+        assert_eq!(taken.status, StatusCode::OK, "{taken:?}");
+    }
+    let shown = ask(&format!("endpoints/{ENDPOINT}"), Value::Null).await;
+    assert_eq!(shown.body["retries"], "patient");
+    // What is not named stays, also where the configuration has it no more.
+    rules(&[]);
+    let elsewhere = json!({ "url": "https://further.example/" });
+    assert_eq!(ask(&change, elsewhere).await.status, StatusCode::OK);
+    let other = json!({ "retries": "hasty" });
+    ask(&change, other)
+        .await
+        .refused(StatusCode::BAD_REQUEST, "invalid_request");
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ mod bucket;
 mod endpoints;
 mod outgoing;
 mod pace;
-mod schedule;
 mod settling;
 mod taker;
 mod to_service;
@@ -24,7 +23,6 @@ mod turns;
 mod verdict;
 
 pub use outgoing::webhook_id;
-pub use schedule::{PAUSE_MAX, RETRIES_MAX, RETRY_AFTER_MAX, Schedule, ScheduleError, Schedules};
 pub use trust::{Service, Services, Trust};
 pub use turns::Share;
 
@@ -32,7 +30,6 @@ use arc_swap::ArcSwap;
 use countersign_base::Duration;
 use countersign_control::Fabric;
 use countersign_net::DeliveryPool;
-use countersign_store::webhooks::WebhookKept;
 use endpoints::Endpoints;
 use settling::Settled;
 use std::sync::Arc;
@@ -41,31 +38,28 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+/// The longest that an attempt may take.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// How long a lease holds: longer than the slowest attempt and its settling take.
 pub const LEASE: Duration = Duration::from_secs(90);
+const _: () = assert!(LEASE.as_secs() >= TIMEOUT_MAX.as_secs() + 30);
 
 /// What a dispatcher is started with.
 pub struct DispatcherOptions {
-    /// The connections to receivers elsewhere.
+    /// The connections to receivers elsewhere, each exchange of which takes [`TIMEOUT_MAX`] at most, as those to services do.
     pub receivers: DeliveryPool,
     /// Whom to believe and as whom to appear.
     pub trust: Trust,
     /// The services that take what comes in.
     pub inbound: Services,
-    /// The schedules of retries.
-    pub schedules: Schedules,
     /// How much may be under way.
     pub share: Share,
-    /// How long what ended is kept.
-    pub kept: WebhookKept,
 }
 
 /// What all its tasks share.
 struct Context {
     fabric: Arc<Fabric>,
-    receivers: DeliveryPool,
-    schedules: Schedules,
-    kept: WebhookKept,
+    receivers: ArcSwap<DeliveryPool>,
 }
 
 /// A running dispatcher. Dropping it ends it at once; what is under way then is delivered again.
@@ -73,6 +67,7 @@ pub struct Dispatcher {
     stop: watch::Sender<Running>,
     taking: JoinHandle<()>,
     settling: JoinHandle<()>,
+    cx: Arc<Context>,
     trust: Arc<ArcSwap<Trust>>,
     inbound: Arc<ArcSwap<Services>>,
 }
@@ -93,9 +88,7 @@ impl Dispatcher {
         let inbound = Arc::new(ArcSwap::from_pointee(options.inbound));
         let cx = Arc::new(Context {
             fabric: Arc::clone(fabric),
-            receivers: options.receivers,
-            schedules: options.schedules,
-            kept: options.kept,
+            receivers: ArcSwap::from_pointee(options.receivers),
         });
         let (stop, stopping) = watch::channel(Running::Yes);
         let (done, ended) = mpsc::channel(options.share.all);
@@ -106,10 +99,16 @@ impl Dispatcher {
         Self {
             stop,
             taking: tokio::spawn(take(Arc::clone(&cx), taker, hears, stopping)),
-            settling: tokio::spawn(settling::settle(cx, ended, settled)),
+            settling: tokio::spawn(settling::settle(Arc::clone(&cx), ended, settled)),
+            cx,
             trust,
             inbound,
         }
+    }
+
+    /// Reaches receivers by these connections from now on.
+    pub fn replace_receivers(&self, receivers: DeliveryPool) {
+        self.cx.receivers.store(Arc::new(receivers));
     }
 
     /// Believes and shows this from now on.

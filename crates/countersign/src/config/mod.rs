@@ -43,6 +43,7 @@ pub mod trusted_issuers;
 pub mod upstreams;
 pub mod users;
 pub mod webhook_sources;
+pub mod webhooks;
 
 use countersign_authn::trust::SecretInBody;
 use countersign_base::Tenant;
@@ -78,6 +79,7 @@ struct Raw {
     browser_sessions: Vec<browser_sessions::RawSessions>,
     routes: Vec<routes::RawRoute>,
     webhook_sources: Vec<webhook_sources::RawSource>,
+    webhooks: webhooks::RawWebhooks,
     upstreams: Vec<upstreams::RawUpstream>,
     #[serde(default)]
     attribute_sources: Vec<attribute_sources::RawAttributeSource>,
@@ -141,6 +143,8 @@ pub struct Config {
     pub webhook_routes: Vec<routes::WebhookRouteSection>,
     /// `[[webhook_sources]]`
     pub webhook_sources: Vec<webhook_sources::WebhookSourceSection>,
+    /// `[webhooks]`
+    pub webhooks: webhooks::WebhooksSection,
     /// `[[attribute_sources]]`
     pub attribute_sources: Vec<attribute_sources::AttributeSourceSection>,
     /// `[[upstreams]]`
@@ -253,18 +257,17 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
     let trusted_issuers = trusted_issuers::check(raw.trusted_issuers, &known, mistakes);
     let clients = clients::check(raw.clients, &known, &trusted_issuers, mistakes);
     let upstreams = upstreams::check(raw.upstreams, mistakes);
-    let shared_limits = raw
-        .shared_limits
-        .and_then(|raw| shared_limits::check(raw, mistakes));
+    let shared_limits = shared_limits::check(raw.shared_limits, mistakes);
     let limits = limits::check(raw.limits, shared_limits.as_ref(), mistakes);
     let attribute_sources = attribute_sources::check(raw.attribute_sources, mistakes);
-    let browser_sessions =
-        browser_sessions::check(raw.browser_sessions, &known, &clients, mistakes);
+    let sessions = browser_sessions::check(raw.browser_sessions, &known, &clients, mistakes);
     let waf = threats::wafs(raw.waf, mistakes);
     let networks = threats::networks(raw.networks, mistakes);
     let dangers = threats::Known::new(&waf, &networks, &raw.geography);
     let gateway = gateway::check(raw.gateway, shared_limits.as_ref().into(), mistakes);
-    let webhook_sources = webhook_sources::check(raw.webhook_sources, &known, &upstreams, mistakes);
+    let webhooks = webhooks::check(raw.webhooks, mistakes);
+    let named = webhook_sources::Known::new(&known, &upstreams, &webhooks.schedules);
+    let webhook_sources = webhook_sources::check(raw.webhook_sources, &named, mistakes);
     let others = routes::Others {
         sources: &webhook_sources,
         issuers: &gateway.issuers,
@@ -274,7 +277,7 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         threats: &dangers,
     };
     let (routes, webhook_routes) = routes::check(raw.routes, &known, &others, mistakes);
-    routes::check_sessions(&routes, &browser_sessions, mistakes);
+    routes::check_sessions(&routes, &sessions, mistakes);
     let listeners = listeners::check(raw.listeners, &dangers, mistakes);
     let messages = raw.messages.as_ref();
     let partners = partners::read(dir, &known, &routes, messages, &mut mistakes.found);
@@ -299,10 +302,11 @@ fn checked(dir: &Path, raw: Raw, mistakes: &mut Mistakes<'_>) -> Config {
         shared_limits,
         forward_auth: forward_auth::check(raw.forward_auth, mistakes),
         gateway,
-        browser_sessions,
+        browser_sessions: sessions,
         routes,
         webhook_routes,
         webhook_sources,
+        webhooks,
         attribute_sources,
         upstreams,
         policies: raw.policies,

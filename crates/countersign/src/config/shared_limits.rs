@@ -81,9 +81,10 @@ pub enum Way {
 }
 
 pub(crate) fn check(
-    raw: RawSharedLimits,
+    raw: Option<RawSharedLimits>,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<SharedLimitsSection> {
+    let raw = raw?;
     let span = raw.url.span();
     let Ok(url) = raw.url.get_ref().parse::<Url>() else {
         mistakes.at(&span, "not a URL", URL_HELP);

@@ -12,6 +12,7 @@ use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
 use countersign_base::{Duration, EventTypeName, JsonPointer, RouteId, SourceName, Tenant};
 use countersign_channels::webhook::receiver::{REMEMBER_DEFAULT, REMEMBER_MAX};
+use countersign_control::webhooks::Schedules;
 use countersign_wire::webhook::{EventIdRule, KEYS_MAX, Scheme, TOLERANCE_DEFAULT};
 use schemes::{RawField, RawSignature};
 use serde::Deserialize;
@@ -25,8 +26,32 @@ const TOLERANCE_MAX: Duration = Duration::from_secs(15 * 60);
 const REMEMBER_MIN: Duration = Duration::from_secs(86_400);
 /// Sources of one installation.
 const SOURCES_MAX: usize = 1_000;
+/// The schedule for our own services, unless the configuration says otherwise.
+const RETRIES: &str = "service";
 /// What bodies are unless the configuration says otherwise.
 const JSON: &str = "application/json";
+
+/// What a source refers to.
+pub(crate) struct Known<'a> {
+    tenants: &'a Tenants<'a>,
+    upstreams: &'a [UpstreamSection],
+    schedules: &'a Schedules,
+}
+
+impl<'a> Known<'a> {
+    /// What there is.
+    pub(crate) const fn new(
+        tenants: &'a Tenants<'a>,
+        upstreams: &'a [UpstreamSection],
+        schedules: &'a Schedules,
+    ) -> Self {
+        Self {
+            tenants,
+            upstreams,
+            schedules,
+        }
+    }
+}
 
 /// One of `[[webhook_sources]]` as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -75,6 +100,8 @@ struct RawDeliver {
     /// Secrets of Standard Webhooks, in rotation, that deliveries are signed with.
     #[serde(default = "nothing")]
     sign: Spanned<Vec<SecretReference>>,
+    /// A schedule of retries; `service` unless this says otherwise.
+    retries: Option<Spanned<String>>,
 }
 
 fn nothing() -> Spanned<Vec<SecretReference>> {
@@ -115,12 +142,13 @@ pub struct DeliverSection {
     pub path: String,
     /// What deliveries are signed with; nothing, if they are not.
     pub sign: Vec<SecretReference>,
+    /// The schedule of retries.
+    pub retries: String,
 }
 
 pub(crate) fn check(
     raw: Vec<RawSource>,
-    tenants: &Tenants<'_>,
-    upstreams: &[UpstreamSection],
+    known: &Known<'_>,
     mistakes: &mut Mistakes<'_>,
 ) -> Vec<WebhookSourceSection> {
     let mut sources: Vec<WebhookSourceSection> = Vec::new();
@@ -136,7 +164,7 @@ pub(crate) fn check(
             );
             continue;
         }
-        if let Some(section) = section(source, tenants, upstreams, mistakes) {
+        if let Some(section) = section(source, known, mistakes) {
             sources.push(section);
         }
     }
@@ -145,11 +173,10 @@ pub(crate) fn check(
 
 fn section(
     mut raw: RawSource,
-    tenants: &Tenants<'_>,
-    upstreams: &[UpstreamSection],
+    known: &Known<'_>,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<WebhookSourceSection> {
-    let tenant = tenants.find(raw.tenant.as_ref(), mistakes)?;
+    let tenant = known.tenants.find(raw.tenant.as_ref(), mistakes)?;
     let scheme = schemes::scheme(&raw.scheme, raw.signature.take(), mistakes)?;
     let jwks = key_set(&raw, &scheme, mistakes);
     let tolerance = within(
@@ -179,7 +206,7 @@ fn section(
         remember,
         event_id,
         media_types: media_types(raw.media_types, mistakes),
-        deliver: deliver(raw.deliver, upstreams, mistakes),
+        deliver: deliver(raw.deliver, known, mistakes),
         scheme,
     })
 }
@@ -282,14 +309,11 @@ fn media_types(
     types.map(|text| text.to_ascii_lowercase()).collect()
 }
 
-fn deliver(
-    raw: RawDeliver,
-    upstreams: &[UpstreamSection],
-    mistakes: &mut Mistakes<'_>,
-) -> DeliverSection {
+fn deliver(raw: RawDeliver, known: &Known<'_>, mistakes: &mut Mistakes<'_>) -> DeliverSection {
     let wanted = raw.upstream.get_ref();
-    if !upstreams.iter().any(|upstream| upstream.name == *wanted) {
-        let known = upstreams.iter().map(|upstream| upstream.name.as_str());
+    let upstreams = known.upstreams.iter();
+    if !upstreams.clone().any(|upstream| upstream.name == *wanted) {
+        let known = upstreams.map(|upstream| upstream.name.as_str());
         mistakes.at(
             &raw.upstream.span(),
             format!("no upstream `{wanted}`"),
@@ -313,10 +337,25 @@ fn deliver(
             "leave out those that no service verifies with any more",
         );
     }
+    if let Some(retries) = &raw.retries
+        && !known.schedules.knows(retries.get_ref())
+    {
+        mistakes.at(
+            &retries.span(),
+            format!("no schedule of retries `{}`", retries.get_ref()),
+            format!(
+                "there are {}; your own stand in `[webhooks.schedules]`",
+                known.schedules.listed()
+            ),
+        );
+    }
     DeliverSection {
         upstream: raw.upstream.into_inner(),
         path: raw.path.into_inner(),
         sign: raw.sign.into_inner(),
+        retries: raw
+            .retries
+            .map_or_else(|| RETRIES.to_owned(), Spanned::into_inner),
     }
 }
 

@@ -4,22 +4,20 @@ use super::{Bound, RunError, egress, routes};
 use crate::config::Config;
 use countersign_base::Duration;
 use countersign_channels::webhook::dispatcher::{
-    Dispatcher, DispatcherOptions, LEASE, Schedules, Services, Share, Trust,
+    Dispatcher, DispatcherOptions, LEASE, Services, Share, Trust,
 };
 use countersign_control::Fabric;
 use countersign_control::fabric::StartError;
-use countersign_net::TlsIdentity;
-use countersign_store::webhooks::WebhookKept;
+use countersign_control::webhooks::WebhookRules;
+use countersign_net::{DeliveryPool, TlsIdentity};
 use std::sync::Arc;
 
-/// Attempts that are under way at once. Each holds its body in memory, and a connection.
-const UNDER_WAY: usize = 1_024;
 /// How long our certificate for receivers lives; a reload or a new start renews it.
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// Who we are to receivers that ask for a certificate.
 const URI: &str = "urn:countersign:webhooks";
 
-/// Starts it. It reaches no listener of this process.
+/// Lets the configuration's rules hold, and starts it. It reaches no listener of this process.
 ///
 /// # Errors
 /// When the configured authorities cannot be read, no certificate can be made, or the database fails.
@@ -28,15 +26,12 @@ pub(super) async fn start(
     fabric: &Arc<Fabric>,
     bound: &Bound,
 ) -> Result<Dispatcher, RunError> {
-    let refused = |error| RunError::Config(vec![error]);
-    let (receivers, _services) = egress::deliveries(config, &bound.all()).map_err(refused)?;
+    fabric.replace_webhook_rules(rules(config));
     let options = DispatcherOptions {
-        receivers,
+        receivers: receivers(config, bound)?,
         trust: trust(config, fabric)?,
         inbound: services(config, fabric, bound)?,
-        schedules: Schedules::default(),
-        share: Share::of(UNDER_WAY),
-        kept: WebhookKept::default(),
+        share: Share::of(config.webhooks.deliveries_max),
     };
     // The audit log lets one process have these data, so that what a killed one was sending nobody sends now.
     let store = fabric.store();
@@ -46,6 +41,25 @@ pub(super) async fn start(
         tracing::info!(event = "webhooks_given_back", number = given_back);
     }
     Ok(Dispatcher::start(fabric, options))
+}
+
+/// What the configuration says of webhooks, for all who need it.
+pub(super) fn rules(config: &Config) -> WebhookRules {
+    let section = &config.webhooks;
+    WebhookRules {
+        schedules: section.schedules.clone(),
+        kept: section.kept,
+    }
+}
+
+/// The connections to receivers elsewhere, which reach no listener of this process.
+///
+/// # Errors
+/// As [`start`].
+pub(super) fn receivers(config: &Config, bound: &Bound) -> Result<DeliveryPool, RunError> {
+    let refused = |error| RunError::Config(vec![error]);
+    let (receivers, _services) = egress::deliveries(config, &bound.all()).map_err(refused)?;
+    Ok(receivers)
 }
 
 /// Where what comes in goes: the services of its sources, over connections that reach no listener of this process.

@@ -69,7 +69,14 @@ pub(super) fn deliveries(
     let services = upstreams.flat_map(|upstream| once(&upstream.url).chain(&upstream.also));
     let services = services.filter_map(|url| url.host_str());
     let inside = services.fold(EgressPolicy::public_only(), allow);
-    let limits = DeliveryLimits::default();
+    let webhooks = &config.webhooks;
+    let limits = DeliveryLimits {
+        connect_timeout: webhooks.connect_timeout,
+        timeout: webhooks.timeout,
+        // One for each attempt under way, and as many that are kept for the next.
+        connections_max: webhooks.deliveries_max.saturating_mul(2),
+        ..DeliveryLimits::default()
+    };
     let sparing = |policy: EgressPolicy| policy.sparing(own.iter().copied());
     Ok((
         DeliveryPool::new(

@@ -10,7 +10,7 @@ use crate::admin::described::Described;
 use crate::admin::request::Called;
 use axum::extract::State;
 use countersign_base::{Bounded, EndpointId, EventPattern, ReceiverUrl};
-use countersign_control::webhooks::Receiver;
+use countersign_control::webhooks::{Receiver, Schedules};
 use countersign_store::tables::webhook_endpoints::{
     self, EndpointRecord, EndpointTarget, WebhookOrder, WebhookPayload, WebhookSigning,
 };
@@ -79,14 +79,17 @@ impl Described for Change {
 impl Change {
     fn over(
         self,
-        present: EndpointRecord,
+        present: &EndpointRecord,
         patterns: BTreeSet<EventPattern>,
+        schedules: &Schedules,
     ) -> Result<Receiver, AdminError> {
         if self.signing.is_some_and(|wanted| wanted != present.signing) {
             return Err(AdminError::Invalid(
                 "an endpoint keeps its `signing`: add another endpoint".to_owned(),
             ));
         }
+        let before = present;
+        let present = before.clone();
         let record = EndpointRecord {
             url: self.url.unwrap_or(present.url),
             description: self.description.over(present.description),
@@ -103,7 +106,8 @@ impl Change {
             ca: self.ca.over(present.ca),
             disabled: present.disabled,
         };
-        Receiver::check(record, self.events.unwrap_or(patterns))
+        let patterns = self.events.unwrap_or(patterns);
+        Receiver::check_change(before, record, patterns, schedules)
             .map_err(|error| AdminError::Invalid(error.to_string()))
     }
 }
@@ -124,7 +128,8 @@ async fn changed(admin: &Admin, called: Called) -> Result<Changed, AdminError> {
         let mut connection = admin.read().await?;
         webhook_endpoints::patterns(&mut connection, permit.tenant(), row.id).await?
     };
-    let receiver = body.over(present.as_ref().clone(), patterns)?;
+    let rules = admin.fabric.webhook_rules();
+    let receiver = body.over(present, patterns, &rules.schedules)?;
     let (record, patterns) = receiver.into_parts();
     let write = WebhookWrite::PutEndpoint {
         id: row.id,

@@ -55,7 +55,7 @@ const fn standard() -> WebhookSigning {
 }
 
 impl Wanted {
-    fn checked(self) -> Result<Receiver, AdminError> {
+    fn checked(self, admin: &Admin) -> Result<Receiver, AdminError> {
         let retries = match self.retries {
             Some(retries) => retries,
             None => Bounded::parse(SCHEDULE).map_err(|_| AdminError::Unavailable)?,
@@ -74,7 +74,9 @@ impl Wanted {
             ca: self.ca,
             disabled: None,
         };
-        Receiver::check(record, self.events).map_err(|error| AdminError::Invalid(error.to_string()))
+        let rules = admin.fabric.webhook_rules();
+        Receiver::check(record, self.events, &rules.schedules)
+            .map_err(|error| AdminError::Invalid(error.to_string()))
     }
 }
 
@@ -109,7 +111,7 @@ pub(crate) async fn add(State(admin): State<Admin>, called: Called) -> Answer<Sh
 async fn added(admin: &Admin, called: Called) -> Result<Shown, AdminError> {
     let (permit, body) = called.permit(admin, "webhook_endpoint", "add").await?;
     let body: Add = body.json().await?;
-    let receiver = body.wanted.checked()?;
+    let receiver = body.wanted.checked(admin)?;
     let (endpoint, made) = (
         webhooks::new_endpoint_id(&admin.fabric),
         secret(admin, &permit, receiver.signing())?,

@@ -51,11 +51,10 @@ async fn send(cx: &Context, endpoint: &Endpoint, taken: &TakenWebhook) -> Verdic
         Err(reason) => return Verdict::failed(reason),
     };
     drop(body);
+    let receivers = cx.receivers.load_full();
     let answered = match &endpoint.target {
         Target::Receiver(to) => {
-            let sent = cx
-                .receivers
-                .send(&to.receiver, outgoing.headers, outgoing.body);
+            let sent = receivers.send(&to.receiver, outgoing.headers, outgoing.body);
             sent.await
         }
         Target::Service(to) => to.send(&outgoing).await,
@@ -113,7 +112,8 @@ fn outcome(
         },
         Verdict::Failed(failure) => {
             let (reason, status) = (failure.reason, failure.status);
-            let schedule = cx.schedules.named(&endpoint.retries);
+            let rules = cx.fabric.webhook_rules();
+            let schedule = rules.schedules.named(&endpoint.retries);
             let random = cx.fabric.random();
             match schedule.due(taken.attempt, failure.retry_after, random, now) {
                 Some(due) => WebhookOutcome::Later {

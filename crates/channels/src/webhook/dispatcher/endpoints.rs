@@ -184,7 +184,23 @@ impl Endpoints {
         {
             return Ok(Known::Served(Arc::clone(before)));
         }
-        Ok(Known::Served(Arc::new(self.build(lane, made_of))))
+        let endpoint = self.build(lane, made_of);
+        if !self
+            .fabric
+            .webhook_rules()
+            .schedules
+            .knows(&endpoint.retries)
+        {
+            // It was there when the endpoint was added: whoever took it out of the configuration hears what became of it.
+            tracing::warn!(
+                event = "webhook_schedule_unknown",
+                tenant = %lane.tenant,
+                endpoint = %lane.endpoint,
+                schedule = endpoint.retries,
+                instead = "standard"
+            );
+        }
+        Ok(Known::Served(Arc::new(endpoint)))
     }
 
     fn build(&self, lane: &Lane, made_of: MadeOf) -> Endpoint {
@@ -289,7 +305,8 @@ fn service(lane: &Lane, source: &SourceName, made_of: MadeOf) -> Endpoint {
                 rate: None,
                 concurrency: 1,
             };
-            (Target::Unusable("service_unknown"), wants, String::new())
+            let retries = "standard".to_owned();
+            (Target::Unusable("service_unknown"), wants, retries)
         }
     };
     Endpoint {

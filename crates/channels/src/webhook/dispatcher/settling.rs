@@ -79,8 +79,8 @@ pub(super) async fn settle(
             ended.push((done.lane, done.ended));
         }
         let now = cx.fabric.now();
-        let store = cx.fabric.store();
-        if let Err(error) = store.settle_webhooks(settlements, cx.kept, now).await {
+        let (store, kept) = (cx.fabric.store(), cx.fabric.webhook_rules().kept);
+        if let Err(error) = store.settle_webhooks(settlements, kept, now).await {
             // All of them are delivered again when their leases end; receivers tell by the id.
             tracing::warn!(event = "webhooks_not_settled", %error);
         }
@@ -105,7 +105,7 @@ pub(super) async fn settle(
 /// the next death.
 async fn fails_for_days(cx: &Context, lane: &Lane, now: UnixTime) -> Option<UnixTime> {
     let since = now.minus(FAILS_FOR);
-    let known = now.minus(cx.kept.delivered);
+    let known = now.minus(cx.fabric.webhook_rules().kept.delivered);
     let asked = async {
         let mut connection = cx.fabric.store().read().await?;
         let (tenant, id) = (&lane.tenant, lane.endpoint);

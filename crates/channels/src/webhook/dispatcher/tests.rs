@@ -4,13 +4,15 @@ mod scene;
 
 use super::{Service, Share, webhook_id};
 use countersign_base::{Duration, MessageId, UnixTime};
+use countersign_control::webhooks::{Schedule, Schedules, WebhookRules};
 use countersign_net::Receiver;
-use countersign_store::tables::webhook_deliveries::{DeliveryState, ListedWebhook};
+use countersign_store::tables::webhook_deliveries::{self, DeliveryState, ListedWebhook};
 use countersign_store::tables::webhook_endpoints::{
     DisabledBecause, EndpointRecord, EndpointState, EndpointSwitch, WebhookOrder,
 };
 use countersign_store::webhooks::{
-    Before, NewReceipt, Receipt, ReceiptRecords, Received, WebhookWrite,
+    Before, NewReceipt, Receipt, ReceiptRecords, Received, WebhookDeliveryId, WebhookKept,
+    WebhookWrite,
 };
 use countersign_testkit::{Heard, Said, tenant};
 use countersign_wire::webhook::standard::{self, SigningSecret};
@@ -85,6 +87,95 @@ async fn what_failed_is_tried_again_on_the_schedule_with_the_same_id_and_another
         .map(|one| field(one, "webhook-timestamp"))
         .collect();
     assert!(times[0] < times[1] && times[1] < times[2], "{times:?}");
+}
+
+/// These rules, with one schedule of the installation's own.
+fn with_patient(pauses: &[u64]) -> WebhookRules {
+    let pauses = pauses.iter().copied().map(Duration::from_secs);
+    let patient = Schedule::new(pauses.collect()).unwrap();
+    WebhookRules {
+        schedules: Schedules::new([("patient".to_owned(), patient)].into()).unwrap(),
+        ..WebhookRules::default()
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_of_ones_own_is_kept_to_and_one_that_was_taken_away_is_the_standard_one() {
+    let scene = Scene::begun().await;
+    scene.internet().host("rp.test", |_| Said::status(FAILS));
+    let fabric = &scene.test.fabric;
+    fabric.replace_webhook_rules(with_patient(&[50, 500]));
+    let made = scene
+        .endpoint_with("https://rp.test/", |record| {
+            record.retries = countersign_base::Bounded::parse("patient").unwrap();
+        })
+        .await;
+    let message = scene.publish("{}").await;
+    let first = scene.until_failed(message, made.id, 1).await;
+    let due = first.due.unwrap().0 - scene.now().0;
+    assert!((40..=60).contains(&due), "50 seconds and a fifth: {due}");
+    // Another configuration counts from the next attempt on.
+    fabric.replace_webhook_rules(with_patient(&[50, 1_000]));
+    scene.later(60);
+    let second = scene.until_failed(message, made.id, 2).await;
+    let due = second.due.unwrap().0 - scene.now().0;
+    assert!(
+        (800..=1_200).contains(&due),
+        "1000 seconds and a fifth: {due}"
+    );
+    // Without the schedule this would have been the last attempt.
+    fabric.replace_webhook_rules(WebhookRules::default());
+    scene.later(1_200);
+    let third = scene.until_failed(message, made.id, 3).await;
+    assert_eq!(third.state, DeliveryState::Waiting);
+    let due = third.due.unwrap().0 - scene.now().0;
+    assert!(
+        (1_440..=2_160).contains(&due),
+        "30 minutes and a fifth: {due}"
+    );
+}
+
+#[tokio::test]
+async fn what_ended_is_kept_for_as_long_as_the_rules_say() {
+    let scene = Scene::begun().await;
+    scene.internet().host("rp.test", |_| Said::status(OK));
+    scene.internet().host("gone.test", |_| Said::status(FAILS));
+    let kept = WebhookKept {
+        delivered: Duration::from_secs(86_400),
+        dead: Duration::from_secs(2 * 86_400),
+    };
+    scene.test.fabric.replace_webhook_rules(WebhookRules {
+        kept,
+        ..WebhookRules::default()
+    });
+    let takes = scene.endpoint("https://rp.test/").await;
+    let fails = scene
+        .endpoint_with("https://gone.test/", |record| {
+            record.retries = countersign_base::Bounded::parse("once").unwrap();
+        })
+        .await;
+    let message = scene.publish("{}").await;
+    scene.until_delivered(message, takes.id).await;
+    scene
+        .until(message, fails.id, |one| one.state == DeliveryState::Dead)
+        .await;
+    let swept = async |seconds: u64| {
+        let now = scene.now().plus(Duration::from_secs(seconds));
+        let (fabric, tenant) = (&scene.test.fabric, Scene::tenant());
+        fabric.store().sweep_all(now).await.unwrap();
+        let mut connection = fabric.store().read().await.unwrap();
+        let mut there = Vec::new();
+        for endpoint in [takes.id, fails.id] {
+            let id = WebhookDeliveryId { message, endpoint };
+            let found = webhook_deliveries::find(&mut connection, &tenant, id);
+            there.push(found.await.unwrap().is_some());
+        }
+        there
+    };
+    assert_eq!(swept(86_400).await, [true, true]);
+    assert_eq!(swept(86_401).await, [false, true]);
+    assert_eq!(swept(2 * 86_400).await, [false, true]);
+    assert_eq!(swept(2 * 86_400 + 1).await, [false, false]);
 }
 
 #[tokio::test]

@@ -44,8 +44,6 @@ pub(super) fn spec(
 
 /// Deliveries to one service at a time.
 const AT_A_TIME: u16 = 16;
-/// How what a service does not take is tried again.
-const RETRIES: &str = "service";
 
 /// A service, and of whose source.
 type Named = ((Tenant, SourceName), Service);
@@ -122,6 +120,6 @@ fn service(
         media_type: section.media_types.first().cloned().unwrap_or_default(),
         rate: None,
         concurrency: AT_A_TIME,
-        retries: RETRIES.to_owned(),
+        retries: section.deliver.retries.clone(),
     })
 }

@@ -1,8 +1,6 @@
 //! A fabric with endpoints, a publisher, and a dispatcher that can be ended and begun again.
 
-use crate::webhook::dispatcher::{
-    Dispatcher, DispatcherOptions, Schedules, Service, Services, Share, Trust,
-};
+use crate::webhook::dispatcher::{Dispatcher, DispatcherOptions, Service, Services, Share, Trust};
 use countersign_audit::event::Stopped;
 use countersign_audit::{Code, Record};
 use countersign_base::{
@@ -22,8 +20,7 @@ use countersign_store::tables::webhook_endpoints::{
 };
 use countersign_store::tables::webhook_secrets::{NewWebhookSecret, SecretKind};
 use countersign_store::webhooks::{
-    Accepted, Addressee, NewEndpoint, NewMessage, WebhookDeliveryId, WebhookKept, WebhookMessage,
-    WebhookWrite,
+    Accepted, Addressee, NewEndpoint, NewMessage, WebhookDeliveryId, WebhookMessage, WebhookWrite,
 };
 use countersign_testkit::{FakeInternet, TestFabric, tenant};
 use countersign_wire::webhook::standard::{self, SigningSecret};
@@ -97,9 +94,7 @@ impl Scene {
             receivers: DeliveryPool::new(tls, policy, Schemes::Https, limits),
             trust: Trust::new(roots, None).unwrap(),
             inbound: Services::new(services, self.inbound.clone()),
-            schedules: Schedules::default(),
             share: self.share,
-            kept: WebhookKept::default(),
         };
         self.dispatcher = Some(Dispatcher::start(&self.test.fabric, options));
     }

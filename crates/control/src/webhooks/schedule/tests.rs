@@ -64,8 +64,37 @@ fn a_name_that_is_none_any_more_means_the_standard_schedule() {
     assert_eq!(schedules.named("gone"), schedules.named("standard"));
     assert_eq!(schedules.named("once").attempts(), 1);
     assert!(schedules.knows("quick") && !schedules.knows("gone"));
-    let taken = BTreeMap::from([("standard".to_owned(), own)]);
-    assert_eq!(Schedules::new(taken).unwrap_err(), ScheduleError::Name);
+    assert_eq!(
+        schedules.listed(),
+        "`hourly`, `once`, `quick`, `service`, `standard`"
+    );
+}
+
+#[test]
+fn a_schedule_has_a_name_of_its_own_that_endpoints_can_name() {
+    let own = Schedule::new(vec![Duration::from_secs(1)]).unwrap();
+    let of = |name: &str| Schedules::new(BTreeMap::from([(name.to_owned(), own.clone())]));
+    let longest = "a".repeat(32);
+    for name in ["every-2_hours", longest.as_str()] {
+        assert!(of(name).is_ok(), "{name}");
+    }
+    let long = "a".repeat(33);
+    for name in [
+        "standard",
+        "",
+        "Hourly",
+        "every hour",
+        "über",
+        long.as_str(),
+    ] {
+        assert_eq!(of(name).unwrap_err(), ScheduleError::Name, "{name}");
+    }
+    let many = |number| {
+        let named = (0..number).map(|number: usize| (format!("s{number}"), own.clone()));
+        Schedules::new(named.collect())
+    };
+    assert!(many(64).is_ok());
+    assert_eq!(many(65).unwrap_err(), ScheduleError::Number);
 }
 
 #[test]

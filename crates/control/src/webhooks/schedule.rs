@@ -15,6 +15,11 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// The longest that a receiver may ask us to wait.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 
+/// Schedules that an installation may have beside the built-in ones.
+pub const SCHEDULES_MAX: usize = 64;
+/// Characters of a schedule's name.
+const NAME_MAX: usize = 32;
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
 
@@ -66,12 +71,17 @@ const BUILT_IN: &[(&str, &[u64])] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule(Vec<Duration>);
 
-/// Why there is no such schedule.
+/// Why there can be no such schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// A name that has a meaning.
-    #[error("`once`, `quick`, `service` and `standard` are schedules already")]
+    /// A name that has a meaning, or that endpoints cannot name.
+    #[error(
+        "a schedule is named with up to {NAME_MAX} lower-case letters, digits, `-` and `_`, and `once`, `quick`, `service` and `standard` are schedules already"
+    )]
     Name,
+    /// More schedules than there may be.
+    #[error("there are at most {SCHEDULES_MAX} schedules beside the built-in ones")]
+    Number,
     /// A pause that is none, or too long.
     #[error("a pause is at least a second and at most 7 days")]
     Pause,
@@ -131,7 +141,7 @@ fn jittered(pause: Duration, random: &Random) -> Duration {
 }
 
 /// The schedules of an installation, by name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedules {
     named: BTreeMap<String, Schedule>,
     standard: Schedule,
@@ -141,8 +151,14 @@ impl Schedules {
     /// The built-in ones and these.
     ///
     /// # Errors
-    /// [`ScheduleError::Name`] for one that takes the name of a built-in one.
+    /// [`ScheduleError::Name`] for one that takes the name of a built-in one or has none that endpoints can name, [`ScheduleError::Number`] for too many.
     pub fn new(own: BTreeMap<String, Schedule>) -> Result<Self, ScheduleError> {
+        if own.len() > SCHEDULES_MAX {
+            return Err(ScheduleError::Number);
+        }
+        if !own.keys().all(|name| is_name(name)) {
+            return Err(ScheduleError::Name);
+        }
         let mut named = own;
         for (name, seconds) in BUILT_IN {
             let before = named.insert((*name).to_owned(), Schedule::of_seconds(seconds));
@@ -167,6 +183,19 @@ impl Schedules {
     pub fn knows(&self, name: &str) -> bool {
         self.named.contains_key(name)
     }
+
+    /// The names of all, as a sentence lists them.
+    #[must_use]
+    pub fn listed(&self) -> String {
+        let names: Vec<String> = self.named.keys().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(fits)
 }
 
 impl Default for Schedules {
