@@ -131,6 +131,8 @@ pub struct Replay {
     pub until: UnixTime,
     /// Which of it.
     pub which: Replayed,
+    /// How many deliveries at the most: [`REPLAY_MAX`].
+    pub most: u32,
 }
 
 /// What a replay did.
@@ -140,8 +142,8 @@ pub enum Replaying {
     Absent,
     /// So many deliveries are due again.
     Done(u32),
-    /// So many, and there are more than one replay brings back: ask again.
-    More(u32),
+    /// So many, and there are more than one replay brings back: ask again, from this time on.
+    More(u32, UnixTime),
 }
 
 impl Store {
@@ -353,11 +355,13 @@ impl Store {
             sequence: 0,
         };
         let mut brought = 0_u32;
-        while brought < REPLAY_MAX {
+        while brought < replay.most {
+            let limit = u16::try_from(replay.most - brought).unwrap_or(u16::MAX);
             let step = ReplayStep {
                 tenant: tenant.clone(),
                 replay,
                 place,
+                limit: limit.min(REPLAY_STEP),
                 nodes: self.nodes(),
                 event: event.take(),
             };
@@ -375,7 +379,7 @@ impl Store {
                 None => return Ok(Replaying::Done(brought)),
             }
         }
-        Ok(Replaying::More(brought))
+        Ok(Replaying::More(brought, UnixTime(place.created)))
     }
 
     pub(crate) fn nodes(&self) -> Nodes {
@@ -461,6 +465,7 @@ struct ReplayStep {
     tenant: Tenant,
     replay: Replay,
     place: deliveries::Place,
+    limit: u16,
     nodes: Nodes,
     /// With the first step.
     event: Option<Record>,
@@ -485,12 +490,12 @@ impl ReplayStep {
         }
         let at = (self.place, replay.until);
         let of = (tenant, replay.endpoint);
-        let (rows, next) = deliveries::ended(tx, of, replay.which, at, REPLAY_STEP).await?;
+        let (rows, next) = deliveries::ended(tx, of, replay.which, at, self.limit).await?;
         if rows.is_empty() {
             return Ok(Some((0, None)));
         }
         let brought = deliveries::bring_back(tx, tenant, &rows, self.nodes, now).await?;
-        let more = rows.len() >= usize::from(REPLAY_STEP);
+        let more = rows.len() >= usize::from(self.limit);
         let brought = u32::try_from(brought).unwrap_or(u32::MAX);
         Ok(Some((brought, more.then_some(next))))
     }

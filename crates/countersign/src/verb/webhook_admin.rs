@@ -194,8 +194,11 @@ fn replay(replay: &WebhookReplay, output: Output) -> Ended {
 
 fn again(answer: &Value) -> Vec<String> {
     let more = match answer.get("more").and_then(Value::as_bool) {
-        Some(true) => "; there are more: ask again",
-        Some(false) | None => "",
+        Some(true) => format!(
+            "; there are more: ask again with --since {}",
+            text(answer, "since")
+        ),
+        Some(false) | None => String::new(),
     };
     vec![format!("{} due again{more}", text(answer, "deliveries"))]
 }
@@ -292,8 +295,9 @@ mod tests {
             delivered(&json!({ "deliveries": [] })),
             Vec::<String>::new()
         );
-        let more = json!({ "deliveries": 3, "more": true });
-        assert_eq!(again(&more), ["3 due again; there are more: ask again"]);
+        let more = json!({ "deliveries": 3, "more": true, "since": 1_800 });
+        let expected = "3 due again; there are more: ask again with --since 1800";
+        assert_eq!(again(&more), [expected]);
         let kind = json!({ "name": "a.b", "version": 2, "description": "A b", "retired": true });
         assert_eq!(event_type_line(&kind), "a.b  version 2  (retired)  A b");
         let both = json!({ "name": "a.b", "versions": [1, 2] });

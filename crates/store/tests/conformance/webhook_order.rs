@@ -10,7 +10,7 @@ use countersign_base::UnixTime;
 use countersign_store::Store;
 use countersign_store::tables::webhook_endpoints::WebhookOrder;
 use countersign_store::webhooks::{
-    Addressee, DeliveryState, Replay, Replayed, Replaying, TakenWebhook,
+    Addressee, DeliveryState, REPLAY_MAX, Replay, Replayed, Replaying, TakenWebhook,
 };
 use futures_util::future::join_all;
 
@@ -140,6 +140,7 @@ async fn what_is_brought_back_waits_its_turn(fixture: Fixture) {
         since: NOW,
         until: later(1),
         which: Replayed::Dead,
+        most: REPLAY_MAX,
     };
     let asked = store.replay_webhooks(&tenant(), replay, event(), NOW).await;
     assert_eq!(asked.unwrap(), Replaying::Done(3));

@@ -19,9 +19,9 @@ use countersign_store::tables::webhook_secrets::{self as secrets, NewWebhookSecr
 use countersign_store::tables::{audit_outbox, webhook_deliveries, webhook_messages};
 use countersign_store::webhooks::{
     Accepted, AcceptedFor, Addressee, Before, DeliveryState, FAN_OUT_MAX, Lane, ListedWebhook,
-    NewEndpoint, NewMessage, NewReceipt, Receipt, ReceiptRecords, Received, Redelivered, Replay,
-    Replayed, Replaying, TakenWebhook, WebhookDeliveryId, WebhookKept, WebhookMessage,
-    WebhookOutcome, WebhookSettlement, WebhookWrite,
+    NewEndpoint, NewMessage, NewReceipt, REPLAY_MAX, Receipt, ReceiptRecords, Received,
+    Redelivered, Replay, Replayed, Replaying, TakenWebhook, WebhookDeliveryId, WebhookKept,
+    WebhookMessage, WebhookOutcome, WebhookSettlement, WebhookWrite,
 };
 use countersign_store::{Lease, Store, StoreError, Sweep, Swept, Write};
 use futures_util::future::join_all;
@@ -45,6 +45,7 @@ behaviours! {
     what_came_in_is_taken_once_also_after_a_restart,
     what_is_recorded_of_what_came_in_is_what_was_found,
     what_ended_is_brought_back_one_or_many,
+    a_replay_in_parts_comes_to_its_end,
     a_secret_overlaps_with_those_before_it,
     event_types_have_versions,
     who_waits_for_webhooks_is_woken,
@@ -785,6 +786,7 @@ async fn what_ended_is_brought_back_one_or_many(fixture: Fixture) {
             since: later(since),
             until: later(until),
             which,
+            most: REPLAY_MAX,
         };
         store
             .replay_webhooks(&tenant(), replay, event(), later(101))
@@ -806,6 +808,55 @@ async fn what_ended_is_brought_back_one_or_many(fixture: Fixture) {
     write(store, disable, NOW).await.unwrap();
     assert_eq!(redeliver(delivery(4)).await, Redelivered::Disabled);
     assert_eq!(replay(Replayed::Dead, 0, 99).await, Replaying::Absent);
+}
+
+async fn a_replay_in_parts_comes_to_its_end(fixture: Fixture) {
+    let store = &fixture.store;
+    add_endpoint(store, 1, None, &["*"], WebhookOrder::Any).await;
+    for number in 0..5 {
+        let created = later(u64::from(number) * 10);
+        let new = message(number, Addressee::Everyone, created);
+        let accepted = store.accept_message(new, event(), created).await;
+        assert_eq!(accepted.unwrap(), Accepted::New(1));
+    }
+    let (mut since, mut asked, mut brought) = (NOW, 0, BTreeSet::new());
+    loop {
+        for taken in claim(store, 1, later(100)).await {
+            if asked > 0 {
+                brought.insert(taken.message.id.as_bytes()[1]);
+            }
+            // What was brought back has ended again before it is asked for the rest.
+            settle(store, taken, DELIVERED, later(100)).await;
+        }
+        let replay = Replay {
+            endpoint: endpoint(1),
+            since,
+            until: later(99),
+            which: Replayed::All,
+            most: 2,
+        };
+        let replaying = store
+            .replay_webhooks(&tenant(), replay, event(), later(100))
+            .await;
+        asked += 1;
+        assert!(asked < 10, "it begins again and again");
+        match replaying.unwrap() {
+            Replaying::More(2, from) => since = from,
+            other => {
+                assert_eq!(other, Replaying::Done(1), "the last");
+                break;
+            }
+        }
+    }
+    brought.insert(
+        claim(store, 1, later(100))
+            .await
+            .remove(0)
+            .message
+            .id
+            .as_bytes()[1],
+    );
+    assert_eq!(brought, BTreeSet::from([0, 1, 2, 3, 4]));
 }
 
 async fn a_secret_overlaps_with_those_before_it(fixture: Fixture) {

@@ -13,7 +13,8 @@ use countersign_control::webhooks::{masked_body, open_body};
 use countersign_store::tables::PAGE_MAX;
 use countersign_store::tables::{webhook_deliveries, webhook_messages};
 use countersign_store::webhooks::{
-    ListedWebhook, LoggedAttempt, Redelivered, Replay, Replayed, Replaying, WebhookDeliveryId,
+    ListedWebhook, LoggedAttempt, REPLAY_MAX, Redelivered, Replay, Replayed, Replaying,
+    WebhookDeliveryId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -136,8 +137,11 @@ pub(crate) struct Again {
     endpoint: EndpointId,
     /// How many deliveries.
     deliveries: u32,
-    /// Whether there are more than one replay brings back: ask again.
+    /// Whether there are more than one replay brings back: ask again,
     more: bool,
+    /// from this time on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<UnixTime>,
 }
 
 pub(crate) async fn resend(State(admin): State<Admin>, called: Called) -> Answer<Again> {
@@ -181,6 +185,7 @@ const fn again(endpoint: EndpointId, deliveries: u32) -> Again {
         endpoint,
         deliveries,
         more: false,
+        since: None,
     }
 }
 
@@ -224,6 +229,7 @@ async fn replayed(admin: &Admin, called: Called) -> Result<Again, AdminError> {
             .until
             .map_or(UnixTime(now.0.saturating_add(1)), UnixTime),
         which,
+        most: REPLAY_MAX,
     };
     let count = |time: UnixTime| Count::of(u64::try_from(time.0).unwrap_or(0));
     let event = WebhookReplayAsked {
@@ -246,8 +252,9 @@ async fn replayed(admin: &Admin, called: Called) -> Result<Again, AdminError> {
             "the endpoint is disabled: enable it first".to_owned(),
         )),
         Replaying::Done(deliveries) => Ok(again(row.id, deliveries)),
-        Replaying::More(deliveries) => Ok(Again {
+        Replaying::More(deliveries, since) => Ok(Again {
             more: true,
+            since: Some(since),
             ..again(row.id, deliveries)
         }),
     }

@@ -29,7 +29,8 @@ use countersign_oauth::authorize::PageError;
 use countersign_store::tables::webhook_endpoints::{DisabledBecause, EndpointSwitch};
 use countersign_store::tables::{webhook_deliveries, webhook_secrets};
 use countersign_store::webhooks::{
-    AcceptedFor, Redelivered, Replay, Replayed, Replaying, WebhookDeliveryId, WebhookWrite,
+    AcceptedFor, REPLAY_MAX, Redelivered, Replay, Replayed, Replaying, WebhookDeliveryId,
+    WebhookWrite,
 };
 use countersign_store::{StoreError, Write};
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How far back what was given up is kept, and can be sent again.
-const REPLAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+const REPLAY_SINCE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 const DISABLED: Note =
     Note::Problem("This endpoint is disabled. Enable it, then it can be sent something.");
 const FULL: Note = Note::Problem("Too much waits to be sent already. Try again later.");
@@ -398,9 +399,10 @@ async fn replayed(view: &View<'_>, managed: &Managed, form: &Form) -> Result<Not
     let (tenant, now) = (&view.call.tenant.name, fabric.now());
     let replay = Replay {
         endpoint: managed.endpoint().id,
-        since: now.minus(seconds(form, "since", REPLAY_MAX)?),
+        since: now.minus(seconds(form, "since", REPLAY_SINCE_MAX)?),
         until: now.plus(Duration::from_secs(1)),
         which: Replayed::Dead,
+        most: REPLAY_MAX,
     };
     let event = view.event(WebhookReplayAsked {
         by: view.actor(),
@@ -415,7 +417,7 @@ async fn replayed(view: &View<'_>, managed: &Managed, form: &Form) -> Result<Not
         Replaying::Absent => DISABLED,
         Replaying::Done(0) => Note::Done("There was nothing to send again."),
         Replaying::Done(_) => Note::Done("What was given up then is sent again."),
-        Replaying::More(_) => Note::Done(
+        Replaying::More(..) => Note::Done(
             "Much of what was given up then is sent again. There is more: do the same once more.",
         ),
     })
