@@ -47,7 +47,8 @@ impl Said {
 
     /// The answer as a problem, without what it may hold of secrets.
     pub(crate) fn problem(&self, what: &str) -> Failed {
-        let errors = self.at("/errors").or_else(|| self.at("/detail"));
+        let errors = ["/errors", "/detail", "/message"];
+        let errors = errors.iter().find_map(|place| self.at(place));
         format!(
             "{what}: status {}: {}",
             self.status,

@@ -49,7 +49,7 @@ impl Effort {
             leases: 100_000,
             subject_keys: 1_000_000,
             deliveries: 60_000,
-            endpoints: 10_000,
+            endpoints: 9_999,
             queued: 1_000_000,
         }
     }

@@ -24,8 +24,8 @@ the server's own CPU time (user and system, all its threads), which stays compar
 - `deliver-sqlite`, `deliver-postgres`: messages of about 300 bytes that wait in the outbox, each for ten of 100 endpoints, are signed (Standard Webhooks, HMAC), delivered
   and settled, each with its record in the audit log. Counted from the twentieth part that arrived to the last but one. The latency columns are empty: everything is due at once.
 - `receive-durable`: webhooks of about 300 bytes from 32 connections, signed and each with an id of its own, are verified, decided about, stored and answered 202 after the commit.
-- `hang-1pc`: a steady 100 messages a second to 10,000 endpoints of which one in a hundred never answers; the latency is from the acknowledgement of a message to its arrival at
-  an endpoint that answers. `limit` is the same with every endpoint answering.
+- `hang-1pc`: a steady 100 messages a second to 9,999 endpoints (all that a tenant may have beside the service of its source) of which one in a hundred never answers; the latency is
+  from the acknowledgement of a message to its arrival at an endpoint that answers. `limit` is the same with every endpoint answering.
 - `queue-1m`: resident memory of the server in MiB while it delivers from a queue of 1,000,000. `limit` is the same with 1,000.
 
 No peer is measured beside: Svix and Convoy cannot be installed by name from a registry.";
