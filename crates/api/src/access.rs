@@ -21,6 +21,8 @@ mod pages;
 mod question;
 mod search;
 
+pub(crate) use directory::entity_of;
+
 use answer::{Failure, Reply};
 use axum::Router;
 use axum::extract::{Request, State};

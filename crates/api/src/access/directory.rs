@@ -144,7 +144,7 @@ pub(super) async fn person(
 }
 
 /// A person as policies see them.
-pub(super) fn entity_of(person: &ResolvedUser, tenant: &Tenant) -> Entity {
+pub(crate) fn entity_of(person: &ResolvedUser, tenant: &Tenant) -> Entity {
     let ResolvedUser { user, roles } = person;
     let attributes: BTreeMap<String, AttributeValue> = user
         .attributes

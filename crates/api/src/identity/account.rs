@@ -16,8 +16,9 @@ use super::answer::{Failure, see_other};
 use super::authorize::shown;
 use super::call::Call;
 use super::cookies;
-use super::own_page::{self, Decided, Freshness, OwnPage, owner};
+use super::own_page::{self, Button, Decided, Freshness, OwnPage, owner};
 use super::ticket::{self, Browser, Step};
+use crate::access::entity_of;
 use crate::pages::account::{AccountPage, Frame, Note};
 use axum::response::Response;
 use countersign_audit::{Code, Text};
@@ -194,7 +195,7 @@ impl Target for AccountRequest {
     fn query(&self) -> Query {
         let user = self.owner.user.id;
         Query {
-            principal: own_page::principal(&self.tenant, &self.owner),
+            principal: entity_of(&self.owner, &self.tenant),
             action: "manage_account".to_owned(),
             resource: vocabulary::account(user, &self.tenant),
             context: BTreeMap::from([
@@ -237,13 +238,6 @@ async fn permit(
         Decided::Permitted(permitted) => Ok(permitted),
         Decided::Denied => Err(PageError::AccountDenied.into()),
     }
-}
-
-/// What a button does, sealed for the session it was made for.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Sealed {
-    session: SessionId,
-    change: Change,
 }
 
 /// One change.
@@ -355,7 +349,7 @@ fn seal(
     session: &Session,
     change: Change,
 ) -> Result<String, Failure> {
-    let sealed = Sealed {
+    let button = Button {
         session: session.id,
         change,
     };
@@ -364,6 +358,6 @@ fn seal(
         call,
         &browser.value,
         Step::Account,
-        &sealed,
+        &button,
     )?)
 }

@@ -7,20 +7,19 @@ use super::authorize::Purpose;
 use super::call::Call;
 use super::partner::{self, PartnerPage};
 use super::sign_in::admission::{self, Admission, Remedied};
-use super::ticket::{Source, Ticket};
-use super::{device, requests, sign_in};
+use super::ticket::{self, Source, Step, Ticket};
+use super::{body, cookies, device, record, requests, sign_in};
 use crate::pages::account::AccountPage;
 use axum::response::Response;
-use countersign_authn::AttributeValue;
-use countersign_base::{Bounded, ClientId, SessionId, Tenant, UnixTime};
+use countersign_authn::Form;
+use countersign_base::{Bounded, ClientId, SessionId, UnixTime};
 use countersign_federation::linking::PRIMARY_FACTOR_AGE_MAX;
 use countersign_oauth::authorize::{Beginning, PageError};
 use countersign_oauth::{ResolvedUser, Session};
-use countersign_policy::{Entity, Permitted, decide, vocabulary};
+use countersign_policy::{Permitted, decide};
 use countersign_store::tables::{user_groups, users};
 use countersign_store::{Durability, Recordable, Recorded};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Characters of a user code that are carried along while somebody signs in.
 const TYPED_BYTES_MAX: usize = 32;
@@ -168,18 +167,49 @@ pub(super) async fn owner(
     Ok(ResolvedUser::new(user, &groups))
 }
 
-/// The person as policies see them.
-pub(super) fn principal(tenant: &Tenant, owner: &ResolvedUser) -> Entity {
-    let ResolvedUser { user, roles } = owner;
-    let attributes: BTreeMap<String, AttributeValue> = user
-        .attributes
-        .iter()
-        .map(|(name, value)| {
-            let value = AttributeValue::Text(value.as_str().to_owned());
-            (name.as_str().to_owned(), value)
-        })
-        .collect();
-    vocabulary::user(user.id, tenant, roles, &user.groups, &attributes)
+/// What a button on these pages does, sealed for the session that its page was made for.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Button<C> {
+    pub(super) session: SessionId,
+    pub(super) change: C,
+}
+
+/// A button of ours that was pressed, in the session it was made for.
+pub(super) struct Pressed<C> {
+    /// What was filled in beside it.
+    pub(super) form: Form,
+    /// The session.
+    pub(super) session: Session,
+    /// What it does.
+    pub(super) change: C,
+}
+
+/// Which button was pressed. That its page was not ours is recorded.
+///
+/// # Errors
+/// When the form cannot be read, was not sealed here for this browser, or its session is over.
+pub(super) async fn pressed<C: for<'de> Deserialize<'de>>(
+    identity: &Identity,
+    call: &mut Call,
+    step: Step,
+) -> Result<Pressed<C>, Failure> {
+    let form = body::form(call).await.map_err(|_| PageError::Malformed)?;
+    let button: Button<C> = match ticket::open(identity, call, step, form.get("ticket")) {
+        Ok(button) => button,
+        Err(error) => {
+            record::authorization_refused(identity, call, None, "error_page", "foreign_form")?;
+            return Err(error.into());
+        }
+    };
+    let session = cookies::session(identity, call)
+        .await?
+        .filter(|session| session.id == button.session)
+        .ok_or(PageError::InteractionOver)?;
+    Ok(Pressed {
+        form,
+        session,
+        change: button.change,
+    })
 }
 
 /// What policy said of something on these pages, once it is recorded.

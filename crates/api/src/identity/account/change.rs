@@ -1,15 +1,14 @@
 //! `/account/change`: what a button on the account pages does. The whole change stands in its sealed ticket.
 
 use super::{
-    Change, Sealed, ask_again, factors, has_primary_factor, owner, password, permit,
-    primary_factor, proof, show_after,
+    Change, ask_again, factors, has_primary_factor, owner, password, permit, primary_factor, proof,
+    show_after,
 };
 use crate::identity::Identity;
 use crate::identity::answer::{Failure, see_other};
-use crate::identity::body;
 use crate::identity::call::Call;
-use crate::identity::own_page::{self, Entry, OwnPage};
-use crate::identity::ticket::{self, Step};
+use crate::identity::own_page::{self, Entry, OwnPage, Pressed};
+use crate::identity::ticket::Step;
 use crate::identity::upstream;
 use crate::identity::{cookies, record};
 use crate::pages::account::Note;
@@ -36,21 +35,11 @@ pub(in crate::identity) async fn change(
     identity: Arc<Identity>,
     mut call: Call,
 ) -> Result<Response, Failure> {
-    let form = body::form(&mut call)
-        .await
-        .map_err(|_| PageError::Malformed)?;
-    let sealed: Sealed = match ticket::open(&identity, &call, Step::Account, form.get("ticket")) {
-        Ok(sealed) => sealed,
-        Err(error) => {
-            record::authorization_refused(&identity, &call, None, "error_page", "foreign_form")?;
-            return Err(error.into());
-        }
-    };
-    let session = cookies::session(&identity, &call)
-        .await?
-        .filter(|session| session.id == sealed.session)
-        .ok_or(PageError::InteractionOver)?;
-    let change = sealed.change;
+    let Pressed {
+        form,
+        session,
+        change,
+    } = own_page::pressed::<Change>(&identity, &mut call, Step::Account).await?;
     let freshness = change.freshness();
     if freshness.is_missing(&call, &session, identity.fabric.now()) {
         return ask_again(&identity, &call, &session, change.page());

@@ -8,11 +8,9 @@ use super::{PartnerPage, View, delivery, endpoint};
 use crate::identity::Identity;
 use crate::identity::answer::Failure;
 use crate::identity::authorize::shown;
-use crate::identity::body;
 use crate::identity::call::Call;
-use crate::identity::own_page::{self, Entry, Freshness, OwnPage};
+use crate::identity::own_page::{self, Button, Entry, Freshness, OwnPage, Pressed};
 use crate::identity::ticket::{self, Browser, Step};
-use crate::identity::{cookies, record};
 use crate::pages;
 use crate::pages::partner::{Crumb, Moment, Note, SecretPage};
 use axum::response::Response;
@@ -21,9 +19,7 @@ use countersign_audit::event::{
 };
 use countersign_audit::{Code, Count, Event, Record};
 use countersign_authn::Form;
-use countersign_base::{
-    Bounded, Duration, EndpointId, MessageId, SessionId, UnixTime, WebhookSecretId,
-};
+use countersign_base::{Bounded, Duration, EndpointId, MessageId, UnixTime, WebhookSecretId};
 use countersign_control::webhooks::{self, IdempotencyKey, Publisher};
 use countersign_oauth::authorize::PageError;
 use countersign_store::tables::webhook_endpoints::{DisabledBecause, EndpointSwitch};
@@ -45,13 +41,6 @@ const FULL: Note = Note::Problem("Too much waits to be sent already. Try again l
 const OVERTAKEN: Note = Note::Problem(
     "This was changed meanwhile, and nothing more was done. The page shows how it is now.",
 );
-
-/// What a button does, sealed for the session it was made for.
-#[derive(Serialize, Deserialize)]
-struct Sealed {
-    session: SessionId,
-    change: Change,
-}
 
 /// One change.
 #[derive(Clone, Serialize, Deserialize)]
@@ -137,7 +126,7 @@ impl Change {
 
 /// The ticket of a button.
 pub(super) fn seal(view: &View<'_>, change: Change) -> Result<String, Failure> {
-    let sealed = Sealed {
+    let button = Button {
         session: view.session.id,
         change,
     };
@@ -147,7 +136,7 @@ pub(super) fn seal(view: &View<'_>, change: Change) -> Result<String, Failure> {
         view.call,
         browser,
         Step::Partner,
-        &sealed,
+        &button,
     )?)
 }
 
@@ -156,21 +145,11 @@ pub(in crate::identity) async fn change(
     identity: Arc<Identity>,
     mut call: Call,
 ) -> Result<Response, Failure> {
-    let form = body::form(&mut call)
-        .await
-        .map_err(|_| PageError::Malformed)?;
-    let sealed: Sealed = match ticket::open(&identity, &call, Step::Partner, form.get("ticket")) {
-        Ok(sealed) => sealed,
-        Err(error) => {
-            record::authorization_refused(&identity, &call, None, "error_page", "foreign_form")?;
-            return Err(error.into());
-        }
-    };
-    let session = cookies::session(&identity, &call)
-        .await?
-        .filter(|session| session.id == sealed.session)
-        .ok_or(PageError::InteractionOver)?;
-    let change = sealed.change;
+    let Pressed {
+        form,
+        session,
+        change,
+    } = own_page::pressed::<Change>(&identity, &mut call, Step::Partner).await?;
     let page = OwnPage::Partner(change.page()?);
     let freshness = change.freshness();
     if freshness.is_missing(&call, &session, identity.fabric.now()) {

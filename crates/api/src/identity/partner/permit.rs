@@ -1,5 +1,6 @@
 //! Who may see and do what on the partner's page: the questions to policy, and the evidence that it said yes and that this is recorded.
 
+use crate::access::entity_of;
 use crate::identity::Identity;
 use crate::identity::answer::Failure;
 use crate::identity::call::Call;
@@ -72,7 +73,7 @@ impl Asker {
             ("time", self.now.0.into()),
         ];
         Query {
-            principal: own_page::principal(&self.tenant, &self.owner),
+            principal: entity_of(&self.owner, &self.tenant),
             action: action.to_owned(),
             resource,
             context: context
