@@ -13,7 +13,6 @@
 
 mod answer;
 mod caller;
-mod calls;
 mod directory;
 pub(crate) mod lookups;
 mod opa;
@@ -23,14 +22,14 @@ mod search;
 
 pub(crate) use directory::entity_of;
 
+use crate::calls::{Allowance, Calls};
 use answer::{Failure, Reply};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 use caller::{Admitted, Right};
-use calls::Calls;
-use countersign_base::RequestId;
+use countersign_base::{Duration, RequestId};
 use countersign_control::Fabric;
 use countersign_policy::authzen::{Batch, Evaluation, Sought};
 use http::Method;
@@ -50,6 +49,12 @@ const EVALUATIONS: &str = "/access/v1/evaluations";
 const SEARCH_SUBJECT: &str = "/access/v1/search/subject";
 const SEARCH_RESOURCE: &str = "/access/v1/search/resource";
 const SEARCH_ACTION: &str = "/access/v1/search/action";
+
+/// Questions that a client may ask: a search is as many as it may look at for one tenth, because its candidates come from one list.
+const QUESTIONS: Allowance = Allowance {
+    requests: 10_000,
+    per: Duration::from_secs(5),
+};
 
 /// What every handler shares.
 #[derive(Clone)]

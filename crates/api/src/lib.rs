@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 mod bearer;
+mod calls;
 pub mod identity;
 mod pages;
 #[cfg(test)]

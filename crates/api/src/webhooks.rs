@@ -1,7 +1,7 @@
 //! Publishing webhooks (`POST /webhooks/v1/messages`), for services: what the administrator does by hand, a client does with an access token for [`AUDIENCE`] and the scope
 //! `webhooks.publish`.
 //!
-//! The token is proven and its scope asked for before a byte of the body is read; then the payload is held against its event type's schema, policy decides
+//! The token is proven, its scope asked for, and what the client published lately counted before a byte of the body is read; then the payload is held against its event type's schema, policy decides
 //! (`Action::"publish_webhook"`), and message and decision are committed together. An answer of 202 says that this is durable.
 //!
 //! Not here: what becomes of a message (`store`, `channels`).
@@ -10,6 +10,7 @@ mod answer;
 mod publishing;
 
 use crate::access::lookups::LookUps;
+use crate::calls::Calls;
 use answer::{Failure, Reply};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -35,6 +36,7 @@ pub(crate) struct Webhooks {
     /// The address that the listener is reached under.
     origin: Arc<str>,
     lookups: Arc<LookUps>,
+    calls: Arc<Calls>,
     event_types: EventTypes,
 }
 
@@ -49,6 +51,7 @@ pub fn router(fabric: Arc<Fabric>, origin: &Url) -> Router {
         fabric,
         origin: origin.as_str().trim_end_matches('/').into(),
         lookups: Arc::default(),
+        calls: Arc::default(),
         event_types: EventTypes::default(),
     };
     ENDPOINTS

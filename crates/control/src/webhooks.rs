@@ -12,7 +12,7 @@ mod trial;
 
 pub use event_types::{CheckedEventType, EventTypes, NotFitting, SchemaRefused};
 pub use publication::{Fitting, IdempotencyKey, Publication, Publisher};
-pub use rules::WebhookRules;
+pub use rules::{PublishingRate, WebhookRules};
 pub use schedule::{
     PAUSE_MAX, RETRIES_MAX, RETRY_AFTER_MAX, SCHEDULES_MAX, Schedule, ScheduleError, Schedules,
 };

@@ -1,7 +1,7 @@
 //! Who asks: a client of a tenant of ours, by an access token for the decision point, with the scope for what it does, and by policy.
 
 use super::answer::Failure;
-use super::{AUDIENCE, Access};
+use super::{AUDIENCE, Access, QUESTIONS};
 use crate::bearer::{BearerRequest, Surface, Unproven};
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, Request};
@@ -202,7 +202,8 @@ pub(super) async fn admit(
 /// Takes so many questions of what the client may ask, or refuses.
 pub(super) fn take(access: &Access, asker: &Asker, questions: u32) -> Result<(), Failure> {
     let (tenant, client) = (asker.tenant(), asker.client());
-    let taken = access.calls.take(tenant, client, questions, asker.now());
+    let of = (tenant, client);
+    let taken = access.calls.take(QUESTIONS, of, questions, asker.now());
     taken.map_err(|after| {
         let mut event = Decision::new(SURFACE, Verdict::Denied, Code::of("rate_limited"));
         event.client = Some(client.clone());

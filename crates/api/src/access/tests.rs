@@ -791,7 +791,7 @@ async fn a_client_asks_only_so_much() {
     let mut batch = own_account();
     batch["evaluations"] = items.into();
     let path = "/access/v1/evaluations";
-    for _ in 0..super::calls::QUESTIONS_AT_ONCE / 100 {
+    for _ in 0..super::QUESTIONS.requests / 100 {
         let answered = world.post(path, Some(&token), &batch).await;
         assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
     }

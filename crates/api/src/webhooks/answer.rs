@@ -28,6 +28,8 @@ pub(super) enum Failure {
     Method,
     /// It does not fit its event type.
     NotFitting(NotFitting),
+    /// The client publishes too much. After how long it may publish again.
+    RateLimited(Duration),
     /// More endpoints want it, or more waits, than may.
     TooMuch,
     /// Its network showed too many tokens that nobody knows. After how long it may try again.
@@ -47,7 +49,7 @@ impl Failure {
             Self::KeyReused | Self::NotFitting(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMuch | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited(_) | Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -61,6 +63,7 @@ impl Failure {
             Self::KeyReused => "idempotency_key_reused",
             Self::Method => "method",
             Self::NotFitting(_) => "payload",
+            Self::RateLimited(_) => "rate_limited",
             Self::TooMuch => "too_much_waits",
             Self::TooManyRequests(_) => "too_many_requests",
             Self::Unavailable => "unavailable",
@@ -80,6 +83,7 @@ impl Failure {
             Self::KeyReused => "the idempotency key was used for another publication".to_owned(),
             Self::Method => "expected POST".to_owned(),
             Self::NotFitting(why) => why.to_string(),
+            Self::RateLimited(_) => "this client publishes too much at once".to_owned(),
             Self::TooMuch => {
                 "more endpoints want it than one message goes to, or too much waits already"
                     .to_owned()
@@ -151,7 +155,7 @@ impl Reply {
             Err(Failure::Method) => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
             }
-            Err(Failure::TooManyRequests(after)) => {
+            Err(Failure::RateLimited(after) | Failure::TooManyRequests(after)) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
             }
             Err(

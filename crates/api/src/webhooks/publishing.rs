@@ -3,6 +3,7 @@
 use super::answer::Failure;
 use super::{AUDIENCE, SCOPE, Webhooks};
 use crate::bearer::{BearerRequest, Surface, Unproven};
+use crate::calls::Allowance;
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, Request};
 use countersign_audit::event::{Decision, Verdict};
@@ -134,6 +135,7 @@ pub(super) async fn admit(
             });
         }
     };
+    take(webhooks, &subject, id, from, now)?;
     if parts.method != Method::POST {
         return Err(Failure::Method);
     }
@@ -149,6 +151,32 @@ pub(super) async fn admit(
         now,
         key,
         body: body.map_err(|_| Failure::BodyTooLarge)?,
+    })
+}
+
+/// Counts one publication of the client, or refuses.
+fn take(
+    webhooks: &Webhooks,
+    subject: &Subject,
+    id: RequestId,
+    from: IpAddr,
+    now: UnixTime,
+) -> Result<(), Failure> {
+    let fabric = &webhooks.fabric;
+    let rate = fabric.webhook_rules().publishing;
+    let allowance = Allowance {
+        requests: rate.requests,
+        per: rate.per,
+    };
+    let (tenant, client) = (subject.tenant(), subject.client());
+    let taken = webhooks.calls.take(allowance, (tenant, client), 1, now);
+    taken.map_err(|after| {
+        let mut event = Decision::new(SURFACE, Verdict::Denied, Code::of("rate_limited"));
+        event.client = Some(client.clone());
+        fabric.metrics().decided("webhooks", "refused");
+        // It is refused either way; the log's own failure is reported where it happened.
+        let _ = fabric.recorder().refused(from, tenant, Some(id), event);
+        Failure::RateLimited(after)
     })
 }
 

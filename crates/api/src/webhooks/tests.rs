@@ -6,8 +6,9 @@ use axum::Router;
 use axum::body::Body;
 use countersign_audit::event::{Actor, WebhookEventTypeChanged};
 use countersign_audit::{Code, Count};
-use countersign_base::Bounded;
+use countersign_base::{Bounded, Duration};
 use countersign_control::Declared;
+use countersign_control::webhooks::{PublishingRate, WebhookRules};
 use countersign_store::Write;
 use countersign_store::tables::webhook_event_types::{EventTypeRecord, EventTypeRow};
 use countersign_store::webhooks::WebhookWrite;
@@ -179,4 +180,64 @@ async fn the_same_key_publishes_once() {
     nobody["everyone"] = json!(false);
     let nobody = post("k-4", &nobody).await;
     assert_eq!(nobody.status, StatusCode::BAD_REQUEST);
+}
+
+/// Rules under which a client publishes so many a minute.
+fn a_minute(requests: u32) -> WebhookRules {
+    WebhookRules {
+        publishing: PublishingRate {
+            requests,
+            per: Duration::from_secs(60),
+        },
+        ..WebhookRules::default()
+    }
+}
+
+#[tokio::test]
+async fn a_client_publishes_only_so_much() {
+    let world = World::start().await;
+    let test = &world.caller.test;
+    test.fabric.replace_webhook_rules(a_minute(3));
+    let token = world.token_of("default", AUDIENCE, SCOPE).await;
+    let post = async || world.post(Some(&token), None, &paid("in_1")).await;
+    for _ in 0..3 {
+        assert_eq!(post().await.status, StatusCode::ACCEPTED);
+    }
+    let refused = post().await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.body["error"], "rate_limited");
+    assert_eq!(refused.headers[header::RETRY_AFTER], "20");
+    let messages = refused.body["message"].as_str().unwrap();
+    assert!(messages.contains("publishes too much"), "{messages}");
+    // A second before it gains one it has none, and then one.
+    test.clock.advance(Duration::from_secs(19));
+    let refused = post().await;
+    assert_eq!(refused.headers[header::RETRY_AFTER], "1");
+    test.clock.advance(Duration::from_secs(1));
+    assert_eq!(post().await.status, StatusCode::ACCEPTED);
+    assert_eq!(post().await.status, StatusCode::TOO_MANY_REQUESTS);
+    // Another client is not held up by it: its type is what it lacks.
+    let other = world.token_of("acme", AUDIENCE, SCOPE).await;
+    let answered = world.post(Some(&other), None, &paid("in_1")).await;
+    assert_eq!(answered.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // A reload changes it.
+    test.fabric.replace_webhook_rules(a_minute(60));
+    test.clock.advance(Duration::from_secs(1));
+    assert_eq!(post().await.status, StatusCode::ACCEPTED);
+    assert_eq!(post().await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn who_may_not_publish_uses_nothing_up() {
+    let world = World::start().await;
+    let test = &world.caller.test;
+    test.fabric.replace_webhook_rules(a_minute(1));
+    let without = world.token_of("default", AUDIENCE, "other").await;
+    for _ in 0..3 {
+        let refused = world.post(Some(&without), None, &paid("in_1")).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    }
+    let token = world.token_of("default", AUDIENCE, SCOPE).await;
+    let good = world.post(Some(&token), None, &paid("in_1")).await;
+    assert_eq!(good.status, StatusCode::ACCEPTED, "{good:?}");
 }

@@ -6,7 +6,7 @@ use super::error::Mistakes;
 use super::span::Span;
 use countersign_base::Duration;
 use countersign_channels::webhook::dispatcher::TIMEOUT_MAX;
-use countersign_control::webhooks::{Schedule, ScheduleError, Schedules};
+use countersign_control::webhooks::{PublishingRate, Schedule, ScheduleError, Schedules};
 use countersign_net::DeliveryLimits;
 use countersign_store::webhooks::WebhookKept;
 use serde::Deserialize;
@@ -19,6 +19,10 @@ const DELIVERIES: usize = 1_024;
 const DELIVERIES_RANGE: RangeInclusive<usize> = 4..=8_192;
 /// The shortest that an attempt may take: a receiver is given a moment.
 const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// Messages that a client may be allowed to publish in one moment.
+const PUBLISHED_MAX: u32 = 1_000_000;
+/// The longest span over which they are counted: who used it up waits that long for as many again.
+const PUBLISHED_PER_MAX: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// The shortest that what was delivered is kept: an endpoint that took nothing for five days is disabled, and what it took is how that is known.
 const DELIVERED_MIN: Duration = Duration::from_secs(7 * 86_400);
@@ -37,6 +41,8 @@ pub struct RawWebhooks {
     connect_timeout: Option<Spanned<Span>>,
     /// How long deliveries that ended are kept.
     kept: RawKept,
+    /// How much a client may publish; 10,000 messages in 10 seconds unless this says otherwise.
+    publishing: Option<Spanned<RawPublishing>>,
     /// The pauses between attempts, by the name that endpoints give as `retries`.
     schedules: BTreeMap<String, Spanned<Vec<Span>>>,
 }
@@ -51,6 +57,14 @@ struct RawKept {
     dead: Option<Spanned<Span>>,
 }
 
+/// `publishing` of `[webhooks]` as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPublishing {
+    requests: u32,
+    per: Span,
+}
+
 /// `[webhooks]` as used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhooksSection {
@@ -62,6 +76,8 @@ pub struct WebhooksSection {
     pub connect_timeout: Duration,
     /// How long deliveries that ended are kept.
     pub kept: WebhookKept,
+    /// How much a client may publish.
+    pub publishing: PublishingRate,
     /// The schedules of retries, the built-in ones too.
     pub schedules: Schedules,
 }
@@ -103,8 +119,30 @@ pub(crate) fn check(raw: RawWebhooks, mistakes: &mut Mistakes<'_>) -> WebhooksSe
                 mistakes,
             ),
         },
+        publishing: publishing(raw.publishing, mistakes),
         schedules: schedules(raw.schedules, mistakes),
     }
+}
+
+fn publishing(
+    written: Option<Spanned<RawPublishing>>,
+    mistakes: &mut Mistakes<'_>,
+) -> PublishingRate {
+    let Some(written) = written else {
+        return PublishingRate::default();
+    };
+    let rate = PublishingRate {
+        requests: written.get_ref().requests,
+        per: written.get_ref().per.0,
+    };
+    if !(1..=PUBLISHED_MAX).contains(&rate.requests) || rate.per > PUBLISHED_PER_MAX {
+        mistakes.at(
+            &written.span(),
+            format!("a client publishes 1 to {PUBLISHED_MAX} messages per 1 second to 1 hour"),
+            "write it as `publishing = { requests = 10000, per = \"10s\" }`",
+        );
+    }
+    rate
 }
 
 fn within(

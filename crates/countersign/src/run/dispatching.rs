@@ -49,6 +49,7 @@ pub(super) fn rules(config: &Config) -> WebhookRules {
     WebhookRules {
         schedules: section.schedules.clone(),
         kept: section.kept,
+        publishing: section.publishing,
     }
 }
 

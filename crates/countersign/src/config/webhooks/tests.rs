@@ -18,6 +18,20 @@ fn without_the_section_everything_is_as_documented() {
     assert_eq!(webhooks.connect_timeout, seconds(10));
     assert_eq!(webhooks.kept, WebhookKept::default());
     assert_eq!(webhooks.schedules, Schedules::default());
+    assert_eq!(
+        (webhooks.publishing.requests, webhooks.publishing.per),
+        (10_000, seconds(10))
+    );
+}
+
+#[test]
+fn a_rate_may_be_as_high_and_as_low_as_said() {
+    for (requests, per, span) in [(1_000_000, "1s", seconds(1)), (1, "60m", seconds(3_600))] {
+        let text =
+            format!("[webhooks]\npublishing = {{ requests = {requests}, per = \"{per}\" }}\n");
+        let rate = parsed(&text).unwrap().webhooks.publishing;
+        assert_eq!((rate.requests, rate.per), (requests, span));
+    }
 }
 
 #[test]
@@ -103,6 +117,13 @@ fn every_mistake_names_its_line_and_what_to_do() {
     ] {
         mistake(written, said, help);
     }
+    for written in [
+        "publishing = { requests = 0, per = \"1s\" }",
+        "publishing = { requests = 1000001, per = \"1s\" }",
+        "publishing = { requests = 1, per = \"61m\" }",
+    ] {
+        mistake(written, "1 to 1000000 messages", "`publishing = ");
+    }
     let pauses = ["\"1s\""; 33].join(", ");
     let long = format!("schedules.long = [{pauses}]");
     mistake(&long, "at most 32 retries", "leave some out");
@@ -147,6 +168,9 @@ fn what_cannot_be_read_is_refused() {
         "schedules.own = \"5s\"",
         "kept = { forever = \"1d\" }",
         "workers = 4",
+        "publishing = { requests = 1 }",
+        "publishing = { requests = -1, per = \"1s\" }",
+        "publishing = { requests = 1, per = \"0s\" }",
     ] {
         let errors = parsed(&format!("[webhooks]\n{written}\n")).unwrap_err();
         assert_eq!(errors.first().unwrap().line(), Some(2), "{written}");
