@@ -10,6 +10,7 @@ mod issuers;
 pub(crate) mod page;
 mod place;
 mod routes;
+mod webhooks;
 
 use super::{Config, FILE};
 use countersign_base::Tenant;
@@ -42,6 +43,7 @@ pub(crate) static MISTAKES: &[Mistake] = &[
     issuers::ISSUER_AUDIENCE,
     issuers::UNTYPED_TOKENS,
     issuers::WIDE_LEEWAY,
+    webhooks::WEBHOOK_WITHOUT_TIME,
     egress::EGRESS_BEARER,
     egress::EGRESS_EVERY_PATH,
     egress::EGRESS_KEY,

@@ -46,6 +46,15 @@ pub enum Content {
     },
 }
 
+impl Content {
+    pub(super) const fn is_timed(&self) -> bool {
+        match self {
+            Self::Body => false,
+            Self::Timed { .. } => true,
+        }
+    }
+}
+
 /// What stands between the time and the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separator {

@@ -4,7 +4,7 @@ use super::claim::Claim;
 use super::event_id::EventIdRule;
 use super::hmac::{self, HmacHash, HmacRules};
 use super::http_signature::{self, HttpSignatureRules};
-use super::jws_detached::{self, JwsRules};
+use super::jws_detached::{self, JwsRules, JwsTime};
 use super::key_text::{self, KeyError, KeyText};
 use super::public_key::{self, EcdsaEncoding, PublicKeyRules};
 use super::slack::UrlChallenge;
@@ -106,6 +106,22 @@ impl Scheme {
             | Self::PublicKey(_)
             | Self::StandardWebhooks
             | Self::Svix => EventIdRule::Signed,
+        }
+    }
+
+    /// Whether what is signed says when. Where it does not, somebody who recorded a webhook can send it again, and only what is remembered tells.
+    #[must_use]
+    pub const fn signs_time(&self) -> bool {
+        match self {
+            Self::Hmac(rules) => rules.fields.content.is_timed(),
+            Self::JwsDetached(rules) => matches!(rules.time, JwsTime::IssuedAt),
+            Self::PublicKey(rules) => rules.fields.content.is_timed(),
+            Self::GitHub | Self::Shopify => false,
+            Self::HttpSignature(_)
+            | Self::Slack
+            | Self::StandardWebhooks
+            | Self::Stripe
+            | Self::Svix => true,
         }
     }
 

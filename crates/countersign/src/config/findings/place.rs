@@ -30,6 +30,7 @@ impl<'t> Places<'t> {
             "route" => ("routes", "name"),
             "tenant" => ("tenants", "name"),
             "upstream" => ("upstreams", "name"),
+            "webhook source" => ("webhook_sources", "name"),
             "acceptance" => ("accepted", "of"),
             _ => (name, ""),
         };

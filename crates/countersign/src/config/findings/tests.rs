@@ -171,3 +171,63 @@ fn what_we_ship_has_no_unexplained_finding() {
         assert!(open.is_empty(), "{}: {open:?}", path.display());
     }
 }
+
+#[test]
+fn which_schemes_sign_no_time_and_how_long_their_events_are_remembered() {
+    let of = |written: &str| {
+        let text = format!(
+            "{AROUND}[[webhook_sources]]\nname = \"provider\"\nsecrets = [{{ file = \"a\" }}]\n{written}\ndeliver = {{ upstream = \"orders\", path = \"/in\" }}\n"
+        );
+        let found = found(&text);
+        let mut found = found.iter().map(|finding| {
+            assert_eq!(finding.mistake.id, "webhook-without-time");
+            assert_eq!(finding.subject.to_string(), "webhook source provider");
+            let detail = finding.detail.clone().unwrap();
+            (finding.line, detail)
+        });
+        let first = found.next();
+        assert!(found.next().is_none());
+        first
+    };
+    let open = "signature = { field = \"x-signature\"";
+    for (written, remembered) in [
+        (
+            "scheme = \"github\"".to_owned(),
+            "`github`, whose events are remembered for 7 days",
+        ),
+        (
+            "scheme = \"shopify\"\nremember = \"90d\"".to_owned(),
+            "`shopify`, whose events are remembered for 90 days",
+        ),
+        (
+            format!("scheme = \"hmac\"\n{open} }}"),
+            "`hmac`, whose events are remembered for 7 days",
+        ),
+        (
+            format!("scheme = \"public-key\"\n{open} }}"),
+            "`public-key`, whose events are remembered for 7 days",
+        ),
+        (
+            format!("scheme = \"jws-detached\"\n{open}, issued_at = \"absent\" }}"),
+            "`jws-detached`, whose events are remembered for 7 days",
+        ),
+    ] {
+        assert_eq!(
+            of(&written),
+            Some((Some(8), remembered.to_owned())),
+            "{written}"
+        );
+    }
+    for written in [
+        "scheme = \"standard-webhooks\"".to_owned(),
+        "scheme = \"svix\"".to_owned(),
+        "scheme = \"stripe\"".to_owned(),
+        "scheme = \"slack\"".to_owned(),
+        "scheme = \"http-signature\"".to_owned(),
+        format!("scheme = \"hmac\"\n{open}, time = {{}} }}"),
+        format!("scheme = \"public-key\"\n{open}, time = {{}} }}"),
+        format!("scheme = \"jws-detached\"\n{open} }}"),
+    ] {
+        assert_eq!(of(&written), None, "{written}");
+    }
+}
