@@ -13,6 +13,7 @@ mod framing;
 pub mod guarded;
 pub mod ja4;
 pub mod limits;
+mod lingering;
 pub mod listener;
 pub mod peers;
 mod recorded;

@@ -17,6 +17,10 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for a peer to take some of what is written to it.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time that a connection closed before its request was read to the end goes on taking the rest, so that its answer is not lost (RFC 9112 §9.6).
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that it takes of the rest.
+pub const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that the kernel takes of what is written before any of them is on its way. More would hide for long that a peer takes some of it, slowly.
 pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Bytes of a request's body, unless whoever reads it says less or more.

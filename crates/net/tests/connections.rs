@@ -85,12 +85,20 @@ async fn echo(
 }
 
 fn start(transport: Transport, limits: Limits) -> (SocketAddr, DrainTrigger) {
+    start_with(transport, limits, echo)
+}
+
+fn start_with<F, A>(transport: Transport, limits: Limits, answer: F) -> (SocketAddr, DrainTrigger)
+where
+    F: Fn(Arc<Connection>, Request<Incoming>) -> A + Copy + Send + Sync + 'static,
+    A: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+{
     let listener = Listener::bind(LOOPBACK).unwrap();
     let address = listener.address();
     let (trigger, drain) = Drain::new();
-    let make = |connection: &Arc<Connection>| {
+    let make = move |connection: &Arc<Connection>| {
         let connection = Arc::clone(connection);
-        service_fn(move |request| echo(Arc::clone(&connection), request))
+        service_fn(move |request| answer(Arc::clone(&connection), request))
     };
     tokio::spawn(serve(listener, transport, limits, make, drain));
     (address, trigger)
@@ -388,6 +396,73 @@ async fn large_heads_are_refused() {
             .await
             .starts_with("HTTP/1.1 431")
     );
+}
+
+/// Refuses everything by its head.
+async fn refuse(
+    _connection: Arc<Connection>,
+    _request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut refusal = Response::new(Full::default());
+    *refusal.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    Ok(refusal)
+}
+
+/// What a server says to somebody who first writes everything and then reads, as most clients without an event loop do.
+fn after_writing_all(address: SocketAddr, request: &[u8]) -> std::io::Result<String> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    for piece in request.chunks(64 * 1024) {
+        std::io::Write::write_all(&mut stream, piece)?;
+    }
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer)?;
+    Ok(answer)
+}
+
+/// RFC 9112 §9.6: an answer that is given early must not be lost to a reset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_refused_while_it_still_sends_gets_its_answer() {
+    let (refusing, _refusing) = start_with(Transport::Plaintext, Limits::default(), refuse);
+    let (reading, _reading) = start(Transport::Plaintext, Limits::default());
+    let rest = "a".repeat(6 * 1024 * 1024);
+    let length = rest.len();
+    let body = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{rest}");
+    let large_head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Filler: {rest}");
+    let broken_head = format!("GET / HTTP/1.1\nHost: a\r\n\r\n{rest}");
+    for (address, request, status) in [
+        (refusing, body, "HTTP/1.1 413"),
+        (reading, large_head, "HTTP/1.1 431"),
+        (reading, broken_head, "HTTP/1.1 400"),
+    ] {
+        for _ in 0..5 {
+            let request = request.clone();
+            let answer =
+                tokio::task::spawn_blocking(move || after_writing_all(address, request.as_bytes()));
+            let answer = answer.await.unwrap();
+            let answer = answer.unwrap_or_else(|error| panic!("{status}: {error}"));
+            assert!(answer.starts_with(status), "{answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_refused_while_it_still_sends_over_tls_gets_its_answer() {
+    let authority = authority();
+    let tls = Transport::Tls(server_tls(&authority, ClientCertificates::None));
+    let (address, _trigger) = start_with(tls, Limits::default(), refuse);
+    let body = Bytes::from(vec![0; 4 * 1024 * 1024]);
+    for _ in 0..20 {
+        let answer = anonymous_client(&authority)
+            .send(
+                Method::POST,
+                &url("https", address, "/"),
+                HeaderMap::new(),
+                body.clone(),
+            )
+            .await;
+        assert_eq!(answer.unwrap().status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }
 
 #[derive(Clone)]
