@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use countersign_base::UnixTime;
 use countersign_crypto::Random;
-use countersign_guard::idempotency::postgres::{CompleteError, PostgresKeys, SCHEMA};
+use countersign_guard::idempotency::postgres::{ADD_CALLER, CompleteError, PostgresKeys, SCHEMA};
 use countersign_guard::idempotency::storage::{
     AfterLease, Claim, Claimed, Ended, Ending, FencingToken, IdempotencyStorage as _, Known,
 };
@@ -247,4 +247,95 @@ async fn what_is_over_is_swept_and_what_runs_is_not() {
     assert_eq!(keys.sweep(at(KEPT)).await.unwrap(), 3);
     assert_eq!(word(&keys, claim(4, 1, KEPT)).await, "Running");
     assert_eq!(keys.sweep(at(500)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_has_room_for_so_many_keys_and_leaves_others_theirs() {
+    let Some(pool) = database().await else { return };
+    let keys = PostgresKeys::new(pool.clone()).with_caller_keys_max(2);
+    let of = |caller: u8, name: u8, after_seconds: i64| Claim {
+        caller: [caller; 32],
+        ..claim(name, 1, after_seconds)
+    };
+    assert_eq!(word(&keys, of(1, 1, 0)).await, "first 1");
+    assert_eq!(word(&keys, of(1, 2, 1)).await, "first 1");
+    assert_eq!(word(&keys, of(1, 3, 1)).await, "no room");
+    // What was refused left nothing behind, what is there is known, and another caller has room.
+    let kept = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM idempotency_keys");
+    assert_eq!(kept.fetch_one(&pool).await.unwrap(), 2);
+    assert_eq!(word(&keys, of(1, 2, 1)).await, "Running");
+    assert_eq!(word(&keys, of(2, 4, 1)).await, "first 1");
+    // A key that was freed makes room at once.
+    let freed = of(2, 5, 1);
+    let token = freed.token;
+    assert_eq!(word(&keys, freed).await, "first 1");
+    assert_eq!(word(&keys, of(2, 6, 1)).await, "no room");
+    let end = || keys.end([5; 32], token, Ending::Free);
+    assert_eq!(end().await.unwrap(), Ended::Kept);
+    assert_eq!(end().await.unwrap(), Ended::Lost);
+    assert_eq!(word(&keys, of(2, 6, 1)).await, "first 1");
+    assert_eq!(word(&keys, of(2, 5, 1)).await, "no room");
+    // One whose time is over makes room, swept or not, for one other or for itself, as soon as it is counted again.
+    assert_eq!(word(&keys, of(1, 3, 50)).await, "no room");
+    assert_eq!(word(&keys, of(1, 3, KEPT)).await, "first 1");
+    assert_eq!(word(&keys, of(1, 1, KEPT)).await, "no room");
+    assert_eq!(word(&keys, of(1, 1, KEPT + 10)).await, "first 1");
+    // Executing again what is there already takes no room.
+    let again = Claim {
+        after_lease: AfterLease::RunAgain,
+        ..of(1, 1, KEPT + 10 + LEASE)
+    };
+    assert_eq!(word(&keys, again).await, "first 2");
+}
+
+#[tokio::test]
+async fn what_another_process_took_is_seen_at_the_next_count() {
+    let Some(pool) = database().await else { return };
+    let process = || PostgresKeys::new(pool.clone()).with_caller_keys_max(2);
+    let (one, other) = (process(), process());
+    let kept = |name: u8, after_seconds: i64| Claim {
+        expires: UnixTime(NOW.0 + 10_000),
+        ..claim(name, 1, after_seconds)
+    };
+    assert_eq!(word(&one, kept(1, 0)).await, "first 1");
+    assert_eq!(word(&other, kept(2, 0)).await, "first 1");
+    assert_eq!(word(&other, kept(3, 599)).await, "no room");
+    // Nothing is counted for ten minutes, whatever comes.
+    assert_eq!(word(&one, kept(3, 599)).await, "first 1");
+    let known = process();
+    assert_eq!(word(&known, kept(4, 599)).await, "no room");
+    assert_eq!(word(&one, kept(4, 609)).await, "no room");
+}
+
+#[tokio::test]
+async fn a_table_of_before_is_brought_to_what_it_is_now() {
+    let Some(pool) = database().await else { return };
+    let before =
+        "DROP INDEX idempotency_keys_by_caller; ALTER TABLE idempotency_keys DROP COLUMN caller";
+    sqlx::raw_sql(before).execute(&pool).await.unwrap();
+    let taken = "INSERT INTO idempotency_keys (name, fingerprint, token, attempt, state, lease_ends, expires) VALUES ($1, $2, $3, 1, 'running', $4, $5)";
+    let take = async |name: u8| {
+        let taken = sqlx::query(taken)
+            .bind(vec![name; 32])
+            .bind(vec![1_u8; 32])
+            .bind(vec![1_u8; 16])
+            .bind(NOW.0 + LEASE)
+            .bind(NOW.0 + KEPT);
+        taken.execute(&pool).await.unwrap();
+    };
+    take(1).await;
+    sqlx::raw_sql(ADD_CALLER).execute(&pool).await.unwrap();
+    // A process of before is still at work.
+    take(2).await;
+    let keys = PostgresKeys::new(pool.clone()).with_caller_keys_max(1);
+    for name in 1..=2 {
+        assert_eq!(word(&keys, claim(name, 1, 0)).await, "Running");
+    }
+    assert_eq!(word(&keys, claim(3, 1, 0)).await, "first 1");
+    assert_eq!(word(&keys, claim(4, 1, 0)).await, "no room");
+    // It frees what it took, and nobody's count changes.
+    let token = FencingToken::from_bytes([1; 16]);
+    let freed = keys.end([2; 32], token, Ending::Free).await.unwrap();
+    assert_eq!(freed, Ended::Kept);
+    assert_eq!(word(&keys, claim(4, 1, 0)).await, "no room");
 }
