@@ -263,12 +263,17 @@ mod tests {
             .webhooks
             .attempted("delivered", Duration::from_millis(5));
         metrics.webhooks.under_way(3);
+        metrics.webhooks.not_settled();
         let text = metrics.render();
         assert!(
             text.contains("countersign_webhook_attempts_total{outcome=\"delivered\"} 1"),
             "{text}"
         );
         assert!(text.contains("countersign_webhooks_sending 3"), "{text}");
+        assert!(
+            text.contains("countersign_webhooks_not_settled_total 1"),
+            "{text}"
+        );
         assert!(
             text.contains("countersign_responses_total{surface=\"gateway\",status=\"4xx\"} 1"),
             "{text}"

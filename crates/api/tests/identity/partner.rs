@@ -179,7 +179,7 @@ impl Scene {
             outcome,
             event: None,
         };
-        let settlements = taken.unwrap().into_iter().map(settled).collect();
+        let settlements: Vec<_> = taken.unwrap().into_iter().map(settled).collect();
         let kept = WebhookKept::default();
         let _settled = store.settle_webhooks(settlements, kept, now).await.unwrap();
     }

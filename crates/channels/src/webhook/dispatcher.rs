@@ -3,7 +3,7 @@
 //! Three tasks. One takes: it looks for endpoints that something waits for, asks whose turn it is ([`turns`]), and takes as much as each has room for, with a lease. Each attempt
 //! is a task of its own: it opens the body, signs and sends it ([`attempt`]). One settles what ended, as many together as ended meanwhile, and gives the endpoints their turns back.
 //! Nothing of it is only in memory: what is not settled, because this process ended, is taken again when its lease ends, or when the
-//! process of an embedded database starts again, and goes out with the same id.
+//! process of an embedded database starts again, and goes out with the same id. Where the store fails, settling is tried again for as long as the leases hold.
 //!
 //! Several processes may do this on one database: they share what waits by leases. The rate of an endpoint and its breaker each counts for itself.
 //!
@@ -96,10 +96,11 @@ impl Dispatcher {
         let endpoints =
             Endpoints::new(Arc::clone(fabric), Arc::clone(&trust), Arc::clone(&inbound));
         let taker = Taker::new(Arc::clone(&cx), endpoints, options.share, done);
+        let settling = settling::settle(Arc::clone(&cx), ended, settled, stopping.clone());
         Self {
             stop,
             taking: tokio::spawn(take(Arc::clone(&cx), taker, hears, stopping)),
-            settling: tokio::spawn(settling::settle(Arc::clone(&cx), ended, settled)),
+            settling: tokio::spawn(settling),
             cx,
             trust,
             inbound,
@@ -121,7 +122,7 @@ impl Dispatcher {
         self.inbound.store(Arc::new(services));
     }
 
-    /// Takes no more, waits for what is under way up to `deadline`, and ends. What is under way then is delivered again by whoever takes it next.
+    /// Takes no more, waits up to `deadline` for what is under way and until it is settled, and ends. What is under way then is delivered again by whoever takes it next.
     pub async fn stop(self, deadline: Duration) {
         let until = Instant::now() + deadline;
         self.stop.send_replace(Running::Until(until));

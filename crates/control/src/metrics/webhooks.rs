@@ -19,6 +19,7 @@ pub struct WebhookLabels {
 #[derive(Clone)]
 pub struct WebhookMetrics {
     attempts: Family<WebhookLabels, Counter>,
+    not_settled: Counter,
     seconds: Histogram,
     under_way: Gauge,
 }
@@ -27,6 +28,7 @@ impl WebhookMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let metrics = Self {
             attempts: Family::default(),
+            not_settled: Counter::default(),
             seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             under_way: Gauge::default(),
         };
@@ -34,6 +36,11 @@ impl WebhookMetrics {
             "webhook_attempts",
             "Attempts to deliver webhooks by outcome",
             metrics.attempts.clone(),
+        );
+        registry.register(
+            "webhooks_not_settled",
+            "Times that the store did not take how attempts to deliver webhooks ended",
+            metrics.not_settled.clone(),
         );
         registry.register(
             "webhook_seconds",
@@ -54,6 +61,11 @@ impl WebhookMetrics {
             .get_or_create(&WebhookLabels { outcome })
             .inc();
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts that the store did not take how attempts ended.
+    pub fn not_settled(&self) {
+        self.not_settled.inc();
     }
 
     /// So many attempts are under way.

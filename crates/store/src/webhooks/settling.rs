@@ -9,6 +9,7 @@ use crate::{Store, StoreError, Transaction};
 use countersign_audit::Record;
 use countersign_base::{Duration, UnixTime};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How long what ended is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +82,14 @@ impl Store {
     /// Settles attempts, with their events, in one transaction. How many were still held by whoever settles them; the others are as they were.
     ///
     /// # Errors
-    /// When the database failed; all of them are due again when their leases end.
+    /// When the database failed; all of them are due again when their leases end, unless they are settled until then. To settle again what was settled after all changes nothing.
     pub async fn settle_webhooks(
         &self,
-        settlements: Vec<WebhookSettlement>,
+        settlements: impl Into<Arc<[WebhookSettlement]>>,
         kept: WebhookKept,
         now: UnixTime,
     ) -> Result<usize, StoreError> {
+        let settlements = settlements.into();
         if settlements.is_empty() {
             return Ok(0);
         }

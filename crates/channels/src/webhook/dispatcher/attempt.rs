@@ -19,22 +19,30 @@ const RELEASED_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Done {
     pub(super) lane: Lane,
     pub(super) settlement: WebhookSettlement,
+    /// When others may take it.
+    pub(super) held_until: UnixTime,
     pub(super) ended: Ended,
     pub(super) verdict: Verdict,
     /// When the endpoint as it was tried had been changed last.
     pub(super) endpoint_changed: UnixTime,
 }
 
+/// A delivery that is held until then.
+pub(super) struct Held {
+    pub(super) taken: TakenWebhook,
+    pub(super) until: UnixTime,
+}
+
 /// Makes the attempt.
-pub(super) async fn attempt(cx: &Context, endpoint: &Endpoint, taken: TakenWebhook) -> Done {
+pub(super) async fn attempt(cx: &Context, endpoint: &Endpoint, held: Held) -> Done {
     let began = Instant::now();
-    let verdict = send(cx, endpoint, &taken).await;
+    let verdict = send(cx, endpoint, &held.taken).await;
     let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
     cx.fabric
         .metrics()
         .webhooks
         .attempted(verdict.outcome(), began.elapsed());
-    done(cx, endpoint, taken, verdict, took_ms)
+    done(cx, endpoint, held, verdict, took_ms)
 }
 
 async fn send(cx: &Context, endpoint: &Endpoint, taken: &TakenWebhook) -> Verdict {
@@ -66,7 +74,7 @@ async fn send(cx: &Context, endpoint: &Endpoint, taken: &TakenWebhook) -> Verdic
 fn done(
     cx: &Context,
     endpoint: &Endpoint,
-    taken: TakenWebhook,
+    Held { taken, until }: Held,
     verdict: Verdict,
     took_ms: u32,
 ) -> Done {
@@ -85,6 +93,7 @@ fn done(
             outcome,
             event,
         },
+        held_until: until,
         verdict,
         endpoint_changed: endpoint.changed(),
     }

@@ -4,14 +4,14 @@
 //! are those that have no room, where many are remembered already: endpoints whose tenant has its share, or that failed, never take the places of those that could be served. What
 //! is in memory is bounded by what is under way and by the hungry, whatever waits.
 
-use super::attempt::{Done, attempt};
+use super::attempt::{Done, Held, attempt};
 use super::endpoints::{Endpoint, Endpoints, Known};
 use super::pace::Room;
 use super::settling::Settled;
 use super::turns::{Share, Turns};
 use super::{Context, LEASE};
 use countersign_base::{UnixMillis, UnixTime};
-use countersign_store::webhooks::{Lane, TakenWebhook};
+use countersign_store::webhooks::Lane;
 use countersign_store::{Lease, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -338,16 +338,17 @@ impl Taker {
         }
         for taken in claimed {
             if let Some(endpoint) = chosen.endpoints.get(&taken.lane) {
-                self.begin(Arc::clone(endpoint), taken);
+                let until = lease.until;
+                self.begin(Arc::clone(endpoint), Held { taken, until });
             }
         }
         Ok(more)
     }
 
-    fn begin(&mut self, endpoint: Arc<Endpoint>, taken: TakenWebhook) {
+    fn begin(&mut self, endpoint: Arc<Endpoint>, held: Held) {
         let (cx, done) = (Arc::clone(&self.cx), self.done.clone());
         self.attempts.spawn(async move {
-            let ended = attempt(&cx, &endpoint, taken).await;
+            let ended = attempt(&cx, &endpoint, held).await;
             // Nobody hears it when the dispatcher has stopped: it is delivered again.
             let _ = done.send(ended).await;
         });

@@ -1,6 +1,7 @@
 //! The dispatcher against receivers that answer, refuse, hang and vanish.
 
 mod scene;
+mod unsettled;
 
 use super::{Service, Share, webhook_id};
 use countersign_base::{Duration, MessageId, UnixTime};
