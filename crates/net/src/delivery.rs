@@ -3,13 +3,14 @@
 //! The rules are those of [`crate::guarded`] — a name is resolved once and every address judged, the connection goes to a judged address, no redirect is followed, no
 //! proxy, no cookie — and three more, because connections are kept. One lives for at most [`DeliveryLimits::kept_for`], so that a name that leads elsewhere is judged
 //! again; one that is kept for a receiver with a client certificate or an authority of its own serves nobody else; and they are bounded in number, of one receiver and
-//! of all together. Whoever finds no room is told so at once ([`DeliveryError::Busy`]) and waits for nobody.
+//! of all together. Whoever finds no room is told so ([`DeliveryError::Busy`]). So are look-ups of names.
 //!
 //! A kept connection that turns out to be closed is replaced by a new one if nothing of the request was sent, and only then.
 //!
 //! Not here: what is sent, when it is tried again, and what a status means. HTTP/1.1 alone is spoken.
 
 mod kept;
+mod lookups;
 mod retry_after;
 mod target;
 
@@ -26,6 +27,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use kept::{Held, Kept};
+use lookups::Lookups;
 use std::sync::Arc;
 use std::time::Duration;
 use target::Encryption;
@@ -83,7 +85,7 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// There is no room for another connection: nothing was sent.
+    /// There is no room for another connection or look-up: nothing was sent.
     #[error("too many connections to receivers at once")]
     Busy,
     /// It can't ever be delivered there: trying again is a waste.
@@ -160,6 +162,7 @@ struct Inner {
     schemes: Schemes,
     limits: DeliveryLimits,
     kept: Arc<Kept>,
+    lookups: Lookups,
 }
 
 impl DeliveryPool {
@@ -177,6 +180,7 @@ impl DeliveryPool {
             schemes,
             limits,
             kept: Arc::new(Kept::new(limits)),
+            lookups: Lookups::new(),
         }))
     }
 
@@ -269,7 +273,8 @@ impl DeliveryPool {
     ) -> Result<Sender, DeliveryError> {
         let egress = &self.0.egress;
         // The one look at the name: what is connected to is what was judged.
-        let judged = egress.resolve(&target.host, target.port).await?;
+        let lookups = &self.0.lookups;
+        let judged = lookups.resolve(egress, &target.host, target.port).await?;
         let stream = egress.connect(&judged).await.map_err(Unanswered::Connect)?;
         match target.encryption {
             Encryption::None => handshake(TokioIo::new(stream)).await,
