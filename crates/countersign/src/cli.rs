@@ -14,8 +14,9 @@ pub use client::{ClientAdd, ClientEncryption, ClientMethod, ClientSwitches, TlsS
 pub use client_key::{ClientKeyAdd, ClientKeyVerb};
 pub use data::{DataList, DataVerb};
 pub use message::{
-    MessageAlgorithm, MessageDraft, MessageKey, MessageOpen, MessageReceiptCheck, MessageSeal,
-    MessageSign, MessageVerb, MessageVerify, Reading, SealAlgorithm,
+    AnswerDraft, Answering, MessageAlgorithm, MessageDraft, MessageKey, MessageOpen,
+    MessageReceiptCheck, MessageSeal, MessageSign, MessageVerb, MessageVerify, Reading,
+    SealAlgorithm,
 };
 pub use policy::{BundleVerb, PolicyReplay, PolicyTest, PolicyVerb};
 pub use webhook::{WebhookListen, WebhookVerb};

@@ -6,9 +6,11 @@
 //! Encryption (RFC 7516) is [`Jwe`], [`encrypt_jwt`] and [`encrypt_content`]; a token is never read as encrypted where a signed one is due. Any content, also
 //! one that travels beside its signature, is signed and verified as [`SignedContent`].
 //!
-//! The flattened JSON serialization is read for ACME ([`FlattenedJws`]). Not here: the general one, unprotected headers, `b64` and other critical extensions: they are refused.
+//! The flattened JSON serialization is read for ACME ([`FlattenedJws`]). Not here: the general one, unprotected headers, `b64` and other critical extensions: they are refused,
+//! but for statements about a content that its reader says to understand.
 
 mod claims;
+mod critical;
 mod flattened;
 mod json;
 mod jwe;

@@ -2,7 +2,8 @@
 //!
 //! In: the body is a signed or a sealed message, or a content whose signature stands in the field [`SIGNATURE`]. It is verified before anything else looks at the body; the rest of the
 //! pipeline and the upstream see the content, with its media type, and what was verified in fields of the gateway's own. It is spent after the decision and before it goes on: at
-//! once, once, in the memory that all processes share. Out: the upstream's answer is signed or sealed for the partner, and a receipt of the message stands in the field [`RECEIPT`].
+//! once, once, in the memory that all processes share. Out: the upstream's answer is signed or sealed for the partner, by the name of the message that it answers, and a receipt of the message
+//! stands in the field [`RECEIPT`].
 //!
 //! Not here: who may call the route, which is asked as of every route.
 
@@ -18,8 +19,8 @@ use countersign_crypto::jose::{ContentForm, DecryptionKey, JoseError};
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{MessageReceipt, PartnerMessage, SigningKey};
 use countersign_wire::message::{
-    self, Draft, LIFETIME, Made, MediaType, Message, MessageRefusal, Party, Receiving, Unspent,
-    seal, sign, verify, verify_detached,
+    self, AnswerMark, Draft, LIFETIME, Made, MediaType, Message, MessageRefusal, Occasion, Party,
+    Receiving, Unspent, seal, sign, verify, verify_detached,
 };
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -59,6 +60,8 @@ pub struct MessageRules {
     pub taken: Taken,
     /// What answers are.
     pub answered: Answered,
+    /// What becomes of our answers at a partner who does not know that they say what they answer.
+    pub mark: AnswerMark,
     /// The key of receipts, where they are given.
     pub receipts: Option<SigningKey<MessageReceipt>>,
 }
@@ -125,6 +128,9 @@ impl MessageDenial {
             Self::NotSpent(NotSpent::Unavailable) => "message_memory_away",
             Self::Refused(reason) => match reason {
                 MessageRefusal::AlgorithmOther => "message_algorithm_other",
+                MessageRefusal::AnswerMissing => "message_answer_missing",
+                MessageRefusal::AnswerOther => "message_answer_other",
+                MessageRefusal::AnswerUnasked => "message_answer_unasked",
                 MessageRefusal::AudienceOther => "message_audience_other",
                 MessageRefusal::DigestWrong => "message_digest_wrong",
                 MessageRefusal::DoesNotOpen => "message_does_not_open",
@@ -201,6 +207,8 @@ impl MessageRules {
             issuer: &self.party,
             keys: keys.signatures(),
             audience: &self.own,
+            // What answers a request of ours is no request, whoever carries it here.
+            occasion: &Occasion::Own,
         };
         if headers.contains_key(header::CONTENT_ENCODING) {
             return Err(MessageDenial::MediaType);
@@ -222,9 +230,10 @@ impl MessageRules {
         opened.map(Some).map_err(MessageDenial::Refused)
     }
 
-    /// The message that an answer becomes, sealed to the key for that of these; nothing where it stays as it is.
+    /// The message that an answer becomes, which says what it answers, sealed to the key for that of these; nothing where it stays as it is.
     pub(crate) fn answer(
         &self,
+        occasion: Occasion,
         keys: Option<&PartnerKeySet>,
         (media_type, content): (MediaType, &[u8]),
         random: &Random,
@@ -233,6 +242,8 @@ impl MessageRules {
         let draft = Draft {
             issuer: self.own.clone(),
             audience: self.party.clone(),
+            occasion,
+            mark: self.mark,
             content_type: media_type,
             lifetime: LIFETIME,
         };

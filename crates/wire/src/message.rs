@@ -8,13 +8,16 @@
 //! - [`SEALED_TYP`] with `cty` [`SIGNED_TYP`]: a sealed message without a signature inside is refused, since anyone could have written it;
 //! - [`RECEIPT_TYP`] for the receiver's signed word that a message arrived, which is a JWT (RFC 7519).
 //!
+//! An answer to a request says in its header which one it answers ([`Occasion`]): it is never taken for a request, nor for another's answer. That is all that `crit` may name.
+//!
 //! The algorithms are few and fixed: EdDSA, ES256, PS256; ECDH-ES, ECDH-ES+A256KW, RSA-OAEP-256; A256GCM. The key decides which, the message has to agree.
-//! There is no `zip`, no `crit`, no RSA1_5, no PBES2, no key in the header.
+//! There is no `zip`, no other `crit`, no RSA1_5, no PBES2, no key in the header.
 //!
 //! What is verified comes out as [`Unspent`]: its `jti` has to be marked as used before the content can be had. Not here: that memory, where a partner's keys come
 //! from, and transport.
 
 mod names;
+mod occasion;
 mod open;
 mod outgoing;
 mod receipt;
@@ -23,6 +26,7 @@ mod unspent;
 mod verify;
 
 pub use names::{MediaType, MessageId, NotAName, Party};
+pub use occasion::{AnswerMark, Occasion};
 pub use open::open;
 pub use outgoing::{Draft, Made, Sent, seal, sign};
 pub use receipt::{Receipt, issue_receipt, verify_receipt};

@@ -14,6 +14,7 @@ import uuid
 
 from joserfc import jwe, jws, jwt
 from joserfc.jwk import import_key
+from joserfc.registry import HeaderParameter
 
 from joserfc_checks import changed, check, finish, key_pair, must, refused
 
@@ -77,15 +78,20 @@ def statements(alg, kid, change):
     return {**header, **change}
 
 
-def registry(alg):
+# What the library is told that is to read or make answers (RFC 7515 §4.1.11).
+ANSWERS = {"answer_to": HeaderParameter("Answer to", "str")}
+
+
+def registry(alg, critical=None):
     """Names in the header that both sides agreed on (RFC 7515 §4.3), and room for them: it stops at 512 bytes unless told otherwise."""
-    made = jws.JWSRegistry(algorithms=[alg], strict_check_header=False)
+    made = jws.JWSRegistry(header_registry=critical, algorithms=[alg], strict_check_header=False)
     made.max_header_length = 4096
     return made
 
 
 def signed(key, alg, change=None, content=CONTENT):
-    return jws.serialize_compact(statements(alg, key["kid"], change or {}), content, import_key(key["private"]), registry=registry(alg))
+    header = statements(alg, key["kid"], change or {})
+    return jws.serialize_compact(header, content, import_key(key["private"]), registry=registry(alg, ANSWERS if "crit" in header else None))
 
 
 def sealed(receiver, alg, content, change=None):
@@ -148,6 +154,23 @@ def signatures(alg):
         refused_as("signature_wrong", swapped, detached)
 
     check(f"we verify what joserfc signs, with its content and beside it ({alg})", takes)
+
+    def answers():
+        asked, public = str(uuid.uuid4()), import_key(key["public"])
+        token = sign(key, ["--answer-to", asked])
+        header = jws.deserialize_compact(token, public, registry=registry(alg, ANSWERS)).headers()
+        must(header["answer_to"] == asked and header["crit"] == ["answer_to"], f"header {header}")
+        refused(lambda: jws.deserialize_compact(token, public, registry=registry(alg)))
+        ignorable = jws.deserialize_compact(sign(key, ["--answer-to", asked, "--ignorable"]), public, registry=registry(alg)).headers()
+        must(ignorable["answer_to"] == asked and "crit" not in ignorable, f"header {ignorable}")
+        for mark in ({"crit": ["answer_to"]}, {}):
+            made = signed(other, alg, {**mark, "answer_to": asked})
+            arrived(done([*verify(other), "--answer-to", asked], made.encode()))
+            refused_as("answer_unasked", verify(other), made)
+            refused_as("answer_other", [*verify(other), "--answer-to", str(uuid.uuid4())], made)
+        refused_as("answer_missing", [*verify(other), "--answer-to", asked], signed(other, alg))
+
+    check(f"joserfc reads our answers where it knows of them, and we joserfc's ({alg})", answers)
 
     def receipts():
         kept, receipt = path(f"{alg}.sent"), path(f"{alg}.receipt")

@@ -84,9 +84,12 @@ const statements = (alg, kid, change = {}) => ({
   alg, kid, typ: 'message+jws', iss: ALICE, aud: BOB, jti: crypto.randomUUID(), iat: now(), exp: now() + 60, cty: 'application/json', content_sha256: sha256(CONTENT), ...change,
 })
 
+// What a library is told that is to read or make answers (RFC 7515 §4.1.11).
+const ANSWERS = { crit: { answer_to: true } }
+
 async function signedBy(key, alg, change = {}, content = CONTENT) {
   const header = Object.fromEntries(Object.entries(statements(alg, key.kid, change)).filter(([, value]) => value !== undefined))
-  return new jose.CompactSign(bytes(content)).setProtectedHeader(header).sign(await jose.importJWK({ ...key.private, alg: undefined }, alg))
+  return new jose.CompactSign(bytes(content)).setProtectedHeader(header).sign(await jose.importJWK({ ...key.private, alg: undefined }, alg), header.crit ? ANSWERS : undefined)
 }
 
 async function sealedFor(receiver, alg, content, change = {}) {
@@ -137,6 +140,41 @@ async function signatures(alg) {
     }
     arrived(done(beside(CONTENT), `${header}..${signature}`))
     refusedAs('signature_wrong', beside(CONTENT.replace('10', '99')), `${header}..${signature}`)
+  })
+  await check(`jose reads our answers where it knows of them, and refuses them where it does not (${alg})`, async () => {
+    const own = await jose.importJWK(key.public, alg)
+    const asked = crypto.randomUUID()
+    const answers = [['--answer-to', asked], ['--answer']]
+    for (const [more, stated] of answers.map((more) => [more, more[1] ?? ''])) {
+      const token = sign(key, more).message
+      const { payload, protectedHeader: header } = await jose.compactVerify(token, own, { algorithms: [alg], ...ANSWERS })
+      must(text(payload) === CONTENT && header.answer_to === stated && header.crit.join() === 'answer_to', JSON.stringify(header))
+      await refused(() => jose.compactVerify(token, own, { algorithms: [alg] }))
+      // A partner who cannot be told of them.
+      const ignorable = await jose.compactVerify(sign(key, [...more, '--ignorable']).message, own, { algorithms: [alg] })
+      must(ignorable.protectedHeader.answer_to === stated && !ignorable.protectedHeader.crit, JSON.stringify(ignorable.protectedHeader))
+    }
+    must(!(await jose.compactVerify(sign(key).message, own)).protectedHeader.crit, 'a request is critical')
+  })
+  await check(`we take jose's answers for what they answer, and for nothing else (${alg})`, async () => {
+    const asked = crypto.randomUUID()
+    const critical = { crit: ['answer_to'] }
+    for (const mark of [critical, {}]) {
+      const token = await signedBy(other, alg, { ...mark, answer_to: asked })
+      arrived(done([...verify(other), '--answer-to', asked], token))
+      refusedAs('answer_unasked', verify(other), token)
+      refusedAs('answer_other', [...verify(other), '--answer-to', crypto.randomUUID()], token)
+      refusedAs('answer_other', [...verify(other), '--answer'], token)
+      const plain = await signedBy(other, alg, { ...mark, answer_to: '' })
+      arrived(done([...verify(other), '--answer'], plain))
+      refusedAs('answer_unasked', verify(other), plain)
+      refusedAs('answer_other', [...verify(other), '--answer-to', asked], plain)
+      refusedAs('statement_malformed', [...verify(other), '--answer-to', asked], await signedBy(other, alg, { ...mark, answer_to: [asked] }))
+    }
+    // Whoever cannot say so: the twin without the member is a request, and no answer.
+    const silent = await signedBy(other, alg)
+    arrived(done(verify(other), silent))
+    refusedAs('answer_missing', [...verify(other), '--answer-to', asked], silent)
   })
   await check(`jose reads our receipt, and we jose's (${alg})`, async () => {
     const kept = path(`${alg}.sent`)

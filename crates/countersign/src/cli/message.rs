@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use countersign_base::Kid;
 use countersign_crypto::jose::KeyManagement;
-use countersign_wire::message::{MediaType, Party};
+use countersign_wire::message::{AnswerMark, MediaType, MessageId, Occasion, Party};
 use std::path::PathBuf;
 
 const KEY: &str = "Examples:
@@ -90,6 +90,52 @@ pub struct MessageKey {
     pub out: PathBuf,
 }
 
+/// Whether a message answers a request. Without either, it stands for itself.
+#[derive(Debug, Args)]
+pub struct Answering {
+    /// It answers the message of this name.
+    #[arg(long, value_name = "ID", conflicts_with = "answer")]
+    pub answer_to: Option<MessageId>,
+    /// It answers a request that was no message.
+    #[arg(long)]
+    pub answer: bool,
+}
+
+impl Answering {
+    /// As messages state it.
+    #[must_use]
+    pub fn occasion(&self) -> Occasion {
+        match &self.answer_to {
+            Some(message) => Occasion::AnswerTo(message.clone()),
+            None if self.answer => Occasion::AnswerToPlain,
+            None => Occasion::Own,
+        }
+    }
+}
+
+/// How an answer is made.
+#[derive(Debug, Args)]
+pub struct AnswerDraft {
+    /// Whether it answers a request.
+    #[command(flatten)]
+    pub answering: Answering,
+    /// For a reader who does not know `answer_to`, and would refuse it: let it be ignored. Such a reader takes the answer for a request, and for any other answer.
+    #[arg(long, requires = "Answering")]
+    pub ignorable: bool,
+}
+
+impl AnswerDraft {
+    /// What becomes of it at a reader who does not know that answers say so.
+    #[must_use]
+    pub const fn mark(&self) -> AnswerMark {
+        if self.ignorable {
+            AnswerMark::Ignorable
+        } else {
+            AnswerMark::Critical
+        }
+    }
+}
+
 /// What is stated about a content.
 #[derive(Debug, Args)]
 pub struct MessageDraft {
@@ -104,6 +150,9 @@ pub struct MessageDraft {
     /// For whom: the receiver's name.
     #[arg(long)]
     pub to: Party,
+    /// Whether and how it answers a request.
+    #[command(flatten)]
+    pub answer: AnswerDraft,
     /// The media type of the content.
     #[arg(long = "type", default_value = "application/octet-stream")]
     pub content_type: MediaType,
@@ -181,6 +230,9 @@ pub struct Reading {
     /// For whom: your own name.
     #[arg(long)]
     pub to: Party,
+    /// Whether the answer to a request is due.
+    #[command(flatten)]
+    pub answering: Answering,
     /// The file that remembers which messages were taken; a message that came before is refused.
     #[arg(long, required_unless_present = "again")]
     pub seen: Option<PathBuf>,

@@ -10,7 +10,7 @@ use super::nearest;
 use super::routes::RouteSection;
 use super::span::SecretReference;
 use countersign_base::{RouteId, Tenant};
-use countersign_wire::message::Party;
+use countersign_wire::message::{AnswerMark, Party};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -55,6 +55,9 @@ struct RawPartnerRoute {
     request: MessageForm,
     #[serde(default)]
     answer: MessageForm,
+    /// What becomes of answers at a partner who does not know `answer_to`.
+    #[serde(default)]
+    answer_to: AnswerMark,
     #[serde(default)]
     receipt: Receipts,
 }
@@ -109,6 +112,8 @@ pub struct PartnerRouteSection {
     pub request: MessageForm,
     /// What answers are.
     pub answer: MessageForm,
+    /// What becomes of answers at a partner who does not know that they say what they answer.
+    pub answer_to: AnswerMark,
     /// Whether receipts are given.
     pub receipt: Receipts,
 }
@@ -182,6 +187,7 @@ fn partner(path: &Path, known: &Known<'_>) -> Result<PartnerSection, Vec<ConfigE
             route: route.route.into_inner(),
             request: route.request,
             answer: route.answer,
+            answer_to: route.answer_to,
             receipt: route.receipt,
         });
     }
@@ -245,6 +251,13 @@ fn check_route(
             &span,
             "sealed requests need a key that opens them",
             "write `opening_keys` in `[messages]`; `countersign message key` makes one",
+        );
+    }
+    if raw.answer_to == AnswerMark::Ignorable && raw.answer == MessageForm::Plain {
+        mistakes.at(
+            &span,
+            "there is no answer that says what it answers",
+            "write `answer`, or leave `answer_to` out",
         );
     }
     if raw.receipt == Receipts::Given && raw.request == MessageForm::Plain {

@@ -116,6 +116,7 @@ fn of_route(
         keys: keys.clone(),
         taken,
         answered,
+        mark: route.answer_to,
         receipts,
     })
 }

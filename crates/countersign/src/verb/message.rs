@@ -19,8 +19,8 @@ use countersign_crypto::jose::{
 };
 use countersign_crypto::random::Random;
 use countersign_wire::message::{
-    Draft, Made, Message, MessageRefusal, Receiving, Sent, Unspent, issue_receipt, open, seal,
-    sign, verify, verify_detached, verify_receipt,
+    Draft, Made, Message, MessageRefusal, Occasion, Receiving, Sent, Unspent, issue_receipt, open,
+    seal, sign, verify, verify_detached, verify_receipt,
 };
 use files::Problem;
 use serde_json::{Value, json};
@@ -134,6 +134,8 @@ fn drafted(args: &MessageDraft) -> Result<(Draft, PrivateJwk, Vec<u8>), Problem>
     let draft = Draft {
         issuer: args.from.clone(),
         audience: args.to.clone(),
+        occasion: args.answer.answering.occasion(),
+        mark: args.answer.mark(),
         content_type: args.content_type.clone(),
         lifetime: Duration::from_secs(args.lifetime),
     };
@@ -161,7 +163,8 @@ fn deliver(args: &MessageDraft, made: &Made, output: Output) -> Result<(), Probl
 fn verified(args: &MessageVerify, output: Output) -> Result<(), Problem> {
     let keys = files::verifying_keys(&args.reading.keys)?;
     let text = files::message(args.reading.file.as_deref())?;
-    let receiving = receiving(&args.reading, &keys);
+    let occasion = args.reading.answering.occasion();
+    let receiving = receiving(&args.reading, &keys, &occasion);
     let now = system_clock().now();
     let unspent = match &args.content {
         None => verify(&text, &receiving, now),
@@ -184,16 +187,22 @@ fn opened(args: &MessageOpen, output: Output) -> Result<(), Problem> {
         )));
     }
     let text = files::message(args.reading.file.as_deref())?;
-    let receiving = receiving(&args.reading, &keys);
+    let occasion = args.reading.answering.occasion();
+    let receiving = receiving(&args.reading, &keys, &occasion);
     let unspent = open(&text, &private, &receiving, system_clock().now());
     take(&args.reading, unspent, output)
 }
 
-const fn receiving<'a>(args: &'a Reading, keys: &'a JwkSet) -> Receiving<'a> {
+const fn receiving<'a>(
+    args: &'a Reading,
+    keys: &'a JwkSet,
+    occasion: &'a Occasion,
+) -> Receiving<'a> {
     Receiving {
         issuer: &args.from,
         keys,
         audience: &args.to,
+        occasion,
     }
 }
 
@@ -245,6 +254,7 @@ fn facts(message: &Message) -> Value {
         "issuer": message.issuer,
         "audience": message.audience,
         "id": message.id,
+        "answer_to": message.occasion.stated(),
         "issued": message.issued.0,
         "expires": message.expires.0,
         "content_type": message.content_type,

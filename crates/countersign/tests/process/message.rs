@@ -1,7 +1,8 @@
 //! `message` at the command line: what goes out of one command goes into the other, and what is refused leaves nothing behind.
 
 use crate::server::countersign;
-use serde_json::Value;
+use countersign_crypto::base64url;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Output;
 use tempfile::TempDir;
@@ -179,6 +180,97 @@ fn a_sealed_message_is_opened_and_receipted() {
     // A signed message is no sealed one, and its key opens nothing.
     let wrong_key = format!("open other.jwe --key bob.jwk --keys alice.jwks {PARTIES} --again");
     ended(&desk.run(&wrong_key, ""), 2, "no private key that opens");
+}
+
+#[test]
+fn an_answer_is_taken_where_it_is_due_and_nowhere_else() {
+    let desk = Desk::new();
+    let due = ["", "--answer", "--answer-to asked-1", "--answer-to asked-2"];
+    for written in due {
+        let sign = format!("sign order.json --key alice.jwk {PARTIES} {written}");
+        let text = taken(&desk.run(&sign, ""));
+        for expected in due {
+            let verify = format!("verify --keys alice.jwks {PARTIES} --again {expected}");
+            let read = desk.run(&verify, &text);
+            if written == expected {
+                assert_eq!(taken(&read), CONTENT);
+            } else if written.is_empty() {
+                ended(&read, 1, "an answer is expected");
+            } else if expected.is_empty() {
+                ended(&read, 1, "it is the answer to a request");
+            } else {
+                ended(&read, 1, "it answers another request");
+            }
+        }
+    }
+    let both = format!("verify --keys alice.jwks {PARTIES} --again --answer --answer-to a");
+    ended(&desk.run(&both, ""), 2, "--answer-to");
+}
+
+#[test]
+fn a_sealed_answer_names_what_was_kept_of_its_request() {
+    let desk = Desk::new();
+    let (ask, back) = (
+        PARTIES,
+        "--from https://bob.example --to https://alice.example",
+    );
+    let asked = ["first", "second"].map(|name| {
+        let sign =
+            format!("sign order.json --key alice.jwk {ask} --keep {name}.sent --out {name}.jws");
+        taken(&desk.run(&sign, ""));
+        let kept = std::fs::read_to_string(desk.path(&format!("{name}.sent"))).unwrap();
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        kept["id"].as_str().unwrap().to_owned()
+    });
+    let [first, second] = &asked;
+    let seal = format!(
+        "seal order.json --key bob.jwk --receiver bob-seal.jwks {back} --answer-to {first} --out answer.jwe"
+    );
+    taken(&desk.run(&seal, ""));
+    let open = |more: &str| {
+        let open =
+            format!("open answer.jwe --key bob-seal.jwk --keys bob.jwks {back} --seen taken.seen");
+        desk.run(&format!("--json {open} {more}"), "")
+    };
+    // What is refused is not remembered as taken.
+    for (more, reason) in [("", "answer_unasked"), ("--answer", "answer_other")] {
+        let refused = open(more);
+        assert_eq!(refused.status.code(), Some(1));
+        assert_eq!(
+            refused.stdout,
+            format!("{{\"refused\":\"{reason}\"}}\n").as_bytes()
+        );
+    }
+    let swapped = open(&format!("--answer-to {second}"));
+    assert_eq!(swapped.stdout, b"{\"refused\":\"answer_other\"}\n");
+    let good = open(&format!("--answer-to {first}"));
+    let facts: Value = serde_json::from_str(&taken(&good)).unwrap();
+    assert_eq!(facts["answer_to"], first.as_str());
+    let again = open(&format!("--answer-to {first}"));
+    assert_eq!(again.stdout, b"{\"refused\":\"replayed\"}\n");
+}
+
+/// RFC 7515 §4.1.11, and what is left of it for readers who cannot be told.
+#[test]
+fn an_answer_is_critical_unless_it_may_be_ignored() {
+    let desk = Desk::new();
+    let header = |more: &str| -> Value {
+        let sign = format!("sign order.json --key alice.jwk {PARTIES} {more}");
+        let text = taken(&desk.run(&sign, ""));
+        let part = base64url::decode(text.split('.').next().unwrap()).unwrap();
+        serde_json::from_slice(&part).unwrap()
+    };
+    let own = header("");
+    assert!(own.get("crit").is_none() && own.get("answer_to").is_none());
+    let answer = header("--answer-to asked-1");
+    assert_eq!(answer["crit"], json!(["answer_to"]));
+    assert_eq!(answer["answer_to"], "asked-1");
+    let ignorable = header("--answer-to asked-1 --ignorable");
+    assert!(ignorable.get("crit").is_none());
+    assert_eq!(ignorable["answer_to"], "asked-1");
+    assert_eq!(header("--answer --ignorable")["answer_to"], "");
+    let nothing = format!("sign order.json --key alice.jwk {PARTIES} --ignorable");
+    ended(&desk.run(&nothing, ""), 2, "--answer");
 }
 
 #[test]

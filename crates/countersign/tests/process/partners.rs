@@ -14,7 +14,8 @@ use countersign_crypto::jose::{
 use countersign_net::{ClientResponse, HttpClient};
 use countersign_testkit::system_clock;
 use countersign_wire::message::{
-    Draft, Made, Party, Receiving, danger, open, seal, sign, verify, verify_receipt,
+    AnswerMark, Draft, Made, Occasion, Party, Receiving, danger, open, seal, sign, verify,
+    verify_receipt,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -227,14 +228,15 @@ impl World {
         self.post(path, "application/jose", text)
     }
 
-    /// What an answer holds, as the partner reads it.
-    fn read(&self, answer: &ClientResponse) -> Value {
+    /// What the answer to a message holds, as the partner reads it.
+    fn read(&self, answer: &ClientResponse, to: &Made) -> Value {
         let keys = JwkSet::single(self.keys.ours.verifying_key().unwrap());
         let (us, acme) = (party("us"), party("acme"));
         let receiving = Receiving {
             issuer: &us,
             keys: &keys,
             audience: &acme,
+            occasion: &Occasion::AnswerTo(to.sent.id.clone()),
         };
         let body = std::str::from_utf8(&answer.body).unwrap();
         let opening = self.keys.acme_opens.decryption_key().unwrap();
@@ -269,6 +271,8 @@ fn draft(from: &str, to: &str) -> Draft {
     Draft {
         issuer: party(from),
         audience: party(to),
+        occasion: Occasion::Own,
+        mark: AnswerMark::Critical,
         content_type: "application/json".parse().unwrap(),
         lifetime: Duration::from_secs(60),
     }
@@ -285,13 +289,13 @@ fn signed(key: &PrivateJwk) -> String {
     made(key, &draft("acme", "us"), now()).text
 }
 
-fn sealed(key: &PrivateJwk, to: &PrivateJwk) -> String {
+fn sealed(key: &PrivateJwk, to: &PrivateJwk) -> Made {
     let key = key.signing_key().unwrap();
     let receiver = EncryptionKey::parse(to.public()).unwrap();
     let to = (&receiver, KeyManagement::EcdhEs);
     let (draft, random) = (draft("acme", "us"), Random::system());
     let made = seal(&key, &draft, CONTENT.as_bytes(), to, &random, now());
-    made.unwrap().text
+    made.unwrap()
 }
 
 fn goes_through(world: &World) {
@@ -300,15 +304,16 @@ fn goes_through(world: &World) {
     let answer = world.message("/orders", &sent.text);
     assert_eq!(answer.status.as_u16(), 201, "{answer:?}");
     assert_eq!(
-        world.read(&answer),
+        world.read(&answer, &sent),
         json!({ "got": CONTENT, "partner": "acme" })
     );
     let receipt = answer.headers["message-receipt"].to_str().unwrap();
     let ours = JwkSet::single(keys.ours.verifying_key().unwrap());
     verify_receipt(receipt, &ours, &sent.sent, now()).unwrap();
-    let answer = world.message("/sealed", &sealed(&keys.acme, &keys.ours_open));
+    let hidden = sealed(&keys.acme, &keys.ours_open);
+    let answer = world.message("/sealed", &hidden.text);
     assert_eq!(answer.status.as_u16(), 201, "{answer:?}");
-    assert_eq!(world.read(&answer)["got"], CONTENT);
+    assert_eq!(world.read(&answer, &hidden)["got"], CONTENT);
     let again = world.message("/orders", &sent.text);
     assert_eq!(again.status.as_u16(), 409, "{again:?}");
 }
@@ -369,14 +374,14 @@ fn refusals(keys: &Keys) -> Vec<(&'static str, String, u16, &'static str)> {
         ),
         (
             "/sealed",
-            sealed(acme, &opener("ours-seal")),
+            sealed(acme, &opener("ours-seal")).text,
             400,
             "message_does_not_open",
         ),
         ("/sealed", signed(acme), 400, "message_malformed"),
         (
             "/orders",
-            sealed(acme, &keys.ours_open),
+            sealed(acme, &keys.ours_open).text,
             400,
             "message_malformed",
         ),
@@ -447,7 +452,8 @@ fn a_partner_rotates_keys_at_its_address() {
     world.published.publishes(&published);
     assert_eq!(status(&signed(acme_next)), 201);
     assert_eq!(status(&signed(acme)), 400);
-    let answer = world.message("/sealed", &sealed(acme_next, &world.keys.ours_open));
+    let sent = sealed(acme_next, &world.keys.ours_open);
+    let answer = world.message("/sealed", &sent.text);
     assert_eq!(answer.status.as_u16(), 201, "{answer:?}");
     let body = std::str::from_utf8(&answer.body).unwrap();
     let header = body.split('.').next().unwrap();
@@ -461,6 +467,7 @@ fn a_partner_rotates_keys_at_its_address() {
         issuer: &us,
         keys: &ours,
         audience: &them,
+        occasion: &Occasion::AnswerTo(sent.sent.id),
     };
     assert!(open(body, [&before], &receiving, now()).is_err());
     let after = sealed_to.decryption_key().unwrap();

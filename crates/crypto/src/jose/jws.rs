@@ -3,7 +3,9 @@
 //! What is read before the signature is checked: the protected header, and the claims through a name that says `danger`, because
 //! `iss` chooses the key. Everything is bounded by [`limits::TOKEN_BYTES_MAX`] before any of it is looked at.
 
-use super::{Algorithm, Claims, JoseError, PublicJwk, SignatureHolds, VerifyingKey, json};
+use super::{
+    Algorithm, Claims, JoseError, PublicJwk, SignatureHolds, VerifyingKey, critical, json,
+};
 use crate::base64url;
 use crate::verified::{Unverified, Verified};
 use countersign_base::{Kid, limits};
@@ -103,12 +105,21 @@ impl Header {
     }
 
     pub(super) fn from_members(members: &Map<String, Value>) -> Result<Self, JoseError> {
+        Self::from_members_understanding(&[], members)
+    }
+
+    /// The header of whose members these are understood by its reader, so that they may be critical.
+    pub(super) fn from_members_understanding(
+        understood: &[&str],
+        members: &Map<String, Value>,
+    ) -> Result<Self, JoseError> {
         // An extension may change what the signature covers, so a header that uses one is not read at all.
-        for extension in ["crit", "b64", "zip"] {
+        for extension in ["b64", "zip"] {
             if members.contains_key(extension) {
                 return Err(JoseError::Extension(extension));
             }
         }
+        critical::hold(members, |name| understood.contains(&name))?;
         let algorithm = match members.get("alg") {
             Some(Value::String(name)) => {
                 Algorithm::from_name(name).ok_or(JoseError::AlgorithmUnknown)?

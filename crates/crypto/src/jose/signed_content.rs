@@ -3,9 +3,13 @@
 //! What the signer states about the content stands in the protected header, because the payload is the content itself. Everything is bounded before it is looked
 //! at: the whole by what its reader says, and the header by a bound of its own, since it is taken apart before any key is known. The content comes out by the check of the signature alone.
 //!
-//! Not here: what the statements mean, and unencoded payloads (`b64`, RFC 7797), which are refused with every other critical extension.
+//! A header may make statements critical that its reader says to understand (RFC 7515 §4.1.11), and nothing else.
+//!
+//! Not here: what the statements mean, and unencoded payloads (`b64`, RFC 7797), which are refused with every other extension.
 
-use super::{Claims, HEADER_BYTES_MAX, Header, JoseError, SignatureHolds, VerifyingKey, json};
+use super::{
+    Claims, HEADER_BYTES_MAX, Header, JoseError, SignatureHolds, VerifyingKey, critical, json,
+};
 use crate::base64url;
 use crate::signing::{ContentPurpose, SigningKey};
 use crate::verified::{Unverified, Verified};
@@ -32,12 +36,16 @@ pub struct SignedContent {
 }
 
 impl SignedContent {
-    /// Reads the form that holds its content. Nothing of it is believed yet.
+    /// Reads the form that holds its content, by a reader that understands these members of the header. Nothing of it is believed yet.
     ///
     /// # Errors
     /// When it is longer than `bytes_max`, its header longer than 32 KiB, not three parts of base64url, holds no content, its header is no strict JSON object, its
-    /// algorithm is unknown, or its header uses `crit`, `b64` or `zip`.
-    pub fn parse(text: &str, bytes_max: usize) -> Result<Unverified<Self>, JoseError> {
+    /// algorithm is unknown, or its header uses `b64` or `zip`, or `crit` for anything that it has not or that is not `understood`.
+    pub fn parse(
+        text: &str,
+        understood: &[&str],
+        bytes_max: usize,
+    ) -> Result<Unverified<Self>, JoseError> {
         if text.len() > bytes_max {
             return Err(JoseError::TooLong);
         }
@@ -46,7 +54,8 @@ impl SignedContent {
             return Err(JoseError::Parts);
         }
         let decoded = base64url::decode(content).map_err(|_| JoseError::Base64Url)?;
-        Self::read(format!("{header}.{content}"), header, decoded, signature)
+        let signed = format!("{header}.{content}");
+        Self::read(signed, (header, understood), decoded, signature)
     }
 
     /// Reads the form whose content is beside it.
@@ -56,6 +65,7 @@ impl SignedContent {
     pub fn parse_detached(
         text: &str,
         content: &[u8],
+        understood: &[&str],
         bytes_max: usize,
     ) -> Result<Unverified<Self>, JoseError> {
         if text.len() > bytes_max || content.len() > bytes_max {
@@ -67,12 +77,12 @@ impl SignedContent {
         }
         let mut signed = format!("{header}.");
         base64url::append(content, &mut signed);
-        Self::read(signed, header, content.to_vec(), signature)
+        Self::read(signed, (header, understood), content.to_vec(), signature)
     }
 
     fn read(
         signed: String,
-        header: &str,
+        (header, understood): (&str, &[&str]),
         content: Vec<u8>,
         signature: &str,
     ) -> Result<Unverified<Self>, JoseError> {
@@ -83,7 +93,7 @@ impl SignedContent {
         let members = json::object(&part(header)?)?;
         Ok(Unverified::new(Self {
             signed: signed.into(),
-            header: Header::from_members(&members)?,
+            header: Header::from_members_understanding(understood, &members)?,
             statements: Claims::new(members),
             content,
             signature: part(signature)?,
@@ -156,10 +166,11 @@ fn parts(text: &str) -> Result<(&str, &str, &str), JoseError> {
     }
 }
 
-/// Signs a content with what is stated about it. `alg`, `typ` and `kid` come from the key and its purpose, whatever `statements` say.
+/// Signs a content with what is stated about it. `alg`, `typ` and `kid` come from the key and its purpose, whatever `statements` say. `crit` may name other
+/// statements: a reader that knows them not refuses the whole.
 ///
 /// # Errors
-/// When the content is empty (an empty middle part says that it is elsewhere), a statement would change what is signed, or signing fails.
+/// When the content is empty (an empty middle part says that it is elsewhere), a statement would change what is signed, `crit` names what is not stated, or signing fails.
 pub fn sign_content<P: ContentPurpose>(
     key: &SigningKey<P>,
     statements: Map<String, Value>,
@@ -170,12 +181,13 @@ pub fn sign_content<P: ContentPurpose>(
         return Err(JoseError::Signing("the content is empty"));
     }
     let mut header = statements;
-    if let Some(extension) = ["crit", "b64", "zip"]
+    if let Some(extension) = ["b64", "zip"]
         .into_iter()
         .find(|name| header.contains_key(*name))
     {
         return Err(JoseError::Extension(extension));
     }
+    critical::hold(&header, critical::is_own)?;
     header.insert("alg".to_owned(), key.algorithm().name().into());
     header.insert("kid".to_owned(), key.kid().as_str().into());
     if let Some(typ) = P::TYP {

@@ -11,8 +11,8 @@ use countersign_crypto::jose::{
 use countersign_crypto::random::Random;
 use countersign_crypto::signing::{MessageReceipt, PartnerMessage, Purpose, SigningKey};
 use countersign_wire::message::{
-    Digests, Draft, LIFETIME, Message, Party, Receiving, Sent, danger, open, seal, sign, verify,
-    verify_detached, verify_receipt,
+    AnswerMark, Digests, Draft, LIFETIME, Message, Occasion, Party, Receiving, Sent, danger, open,
+    seal, sign, verify, verify_detached, verify_receipt,
 };
 use serde_json::json;
 
@@ -48,6 +48,7 @@ pub(crate) const WORDS: &[&str] = &[
     "message+jws",
     "message+jwe",
     "receipt+jwt",
+    "answer_to",
     "content_sha256",
     "message_sha256",
     "ES256",
@@ -57,6 +58,8 @@ pub(crate) const WORDS: &[&str] = &[
 ];
 
 const CONTENT: &[u8] = b"{\"order\":1}";
+/// The name of a message that an answer is due to.
+const ASKED: &str = "asked-1";
 
 /// The key of the other seeds, for every role. It guards nothing.
 fn key<P: Purpose>() -> Option<SigningKey<P>> {
@@ -80,11 +83,12 @@ impl World {
         })
     }
 
-    fn receiving(&self) -> Receiving<'_> {
+    fn receiving<'a>(&'a self, occasion: &'a Occasion) -> Receiving<'a> {
         Receiving {
             issuer: &self.alice,
             keys: &self.keys,
             audience: &self.bob,
+            occasion,
         }
     }
 
@@ -108,22 +112,30 @@ fn judge(message: &Message) {
     );
 }
 
-/// What holds its content; the same text is also read as one whose content is beside it.
+/// What holds its content; the same text is also read as one whose content is beside it, and as a request as well as an answer.
 pub(crate) fn signed(input: &[u8]) -> Verdict {
-    let (Ok(text), Some(world)) = (std::str::from_utf8(input), World::new()) else {
+    let (Ok(text), Some(world), Ok(asked)) =
+        (std::str::from_utf8(input), World::new(), ASKED.parse())
+    else {
         return Verdict::Refused;
     };
     let now = requests::NOW;
-    let attached = verify(text, &world.receiving(), now).map(danger::spent);
-    let detached = verify_detached(text, CONTENT, &world.receiving(), now).map(danger::spent);
-    assert!(
-        attached.is_err() || detached.is_err(),
-        "a message has one form"
-    );
-    for message in attached.iter().chain(&detached) {
-        judge(message);
+    let mut taken = 0;
+    for occasion in [
+        Occasion::Own,
+        Occasion::AnswerToPlain,
+        Occasion::AnswerTo(asked),
+    ] {
+        let receiving = world.receiving(&occasion);
+        let attached = verify(text, &receiving, now).map(danger::spent);
+        let detached = verify_detached(text, CONTENT, &receiving, now).map(danger::spent);
+        for message in attached.iter().chain(&detached) {
+            judge(message);
+            taken += 1;
+        }
     }
-    if attached.is_ok() || detached.is_ok() {
+    assert!(taken < 2, "a message has one form and one occasion");
+    if taken == 1 {
         Verdict::Accepted
     } else {
         Verdict::Refused
@@ -138,7 +150,8 @@ pub(crate) fn sealed(input: &[u8]) -> Verdict {
     ) else {
         return Verdict::Refused;
     };
-    let opened = open(text, [&key], &world.receiving(), requests::NOW).map(danger::spent);
+    let receiving = world.receiving(&Occasion::Own);
+    let opened = open(text, [&key], &receiving, requests::NOW).map(danger::spent);
     if let Ok(message) = &opened {
         judge(message);
     }
@@ -178,10 +191,24 @@ pub(crate) fn examples() -> Result<Vec<Example>, Failed> {
     let draft = Draft {
         issuer: world.alice.clone(),
         audience: world.bob.clone(),
+        occasion: Occasion::Own,
+        mark: AnswerMark::Critical,
         content_type: "application/json".parse()?,
         lifetime: LIFETIME,
     };
     let made = |form| sign(&signing, &draft, CONTENT, form, &random, now);
+    let answer = Draft {
+        occasion: Occasion::AnswerTo(ASKED.parse()?),
+        ..draft.clone()
+    };
+    let answer = sign(
+        &signing,
+        &answer,
+        CONTENT,
+        ContentForm::Attached,
+        &random,
+        now,
+    )?;
     let to = (receiver.public(), KeyManagement::EcdhEsA256Kw);
     let sealed = seal(&signing, &draft, CONTENT, to, &random, now)?;
     let digests = world.sent().ok_or("the message of the seeds")?.digests;
@@ -213,6 +240,7 @@ pub(crate) fn examples() -> Result<Vec<Example>, Failed> {
             "detached",
             made(ContentForm::Detached)?.text.into_bytes(),
         ),
+        ("message-signed", "answer", answer.text.into_bytes()),
         ("message-sealed", "seed", sealed.text.into_bytes()),
         ("message-receipt", "seed", receipt.into_bytes()),
         ("private-jwk", "one", private.to_string().into_bytes()),

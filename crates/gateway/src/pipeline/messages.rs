@@ -16,12 +16,20 @@ use countersign_audit::{Code, Digest, Text};
 use countersign_policy::Permitted;
 use countersign_store::Recorded;
 use countersign_wire::message::{
-    CONTENT_BYTES_MAX, Made, MediaType, Message, MessageRefusal, issue_receipt,
+    CONTENT_BYTES_MAX, Made, MediaType, Message, MessageRefusal, Occasion, issue_receipt,
 };
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode, response};
 use http_body_util::{BodyExt as _, Limited};
 use std::sync::Arc;
+
+/// What is left of a message that was spent.
+struct Spent {
+    /// Where receipts are given.
+    receipt: Option<HeaderValue>,
+    /// Of the answer to it.
+    occasion: Occasion,
+}
 
 impl<P: Planes> Flow<'_, P> {
     /// Verifies the message and puts its content in the place of the body. Whoever decides sees the content; it goes nowhere before it was spent.
@@ -38,7 +46,8 @@ impl<P: Planes> Flow<'_, P> {
             }
         }
         let is_message = !matches!(rules.taken, Taken::Plain);
-        if is_message && self.holder == Holder::Proxy {
+        // Nor is the answer of a request that a proxy holds one that could be made a message here.
+        if self.holder == Holder::Proxy {
             return Err(Denial::Forwarded(ForwardError::Body).into());
         }
         // Before the body is read, and before an upstream does what could then not be answered.
@@ -77,8 +86,8 @@ impl<P: Planes> Flow<'_, P> {
         recorded: Recorded<Permitted<GatewayRequest>>,
         rules: &Arc<MessageRules>,
     ) -> Step<Response<GatewayBody>> {
-        let receipt = match self.spend_message(&recorded, rules).await {
-            Ok(receipt) => receipt,
+        let Spent { receipt, occasion } = match self.spend_message(&recorded, rules).await {
+            Ok(spent) => spent,
             Err(denial) => {
                 let tail = self.tail(&recorded);
                 return Err(self.failed(tail, denial));
@@ -87,7 +96,7 @@ impl<P: Planes> Flow<'_, P> {
         let decision = recorded.receipt();
         let mut response = self.pass_on(recorded).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let answered = self.answer_message(response, rules).await;
+            let answered = self.answer_message(response, rules, occasion).await;
             response = answered.map_err(|denial| {
                 Box::new(Ended {
                     denial,
@@ -106,10 +115,13 @@ impl<P: Planes> Flow<'_, P> {
         &self,
         recorded: &Recorded<Permitted<GatewayRequest>>,
         rules: &MessageRules,
-    ) -> Result<Option<HeaderValue>, Denial> {
+    ) -> Result<Spent, Denial> {
         let request = recorded.decision().target();
         let Some(opened) = &request.message else {
-            return Ok(None);
+            return Ok(Spent {
+                receipt: None,
+                occasion: Occasion::AnswerToPlain,
+            });
         };
         let planes = self.core.planes();
         let unavailable = Denial::Message(MessageDenial::NotSpent(NotSpent::Unavailable));
@@ -146,7 +158,10 @@ impl<P: Planes> Flow<'_, P> {
         let noted = recorder.event(&route.tenant, id, event, durability).await;
         noted.map_err(|_| Denial::Record)?;
         opened.is_now_spent(&rules.partner, &message);
-        Ok(receipt)
+        Ok(Spent {
+            receipt,
+            occasion: Occasion::AnswerTo(message.id.clone()),
+        })
     }
 
     /// The upstream's answer as a message to the partner. One without a body has nothing to sign.
@@ -154,6 +169,7 @@ impl<P: Planes> Flow<'_, P> {
         &self,
         response: Response<GatewayBody>,
         rules: &MessageRules,
+        occasion: Occasion,
     ) -> Result<Response<GatewayBody>, Denial> {
         if matches!(rules.answered, Answered::Plain) {
             return Ok(response);
@@ -174,7 +190,8 @@ impl<P: Planes> Flow<'_, P> {
             Answered::Sealed(_) => rules.keys.current().await,
             Answered::Detached(_) | Answered::Plain | Answered::Signed(_) => None,
         };
-        let made = rules.answer(keys.as_deref(), (media_type, &content), random, self.now);
+        let answer = (media_type, content.as_ref());
+        let made = rules.answer(occasion, keys.as_deref(), answer, random, self.now);
         let Some(made) = made.map_err(|_| NOT_MADE)? else {
             return Ok(Response::from_parts(head, GatewayBody::whole(content)));
         };

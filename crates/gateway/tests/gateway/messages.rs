@@ -7,18 +7,20 @@ use countersign_base::{Duration, UnixTime};
 use countersign_crypto::base64url;
 use countersign_crypto::jose::{
     Algorithm, ContentForm, DecryptionKey, EncryptionKey, EncryptionKeyType, JwkSet, KeyAlgorithm,
-    KeyManagement, PrivateJwk,
+    KeyManagement, PrivateJwk, SignedContent,
 };
 use countersign_crypto::random::Random;
 use countersign_gateway::forward_auth::{Answers, ForwardAuth, PATH, TrustedProxy};
 use countersign_gateway::messages::{Answered, MessageRules, PartnerKeySet, PartnerKeys, Taken};
+use countersign_gateway::routes::RouteSpec;
 use countersign_gateway::{RouteError, Routes};
 use countersign_net::ClientResponse;
 use countersign_wire::message::{
-    Draft, Made, Message, Party, Receiving, danger, open, seal, sign, verify, verify_detached,
-    verify_receipt,
+    AnswerMark, Draft, Made, Message, MessageRefusal, Occasion, Party, Receiving, danger, open,
+    seal, sign, verify, verify_detached, verify_receipt,
 };
 use http::{Method, StatusCode};
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -84,15 +86,23 @@ impl Keys {
             keys: PartnerKeys::Pinned(Arc::new(self.published())),
             taken,
             answered,
+            mark: AnswerMark::Critical,
             receipts: is_message.then(|| self.ours.signing_key().unwrap()),
         }
     }
 
+    /// A request of the partner's.
     fn made(&self, form: &str, content: &str, now: UnixTime) -> Made {
+        self.written(form, Occasion::Own, content, now)
+    }
+
+    fn written(&self, form: &str, occasion: Occasion, content: &str, now: UnixTime) -> Made {
         let key = self.acme.signing_key().unwrap();
         let draft = Draft {
             issuer: party("acme"),
             audience: party("us"),
+            occasion,
+            mark: AnswerMark::Critical,
             content_type: "application/json".parse().unwrap(),
             lifetime: Duration::from_secs(60),
         };
@@ -110,13 +120,19 @@ impl Keys {
     }
 
     /// What came back, as the partner reads it.
-    fn answered(&self, form: &str, answer: &ClientResponse, now: UnixTime) -> Message {
+    fn answered(
+        &self,
+        (form, occasion): (&str, &Occasion),
+        answer: &ClientResponse,
+        now: UnixTime,
+    ) -> Result<Message, MessageRefusal> {
         let keys = JwkSet::single(self.ours.verifying_key().unwrap());
         let (us, acme) = (party("us"), party("acme"));
         let receiving = Receiving {
             issuer: &us,
             keys: &keys,
             audience: &acme,
+            occasion,
         };
         let body = std::str::from_utf8(&answer.body).unwrap();
         let opened = match form {
@@ -130,7 +146,7 @@ impl Keys {
             }
             _ => verify(body, &receiving, now),
         };
-        danger::spent(opened.unwrap())
+        opened.map(danger::spent)
     }
 }
 
@@ -143,7 +159,11 @@ fn routes(world: &World, keys: &Keys) -> Routes {
     let mut rules = Vec::new();
     for form in FORMS.into_iter().chain(["answers"]) {
         let id = format!("m-{form}");
-        all.push(spec(&id, &format!("/m-{form}/{{*rest}}")));
+        all.push(RouteSpec {
+            // A sealed answer stands in base64url twice.
+            body_bytes_max: 4_000,
+            ..spec(&id, &format!("/m-{form}/{{*rest}}"))
+        });
         rules.push((id.parse().unwrap(), keys.rules(form)));
     }
     let routes = built(&world.authority, &world.upstream, all);
@@ -202,7 +222,16 @@ async fn the_upstream_gets_the_content_and_the_partner_a_message_and_a_receipt()
         assert_eq!(said("countersign-message-sha256"), digest);
         assert!(!seen.headers.contains_key("message-signature"));
         // Back comes what the upstream said, as a message of ours.
-        let message = keys.answered(form, &answer, world.now());
+        let read = |occasion: &Occasion| keys.answered((form, occasion), &answer, world.now());
+        let message = read(&Occasion::AnswerTo(made.sent.id.clone())).unwrap();
+        // It is no request, and answers nothing else.
+        let refused = [
+            (Occasion::Own, MessageRefusal::AnswerUnasked),
+            (Occasion::AnswerToPlain, MessageRefusal::AnswerOther),
+        ];
+        for (other, reason) in refused {
+            assert_eq!(read(&other).unwrap_err(), reason, "{form}");
+        }
         assert_eq!(message.content(), CONTENT.as_bytes());
         assert_eq!(message.content_type.as_str(), "application/json");
         let media_type = answer.headers["content-type"].to_str().unwrap();
@@ -367,6 +396,93 @@ async fn what_does_not_hold_never_reaches_the_upstream() {
     world.stop().await;
 }
 
+/// What the partner answered to us is by its key and for us, and holds: whoever carried it hands it in as if the partner asked.
+#[tokio::test]
+async fn an_answer_is_no_request() {
+    let (world, keys) = start();
+    let asked = Occasion::AnswerTo("asked-1".parse().unwrap());
+    for form in FORMS {
+        for occasion in [Occasion::AnswerToPlain, asked.clone()] {
+            let answer = keys.written(form, occasion, CONTENT, world.now());
+            let refused = send(&world, form, &answer, CONTENT).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{form}");
+            assert!(!refused.headers.contains_key("message-receipt"));
+            let said: Value = serde_json::from_slice(&refused.body).unwrap();
+            let records = world.records_of(said["request_id"].as_str().unwrap()).await;
+            let [record] = &records[..] else {
+                panic!("one record: {records:?}");
+            };
+            assert_eq!(record["kind"], "decision");
+            assert_eq!(record["detail"]["decision"], "denied");
+            assert_eq!(record["detail"]["reason"], "message_answer_unasked");
+        }
+        assert!(world.upstream.take().is_empty());
+        // The good twin.
+        let request = keys.made(form, CONTENT, world.now());
+        let answer = send(&world, form, &request, CONTENT).await;
+        assert_eq!(answer.status, StatusCode::OK, "{form}");
+        assert_eq!(world.upstream.take().len(), 1);
+    }
+    world.stop().await;
+}
+
+/// Two requests of one partner, and whoever carries the answers swaps them.
+#[tokio::test]
+async fn an_answer_is_taken_for_no_other_request() {
+    let (world, keys) = start();
+    for form in FORMS {
+        let (first, second) = (CONTENT, r#"{"order":2}"#);
+        let ask = async |content: &str| {
+            let made = keys.made(form, content, world.now());
+            let answer = send(&world, form, &made, content).await;
+            (Occasion::AnswerTo(made.sent.id), answer)
+        };
+        let (asked_first, answer_first) = ask(first).await;
+        let (asked_second, answer_second) = ask(second).await;
+        let read = |asked: &Occasion, answer: &ClientResponse| {
+            let message = keys.answered((form, asked), answer, world.now());
+            message.map(|message| String::from_utf8(message.content().to_vec()).unwrap())
+        };
+        assert_eq!(read(&asked_first, &answer_first), Ok(first.to_owned()));
+        assert_eq!(read(&asked_second, &answer_second), Ok(second.to_owned()));
+        let other = Err(MessageRefusal::AnswerOther);
+        assert_eq!(read(&asked_first, &answer_second), other, "{form}");
+        assert_eq!(read(&asked_second, &answer_first), other, "{form}");
+    }
+    world.stop().await;
+}
+
+/// A reader that understands nothing critical refuses our answers, and reads them where the partner's file says that they may be ignored.
+#[tokio::test]
+async fn a_partner_who_does_not_know_answers_is_told_apart_by_configuration() {
+    let (world, keys) = start();
+    for (mark, is_read) in [(AnswerMark::Critical, false), (AnswerMark::Ignorable, true)] {
+        let rules = MessageRules {
+            mark,
+            ..keys.rules("signed")
+        };
+        let mut all = specs();
+        all.push(spec("m-signed", "/m-signed/{*rest}"));
+        let routes = built(&world.authority, &world.upstream, all);
+        let rules = vec![("m-signed".parse().unwrap(), rules)];
+        world.replace(routes.with_messages(rules).unwrap());
+        let made = keys.made("signed", CONTENT, world.now());
+        let answer = send(&world, "signed", &made, CONTENT).await;
+        let body = std::str::from_utf8(&answer.body).unwrap();
+        let read = SignedContent::parse(body, &[], 4096);
+        assert_eq!(read.is_ok(), is_read, "{mark:?}");
+        // Whoever knows them is told the same by both.
+        let asked = Occasion::AnswerTo(made.sent.id);
+        assert!(
+            keys.answered(("signed", &asked), &answer, world.now())
+                .is_ok()
+        );
+        let unasked = keys.answered(("signed", &Occasion::Own), &answer, world.now());
+        assert_eq!(unasked.unwrap_err(), MessageRefusal::AnswerUnasked);
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_message_that_is_denied_is_not_spent_and_one_that_cannot_be_remembered_goes_nowhere() {
     let (world, keys) = start();
@@ -427,7 +543,9 @@ async fn what_the_gateway_says_of_a_message_no_caller_says() {
     assert!(!seen.headers.contains_key("countersign-message-id"));
     assert_eq!(seen.body.unwrap(), CONTENT);
     // Answers alone are messages here.
-    let message = keys.answered("signed", &answer, world.now());
+    let occasion = Occasion::AnswerToPlain;
+    let message = keys.answered(("signed", &occasion), &answer, world.now());
+    let message = message.unwrap();
     assert_eq!(message.content_type.as_str(), "application/octet-stream");
     assert!(!answer.headers.contains_key("message-receipt"));
     world.stop().await;
@@ -451,7 +569,7 @@ async fn an_answer_that_cannot_be_a_message_is_not_passed_on_as_another() {
     world.stop().await;
 }
 
-/// A proxy that keeps the body can be told nothing about what is in it.
+/// A proxy that keeps the body can be told nothing about what is in it, and would pass an answer on as it is.
 #[tokio::test]
 async fn a_proxy_that_keeps_the_message_gets_no_permit_for_it() {
     let (world, keys) = start();
@@ -461,7 +579,11 @@ async fn a_proxy_that_keeps_the_message_gets_no_permit_for_it() {
     world.replace(routes(&world, &keys).asked_by(ForwardAuth::new(vec![proxy])));
     let bearer = world.bearer(|_| {});
     let host = format!("localhost:{}", world.port());
-    for (path, status) in [("/m-signed/a", 400), ("/m-answers/a", 200)] {
+    for (path, status) in [
+        ("/m-signed/a", 400),
+        ("/m-answers/a", 400),
+        ("/things/a", 200),
+    ] {
         let fields = [
             ("countersign-proxy-secret", secret),
             ("x-forwarded-method", "POST"),

@@ -36,7 +36,7 @@ use countersign_net::{
 use countersign_oauth::api_key::ApiKeyRecord;
 use countersign_oauth::{ClientRecord, TenantRecord};
 use countersign_policy::PolicySet;
-use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox};
+use countersign_store::audit::{AuditLog, AuditOptions, AuditTask, NoOutbox, tail};
 use countersign_store::idempotency::KeyRegistry;
 use countersign_store::redis::SharedCounters;
 use countersign_store::{Recorder, ReplayMemory};
@@ -612,6 +612,17 @@ impl World {
             &self.directory.path().join("test.example/log/tile/entries"),
         );
         text
+    }
+
+    /// The records of the log that name this request.
+    pub async fn records_of(&self, request: &str) -> Vec<Value> {
+        self.log.published().await.unwrap();
+        let (records, _) = tail(self.log.directory(), 0).unwrap();
+        let records = records
+            .iter()
+            .map(|(_, record)| serde_json::to_value(record).unwrap());
+        let named = records.filter(|record| record.to_string().contains(request));
+        named.collect()
     }
 
     /// Returns once `needle` stands in the log.

@@ -3,8 +3,8 @@
 //! What was sent is kept as [`Sent`]: with it the sender later tells whether a receipt is about this message.
 
 use super::{
-    CONTENT_BYTES_MAX, CONTENT_ENCRYPTION, Digests, LIFETIME_MAX, MediaType, MessageId, Party,
-    SEALED_TYP, SIGNATURES, SIGNED_TYP,
+    AnswerMark, CONTENT_BYTES_MAX, CONTENT_ENCRYPTION, Digests, LIFETIME_MAX, MediaType, MessageId,
+    Occasion, Party, SEALED_TYP, SIGNATURES, SIGNED_TYP, occasion,
 };
 use countersign_base::{Duration, UnixTime};
 use countersign_crypto::base64url;
@@ -23,6 +23,10 @@ pub struct Draft {
     pub issuer: Party,
     /// For whom.
     pub audience: Party,
+    /// Whether it stands for itself or answers a request.
+    pub occasion: Occasion,
+    /// Of an answer: what becomes of it at a reader who does not know that answers say so.
+    pub mark: AnswerMark,
     /// What the content is.
     pub content_type: MediaType,
     /// For how long it may be taken; at most [`LIFETIME_MAX`].
@@ -132,8 +136,16 @@ fn statements(draft: &Draft, id: &MessageId, content: &[u8], now: UnixTime) -> M
         ("cty", draft.content_type.as_str().into()),
         ("content_sha256", base64url::encode(&digest).into()),
     ];
+    let answer = draft.occasion.stated();
+    let critical = match draft.mark {
+        AnswerMark::Critical => answer.map(|_| ("crit", json!([occasion::MEMBER]))),
+        AnswerMark::Ignorable => None,
+    };
+    let answer = answer.map(|request| (occasion::MEMBER, request.into()));
     statements
         .into_iter()
+        .chain(answer)
+        .chain(critical)
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }

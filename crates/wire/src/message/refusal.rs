@@ -8,6 +8,15 @@ pub enum MessageRefusal {
     /// `alg` or `enc` is none that is accepted here, or not the key's own.
     #[error("its algorithm is not one that the key is for")]
     AlgorithmOther,
+    /// It does not say what it answers, and an answer is due.
+    #[error("it is no answer, and an answer is expected")]
+    AnswerMissing,
+    /// It answers another request than the one whose answer is due.
+    #[error("it answers another request")]
+    AnswerOther,
+    /// It says that it answers a request, and no answer is due.
+    #[error("it is the answer to a request, and none is expected")]
+    AnswerUnasked,
     /// `aud` is not who reads it: it was written for somebody else.
     #[error("it was written for another receiver")]
     AudienceOther,
@@ -20,7 +29,7 @@ pub enum MessageRefusal {
     /// `exp` is past.
     #[error("its time is over")]
     Expired,
-    /// The header uses `crit`, `zip`, `b64`, `p2c` or `p2s`.
+    /// The header uses `zip`, `b64`, `p2c` or `p2s`, or `crit` for what is not known here.
     #[error("its header uses an extension that is not accepted")]
     ExtensionRefused,
     /// `iat` lies ahead.
@@ -60,8 +69,11 @@ pub enum MessageRefusal {
 
 impl MessageRefusal {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::AlgorithmOther,
+        Self::AnswerMissing,
+        Self::AnswerOther,
+        Self::AnswerUnasked,
         Self::AudienceOther,
         Self::DigestWrong,
         Self::DoesNotOpen,
@@ -85,6 +97,9 @@ impl MessageRefusal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AlgorithmOther => "algorithm_other",
+            Self::AnswerMissing => "answer_missing",
+            Self::AnswerOther => "answer_other",
+            Self::AnswerUnasked => "answer_unasked",
             Self::AudienceOther => "audience_other",
             Self::DigestWrong => "digest_wrong",
             Self::DoesNotOpen => "does_not_open",

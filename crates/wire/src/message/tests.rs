@@ -1,11 +1,13 @@
 //! Messages and receipts: what goes there and back, and the attacks on them, each beside its twin without the flaw.
 
+mod answers;
 mod receipts;
 mod sealed;
 
 use super::{
-    CONTENT_BYTES_MAX, Draft, LEEWAY, LIFETIME, LIFETIME_MAX, Made, Message, MessageRefusal,
-    OneTime, Party, Receiving, Sent, danger, sign, verify, verify_detached,
+    AnswerMark, CONTENT_BYTES_MAX, Draft, LEEWAY, LIFETIME, LIFETIME_MAX, Made, Message,
+    MessageRefusal, Occasion, OneTime, Party, Receiving, Sent, danger, sign, verify,
+    verify_detached,
 };
 use countersign_base::{Duration, UnixTime};
 use countersign_crypto::base64url;
@@ -50,6 +52,8 @@ impl World {
         Draft {
             issuer: self.alice.clone(),
             audience: self.bob.clone(),
+            occasion: Occasion::Own,
+            mark: AnswerMark::Critical,
             content_type: "application/json".parse().unwrap(),
             lifetime: LIFETIME,
         }
@@ -60,6 +64,7 @@ impl World {
             issuer: &self.alice,
             keys: &self.keys,
             audience: &self.bob,
+            occasion: &Occasion::Own,
         }
     }
 
@@ -234,6 +239,8 @@ fn extensions_are_refused_before_the_key_is_looked_for() {
     for (member, value) in [
         ("crit", json!(["exp"])),
         ("crit", json!([])),
+        // Known here, and not there.
+        ("crit", json!(["answer_to"])),
         ("crit", json!(["https://alice.example/ours"])),
         ("b64", json!(false)),
         ("zip", json!("DEF")),

@@ -4,8 +4,8 @@
 //! is stated, so that a reason in the log such as "expired" is the partner's doing and not a stranger's.
 
 use super::{
-    CONTENT_BYTES_MAX, LEEWAY, LIFETIME_MAX, MediaType, MessageId, MessageRefusal, OneTime, Party,
-    SIGNATURES, SIGNED_TYP, TEXT_BYTES_MAX, Unspent,
+    CONTENT_BYTES_MAX, LEEWAY, LIFETIME_MAX, MediaType, MessageId, MessageRefusal, Occasion,
+    OneTime, Party, SIGNATURES, SIGNED_TYP, TEXT_BYTES_MAX, Unspent, occasion,
 };
 use countersign_base::{Kid, Secret, UnixTime};
 use countersign_crypto::base64url;
@@ -17,6 +17,9 @@ use countersign_crypto::verified::{Unverified, Verified};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
+/// What may be critical in a header (RFC 7515 §4.1.11).
+const UNDERSTOOD: [&str; 1] = [occasion::MEMBER];
+
 /// What a receiver expects.
 #[derive(Debug, Clone, Copy)]
 pub struct Receiving<'a> {
@@ -26,6 +29,8 @@ pub struct Receiving<'a> {
     pub keys: &'a JwkSet,
     /// Who reads.
     pub audience: &'a Party,
+    /// Whether a message that stands for itself is due, or the answer to a request.
+    pub occasion: &'a Occasion,
 }
 
 /// Digests by which both sides name a message: SHA-256, in base64url.
@@ -76,6 +81,8 @@ pub struct Message {
     pub audience: Party,
     /// Its name.
     pub id: MessageId,
+    /// Whether it stands for itself or answers a request.
+    pub occasion: Occasion,
     /// When it was written.
     pub issued: UnixTime,
     /// Until when it may be taken.
@@ -116,7 +123,7 @@ pub fn verify(
     receiving: &Receiving<'_>,
     now: UnixTime,
 ) -> Result<Unspent<Message>, MessageRefusal> {
-    let unverified = SignedContent::parse(text, TEXT_BYTES_MAX)?;
+    let unverified = SignedContent::parse(text, &UNDERSTOOD, TEXT_BYTES_MAX)?;
     judge(text, unverified, receiving, now)
 }
 
@@ -130,7 +137,7 @@ pub fn verify_detached(
     receiving: &Receiving<'_>,
     now: UnixTime,
 ) -> Result<Unspent<Message>, MessageRefusal> {
-    let unverified = SignedContent::parse_detached(text, content, TEXT_BYTES_MAX)?;
+    let unverified = SignedContent::parse_detached(text, content, &UNDERSTOOD, TEXT_BYTES_MAX)?;
     judge(text, unverified, receiving, now)
 }
 
@@ -190,6 +197,7 @@ fn read(
         receiving.audience,
         MessageRefusal::AudienceOther,
     )?;
+    let occasion = Occasion::expected(statements, receiving.occasion)?;
     let id = required(statements, "jti")?
         .parse()
         .map_err(|_| Malformed)?;
@@ -209,6 +217,7 @@ fn read(
         issuer,
         audience,
         id,
+        occasion,
         issued,
         expires,
         content_type,

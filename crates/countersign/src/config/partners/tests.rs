@@ -3,6 +3,7 @@
 use crate::config;
 use crate::config::key_places::KeyPlace;
 use crate::config::partners::{MessageForm, Receipts};
+use countersign_wire::message::AnswerMark;
 use std::path::Path;
 
 const CONFIGURATION: &str = r#"
@@ -67,7 +68,12 @@ fn a_partner_is_called_as_its_file() {
     };
     assert_eq!(route.request, MessageForm::Signed);
     assert_eq!(route.answer, MessageForm::Detached);
+    assert_eq!(route.answer_to, AnswerMark::Critical);
     assert_eq!(route.receipt, Receipts::Given);
+    let ignorable = format!("{PARTNER}answer_to = \"ignorable\"\n");
+    let config = load(CONFIGURATION, "acme.toml", &ignorable).unwrap();
+    let mark = config.partners[0].routes[0].answer_to;
+    assert_eq!(mark, AnswerMark::Ignorable);
     assert!(load(CONFIGURATION, "notes.txt", "whatever").is_ok());
     let url = "https://acme.example/jwks";
     let elsewhere = PARTNER.replace("jwks = \"acme.jwks\"", &format!("jwks_url = \"{url}\""));
@@ -98,6 +104,10 @@ fn what_cannot_be_is_said() {
     check(
         &PARTNER.replace("\"signed\"", "\"plain\""),
         "no message to give a receipt of",
+    );
+    check(
+        &PARTNER.replace("\"detached\"", "\"plain\"\nanswer_to = \"ignorable\""),
+        "no answer that says what it answers",
     );
     check(
         &PARTNER.replace("\"signed\"", "\"singed\""),

@@ -91,7 +91,7 @@ fn keys_of_the_rfcs_are_read_and_written_as_they_stand() {
         assert!(read.public().get("d").is_none());
         let signing = read.signing_key::<PartnerMessage>().unwrap();
         let signed = sign_content(&signing, Map::new(), b"a", ContentForm::Attached).unwrap();
-        let verified = SignedContent::parse(&signed, 4096)
+        let verified = SignedContent::parse(&signed, &[], 4096)
             .unwrap()
             .verify(&read.verifying_key().unwrap());
         assert_eq!(verified.unwrap().content(), b"a");

@@ -20,14 +20,14 @@ fn statements(value: Value) -> Map<String, Value> {
 }
 
 fn verify(text: &str, key: &VerifyingKey) -> Result<Vec<u8>, JoseError> {
-    Ok(SignedContent::parse(text, BYTES_MAX)?
+    Ok(SignedContent::parse(text, &[], BYTES_MAX)?
         .verify(key)?
         .into_inner()
         .into_content())
 }
 
 fn verify_detached(text: &str, content: &[u8], key: &VerifyingKey) -> Result<(), JoseError> {
-    SignedContent::parse_detached(text, content, BYTES_MAX)?
+    SignedContent::parse_detached(text, content, &[], BYTES_MAX)?
         .verify(key)
         .map(|_| ())
 }
@@ -80,7 +80,7 @@ fn the_key_says_alg_kid_and_typ() {
     let key = key();
     let claimed = json!({ "alg": "none", "kid": "other", "typ": "at+jwt", "iss": "a" });
     let text = sign_content(&key, statements(claimed), b"content", ContentForm::Attached).unwrap();
-    let verified = SignedContent::parse(&text, BYTES_MAX)
+    let verified = SignedContent::parse(&text, &[], BYTES_MAX)
         .unwrap()
         .verify(&key.verifying_key().unwrap())
         .unwrap();
@@ -163,6 +163,60 @@ fn extensions_are_neither_read_nor_written() {
     );
 }
 
+/// RFC 7515 §4.1.11: what is critical is there, is said once, and is known to the reader, or nothing of it is read.
+#[test]
+fn a_statement_is_critical_to_those_who_understand_it() {
+    let key = key();
+    let verifying = key.verifying_key().unwrap();
+    let read = |text: &str, understood: &[&str]| {
+        let attached = SignedContent::parse(text, understood, BYTES_MAX)?.verify(&verifying);
+        let [header, _, signature] = text.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let beside = format!("{header}..{signature}");
+        let beside = SignedContent::parse_detached(&beside, b"a", understood, BYTES_MAX)
+            .and_then(|read| read.verify(&verifying));
+        assert_eq!(attached.is_ok(), beside.is_ok());
+        attached.map(|_| ())
+    };
+    let refused = Err(JoseError::Extension("crit"));
+    let header = statements(json!({ "crit": ["ours"], "ours": "" }));
+    let text = sign_content(&key, header, b"a", ContentForm::Attached).unwrap();
+    assert_eq!(read(&text, &["ours"]), Ok(()));
+    assert_eq!(read(&text, &["theirs", "ours"]), Ok(()));
+    assert_eq!(read(&text, &[]), refused);
+    assert_eq!(read(&text, &["theirs"]), refused);
+    // The reader understands both names in each of these.
+    for crit in [
+        json!([]),
+        json!("ours"),
+        json!(null),
+        json!({ "ours": 1 }),
+        json!([1]),
+        json!(["ours", "ours"]),
+        json!(["theirs"]),
+        json!(["ours", "theirs"]),
+        json!(["ours", "alg"]),
+        json!(["ours", "other"]),
+    ] {
+        let header = json!({ "alg": "EdDSA", "crit": crit, "ours": "", "other": "" });
+        let part = base64url::encode(header.to_string().as_bytes());
+        let signed = format!("{part}.{}", base64url::encode(b"a"));
+        let signature = base64url::encode(&key.sign(signed.as_bytes()).unwrap());
+        let text = format!("{signed}.{signature}");
+        assert_eq!(read(&text, &["ours", "theirs"]), refused, "{crit}");
+    }
+    // Nor is that written, or a name that the RFCs give a meaning.
+    for crit in [
+        json!([]),
+        json!(["theirs"]),
+        json!(["ours", "ours"]),
+        json!(["cty"]),
+    ] {
+        let header = statements(json!({ "crit": crit, "ours": "", "cty": "a/b" }));
+        let made = sign_content(&key, header, b"a", ContentForm::Attached);
+        assert_eq!(made, Err(JoseError::Extension("crit")), "{crit}");
+    }
+}
+
 #[test]
 fn lengths_are_bounded() {
     let key = key();
@@ -170,10 +224,10 @@ fn lengths_are_bounded() {
     let content = vec![b'a'; 1024];
     let attached = sign_content(&key, Map::new(), &content, ContentForm::Attached).unwrap();
     let detached = sign_content(&key, Map::new(), &content, ContentForm::Detached).unwrap();
-    let at = |text: &str, max| SignedContent::parse(text, max).map(|_| ());
+    let at = |text: &str, max| SignedContent::parse(text, &[], max).map(|_| ());
     assert_eq!(at(&attached, attached.len()), Ok(()));
     assert_eq!(at(&attached, attached.len() - 1), Err(JoseError::TooLong));
-    let beside = |max| SignedContent::parse_detached(&detached, &content, max).map(|_| ());
+    let beside = |max| SignedContent::parse_detached(&detached, &content, &[], max).map(|_| ());
     assert_eq!(beside(1024), Ok(()));
     assert_eq!(beside(1023), Err(JoseError::TooLong));
     assert_eq!(verify(&attached, &verifying).unwrap(), content);
@@ -187,7 +241,10 @@ fn a_header_is_bounded_however_long_the_content_may_be() {
         let padding = Map::from_iter([("padding".to_owned(), json!("a".repeat(bytes)))]);
         let text = sign_content(&key, padding, b"content", ContentForm::Attached).unwrap();
         let header = text.split('.').next().unwrap().len();
-        (SignedContent::parse(&text, 1 << 20).map(|_| ()), header)
+        (
+            SignedContent::parse(&text, &[], 1 << 20).map(|_| ()),
+            header,
+        )
     };
     let (outcome, header) = long(24_400);
     assert!(header < HEADER_BYTES_MAX);
@@ -215,7 +272,7 @@ proptest! {
 
     #[test]
     fn parsing_never_panics(text in "(eyJhbGciOiJFUzI1NiJ9|[A-Za-z0-9_=-]{0,20})(\\.(e30|[A-Za-z0-9_-]{0,20})){0,5}|\\PC{0,60}", content in proptest::collection::vec(any::<u8>(), 0..20)) {
-        let _ = SignedContent::parse(&text, BYTES_MAX);
-        let _ = SignedContent::parse_detached(&text, &content, BYTES_MAX);
+        let _ = SignedContent::parse(&text, &[], BYTES_MAX);
+        let _ = SignedContent::parse_detached(&text, &content, &[], BYTES_MAX);
     }
 }
