@@ -95,8 +95,11 @@ async function walk(browser, server, look) {
 
   async function partner_pages() {
     const { endpoints, delivered, dead } = server.webhooks
-    await page.goto(`${server.issuer}/partner`)
+    await page.goto(`${server.issuer}/account`)
     await sign_in('erin')
+    await page.getByRole('heading', { level: 1 }).waitFor()
+    await look_at('account-of-a-partner')
+    await page.getByRole('link', { name: 'Your webhooks' }).click()
     await page.getByText('Billing, production').waitFor()
     await look_at('partner-endpoints')
     for (const [name, path] of [['good', `endpoints/${endpoints.good}`], ['given-up', `endpoints/${endpoints.failing}?state=dead`], ['gone', `endpoints/${endpoints.gone}`]]) {

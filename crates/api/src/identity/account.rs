@@ -17,6 +17,7 @@ use super::authorize::shown;
 use super::call::Call;
 use super::cookies;
 use super::own_page::{self, Button, Decided, Freshness, OwnPage, owner};
+use super::partner;
 use super::ticket::{self, Browser, Step};
 use crate::access::entity_of;
 use crate::pages::account::{AccountPage, Frame, Note};
@@ -122,13 +123,15 @@ async fn view<'a>(
     let permitted = permit(identity, call, &owner, "see", Durability::Queued).await?;
     let owner = permitted.into_target().owner;
     let username = owner.user.username.to_string();
+    let webhooks = partner::path_for(identity, call, session, &owner);
+    let frame = Frame::new(username, page, note, |path| call.path_of(path));
     Ok(overview::View {
         identity,
         call,
         session,
         browser,
         owner,
-        frame: Frame::new(username, page, note, |path| call.path_of(path)),
+        frame: Frame { webhooks, ..frame },
     })
 }
 

@@ -26,8 +26,8 @@ use super::ticket::Browser;
 use crate::pages::partner::{Crumb, Note, PartnerFrame};
 use axum::response::Response;
 use countersign_base::{Bounded, EndpointId};
-use countersign_oauth::Session;
 use countersign_oauth::authorize::PageError;
+use countersign_oauth::{ResolvedUser, Session};
 use listing::{Place, Which};
 use permit::Asker;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,17 @@ fn named(call: &Call) -> Result<Bounded<64>, Failure> {
 async fn page(identity: &Identity, call: &Call, page: PartnerPage) -> Result<Response, Failure> {
     let session = cookies::session(identity, call).await?;
     own_page::show(identity, call, OwnPage::Partner(page), session).await
+}
+
+/// Where a person's account leads to these pages: nowhere, for whom policy shows nothing there.
+pub(super) fn path_for(
+    identity: &Identity,
+    call: &Call,
+    session: &Session,
+    owner: &ResolvedUser,
+) -> Option<String> {
+    let asker = Asker::new(identity, call, session, owner.clone());
+    permit::is_led_to(identity, &asker).then(|| call.path_of(LIST))
 }
 
 /// The page of somebody who is signed in.

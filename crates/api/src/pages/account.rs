@@ -68,6 +68,8 @@ pub(crate) struct Frame {
     pub(crate) menu: Vec<MenuItem>,
     /// Where changes are sent.
     pub(crate) action: String,
+    /// Where the webhooks of the person's partner are, if they may see them.
+    pub(crate) webhooks: Option<String>,
     /// Where signing out begins.
     pub(crate) sign_out: String,
     /// What became of the last change.
@@ -107,6 +109,7 @@ impl Frame {
             username,
             menu: menu.collect(),
             action: path_of("/account/change"),
+            webhooks: None,
             sign_out: path_of("/logout"),
             note,
         }

@@ -398,6 +398,55 @@ async fn who_belongs_to_no_partner_sees_nothing() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
 }
 
+/// Every page of the account leads there, for those who may see something there.
+#[tokio::test]
+async fn the_account_leads_to_it_whoever_may_see_it() {
+    const PAGES: [&str; 6] = [
+        "",
+        "/applications",
+        "/security",
+        "/security/app",
+        "/security/password",
+        "/providers",
+    ];
+    let look = "@id(\"shut\") forbid (principal, action == Action::\"view_partner_webhooks\", resource) \
+                when { principal in Role::\"shut-out\" };";
+    let scene = Scene::with_policy(look).await;
+    let leads = async |browser: &mut Browser| {
+        let mut leading = Vec::new();
+        for path in PAGES {
+            let page = browser.get(&scene.server, &format!("/account{path}")).await;
+            assert_eq!(page.status, StatusCode::OK, "{page:?}");
+            assert!(page.text.contains("/logout\""), "the frame: {page:?}");
+            leading.push(page.text.contains("<a href=\"/partner\">Your webhooks</a>"));
+        }
+        leading
+    };
+    let (mut alice, mut carol) = (scene.browser("alice").await, scene.browser("carol").await);
+    let looks = scene.decisions("view_partner_webhooks.endpoints").await;
+    assert_eq!(looks, ["allowed", "denied"], "to sign in was to look");
+    assert_eq!(leads(&mut alice).await, [true; 6]);
+    assert_eq!(leads(&mut carol).await, [false; 6]);
+    let after = scene.decisions("view_partner_webhooks.endpoints").await;
+    assert_eq!(after, looks, "a link is no look");
+    scene
+        .server
+        .change_user("alice", |alice| {
+            alice.roles.insert("shut-out".parse().unwrap());
+        })
+        .await;
+    assert_eq!(leads(&mut alice).await, [false; 6]);
+    let refused = alice.get(&scene.server, "/partner").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    scene
+        .server
+        .change_user("alice", |alice| alice.roles.clear())
+        .await;
+    assert_eq!(leads(&mut alice).await, [true; 6]);
+    let twin = alice.get(&scene.server, "/partner").await;
+    assert_eq!(twin.status, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn another_tenants_people_see_nothing_whatever_their_attribute_says() {
     let scene = Scene::start().await;

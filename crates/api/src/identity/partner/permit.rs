@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 const ATTRIBUTE: &str = "partner";
 /// The door that records and counters name.
 const SURFACE: &str = "partner";
+/// A look at the list, as policies name it.
+const ENDPOINTS: &str = "endpoints";
 
 /// Who asks, and how well and when they proved who they are.
 #[derive(Clone)]
@@ -41,14 +43,24 @@ impl Asker {
         call: &Call,
         session: &Session,
     ) -> Result<Self, Failure> {
-        Ok(Self {
+        let owner = own_page::owner(identity, call, session).await?;
+        Ok(Self::new(identity, call, session, owner))
+    }
+
+    pub(super) fn new(
+        identity: &Identity,
+        call: &Call,
+        session: &Session,
+        owner: ResolvedUser,
+    ) -> Self {
+        Self {
             tenant: call.tenant.name.clone(),
-            owner: own_page::owner(identity, call, session).await?,
+            owner,
             level: session.acr().map_or(0, Acr::level),
             auth_time: session.auth_time,
             request: call.id,
             now: identity.fabric.now(),
-        })
+        }
     }
 
     pub(super) fn username(&self) -> String {
@@ -193,6 +205,19 @@ impl Recordable for Managing {
     }
 }
 
+/// Whether the person's other pages lead to these: nothing is permitted by it, so nothing is recorded. Who comes is asked about by [`partner`].
+pub(super) fn is_led_to(identity: &Identity, asker: &Asker) -> bool {
+    let Some(what) = asker.partner() else {
+        return false;
+    };
+    let target = Seeing {
+        asker: asker.clone(),
+        operation: ENDPOINTS,
+        what,
+    };
+    decide(&identity.fabric.policies(), target).is_ok()
+}
+
 /// Evidence that the person may see the endpoints of their partner. Only [`partner`] makes one.
 pub(super) struct SeenPartner {
     name: PartnerName,
@@ -215,7 +240,7 @@ pub(super) async fn partner(
 ) -> Result<SeenPartner, Failure> {
     let Some(name) = asker.partner() else {
         let event = Decision {
-            action: Text::of("view_partner_webhooks.endpoints"),
+            action: Text::of(&format!("view_partner_webhooks.{ENDPOINTS}")),
             user: Some(asker.owner.user.id),
             ..Decision::new(
                 Code::of(SURFACE),
@@ -229,7 +254,7 @@ pub(super) async fn partner(
     };
     let target = Seeing {
         asker: asker.clone(),
-        operation: "endpoints",
+        operation: ENDPOINTS,
         what: name,
     };
     match own_page::decided(identity, call, target, SURFACE, Durability::Queued).await? {
