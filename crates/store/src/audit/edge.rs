@@ -190,7 +190,8 @@ const fn rows_of(content: Content, size: u64) -> u64 {
     }
 }
 
-fn lies_beyond(tile: Tile, size: u64) -> bool {
+/// Whether a log of `size` records does not have the whole of this tile.
+pub(super) fn lies_beyond(tile: Tile, size: u64) -> bool {
     tile.index
         .saturating_mul(256)
         .saturating_add(u64::from(tile.width))

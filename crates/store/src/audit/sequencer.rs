@@ -6,6 +6,7 @@
 
 use super::OpenError;
 use super::disk::{Directories, Disk, DiskFile, parent, replace};
+use super::edge::lies_beyond;
 use super::reader::JournalReader;
 use countersign_audit::journal::{Position, segment_path, segment_sequence};
 use countersign_audit::merkle::{FilledTile, Frontier};
@@ -121,6 +122,7 @@ impl Sequencer {
                 journal_bytes: 0,
             });
         }
+        let committed = self.frontier.size();
         let mut unsynced = Vec::new();
         for record in batch
             .records
@@ -129,7 +131,7 @@ impl Sequencer {
         {
             self.add(record, &mut unsynced)?;
         }
-        self.write_right_edge(&mut unsynced)?;
+        self.write_right_edge(committed, &mut unsynced)?;
         self.sync(unsynced)?;
         let settled = self.state.outbox.iter().copied();
         self.commit(settled.chain(rows.iter().map(|row| row.id)).collect())?;
@@ -158,7 +160,9 @@ impl Sequencer {
         Ok(())
     }
 
-    fn write_right_edge(&mut self, unsynced: &mut Vec<Unsynced>) -> io::Result<()> {
+    /// Writes what is unfilled and not yet in a log of `committed` records. A tile that is in it, as those high up mostly are, is not opened again: from then until
+    /// its bytes were written anew, a crash would leave the log without it.
+    fn write_right_edge(&mut self, committed: u64, unsynced: &mut Vec<Unsynced>) -> io::Result<()> {
         let size = self.frontier.size();
         if !size.is_multiple_of(256) {
             let width = usize::try_from(size % 256).unwrap_or(0);
@@ -167,7 +171,10 @@ impl Sequencer {
             self.bundle = bundle;
             unsynced.push(written?);
         }
-        for FilledTile { tile, bytes } in self.frontier.partial_tiles() {
+        let unfilled = self.frontier.partial_tiles().into_iter();
+        for FilledTile { tile, bytes } in
+            unfilled.filter(|unfilled| lies_beyond(unfilled.tile, committed))
+        {
             unsynced.push(self.write(tile, &bytes)?);
         }
         Ok(())

@@ -185,6 +185,24 @@ impl FaultyDisk {
         Self(Arc::new(Mutex::new(found)))
     }
 
+    /// What is found after the program alone was killed: everything that it had done, synced or not.
+    #[must_use]
+    pub fn after_kill(&self) -> Self {
+        let content = self.lock();
+        let inodes = content.inodes.iter();
+        let inodes = inodes.map(|inode| Inode {
+            synced: inode.current.clone(),
+            current: inode.current.clone(),
+        });
+        let found = Content {
+            inodes: inodes.collect(),
+            synced_names: content.names.clone(),
+            names: content.names.clone(),
+            ..Content::default()
+        };
+        Self(Arc::new(Mutex::new(found)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What survives outside the log's disk: what was promised to others, and the database.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct World {
     acknowledged: BTreeSet<EventId>,
     committed: BTreeSet<EventId>,
@@ -79,7 +79,8 @@ impl World {
             ..
         } = Opened::on(&shared, &signer(), SEGMENT_BYTES)
             .map_err(|error| check_is_power_cut(&error))?;
-        for (batch, rows) in [(1, 0), (30, 2), (3, 0), (200, 5), (9, 0), (40, 1)] {
+        // The fourth fills a tile; the rounds after it find its hash in the tile above, which they leave as it is.
+        for (batch, rows) in [(1, 0), (30, 2), (3, 0), (230, 5), (9, 0), (40, 1)] {
             self.append(&mut writer, batch)?;
             self.commit(rows);
             if batch != 3 {
@@ -155,18 +156,23 @@ fn cut_everywhere(first: u64, step: usize) {
         found.cut_power_after(second_cut);
         let _ = world.live(&found);
         for fate in 0..2 {
-            let mut world = World {
-                acknowledged: world.acknowledged.clone(),
-                committed: world.committed.clone(),
-                outbox: world.outbox.clone(),
-                next_row: world.next_row,
-                seen_checkpoints: world.seen_checkpoints.clone(),
-            };
-            world.judge(
+            world.clone().judge(
                 &found.after_power_cut(cut * 7 + fate),
                 &format!("cut {cut} then {second_cut}, fate {fate}"),
             );
         }
+    }
+}
+
+/// The program is killed at every single operation; what it did until then is there.
+#[test]
+fn a_kill_loses_and_doubles_nothing() {
+    for kill in 0..=operations_of_a_life() {
+        let disk = FaultyDisk::new();
+        disk.cut_power_after(kill);
+        let mut world = World::default();
+        let _ = world.live(&disk);
+        world.judge(&disk.after_kill(), &format!("kill {kill}"));
     }
 }
 
