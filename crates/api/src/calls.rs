@@ -148,6 +148,7 @@ mod tests {
         assert_eq!(take(one_a_second, 1_000), Ok(()));
         assert_eq!(take(one_a_second, 1_000), Err(Duration::from_secs(1)));
     }
+
     #[test]
     fn there_are_no_more_buckets_than_may_be() {
         let calls = Calls::default();
