@@ -1,9 +1,9 @@
 //! A store that takes publications and claims, and not how attempts ended.
 
-use super::scene::Scene;
+use super::scene::{Made, Scene};
 use super::{OK, field};
 use crate::webhook::dispatcher::webhook_id;
-use countersign_base::Duration;
+use countersign_base::{Duration, MessageId};
 use countersign_store::tables::webhook_deliveries::DeliveryState;
 use countersign_testkit::Said;
 use rusqlite::Connection;
@@ -45,14 +45,20 @@ async fn until_refused(scene: &Scene, times: u64) {
     waited.await.unwrap();
 }
 
-#[tokio::test]
-async fn what_the_store_did_not_settle_at_first_is_settled_later_and_not_sent_again() {
+/// A delivery that arrived, and that the store has refused to settle so often.
+async fn sent_and_not_settled(times: u64) -> (Scene, Made, MessageId) {
     let scene = Scene::begun().await;
     scene.internet().host("rp.test", |_| Said::status(OK));
     let made = scene.endpoint("https://rp.test/").await;
     refuse(&scene);
     let message = scene.publish("{}").await;
-    until_refused(&scene, 2).await;
+    until_refused(&scene, times).await;
+    (scene, made, message)
+}
+
+#[tokio::test]
+async fn what_the_store_did_not_settle_at_first_is_settled_later_and_not_sent_again() {
+    let (scene, made, message) = sent_and_not_settled(2).await;
     let waits = scene.delivery(message, made.id).await;
     assert_eq!(waits.state, DeliveryState::Waiting);
     recover(&scene);
@@ -70,12 +76,7 @@ async fn what_the_store_did_not_settle_at_first_is_settled_later_and_not_sent_ag
 
 #[tokio::test]
 async fn what_is_not_settled_while_the_lease_holds_is_sent_again_after_it() {
-    let scene = Scene::begun().await;
-    scene.internet().host("rp.test", |_| Said::status(OK));
-    let made = scene.endpoint("https://rp.test/").await;
-    refuse(&scene);
-    let message = scene.publish("{}").await;
-    until_refused(&scene, 1).await;
+    let (scene, made, message) = sent_and_not_settled(1).await;
     scene.later(91);
     let heard = scene.internet().wait_for(2).await;
     recover(&scene);
@@ -88,12 +89,7 @@ async fn what_is_not_settled_while_the_lease_holds_is_sent_again_after_it() {
 
 #[tokio::test]
 async fn a_dispatcher_that_stops_waits_for_a_store_that_failed_no_longer_than_it_may() {
-    let mut scene = Scene::begun().await;
-    scene.internet().host("rp.test", |_| Said::status(OK));
-    let made = scene.endpoint("https://rp.test/").await;
-    refuse(&scene);
-    let message = scene.publish("{}").await;
-    until_refused(&scene, 1).await;
+    let (mut scene, made, message) = sent_and_not_settled(1).await;
     // The lease would let it try for ever: the clock stands.
     let ended = scene.end(Duration::from_millis(300));
     let ended = tokio::time::timeout(Duration::from_secs(20), ended);
@@ -104,12 +100,7 @@ async fn a_dispatcher_that_stops_waits_for_a_store_that_failed_no_longer_than_it
 
 #[tokio::test]
 async fn a_dispatcher_that_stops_settles_what_the_store_takes_in_time() {
-    let mut scene = Scene::begun().await;
-    scene.internet().host("rp.test", |_| Said::status(OK));
-    let made = scene.endpoint("https://rp.test/").await;
-    refuse(&scene);
-    let message = scene.publish("{}").await;
-    until_refused(&scene, 1).await;
+    let (mut scene, made, message) = sent_and_not_settled(1).await;
     let database = scene.test.data.path().join("state.db");
     tokio::join!(scene.end(Duration::from_secs(20)), async move {
         tokio::task::yield_now().await;
