@@ -3,7 +3,7 @@
 //! Whole answers of bounded size, HTTP/1.1, no redirects, no cookies, no proxy; every destination passes the egress guard. The gateway's
 //! upstreams have their own pools and do not come here.
 
-use crate::egress::{EgressError, EgressPolicy};
+use crate::egress::{EgressError, EgressPolicy, without_brackets};
 use crate::tls::TlsClient;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -203,12 +203,8 @@ impl HttpClient {
         match destination.https {
             Encryption::None => handshake(TokioIo::new(stream)).await,
             Encryption::Tls => {
-                let bare = destination
-                    .host
-                    .trim_start_matches('[')
-                    .trim_end_matches(']')
-                    .to_owned();
-                let name = ServerName::try_from(bare).map_err(|_| ClientError::Url)?;
+                let name = without_brackets(&destination.host).to_owned();
+                let name = ServerName::try_from(name).map_err(|_| ClientError::Url)?;
                 let stream = self
                     .tls
                     .connector()

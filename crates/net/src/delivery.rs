@@ -3,7 +3,7 @@
 //! The rules are those of [`crate::guarded`] — a name is resolved once and every address judged, the connection goes to a judged address, no redirect is followed, no
 //! proxy, no cookie — and three more, because connections are kept. One lives for at most [`DeliveryLimits::kept_for`], so that a name that leads elsewhere is judged
 //! again; one that is kept for a receiver with a client certificate or an authority of its own serves nobody else; and they are bounded in number, of one receiver and
-//! of all together. Whoever finds no room is told so ([`DeliveryError::Busy`]). So are look-ups of names.
+//! of all together. Look-ups of names are bounded too ([`lookups`]). Whoever finds no room is told so ([`DeliveryError::Busy`]).
 //!
 //! A kept connection that turns out to be closed is replaced by a new one if nothing of the request was sent, and only then.
 //!

@@ -26,6 +26,11 @@ use tokio::net::TcpStream;
 /// Addresses of one name that are tried.
 const ATTEMPTS_MAX: usize = 8;
 
+/// A host without the brackets around an IPv6 address (RFC 3986 §3.2.2): as resolvers and certificates name it.
+pub(crate) fn without_brackets(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 type Resolve = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
 type Dial = dyn Fn(SocketAddr) -> BoxFuture<'static, io::Result<TcpStream>> + Send + Sync;
 
@@ -177,8 +182,7 @@ impl EgressPolicy {
     /// # Errors
     /// When there is none, or one of them is forbidden.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Judged, EgressError> {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let resolved = match bare.parse::<IpAddr>() {
+        let resolved = match without_brackets(host).parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
             Err(_) => (self.network.resolve)(host.to_owned(), port)
                 .await

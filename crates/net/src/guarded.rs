@@ -9,7 +9,7 @@
 mod plain;
 
 use crate::client::{ClientError, body_error, handshake, request};
-use crate::egress::{EgressError, EgressPolicy};
+use crate::egress::{EgressError, EgressPolicy, without_brackets};
 use crate::tls::TlsClient;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -292,8 +292,8 @@ impl GuardedClient {
             .connect(&judged)
             .await
             .map_err(ClientError::Connect)?;
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(bare.to_owned()).map_err(|_| ClientError::Url)?;
+        let name = without_brackets(host).to_owned();
+        let name = ServerName::try_from(name).map_err(|_| ClientError::Url)?;
         let stream = self
             .0
             .tls

@@ -1,10 +1,13 @@
-//! Scalars that configuration writes in its own way: spans of time and references to secrets.
+//! Scalars that configuration writes in its own way: spans of time, with the bounds of each, and references to secrets.
 
+use super::error::Mistakes;
 use countersign_base::{Duration, Secret};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 
 /// A span of time as a person writes it: `30s`, `5m`, `12h`, `90d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,29 @@ pub(super) fn parse_span(text: &str) -> Option<Duration> {
         .checked_mul(seconds)
         .filter(|total| (1..=315_360_000).contains(total))
         .map(Duration::from_secs)
+}
+
+/// The span that is written, which has to be in `range`; `said` says so of one that is not. Without one, or with a wrong one, `otherwise`.
+pub(super) fn within(
+    written: Option<Spanned<Span>>,
+    range: RangeInclusive<Duration>,
+    otherwise: Duration,
+    said: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Duration {
+    let Some(written) = written else {
+        return otherwise;
+    };
+    let span = written.get_ref().0;
+    if !range.contains(&span) {
+        mistakes.at(
+            &written.span(),
+            said,
+            "write it within that, or leave it out",
+        );
+        return otherwise;
+    }
+    span
 }
 
 /// Where a secret is to be read from. The secret itself never stands in a configuration.

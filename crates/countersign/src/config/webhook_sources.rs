@@ -7,7 +7,7 @@ mod schemes;
 
 use super::error::Mistakes;
 use super::key_places::{self, KeyPlace};
-use super::span::{SecretReference, Span};
+use super::span::{SecretReference, Span, within};
 use super::upstreams::UpstreamSection;
 use super::{Tenants, nearest};
 use countersign_base::{Duration, EventTypeName, JsonPointer, RouteId, SourceName, Tenant};
@@ -181,14 +181,14 @@ fn section(
     let jwks = key_set(&raw, &scheme, mistakes);
     let tolerance = within(
         raw.tolerance,
-        (Duration::from_secs(1), TOLERANCE_MAX),
+        Duration::from_secs(1)..=TOLERANCE_MAX,
         TOLERANCE_DEFAULT,
         "the time of what a source signs may be 1 second to 15 minutes from ours",
         mistakes,
     );
     let remember = within(
         raw.remember,
-        (REMEMBER_MIN, REMEMBER_MAX),
+        REMEMBER_MIN..=REMEMBER_MAX,
         REMEMBER_DEFAULT,
         "events are remembered for 1 to 90 days",
         mistakes,
@@ -209,28 +209,6 @@ fn section(
         deliver: deliver(raw.deliver, known, mistakes),
         scheme,
     })
-}
-
-fn within(
-    written: Option<Spanned<Span>>,
-    (min, max): (Duration, Duration),
-    otherwise: Duration,
-    said: &str,
-    mistakes: &mut Mistakes<'_>,
-) -> Duration {
-    let Some(written) = written else {
-        return otherwise;
-    };
-    let span = written.get_ref().0;
-    if !(min..=max).contains(&span) {
-        mistakes.at(
-            &written.span(),
-            said,
-            "write it within that, or leave it out",
-        );
-        return otherwise;
-    }
-    span
 }
 
 /// Where the source's public keys are, if they are a set; and whether it has any keys at all.

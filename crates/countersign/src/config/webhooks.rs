@@ -3,7 +3,7 @@
 //! Not here: endpoints and event types, which are not declared (`countersign webhook`), and who sends webhooks to us (`[[webhook_sources]]`).
 
 use super::error::Mistakes;
-use super::span::Span;
+use super::span::{Span, within};
 use countersign_base::Duration;
 use countersign_channels::webhook::dispatcher::TIMEOUT_MAX;
 use countersign_control::webhooks::{PublishingRate, Schedule, ScheduleError, Schedules};
@@ -143,28 +143,6 @@ fn publishing(
         );
     }
     rate
-}
-
-fn within(
-    written: Option<Spanned<Span>>,
-    range: RangeInclusive<Duration>,
-    otherwise: Duration,
-    said: &str,
-    mistakes: &mut Mistakes<'_>,
-) -> Duration {
-    let Some(written) = written else {
-        return otherwise;
-    };
-    let span = written.get_ref().0;
-    if !range.contains(&span) {
-        mistakes.at(
-            &written.span(),
-            said,
-            "write it within that, or leave it out",
-        );
-        return otherwise;
-    }
-    span
 }
 
 fn deliveries_max(written: Option<Spanned<usize>>, mistakes: &mut Mistakes<'_>) -> usize {

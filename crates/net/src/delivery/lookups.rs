@@ -7,7 +7,7 @@
 //! Not here: what an address may be. See [`crate::egress`].
 
 use super::DeliveryError;
-use crate::egress::{EgressPolicy, Judged};
+use crate::egress::{EgressPolicy, Judged, without_brackets};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,8 +113,7 @@ impl Found {
 
 /// An address as URLs write it: nothing is looked up.
 fn is_address(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<IpAddr>().is_ok()
+    without_brackets(host).parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]

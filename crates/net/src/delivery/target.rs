@@ -1,6 +1,7 @@
 //! Whom a delivery goes to: an origin, and with which trust and which certificate.
 
 use super::Refused;
+use crate::egress::without_brackets;
 use crate::tls::{Alpn, TlsClient, TlsError, TlsIdentity, TrustRoots};
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
@@ -153,7 +154,7 @@ pub(super) enum Encryption {
 impl Target {
     pub(super) fn server_name(&self) -> Result<ServerName<'static>, Refused> {
         let host: &str = self.certified.as_deref().unwrap_or(&self.host);
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        ServerName::try_from(bare.to_owned()).map_err(|_| Refused::Url)
+        let name = without_brackets(host).to_owned();
+        ServerName::try_from(name).map_err(|_| Refused::Url)
     }
 }

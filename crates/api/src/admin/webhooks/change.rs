@@ -79,16 +79,15 @@ impl Described for Change {
 impl Change {
     fn over(
         self,
-        present: &EndpointRecord,
+        before: &EndpointRecord,
         patterns: BTreeSet<EventPattern>,
         schedules: &Schedules,
     ) -> Result<Receiver, AdminError> {
-        if self.signing.is_some_and(|wanted| wanted != present.signing) {
+        if self.signing.is_some_and(|wanted| wanted != before.signing) {
             return Err(AdminError::Invalid(
                 "an endpoint keeps its `signing`: add another endpoint".to_owned(),
             ));
         }
-        let before = present;
         let present = before.clone();
         let record = EndpointRecord {
             url: self.url.unwrap_or(present.url),
